@@ -1,0 +1,1 @@
+"""Technicians' routines and the dated registry of what they found."""

@@ -1,0 +1,1 @@
+"""Offline work: data, networks, training, quantisation, packing. Torch lives here alone."""

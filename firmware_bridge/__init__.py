@@ -1,0 +1,1 @@
+"""The serial line to stage, light and turret: transport, codec, session, drivers, emulator."""

@@ -1,0 +1,1 @@
+"""All that runs on the microscope's controller during a scan; never torch."""

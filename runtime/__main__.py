@@ -1,0 +1,5 @@
+"""`python -m runtime` is `nightscope`."""
+
+from runtime.cli import main
+
+main()

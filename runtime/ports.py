@@ -1,0 +1,128 @@
+"""What the runtime asks of the world: four small protocols and a turret.
+
+Hardware, simulation and recorded scans all come in through these. Arguments that carry a unit are
+keyword-only, so that a type checker sees the unit. Contract suites in `tests/contracts` say what
+every driver must do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from runtime.tile import Pixels, StageLimits, StagePosition
+
+
+class Clock(Protocol):
+    """Time and waiting. Every wait of the control loop goes through `sleep`, which keeps the
+    board's watchdog fed, so nothing else may block for longer than the watchdog allows.
+    """
+
+    def now_s(self) -> float:
+        """Return monotonic seconds."""
+
+    def wall_s(self) -> float:
+        """Return seconds since the Unix epoch, for dating records."""
+
+    def sleep(self, *, duration_s: float) -> None:
+        """Wait; returns early never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One exposure: (y, x) pixels, read-only, and the camera's timestamp in seconds.
+
+    `time_s` is monotonic within one powered-on camera.
+    """
+
+    pixels: Pixels
+    time_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraInfo:
+    """What a camera is: `camera_id` and the region of interest decide whether a calibration holds.
+
+    `full_scale` is the largest digital number it can give.
+    """
+
+    camera_id: str
+    width_px: int
+    height_px: int
+    full_scale: int
+    simulated: bool = False
+
+
+class Camera(Protocol):
+    """A source of frames. Every frame has the shape and dtype `info` promises."""
+
+    @property
+    def info(self) -> CameraInfo:
+        """Return what this camera is; constant while it is open."""
+
+    def capture(self, *, exposure_ms: float) -> Frame:
+        """Expose once, starting after this call, and return the frame.
+
+        Raises CameraFailed when no usable frame came.
+        """
+
+    def close(self) -> None:
+        """Release the device; may be called twice."""
+
+
+class Stage(Protocol):
+    """Three motorised axes with absolute coordinates, valid once homed."""
+
+    @property
+    def stage_id(self) -> str:
+        """Return the board's unique id; calibrations depend on it."""
+
+    @property
+    def failsafe(self) -> bool:
+        """Return whether the board goes dark and idle by itself when the host dies."""
+
+    @property
+    def limits(self) -> StageLimits:
+        """Return the travel ranges."""
+
+    def home(self) -> None:
+        """Find the reference switches; afterwards the position is known."""
+
+    def move_to(
+        self, *, x_um: float | None = None, y_um: float | None = None, z_um: float | None = None
+    ) -> StagePosition:
+        """Move the named axes, wait until they stand still, and return the position read back.
+
+        Raises the driver's LimitHit before anything moves when a target is outside the limits.
+        """
+
+    def position(self) -> StagePosition:
+        """Return the position read back from the board."""
+
+    def stop(self) -> None:
+        """Halt all axes at once, ahead of anything queued."""
+
+
+class Light(Protocol):
+    """Illumination with named channels; dark when opened and when closed."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Return the channel names."""
+
+    def on(self, *, channel: str, brightness: float) -> None:
+        """Light one channel at a brightness from 0 to 1; all others go off."""
+
+    def off(self) -> None:
+        """Everything dark."""
+
+
+class Turret(Protocol):
+    """The objective changer."""
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Return the mounted objectives' names."""
+
+    def select(self, *, objective: str) -> None:
+        """Swing an objective in and wait until it is seated."""

@@ -1,0 +1,201 @@
+"""The frozen records that move between stages, and the conventions they share.
+
+Axes: pixel arrays are (y, x), row 0 at the top. Pixel (0, 0) has its *centre* at coordinate
+(0, 0), so a tile of width W has its centre at x = (W - 1) / 2. Mosaic coordinates are camera
+pixels of the scan's objective with the camera's axes. Stage coordinates are micrometres in the
+stage's axes. The 2x2 `stage_from_px` matrix of the camera-stage calibration joins the two:
+`d_stage_um = stage_from_px @ (dx_px, dy_px)` is how far the stage travels between two tiles whose
+contents lie (dx_px, dy_px) apart in the mosaic.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+TILE_ID = re.compile(r"[A-Za-z0-9_\-]{1,64}")
+
+
+def _finite(record: str, **values: float) -> None:
+    for name, value in values.items():
+        if not np.isfinite(value):
+            raise ValueError(f"{record}.{name} is {value}; it must be a finite number")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePosition:
+    """Where the stage says it is, micrometres in its own axes."""
+
+    x_um: float
+    y_um: float
+    z_um: float
+
+    def __post_init__(self) -> None:
+        _finite("StagePosition", x_um=self.x_um, y_um=self.y_um, z_um=self.z_um)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageLimits:
+    """Closed travel ranges in micrometres: (lowest, highest) per axis."""
+
+    x_um: tuple[float, float]
+    y_um: tuple[float, float]
+    z_um: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """One exposed field of view.
+
+    `pixels` is (y, x), uint8 or uint16, C-contiguous and read-only from here on.
+    `stage` is the position read back after the move; `time_s` the camera's own timestamp.
+    """
+
+    tile_id: str
+    pixels: Pixels
+    stage: StagePosition
+    pixel_size_um: float
+    exposure_ms: float
+    light: str
+    time_s: float
+    objective: str
+    row: int = 0
+    column: int = 0
+    simulated: bool = False
+
+    def __post_init__(self) -> None:
+        if not TILE_ID.fullmatch(self.tile_id):
+            raise ValueError(f"Tile.tile_id {self.tile_id!r} must match {TILE_ID.pattern}")
+        if self.pixels.ndim != 2 or self.pixels.dtype not in (np.uint8, np.uint16):
+            raise ValueError(
+                f"Tile.pixels is {self.pixels.dtype}{self.pixels.shape}; "
+                "it must be a (y, x) array of uint8 or uint16"
+            )
+        if self.pixel_size_um <= 0:
+            raise ValueError(f"Tile.pixel_size_um is {self.pixel_size_um}; it must be above 0")
+        _finite("Tile", exposure_ms=self.exposure_ms, time_s=self.time_s)
+        self.pixels.setflags(write=False)
+
+    @property
+    def shape_px(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointPair:
+    """The same specimen point seen in tiles a and b, pixel coordinates (x, y) in each."""
+
+    a_px: tuple[float, float]
+    b_px: tuple[float, float]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """How tile b lies against tile a: b's pixel (0, 0) is at (dx_px, dy_px) in a's pixels.
+
+    `covariance_px2` is 2x2 over (dx, dy). `ncc` is the mean-centred correlation on the true
+    overlap; `method` is "phase", or "none" where no match was accepted.
+    """
+
+    a: str
+    b: str
+    dx_px: float
+    dy_px: float
+    rotation_rad: float = 0.0
+    covariance_px2: tuple[tuple[float, float], tuple[float, float]] = ((0.25, 0.0), (0.0, 0.25))
+    ncc: float = 0.0
+    method: str = "phase"
+    pairs: tuple[PointPair, ...] = ()
+
+    def __post_init__(self) -> None:
+        _finite("Shift", dx_px=self.dx_px, dy_px=self.dy_px, rotation_rad=self.rotation_rad)
+
+
+PlacementFlag = Literal["", "blank", "stage-only", "suspect"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Pose of a tile in the mosaic: the place of its pixel (0, 0) and its rotation.
+
+    `flag` is "" for a tile held by matches; "blank" for one with nothing to match, left where the
+    stage (as fitted so far) put it; "stage-only" for a textured tile none of whose matches were
+    accepted; "suspect" where its matches disagree.
+    """
+
+    tile_id: str
+    x_px: float
+    y_px: float
+    theta_rad: float = 0.0
+    sigma_px: float = 0.0
+    flag: PlacementFlag = ""
+
+    def __post_init__(self) -> None:
+        _finite("Placement", x_px=self.x_px, y_px=self.y_px, theta_rad=self.theta_rad)
+
+
+FocusStatus = Literal["ok", "empty", "multi-peak", "edge", "saturated", "drifting", "lost"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FocusVerdict:
+    """The end of a focus search: best z with its uncertainty, the curve, and why it failed.
+
+    `curve` holds (z_um, sharpness) in the order measured. For every status but "ok", `z_um` is
+    where the search started and `reason` says what was seen.
+    """
+
+    status: FocusStatus
+    z_um: float
+    sigma_z_um: float
+    curve: tuple[tuple[float, float], ...] = ()
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        _finite("FocusVerdict", z_um=self.z_um)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """What the classifier says of one tile; `scores` maps every class to its probability."""
+
+    tile_id: str
+    name: str
+    score: float
+    scores: dict[str, float] = field(default_factory=dict[str, float])
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """Neighbouring tiles of a wanted class, to be visited at high magnification.
+
+    `x_um, y_um` is the centre in stage coordinates of the overview objective; `box_px` is
+    (x0, y0, x1, y1) in the overview mosaic.
+    """
+
+    region_id: str
+    label: str
+    score: float
+    tile_ids: tuple[str, ...]
+    x_um: float
+    y_um: float
+    box_px: tuple[float, float, float, float]
+
+
+def as_json(record: Any) -> dict[str, Any]:
+    """Return a record's fields as plain JSON values, pixels left out."""
+    plain: dict[str, Any] = {}
+    for name in record.__dataclass_fields__:
+        if name == "pixels":
+            continue
+        value = getattr(record, name)
+        plain[name] = as_json(value) if hasattr(value, "__dataclass_fields__") else value
+    return plain
