@@ -1,0 +1,69 @@
+"""The opened microscope: every device of one instrument, and the one way to move it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from runtime.ports import Camera, Clock, Frame, Light, Stage, Turret
+from runtime.settings import Motion
+from runtime.tile import StagePosition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rig:
+    """Devices that belong together. `close` makes them safe: light off, ports released."""
+
+    stage: Stage
+    light: Light
+    camera: Camera
+    turret: Turret
+    clock: Clock
+    motion: Motion
+    simulated: bool = False
+    close: Callable[[], None] = field(default=lambda: None)
+
+    def identity(self, *, objective: str) -> dict[str, object]:
+        """Return what a calibration of `objective` depends on: camera, ROI, objective, board."""
+        info = self.camera.info
+        return {
+            "camera": info.camera_id,
+            "roi_px": [info.width_px, info.height_px],
+            "objective": objective,
+            "board": self.stage.stage_id,
+        }
+
+    def approach(
+        self, *, x_um: float | None = None, y_um: float | None = None, z_um: float | None = None
+    ) -> StagePosition:
+        """Move so that every named axis arrives from below, then settle; return the read-back.
+
+        Arriving from one side keeps the slack of the drive on the same flank, which is what makes
+        a position repeatable (backlash y = x - sgn(x - y)·b). An axis already travelling upwards
+        by more than its approach distance needs no detour.
+        """
+        here = self.stage.position()
+        below_xy, below_z = self.motion.approach_um, self.motion.approach_z_um
+        x_first = _run_up(here.x_um, x_um, below_xy)
+        y_first = _run_up(here.y_um, y_um, below_xy)
+        z_first = _run_up(here.z_um, z_um, below_z)
+        if (x_first, y_first, z_first) != (None, None, None):
+            self.stage.move_to(x_um=x_first, y_um=y_first, z_um=z_first)
+        reached = self.stage.move_to(x_um=x_um, y_um=y_um, z_um=z_um)
+        self.clock.sleep(duration_s=self.motion.settle_ms / 1000)
+        return reached
+
+    def expose(self, *, channel: str, brightness: float, exposure_ms: float) -> Frame:
+        """Light one channel for one frame; the light is off again whatever happens."""
+        self.light.on(channel=channel, brightness=brightness)
+        try:
+            return self.camera.capture(exposure_ms=exposure_ms)
+        finally:
+            self.light.off()
+
+
+def _run_up(here_um: float, target_um: float | None, distance_um: float) -> float | None:
+    """Return where to go first so that the last leg travels upwards by `distance_um`, or None."""
+    if target_um is None or target_um - here_um >= distance_um:
+        return None
+    return target_um - distance_um
