@@ -9,6 +9,9 @@ from runtime.ports import Camera, Clock, Frame, Light, Stage, Turret
 from runtime.settings import Motion
 from runtime.tile import StagePosition
 
+# Half the smallest motor step in common use: closer than this is the same place.
+STANDING_UM = 0.03
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rig:
@@ -40,7 +43,7 @@ class Rig:
 
         Arriving from one side keeps the slack of the drive on the same flank, which is what makes
         a position repeatable (backlash y = x - sgn(x - y)·b). An axis already travelling upwards
-        by more than its approach distance needs no detour.
+        by more than its approach distance needs no detour, and one that stands there stays.
         """
         here = self.stage.position()
         below_xy, below_z = self.motion.approach_um, self.motion.approach_z_um
@@ -64,6 +67,8 @@ class Rig:
 
 def _run_up(here_um: float, target_um: float | None, distance_um: float) -> float | None:
     """Return where to go first so that the last leg travels upwards by `distance_um`, or None."""
-    if target_um is None or target_um - here_um >= distance_um:
+    if target_um is None or abs(target_um - here_um) < STANDING_UM:
+        return None
+    if target_um - here_um >= distance_um:
         return None
     return target_um - distance_um
