@@ -1,0 +1,96 @@
+"""Tile files: written aside, synced and renamed, so that a name means a whole file."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import tifffile
+
+from runtime.errors import DiskFull, InputRefused
+from runtime.tile import Pixels, Tile, as_json
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def disk_full_is_resumable(what: str) -> Iterator[None]:
+    """Turn "no space left" into DiskFull, which pauses a run instead of losing it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise DiskFull(
+                f"no room left while writing {what}",
+                remedy="free space, then `nightscope resume` the run",
+            ) from error
+        raise
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a file so that after a power cut it is either absent or whole.
+
+    Raises DiskFull when there is no room.
+    """
+    part = path.with_name(f".{path.name}.part")
+    with disk_full_is_resumable(path.name):
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def write_tile(path: Path, tile: Tile) -> str:
+    """Write a tile as TIFF with its record in the description; return the file's SHA-256."""
+    about = as_json(tile) | ({"origin": "SIMULATED"} if tile.simulated else {})
+    resolution = (1e4 / tile.pixel_size_um, 1e4 / tile.pixel_size_um)
+    buffer = io.BytesIO()
+    tifffile.imwrite(
+        buffer,
+        tile.pixels,
+        description=json.dumps(about),
+        metadata=None,
+        resolution=resolution,
+        resolutionunit="CENTIMETER",
+        software="nightscope",
+    )
+    content = buffer.getvalue()
+    write_durably(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_pixels(path: Path) -> Pixels:
+    """Return a tile's (y, x) pixels; raises InputRefused naming a file that cannot be read."""
+    try:
+        pixels: Pixels = tifffile.imread(path)
+    except (OSError, ValueError, tifffile.TiffFileError) as error:
+        raise InputRefused(
+            f"tile file {path} cannot be read: {error}", remedy="restore it from a copy"
+        ) from None
+    return pixels
+
+
+def sweep_parts(folder: Path) -> int:
+    """Remove what a crash left half-written; return how many files that were."""
+    parts = list(folder.glob(".*.part"))
+    for part in parts:
+        part.unlink()
+    return len(parts)
+
+
+def free_mb(folder: Path) -> float:
+    """Return the free space under a folder in megabytes."""
+    return shutil.disk_usage(folder).free / 1e6
