@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from runtime.journal import Timing
+from runtime.journal_rows import Timing
 from runtime.ports import Clock
 
 # p99, ms, per tile. Mechanics: a real stage crosses a field in 0.3 s, and a sweep of some 20 frames

@@ -12,20 +12,13 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from runtime.errors import DiskFull, InputRefused
-from runtime.tile import (
-    FocusVerdict,
-    Label,
-    Placement,
-    PointPair,
-    Region,
-    Shift,
-    as_json,
-)
+from runtime.journal_rows import Event, FocusRow, SeamRow, TileRow, Timing
+from runtime.tile import FocusVerdict, Label, Placement, PointPair, Region, Shift, as_json
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -52,78 +45,6 @@ CREATE TABLE IF NOT EXISTS regions (
 CREATE TABLE IF NOT EXISTS timings (stage TEXT, tile_id TEXT, ms REAL, missed INTEGER);
 CREATE TABLE IF NOT EXISTS events (at REAL, level TEXT, kind TEXT, message TEXT);
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TileRow:
-    """A tile as journaled: everything of a `Tile` but its pixels, and where the file lies.
-
-    `phase` is "overview" or "visit"; `file` is relative to the run folder; `seq` counts from 0 in
-    the order taken.
-    """
-
-    tile_id: str
-    seq: int
-    phase: str
-    region_id: str | None
-    row: int
-    col: int
-    x_um: float
-    y_um: float
-    z_um: float
-    pixel_size_um: float
-    exposure_ms: float
-    light: str
-    objective: str
-    time_s: float
-    height: int
-    width: int
-    file: str
-    sha256: str
-    simulated: bool
-    taken_at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FocusRow:
-    """How one tile's z was found: `source` is "sweep", "surface" or "fixed"."""
-
-    tile_id: str
-    source: str
-    verdict: FocusVerdict
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeamRow:
-    """Quality of one seam; `residual_px` is the solve's disagreement with the match."""
-
-    a: str
-    b: str
-    dx_px: float
-    dy_px: float
-    residual_px: float
-    ncc: float
-    method: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """One stage of one tile's journey, against its budget."""
-
-    stage: str
-    tile_id: str
-    ms: float
-    missed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something a person should be able to read in the morning; `at` is Unix time."""
-
-    at: float
-    level: str
-    kind: str
-    message: str
 
 
 class Journal:
@@ -217,6 +138,18 @@ class Journal:
             "SELECT * FROM tiles WHERE phase = ? OR ? IS NULL ORDER BY seq", phase, phase
         )
         return [replace(TileRow(**dict(r)), simulated=bool(r["simulated"])) for r in rows]
+
+    def tile(self, tile_id: str) -> TileRow:
+        """Return one journaled tile; raises KeyError for an id the journal does not hold."""
+        rows = self._select("SELECT * FROM tiles WHERE tile_id = ?", tile_id)
+        if not rows:
+            raise KeyError(tile_id)
+        return replace(TileRow(**dict(rows[0])), simulated=bool(rows[0]["simulated"]))
+
+    def next_seq(self) -> int:
+        """Return the place of the next tile in the order taken."""
+        count: int = self._select("SELECT COUNT(*) AS n FROM tiles")[0]["n"]
+        return count
 
     def focus(self) -> dict[str, FocusRow]:
         """Return how each tile's z was found."""

@@ -1,0 +1,87 @@
+"""The bounded belt between the control loop and compute: order kept, nothing dropped."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from runtime.errors import Stopped
+from runtime.ports import Clock
+
+Item = TypeVar("Item")
+WAIT_S = 0.01
+
+
+class Conveyor(Generic[Item]):
+    """Feeds items to `work` on one thread, in order.
+
+    `put` blocks while the belt is full (back-pressure), waiting through the clock so that the
+    board's watchdog stays fed. A failure of `work` stops the belt and is raised in the control
+    loop. Leaving the block normally, or by `Stopped`, first finishes what is on the belt.
+    """
+
+    def __init__(self, work: Callable[[Item], None], *, size: int, clock: Clock) -> None:
+        self._work = work
+        self._belt: queue.Queue[Item | None] = queue.Queue(maxsize=size)
+        self._clock = clock
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="compute", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def put(self, item: Item) -> None:
+        """Hand an item over; raises what `work` raised on an earlier one."""
+        self._offer(item)
+
+    def _offer(self, item: Item | None) -> None:
+        while True:
+            if self._failure is not None:
+                raise self._failure
+            try:
+                self._belt.put_nowait(item)
+            except queue.Full:
+                self._clock.sleep(duration_s=WAIT_S)
+            else:
+                return
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        orderly = kind is None or issubclass(kind, Stopped)
+        if orderly and self._failure is None:
+            self._offer(None)
+        else:
+            self._abandon()
+        while self._thread.is_alive():
+            self._clock.sleep(duration_s=WAIT_S)
+        if orderly and self._failure is not None:
+            raise self._failure
+
+    def _abandon(self) -> None:
+        """Throw away what waits; it was never journaled, so a resumed run takes it again."""
+        while self._thread.is_alive():
+            try:
+                self._belt.put_nowait(None)
+            except queue.Full:
+                try:
+                    self._belt.get_nowait()
+                except queue.Empty:
+                    continue
+            else:
+                return
+
+    def _run(self) -> None:
+        while (item := self._belt.get()) is not None:
+            try:
+                self._work(item)
+            except BaseException as error:  # noqa: BLE001 - handed to the control loop whole
+                self._failure = error
+                return

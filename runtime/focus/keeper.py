@@ -1,0 +1,95 @@
+"""Keeps one scan in focus: predict from the surface, sweep where the prediction will not do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from runtime.focus.loop import SweepRequest, sweep
+from runtime.focus.surface import FocusSurface
+from runtime.journal_rows import FocusRow, TileRow
+from runtime.plan import Plan, PlannedTile
+from runtime.rig import Rig
+from runtime.tile import FocusVerdict, Pixels
+
+
+class FocusKeeper:
+    """Finds z for every tile of a scan. The stage already stands at the tile's x and y.
+
+    `surface` grows with every good sweep; `should_stop` ends a sweep early.
+    """
+
+    def __init__(
+        self,
+        rig: Rig,
+        plan: Plan,
+        *,
+        depth_of_field_um: float,
+        correct: Callable[[Pixels], Pixels],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.surface = FocusSurface(depth_of_field_um=depth_of_field_um)
+        self._rig, self._plan = rig, plan
+        self._depth_of_field_um = depth_of_field_um
+        self._correct, self._should_stop = correct, should_stop
+        self._since_sweep = 0
+
+    def restore(self, tiles: Sequence[TileRow], focus: Mapping[str, FocusRow]) -> None:
+        """Rebuild the surface from the journal, in the order the tiles were taken."""
+        for tile in tiles:
+            self.learn(focus[tile.tile_id], x_um=tile.x_um, y_um=tile.y_um, time_s=tile.time_s)
+
+    def focus_on(self, tile: PlannedTile, *, time_s: float) -> FocusRow:
+        """Bring the tile into focus and return how; the stage then stands at that z."""
+        row = self._find(tile, time_s)
+        self._rig.approach(z_um=row.verdict.z_um)
+        return row
+
+    def learn(self, row: FocusRow, *, x_um: float, y_um: float, time_s: float) -> None:
+        """Take a tile's focus into the surface: where it really was taken, and when.
+
+        Fed with journaled values only, so that a resumed run predicts what this one would have.
+        """
+        self._since_sweep = 0 if row.source == "sweep" else self._since_sweep + 1
+        if row.source == "sweep" and row.verdict.status == "ok":
+            self.surface.add(
+                x_um=x_um,
+                y_um=y_um,
+                z_um=row.verdict.z_um,
+                sigma_um=row.verdict.sigma_z_um,
+                time_s=time_s,
+            )
+
+    def _find(self, tile: PlannedTile, time_s: float) -> FocusRow:
+        wanted = self._plan.focus
+        if wanted.policy == "fixed":
+            fixed = FocusVerdict(status="ok", z_um=wanted.start_z_um, sigma_z_um=0.0)
+            return FocusRow(tile_id=tile.tile_id, source="fixed", verdict=fixed)
+        predicted = self.surface.predict(x_um=tile.x_um, y_um=tile.y_um, time_s=time_s)
+        due = wanted.policy == "every-tile" or self._since_sweep >= wanted.sweep_every
+        if due or self.surface.needs_sweep(x_um=tile.x_um, y_um=tile.y_um, time_s=time_s):
+            start_z_um = predicted[0] if predicted else wanted.start_z_um
+            return self._sweep(tile, start_z_um, narrow=predicted is not None)
+        assert predicted is not None
+        verdict = FocusVerdict(status="ok", z_um=predicted[0], sigma_z_um=predicted[1])
+        return FocusRow(tile_id=tile.tile_id, source="surface", verdict=verdict)
+
+    def _sweep(self, tile: PlannedTile, start_z_um: float, *, narrow: bool) -> FocusRow:
+        """Sweep the planned range, or a few depths of field where the surface already says."""
+        range_um = self._plan.focus.range_um
+        if narrow:
+            range_um = min(range_um, 4 * self._depth_of_field_um)
+        verdict = sweep(
+            self._rig,
+            request=SweepRequest(
+                start_z_um=start_z_um,
+                range_um=range_um,
+                depth_of_field_um=self._depth_of_field_um,
+                limits_um=self._rig.stage.limits.z_um,
+            ),
+            exposure_ms=self._plan.exposure_ms,
+            channel=self._plan.light,
+            brightness=self._plan.brightness,
+            correct=self._correct,
+            should_stop=self._should_stop,
+        )
+        return FocusRow(tile_id=tile.tile_id, source="sweep", verdict=verdict)

@@ -1,0 +1,148 @@
+"""What happens to a tile after exposure: stored, corrected, labelled, registered, placed, drawn.
+
+All of it runs on the compute worker, in the order the tiles were taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from runtime.acquire import Taken
+from runtime.budget import Meter
+from runtime.classify import TileClassifier
+from runtime.correct import Corrector
+from runtime.journal import Journal
+from runtime.journal_rows import SeamRow, TileRow
+from runtime.ports import Clock
+from runtime.run_folder import RunFolder
+from runtime.stitch.mosaic import Mosaic
+from runtime.stitch.stitcher import Stitcher
+from runtime.storage import disk_full_is_resumable, read_pixels, write_tile
+from runtime.tile import Pixels, Tile
+
+PHASES = {"overview": "tiles", "visit": "regions"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """The compute side of one run. `corrector` maps an objective to its flat-field correction;
+    `on_done` is told of every tile that has gone all the way.
+    """
+
+    folder: RunFolder
+    journal: Journal
+    corrector: Mapping[str, Corrector]
+    classifier: TileClassifier | None
+    stitcher: Stitcher
+    mosaic: Mosaic
+    meter: Meter
+    clock: Clock
+    on_done: Callable[[Tile], None]
+
+    def overview(self, taken: Taken) -> None:
+        """Take an overview tile from the camera to the map."""
+        self._store(taken, phase="overview")
+        self._derive(taken.tile)
+
+    def visit(self, taken: Taken) -> None:
+        """Keep a high-magnification tile."""
+        self._store(taken, phase="visit")
+        self._finish(taken.tile)
+
+    def restore(self) -> None:
+        """Bring a resumed run up to the journal: what crashed after storing is derived again."""
+        shifts = self.journal.shifts()
+        labelled = self.journal.labels()
+        for row in self.journal.tiles("overview"):
+            corrected = self._corrected(row.with_pixels(read_pixels(self.folder.path / row.file)))
+            if row.tile_id in shifts:
+                self.stitcher.restore(corrected, shifts[row.tile_id])
+            else:
+                self._register(corrected)
+            if self.classifier is not None and row.tile_id not in labelled:
+                self._classify(corrected)
+        self._place()
+        self._draw()
+
+    def settle(self) -> None:
+        """Solve the whole map once, robustly, and bring journal and mosaic to that solution."""
+        solved = self.stitcher.solve()
+        with self.journal.transaction():
+            self.journal.set_placements(list(solved.values()))
+            self.journal.set_seams(
+                [
+                    SeamRow(
+                        a=seam.a,
+                        b=seam.b,
+                        dx_px=seam.shift_px[0],
+                        dy_px=seam.shift_px[1],
+                        residual_px=seam.residual_px,
+                        ncc=seam.ncc,
+                        method=seam.method,
+                    )
+                    for seam in self.stitcher.seams()
+                ]
+            )
+        with disk_full_is_resumable("the map"):
+            self.mosaic.update(solved, self._pixels)
+
+    # -- one step each ----------------------------------------------------------------------
+
+    def _store(self, taken: Taken, *, phase: str) -> None:
+        tile = taken.tile
+        file = f"{PHASES[phase]}/{tile.tile_id}.tif"
+        with self.meter.time("store", tile.tile_id):
+            sha256 = write_tile(self.folder.path / file, tile)
+            row = TileRow.of(
+                tile,
+                seq=self.journal.next_seq(),
+                phase=phase,
+                region_id=taken.region_id,
+                file=file,
+                sha256=sha256,
+                taken_at=self.clock.wall_s(),
+            )
+            self.journal.add_tile(row, taken.focus)
+
+    def _derive(self, tile: Tile) -> None:
+        corrected = self._corrected(tile)
+        self._classify(corrected)
+        self._register(corrected)
+        with self.meter.time("solve", tile.tile_id):
+            self._place()
+        with self.meter.time("render", tile.tile_id):
+            self._draw()
+        self._finish(tile)
+
+    def _corrected(self, tile: Tile) -> Tile:
+        with self.meter.time("correct", tile.tile_id):
+            return replace(tile, pixels=self.corrector[tile.objective].apply(tile.pixels))
+
+    def _classify(self, tile: Tile) -> None:
+        if self.classifier is None:
+            return
+        with self.meter.time("classify", tile.tile_id):
+            self.journal.add_label(self.classifier.classify(tile))
+
+    def _register(self, tile: Tile) -> None:
+        with self.meter.time("register", tile.tile_id):
+            self.journal.add_shifts(tile.tile_id, self.stitcher.add(tile))
+
+    def _place(self) -> None:
+        self.journal.set_placements(list(self.stitcher.placements().values()))
+
+    def _draw(self) -> None:
+        with disk_full_is_resumable("the map"):
+            self.mosaic.update(self.stitcher.placements(), self._pixels)
+
+    def _finish(self, tile: Tile) -> None:
+        self.journal.add_timings(self.meter.drain())
+        self.on_done(tile)
+
+    # -- tiles already on disk --------------------------------------------------------------
+
+    def _pixels(self, tile_id: str) -> Pixels:
+        row = self.journal.tile(tile_id)
+        raw = read_pixels(self.folder.path / row.file)
+        return self.corrector[row.objective].apply(raw)
