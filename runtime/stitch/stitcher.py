@@ -1,0 +1,192 @@
+"""From tiles as they arrive to their places in the mosaic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import InputRefused
+from runtime.stitch.blank import is_blank
+from runtime.stitch.ladder import climb, ladder
+from runtime.stitch.pose_graph import PoseGraph
+from runtime.stitch.strips import XY, Borders, Neighbours, cut, predict
+from runtime.stitch.threshold import chance_scores
+from runtime.tile import Placement, Shift, Tile
+
+GATE_SIGMAS = 3.0
+GATE_MARGIN_PX = 2
+BORDER_SHARE = 0.3
+"""Border strips kept by default, as a share of the longer side; enough for 20 % overlap."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seam:
+    """One overlap and its quality.
+
+    `shift_px` (x, y) is the measured place of b's pixel (0, 0) in a's pixels, or the stage's
+    prediction for method "none"; `residual_px` how far the mosaic is from it.
+    """
+
+    a: str
+    b: str
+    shift_px: tuple[float, float]
+    residual_px: float
+    ncc: float
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What stays of a tile after it was matched."""
+
+    borders: Borders
+    chance: tuple[float, ...]
+    blank: bool
+
+
+class Stitcher:
+    """Places tiles by matching their overlaps under a stage prior.
+
+    `px_from_stage` (2x2) turns stage micrometres into mosaic pixels; `stage_sigma_px` is the
+    standard deviation of one stage position in pixels and sets the gate of the matcher; `shape_px`
+    the (height, width) of every tile; `border_px` how deep a strip of past tiles is kept (default:
+    enough for 20 % overlap). Matching looks at stage positions and pixels only, never at
+    earlier results, so an interrupted scan gives the same shifts.
+    """
+
+    def __init__(
+        self,
+        *,
+        px_from_stage: NDArray[np.float64],
+        stage_sigma_px: float,
+        shape_px: tuple[int, int],
+        matcher: str = "auto",
+        border_px: int | None = None,
+    ) -> None:
+        self._px_from_stage = np.asarray(px_from_stage, dtype=np.float64)
+        self._shape_px = shape_px
+        self._gate_px = int(np.ceil(GATE_SIGMAS * np.sqrt(2) * stage_sigma_px)) + GATE_MARGIN_PX
+        self._border_px = border_px or int(BORDER_SHARE * max(shape_px)) + self._gate_px
+        self._rungs = ladder(matcher)
+        self._kept: dict[str, _Kept] = {}
+        self._cells: dict[tuple[int, int], list[str]] = {}
+        self._graph = PoseGraph(stage_sigma_px, row_height_px=float(shape_px[0]))
+
+    def prior_px(self, tile: Tile) -> XY:
+        """Return where the stage says the tile's pixel (0, 0) lies in the mosaic, (x, y)."""
+        height, width = self._shape_px
+        x, y = self._px_from_stage @ (tile.stage.x_um, tile.stage.y_um)
+        return float(x - (width - 1) / 2), float(y - (height - 1) / 2)
+
+    def add(self, tile: Tile) -> tuple[Shift, ...]:
+        """Match a new tile against the earlier ones it should overlap, and place it.
+
+        Returns one shift per predicted overlap, method "none" where nothing was matched. Raises
+        InputRefused for a tile of another shape.
+        """
+        prior = self.prior_px(tile)
+        self._remember(tile, prior)
+        shifts = tuple(self._match(pair) for pair in self._neighbours(tile.tile_id, prior))
+        self._place(tile, prior, shifts)
+        return shifts
+
+    def restore(self, tile: Tile, shifts: Sequence[Shift]) -> None:
+        """Take back a tile with the shifts `add` returned for it before an interruption."""
+        prior = self.prior_px(tile)
+        self._remember(tile, prior)
+        for pair in self._neighbours(tile.tile_id, prior):
+            self._cover(pair)
+        self._place(tile, prior, shifts)
+
+    def placements(self) -> dict[str, Placement]:
+        """Return the current estimate of every tile, improved as tiles arrive."""
+        return self._graph.placements()
+
+    def solve(self) -> dict[str, Placement]:
+        """Return the robust solution over all tiles; the same for the same tiles and shifts."""
+        return self._graph.solve()
+
+    def seams(self) -> tuple[Seam, ...]:
+        """Return every predicted overlap with its quality under the full solution."""
+        places = self.solve()
+        return tuple(
+            _seam(shift, places[shift.a], places[shift.b])
+            for _, shift in sorted(self._graph.shifts.items())
+        )
+
+    def _remember(self, tile: Tile, prior: XY) -> None:
+        if tile.shape_px != self._shape_px:
+            raise InputRefused(
+                f"tile {tile.tile_id} has another shape than the scan",
+                value=tile.shape_px,
+                limit=self._shape_px,
+                remedy="Stitch tiles of one camera setting together",
+            )
+        self._kept[tile.tile_id] = _Kept(
+            Borders.of(tile.pixels, depth_px=self._border_px),
+            chance_scores(tile.pixels, gate_px=self._gate_px),
+            is_blank(tile.pixels),
+        )
+        self._graph.priors[tile.tile_id] = prior
+
+    def _place(self, tile: Tile, prior: XY, shifts: Sequence[Shift]) -> None:
+        blank = self._kept[tile.tile_id].blank
+        self._graph.extend(tile.tile_id, prior_px=prior, blank=blank, shifts=shifts)
+        self._cells.setdefault(self._cell(prior), []).append(tile.tile_id)
+
+    def _neighbours(self, tile_id: str, prior: XY) -> list[Neighbours]:
+        """Return the predicted overlaps with earlier tiles, sorted, so that ties never matter."""
+        column, row = self._cell(prior)
+        near = sorted(
+            name
+            for c in (column - 1, column, column + 1)
+            for r in (row - 1, row, row + 1)
+            for name in self._cells.get((c, r), ())
+        )
+        pairs = (
+            predict((name, self._graph.priors[name]), (tile_id, prior), shape_px=self._shape_px)
+            for name in near
+        )
+        return [pair for pair in pairs if pair is not None]
+
+    def _match(self, pair: Neighbours) -> Shift:
+        a, b = self._kept[pair.a], self._kept[pair.b]
+        strips = cut(pair, a.borders, b.borders, gate_px=self._gate_px)
+        self._cover(pair)
+        match = climb(self._rungs, strips, a.chance + b.chance) if strips else None
+        if match is None:
+            dx, dy = pair.shift_px
+            return Shift(a=pair.a, b=pair.b, dx_px=dx, dy_px=dy, method="none")
+        return Shift(
+            a=pair.a,
+            b=pair.b,
+            dx_px=match.shift_px[0],
+            dy_px=match.shift_px[1],
+            covariance_px2=match.covariance_px2,
+            ncc=match.ncc,
+            method=match.method,
+            pairs=match.pairs,
+        )
+
+    def _cover(self, pair: Neighbours) -> None:
+        for name, side in zip((pair.a, pair.b), pair.sides, strict=True):
+            self._kept[name].borders.cover(side, share=pair.shared_side)
+
+    def _cell(self, prior: XY) -> tuple[int, int]:
+        height, width = self._shape_px
+        return int(np.floor(prior[0] / width)), int(np.floor(prior[1] / height))
+
+
+def _seam(shift: Shift, a: Placement, b: Placement) -> Seam:
+    off = np.hypot(b.x_px - a.x_px - shift.dx_px, b.y_px - a.y_px - shift.dy_px)
+    return Seam(
+        a=shift.a,
+        b=shift.b,
+        shift_px=(shift.dx_px, shift.dy_px),
+        residual_px=float(off),
+        ncc=shift.ncc,
+        method=shift.method,
+    )

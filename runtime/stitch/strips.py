@@ -1,0 +1,151 @@
+"""Where the stage predicts two tiles to overlap, and the border strips kept for it.
+
+A tile's prior is the stage's own prediction of where its pixel (0, 0) lies in the mosaic. A pair
+is always taken in one direction, `a` left of or above `b`, whichever arrived first, so the set of
+shifts of a scan does not depend on the order of its tiles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.tile import Pixels
+
+Side = Literal["left", "right", "top", "bottom"]
+XY = tuple[float, float]
+Strip = Pixels | NDArray[np.float32]
+
+MIN_OVERLAP_PX = 6
+"""Narrower overlaps leave nothing after the band-pass."""
+
+MIN_SHARED_SIDE = 0.35
+"""Share of the common side; leaves out diagonal neighbours, keeps brick patterns."""
+
+COVERED = 0.75
+"""A border strip whose side is covered this far by neighbours is let go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Two tiles predicted to overlap: b's origin lies at `shift_px` (x, y) in a's pixels."""
+
+    a: str
+    b: str
+    shift_px: XY
+    horizontal: bool
+    shared_side: float
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """The side of a, and of b, on which they meet."""
+        return ("right", "left") if self.horizontal else ("bottom", "top")
+
+
+def predict(
+    first: tuple[str, XY], second: tuple[str, XY], *, shape_px: tuple[int, int]
+) -> Neighbours | None:
+    """Return how two tiles of `shape_px` (height, width) overlap by their priors, or None.
+
+    Each tile comes as (id, prior of its pixel (0, 0) in mosaic pixels, x then y).
+    """
+    height, width = shape_px
+    dx, dy = second[1][0] - first[1][0], second[1][1] - first[1][1]
+    horizontal = abs(dx) / width >= abs(dy) / height
+    if (dx if horizontal else dy) < 0:
+        first, second, dx, dy = second, first, -dx, -dy
+    across, along = (width - abs(dx), 1 - abs(dy) / height)
+    if not horizontal:
+        across, along = (height - abs(dy), 1 - abs(dx) / width)
+    if across < MIN_OVERLAP_PX or along < MIN_SHARED_SIDE:
+        return None
+    return Neighbours(first[0], second[0], (dx, dy), horizontal, along)
+
+
+@dataclass(slots=True)
+class Borders:
+    """The border strips of one tile, each `depth_px` deep; only these stay in memory."""
+
+    shape_px: tuple[int, int]
+    depth_px: int
+    held: dict[Side, Pixels]
+    covered: dict[Side, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, pixels: Pixels, *, depth_px: int) -> Borders:
+        """Copy the four border strips of a (y, x) image."""
+        height, width = pixels.shape
+        deep_x, deep_y = min(depth_px, width), min(depth_px, height)
+        held: dict[Side, Pixels] = {
+            "left": pixels[:, :deep_x].copy(),
+            "right": pixels[:, width - deep_x :].copy(),
+            "top": pixels[:deep_y].copy(),
+            "bottom": pixels[height - deep_y :].copy(),
+        }
+        return cls((height, width), depth_px, held)
+
+    def origin(self, side: Side) -> tuple[int, int]:
+        """Return the (x, y) of a strip's first pixel in its tile."""
+        height, width = self.shape_px
+        return (
+            max(width - self.depth_px, 0) if side == "right" else 0,
+            max(height - self.depth_px, 0) if side == "bottom" else 0,
+        )
+
+    def cover(self, side: Side, *, share: float) -> None:
+        """Note that a neighbour meets `share` of a side; let the strip go once all is met."""
+        self.covered[side] = self.covered.get(side, 0.0) + share
+        if self.covered[side] >= COVERED:
+            self.held.pop(side, None)
+
+
+@dataclass(frozen=True, slots=True)
+class StripPair:
+    """Two crops that hold the predicted overlap, grown by the gate.
+
+    `a`, `b` are (y, x) arrays; `origin_a`, `origin_b` the (x, y) of their first pixels in their
+    tiles; `shift_px` the predicted place of b's origin in a; `gate_px` how far from it a match
+    may lie, per axis.
+    """
+
+    a: Strip
+    b: Strip
+    origin_a: tuple[int, int]
+    origin_b: tuple[int, int]
+    shift_px: XY
+    gate_px: int
+
+    @property
+    def crop_offset(self) -> tuple[int, int]:
+        """What to add to a tile shift (x, y) to get the shift between the two crops."""
+        return self.origin_b[0] - self.origin_a[0], self.origin_b[1] - self.origin_a[1]
+
+
+def cut(pair: Neighbours, a: Borders, b: Borders, *, gate_px: int) -> StripPair | None:
+    """Return the crops around the predicted overlap, or None where a strip was let go."""
+    side_a, side_b = pair.sides
+    if side_a not in a.held or side_b not in b.held:
+        return None
+    crop_a, origin_a = _crop(a, side_a, pair.shift_px, gate_px)
+    crop_b, origin_b = _crop(b, side_b, (-pair.shift_px[0], -pair.shift_px[1]), gate_px)
+    if min(crop_a.shape + crop_b.shape) < MIN_OVERLAP_PX:
+        return None
+    return StripPair(crop_a, crop_b, origin_a, origin_b, pair.shift_px, gate_px)
+
+
+def _crop(
+    borders: Borders, side: Side, other_px: XY, gate_px: int
+) -> tuple[Pixels, tuple[int, int]]:
+    """Cut from one strip what the other tile, at `other_px`, may cover."""
+    strip, (x0, y0) = borders.held[side], borders.origin(side)
+    height, width = borders.shape_px
+    left, top = (int(np.floor(v)) - gate_px for v in other_px)
+    right, bottom = (int(np.ceil(v)) + gate_px for v in (other_px[0] + width, other_px[1] + height))
+    x_from, y_from = max(left, x0), max(top, y0)
+    x_to = max(min(right, x0 + strip.shape[1]), x_from)
+    y_to = max(min(bottom, y0 + strip.shape[0]), y_from)
+    crop = strip[y_from - y0 : y_to - y0, x_from - x0 : x_to - x0]
+    return crop, (x_from, y_from)
