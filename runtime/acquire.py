@@ -38,11 +38,22 @@ class Taken:
 
 
 class Acquirer:
-    """Takes planned tiles with one objective."""
+    """Takes planned tiles with one objective.
 
-    def __init__(self, rig: Rig, keeper: FocusKeeper, exposure: Exposure, meter: Meter) -> None:
+    `last_frame_s` is the camera time of the last tile taken before, where drift is counted from.
+    """
+
+    def __init__(
+        self,
+        rig: Rig,
+        keeper: FocusKeeper,
+        exposure: Exposure,
+        meter: Meter,
+        *,
+        last_frame_s: float,
+    ) -> None:
         self._rig, self._keeper, self._exposure, self._meter = rig, keeper, exposure, meter
-        self._time_s = 0.0
+        self._time_s = last_frame_s
 
     def take(self, planned: PlannedTile, *, region_id: str | None = None) -> Taken:
         """Return the planned tile, in focus as well as can be told.
@@ -60,10 +71,6 @@ class Acquirer:
         at = tile.stage
         self._keeper.learn(focus, x_um=at.x_um, y_um=at.y_um, time_s=frame.time_s)
         return Taken(tile=tile, focus=focus, region_id=region_id)
-
-    def resume_at(self, time_s: float) -> None:
-        """Tell the camera time of the last tile taken before an interruption."""
-        self._time_s = time_s
 
     def _expose(self) -> Frame:
         how = self._exposure

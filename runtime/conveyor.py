@@ -85,3 +85,9 @@ class Conveyor(Generic[Item]):
             except BaseException as error:  # noqa: BLE001 - handed to the control loop whole
                 self._failure = error
                 return
+
+
+def alongside(work: Callable[[], None], *, clock: Clock) -> None:
+    """Do long compute on a worker while the control loop waits and keeps the board fed."""
+    with Conveyor[bool](lambda _: work(), size=1, clock=clock) as belt:
+        belt.put(True)

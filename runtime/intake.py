@@ -6,7 +6,9 @@ All of it runs on the compute worker, in the order the tiles were taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from runtime.acquire import Taken
 from runtime.budget import Meter
@@ -19,15 +21,25 @@ from runtime.run_folder import RunFolder
 from runtime.stitch.mosaic import Mosaic
 from runtime.stitch.stitcher import Stitcher
 from runtime.storage import disk_full_is_resumable, read_pixels, write_tile
-from runtime.tile import Pixels, Tile
+from runtime.tile import Label, Pixels, Placement, Shift, Tile
 
 PHASES = {"overview": "tiles", "visit": "regions"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TileDone:
+    """What a person watching wants to hear of a finished tile."""
+
+    tile_id: str
+    label: str | None
+    sigma_z_um: float
+    residual_px: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
     """The compute side of one run. `corrector` maps an objective to its flat-field correction;
-    `on_done` is told of every tile that has gone all the way.
+    `on_done` hears of every tile that has gone all the way.
     """
 
     folder: RunFolder
@@ -38,17 +50,25 @@ class Intake:
     mosaic: Mosaic
     meter: Meter
     clock: Clock
-    on_done: Callable[[Tile], None]
+    on_done: Callable[[TileDone], None]
+    _journaled: dict[str, Placement] = field(default_factory=dict[str, Placement])
 
     def overview(self, taken: Taken) -> None:
         """Take an overview tile from the camera to the map."""
         self._store(taken, phase="overview")
-        self._derive(taken.tile)
+        corrected = self._corrected(taken.tile)
+        label = self._classify(corrected)
+        shifts = self._register(corrected)
+        with self.meter.time("solve", corrected.tile_id):
+            self._place()
+        with self.meter.time("render", corrected.tile_id):
+            self._draw()
+        self._finish(taken, label, self._residual_px(shifts))
 
     def visit(self, taken: Taken) -> None:
         """Keep a high-magnification tile."""
         self._store(taken, phase="visit")
-        self._finish(taken.tile)
+        self._finish(taken, None, None)
 
     def restore(self) -> None:
         """Bring a resumed run up to the journal: what crashed after storing is derived again."""
@@ -105,40 +125,61 @@ class Intake:
             )
             self.journal.add_tile(row, taken.focus)
 
-    def _derive(self, tile: Tile) -> None:
-        corrected = self._corrected(tile)
-        self._classify(corrected)
-        self._register(corrected)
-        with self.meter.time("solve", tile.tile_id):
-            self._place()
-        with self.meter.time("render", tile.tile_id):
-            self._draw()
-        self._finish(tile)
-
     def _corrected(self, tile: Tile) -> Tile:
         with self.meter.time("correct", tile.tile_id):
             return replace(tile, pixels=self.corrector[tile.objective].apply(tile.pixels))
 
-    def _classify(self, tile: Tile) -> None:
+    def _classify(self, tile: Tile) -> Label | None:
         if self.classifier is None:
-            return
+            return None
         with self.meter.time("classify", tile.tile_id):
-            self.journal.add_label(self.classifier.classify(tile))
+            label = self.classifier.classify(tile)
+            self.journal.add_label(label)
+        return label
 
-    def _register(self, tile: Tile) -> None:
+    def _register(self, tile: Tile) -> tuple[Shift, ...]:
         with self.meter.time("register", tile.tile_id):
-            self.journal.add_shifts(tile.tile_id, self.stitcher.add(tile))
+            shifts = self.stitcher.add(tile)
+            self.journal.add_shifts(tile.tile_id, shifts)
+        return shifts
 
     def _place(self) -> None:
-        self.journal.set_placements(list(self.stitcher.placements().values()))
+        """Journal only what moved, so that a tile's cost does not grow with the scan."""
+        now = self.stitcher.placements()
+        moved = {i: p for i, p in now.items() if self._journaled.get(i) != p}
+        self._journaled.update(moved)
+        self.journal.set_placements(list(moved.values()))
+
+    def _residual_px(self, shifts: tuple[Shift, ...]) -> float | None:
+        """Return how far a tile's placement disagrees with its matches, the worst of them."""
+        at = self._journaled
+        return max(
+            (
+                float(
+                    np.hypot(
+                        at[s.b].x_px - at[s.a].x_px - s.dx_px, at[s.b].y_px - at[s.a].y_px - s.dy_px
+                    )
+                )
+                for s in shifts
+                if s.method != "none"
+            ),
+            default=None,
+        )
 
     def _draw(self) -> None:
         with disk_full_is_resumable("the map"):
             self.mosaic.update(self.stitcher.placements(), self._pixels)
 
-    def _finish(self, tile: Tile) -> None:
+    def _finish(self, taken: Taken, label: Label | None, residual_px: float | None) -> None:
         self.journal.add_timings(self.meter.drain())
-        self.on_done(tile)
+        self.on_done(
+            TileDone(
+                tile_id=taken.tile.tile_id,
+                label=label.name if label else None,
+                sigma_z_um=taken.focus.verdict.sigma_z_um,
+                residual_px=residual_px,
+            )
+        )
 
     # -- tiles already on disk --------------------------------------------------------------
 

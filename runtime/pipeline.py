@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from runtime.acquire import Acquirer, Taken
-from runtime.conveyor import Conveyor
+from runtime.conveyor import Conveyor, alongside
 from runtime.errors import CameraFailed, HardwareFailed, Stopped
-from runtime.intake import Intake
+from runtime.intake import Intake, TileDone
 from runtime.journal import Journal
 from runtime.plan import Plan, PlannedTile
 from runtime.regions import find_regions
@@ -33,7 +33,7 @@ class Watcher(Protocol):
     def phase(self, name: str, *, total: int, done: int) -> None:
         """Hear that a phase begins."""
 
-    def tile_done(self) -> None:
+    def tile_done(self, tile: TileDone) -> None:
         """Hear that one more tile has gone all the way."""
 
 
@@ -63,14 +63,14 @@ class Pipeline:
         self.journal.note(state="scanning")
         self._take("overview", self.plan.objective, [(t, None) for t in self.planned])
         self._visit(self._regions())
-        self.intake.settle()
+        alongside(self.intake.settle, clock=self.rig.clock)
 
     def _regions(self) -> list[Region]:
         """Return the regions, found once, from the labels of the whole overview."""
         if self.plan.visits is None:
             return []
         if self.journal.fact("regions_found") is None:
-            self.intake.settle()
+            alongside(self.intake.settle, clock=self.rig.clock)
             tiles, journal = self.journal.tiles("overview"), self.journal
             journal.set_regions(
                 find_regions(tiles, journal.labels(), journal.placements(), self.plan.visits)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
 from runtime.ports import Camera, Clock, Frame, Light, Stage, Turret
 from runtime.settings import Motion
@@ -13,9 +13,20 @@ from runtime.tile import StagePosition
 STANDING_UM = 0.03
 
 
+class ResumeAt(Protocol):
+    """Tells a simulated world at which of its own seconds an interrupted run stood."""
+
+    def __call__(self, *, time_s: float) -> None:
+        """Go on from there."""
+
+
+def real_time(*, time_s: float) -> None:
+    """Real drift goes on by itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rig:
-    """Devices that belong together. `close` makes them safe: light off, ports released."""
+    """The devices of one instrument, open."""
 
     stage: Stage
     light: Light
@@ -24,7 +35,7 @@ class Rig:
     clock: Clock
     motion: Motion
     simulated: bool = False
-    close: Callable[[], None] = field(default=lambda: None)
+    resume_at: ResumeAt = real_time
 
     def identity(self, *, objective: str) -> dict[str, object]:
         """Return what a calibration of `objective` depends on: camera, ROI, objective, board."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from runtime.focus.loop import SweepRequest, sweep
 from runtime.focus.surface import FocusSurface
@@ -33,10 +34,27 @@ class FocusKeeper:
         self._correct, self._should_stop = correct, should_stop
         self._since_sweep = 0
 
-    def restore(self, tiles: Sequence[TileRow], focus: Mapping[str, FocusRow]) -> None:
-        """Rebuild the surface from the journal, in the order the tiles were taken."""
+    def restore(
+        self,
+        tiles: Sequence[TileRow],
+        focus: Mapping[str, FocusRow],
+        *,
+        offset_um: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    ) -> None:
+        """Rebuild the surface from the journal, in the order the tiles were taken.
+
+        `offset_um` (x, y, z) carries tiles of another objective over to this one.
+        """
+        dx_um, dy_um, dz_um = offset_um
         for tile in tiles:
-            self.learn(focus[tile.tile_id], x_um=tile.x_um, y_um=tile.y_um, time_s=tile.time_s)
+            row = focus[tile.tile_id]
+            verdict = replace(row.verdict, z_um=row.verdict.z_um + dz_um)
+            self.learn(
+                replace(row, verdict=verdict),
+                x_um=tile.x_um + dx_um,
+                y_um=tile.y_um + dy_um,
+                time_s=tile.time_s,
+            )
 
     def focus_on(self, tile: PlannedTile, *, time_s: float) -> FocusRow:
         """Bring the tile into focus and return how; the stage then stands at that z."""

@@ -1,0 +1,208 @@
+"""One run from its folder to its report: what is left to do is done, and the journal says how."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console
+
+from runtime.budget import BUDGETS_MS, Meter
+from runtime.calibrated import Calibrated
+from runtime.classify import TileClassifier
+from runtime.clock import SystemClock
+from runtime.errors import DiskFull, NightscopeError
+from runtime.inference.bundle import find_bundle
+from runtime.journal import Journal
+from runtime.live import LiveLine
+from runtime.plan import Plan
+from runtime.preflight import check_rig, check_settings
+from runtime.report.page import write_report
+from runtime.rig import Rig
+from runtime.run_folder import RunFolder, RunLock
+from runtime.scan import Scan
+from runtime.settings import Settings
+from runtime.stitch.export import write_ome_tiff, write_png
+from runtime.stop import StopRequest
+from runtime.storage import disk_full_is_resumable, sweep_parts
+from runtime.summary import late_stages, summarise
+
+FINISHED, UNFINISHED_BUSINESS = 0, 5
+
+
+class OpenMicroscope(Protocol):
+    """Opens the instrument of some settings; see `runtime.app.open_microscope`."""
+
+    def __call__(
+        self, settings: Settings, *, truth: Path | None = None
+    ) -> AbstractContextManager[Rig]:
+        """Return the rig, made safe on leaving."""
+
+
+Calibrate = Callable[[Rig, Settings, Sequence[str]], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """One run under way."""
+
+    folder: RunFolder
+    journal: Journal
+    plan: Plan
+    settings: Settings
+    open_microscope: OpenMicroscope
+    calibrate: Calibrate
+    console: Console
+    should_stop: StopRequest
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Return the objectives the plan uses, the overview's first."""
+        visits = self.plan.visits
+        return (self.plan.objective, visits.objective) if visits else (self.plan.objective,)
+
+    @property
+    def budgets_ms(self) -> dict[str, float]:
+        """Return the latency budgets with the instrument's own overrides."""
+        return {**BUDGETS_MS, **self.settings.budgets_ms}
+
+    def go_on(self) -> None:
+        """Do what the journal does not show as done, to the exported map."""
+        check_settings(self.plan, self.settings)
+        for folder in (self.folder.tiles, self.folder.regions):
+            sweep_parts(folder)
+        self._calibrate()
+        classifier = self._classifier()
+        with self.open_microscope(self.settings, truth=self.folder.truth) as rig:
+            check_rig(self.plan, self.settings, rig)
+            self._scan(rig, classifier)
+        self._export()
+        self.journal.note(state="finished")
+
+    def _scan(self, rig: Rig, classifier: TileClassifier | None) -> None:
+        clock = SystemClock()
+        start_s = clock.now_s()
+        meter = Meter(clock, self.settings.budgets_ms)
+        live = LiveLine(self.console, meter=meter, clock=clock, simulated=rig.simulated)
+        scan = Scan(
+            folder=self.folder,
+            journal=self.journal,
+            plan=self.plan,
+            settings=self.settings,
+            rig=rig,
+            calibrated=Calibrated.load(rig, self.settings, objectives=self.objectives),
+            classifier=classifier,
+            meter=meter,
+            should_stop=self.should_stop,
+        )
+        try:
+            with live:
+                scan.run(live)
+        finally:
+            self._add(scan_s=clock.now_s() - start_s)
+
+    def _add(self, **seconds: float) -> None:
+        """Add to facts that sum up over the sessions of an interrupted run."""
+        sums = {name: self.journal.fact(name, 0.0) + more for name, more in seconds.items()}
+        self.journal.note(**sums)
+
+    def _calibrate(self) -> None:
+        """Run every routine from the start unless all of them were finished before.
+
+        A half-calibrated microscope starts afresh, so that an interrupted calibration ends with
+        the same records as one left in peace.
+        """
+        if not self.settings.calibration.automatic or self.journal.fact("calibrated"):
+            return
+        self.journal.note(state="calibrating")
+        clock = SystemClock()
+        start_s = clock.now_s()
+        for record in self.folder.calibration.iterdir():
+            record.unlink()
+        with self.open_microscope(self.settings) as rig:
+            self.calibrate(rig, self.settings, self.objectives)
+        self.journal.note(calibrated=True, calibration_s=clock.now_s() - start_s)
+
+    def _classifier(self) -> TileClassifier | None:
+        if self.plan.model is None:
+            return None
+        models = self.settings.models
+        return TileClassifier.open(
+            find_bundle(models.folder, self.plan.model),
+            keys=models.folder / "keys",
+            backend=models.backend,
+            threads=models.threads,
+        )
+
+    def _export(self) -> None:
+        with disk_full_is_resumable("the exported map"):
+            write_ome_tiff(self.folder.mosaic, self.folder.ome_tiff)
+            picture = write_png(self.folder.mosaic, self.folder.picture)
+        self.journal.note(map_png=picture)
+
+
+def carry_out(
+    folder: RunFolder, *, open_microscope: OpenMicroscope, calibrate: Calibrate, console: Console
+) -> dict[str, Any]:
+    """Do a run, or what is left of it, to the finished map and report; return its summary.
+
+    `calibrate` runs the routines where the settings allow that. The summary's "exit_code" is 0, or
+    5 when tiles were skipped or budgets missed. Raises NightscopeError, after the journal was told
+    why, when the run must pause; it can then be resumed.
+    """
+    clock = SystemClock()
+    start_s = clock.now_s()
+    with RunLock(folder):
+        journal = Journal(folder.journal)
+        try:
+            folder.refuse_changed(journal)
+            plan, settings = folder.configuration()
+            stop = StopRequest()
+            night = Night(
+                folder=folder,
+                journal=journal,
+                plan=plan,
+                settings=settings,
+                open_microscope=open_microscope,
+                calibrate=calibrate,
+                console=console,
+                should_stop=stop,
+            )
+            with stop.listening(), _told_why(folder, journal):
+                if journal.fact("state") != "finished":
+                    night.go_on()
+            night._add(wall_s=clock.now_s() - start_s)
+            return _conclude(night)
+        finally:
+            journal.close()
+
+
+@contextmanager
+def _told_why(folder: RunFolder, journal: Journal) -> Iterator[None]:
+    """Leave the reason of a pause in the journal, giving up the ballast on a full disk."""
+    clock = SystemClock()
+    try:
+        yield
+    except NightscopeError as error:
+        if isinstance(error, DiskFull):
+            folder.ballast.unlink(missing_ok=True)
+        journal.note(state="paused")
+        kind = type(error).__name__
+        journal.event(at=clock.wall_s(), level="warning", kind=kind, message=str(error))
+        raise
+
+
+def _conclude(night: Night) -> dict[str, Any]:
+    journal, budgets_ms = night.journal, night.budgets_ms
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    journal.note(peak_memory_mb=round(max(peak_mb, journal.fact("peak_memory_mb", 0.0)), 1))
+    write_report(night.folder.path, journal, budgets_ms=budgets_ms)
+    late = late_stages(journal, budgets_ms=budgets_ms)
+    summary = summarise(night.folder.path, journal, budgets_ms=budgets_ms)
+    summary["late_stages"] = [row.stage for row in late]
+    summary["exit_code"] = UNFINISHED_BUSINESS if late or journal.skips() else FINISHED
+    return summary

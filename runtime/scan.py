@@ -1,0 +1,195 @@
+"""Puts one scan together: the opened rig, the calibrations and the journal become a pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from runtime.acquire import Acquirer, Exposure
+from runtime.budget import Meter
+from runtime.calibrated import Calibrated
+from runtime.classify import TileClassifier
+from runtime.conveyor import alongside
+from runtime.focus.keeper import FocusKeeper
+from runtime.intake import Intake
+from runtime.journal import Journal
+from runtime.pipeline import Pipeline, Watcher
+from runtime.plan import Focus, Plan, PlannedTile, tile_positions
+from runtime.preflight import check_area, check_disk, check_pixel_size
+from runtime.rig import Rig
+from runtime.run_folder import RunFolder
+from runtime.settings import Settings
+from runtime.stitch.mosaic import Mosaic
+from runtime.stitch.stitcher import Stitcher
+from runtime.stop import StopRequest
+
+# One standard deviation of a good open-loop stage: periodic screw error and drift between fields.
+STAGE_SIGMA_UM = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """Everything a scan is made of."""
+
+    folder: RunFolder
+    journal: Journal
+    plan: Plan
+    settings: Settings
+    rig: Rig
+    calibrated: Calibrated
+    classifier: TileClassifier | None
+    meter: Meter
+    should_stop: StopRequest
+
+    def run(self, watcher: Watcher) -> None:
+        """Check the whole plan, find the microscope's place again, and scan to the settled map."""
+        planned = self.planned()
+        self.check(planned)
+        self._note(planned)
+        intake = self._intake(watcher)
+        self.rig.stage.home()
+        alongside(intake.restore, clock=self.rig.clock)
+        self._return_to_last_tile()
+        Pipeline(
+            plan=self.plan,
+            planned=planned,
+            rig=self.rig,
+            journal=self.journal,
+            acquirer=self._acquirer,
+            intake=intake,
+            offset_um=self._offset_um,
+            queue_tiles=self.settings.pipeline.queue_tiles,
+            watcher=watcher,
+            should_stop=self.should_stop,
+        ).run()
+
+    def planned(self) -> list[PlannedTile]:
+        """Return the overview tiles the plan means on this microscope."""
+        info = self.rig.camera.info
+        return tile_positions(
+            self.plan,
+            width_px=info.width_px,
+            height_px=info.height_px,
+            stage_from_px=self.calibrated.stage_from_px(self.plan.objective),
+        )
+
+    def check(self, planned: list[PlannedTile]) -> None:
+        """Raise for anything that would end the night later; nothing has moved yet."""
+        check_area(self.plan, self.settings, self.rig, planned, self.calibrated)
+        check_pixel_size(self.plan, self.calibrated, self.classifier)
+        info, visits = self.rig.camera.info, self.plan.visits
+        frames = visits.max_regions * visits.frames_per_region if visits else 0
+        check_disk(
+            self.folder.path,
+            self.settings,
+            tiles=len(planned) + frames - self.journal.next_seq(),
+            bytes_per_tile=info.width_px * info.height_px * (2 if info.full_scale > 255 else 1),
+        )
+
+    @property
+    def _offset_um(self) -> tuple[float, float, float]:
+        visits = self.plan.visits
+        return self.calibrated.offset_um(visits.objective) if visits else (0.0, 0.0, 0.0)
+
+    def _note(self, planned: list[PlannedTile]) -> None:
+        info = self.rig.camera.info
+        self.journal.note(
+            name=self.plan.name,
+            simulated=self.rig.simulated,
+            tiles_planned=len(planned),
+            plan=self.plan.model_dump(mode="json"),
+            settings=self.settings.model_dump(mode="json"),
+            tile_px=[info.height_px, info.width_px],
+            calibrations=[r.model_dump(mode="json") for r in self.calibrated.records],
+            depth_of_field_um={
+                name: o.depth_of_field_um for name, o in self.settings.objectives.items()
+            },
+            model=self._model_facts(),
+        )
+
+    def _model_facts(self) -> dict[str, Any] | None:
+        if self.classifier is None:
+            return None
+        return {"name": self.classifier.name, "version": self.classifier.version}
+
+    def _intake(self, watcher: Watcher) -> Intake:
+        info = self.rig.camera.info
+        shape_px = (info.height_px, info.width_px)
+        pixel_size_um = self.calibrated.pixel_size_um(self.plan.objective)
+        return Intake(
+            folder=self.folder,
+            journal=self.journal,
+            corrector=self.calibrated.corrector,
+            classifier=self.classifier,
+            stitcher=Stitcher(
+                px_from_stage=np.linalg.inv(self.calibrated.stage_from_px(self.plan.objective)),
+                stage_sigma_px=STAGE_SIGMA_UM / pixel_size_um,
+                shape_px=shape_px,
+            ),
+            mosaic=Mosaic(
+                self.folder.mosaic,
+                tile_shape_px=shape_px,
+                pixel_size_um=pixel_size_um,
+                dtype=np.dtype(np.uint16 if info.full_scale > 255 else np.uint8),
+                name=self.plan.name,
+                simulated=self.rig.simulated,
+            ),
+            meter=self.meter,
+            clock=self.rig.clock,
+            on_done=watcher.tile_done,
+        )
+
+    def _return_to_last_tile(self) -> None:
+        """Stand where, and in a simulated world when, the last journaled tile was taken.
+
+        The drives' slack is then on the flank it was on, so the next tile comes out as it would
+        have without the interruption.
+        """
+        tiles = self.journal.tiles()
+        if not tiles:
+            return
+        last = tiles[-1]
+        self.rig.turret.select(objective=last.objective)
+        self.rig.approach(x_um=last.x_um, y_um=last.y_um, z_um=last.z_um)
+        self.rig.resume_at(time_s=last.time_s)
+
+    def _acquirer(self, objective: str) -> Acquirer:
+        """Return the taker of an objective's tiles, its focus surface rebuilt from the journal."""
+        tiles, focus = self.journal.tiles("overview"), self.journal.focus()
+        visiting = self.plan.visits is not None and objective == self.plan.visits.objective
+        plan = self._visiting_plan() if visiting else self.plan
+        keeper = FocusKeeper(
+            self.rig,
+            plan,
+            depth_of_field_um=self.settings.objectives[objective].depth_of_field_um,
+            correct=self.calibrated.corrector(objective).apply,
+            should_stop=self.should_stop,
+        )
+        keeper.restore(tiles, focus, offset_um=self._offset_um if visiting else (0.0, 0.0, 0.0))
+        if visiting:
+            keeper.restore(self.journal.tiles("visit"), focus)
+        exposure = Exposure(
+            objective=objective,
+            pixel_size_um=self.calibrated.pixel_size_um(objective),
+            channel=plan.light,
+            brightness=plan.brightness,
+            exposure_ms=plan.exposure_ms,
+        )
+        taken = self.journal.tiles()
+        last_s = taken[-1].time_s if taken else 0.0
+        return Acquirer(self.rig, keeper, exposure, self.meter, last_frame_s=last_s)
+
+    def _visiting_plan(self) -> Plan:
+        """Return the plan as the visits see it: a short sweep at every frame."""
+        visits = self.plan.visits
+        assert visits is not None
+        focus = Focus(policy="every-tile", range_um=self.plan.focus.range_um)
+        return self.plan.model_copy(
+            update={
+                "objective": visits.objective,
+                "exposure_ms": visits.exposure_ms,
+                "focus": focus,
+            }
+        )

@@ -1,0 +1,36 @@
+"""Being asked to stop: finish the tile in hand, then pause."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class StopRequest:
+    """Ctrl-C and SIGTERM ask the run to stop between tiles; asking again does not wait."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+
+    def __call__(self) -> bool:
+        """Return whether anybody asked."""
+        return self._asked.is_set()
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self._asked.is_set():
+            raise KeyboardInterrupt
+        self._asked.set()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen to the signals inside; the former handlers are back afterwards."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        former = {number: signal.signal(number, self._ask) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
