@@ -1,0 +1,224 @@
+"""The focus search: a generator that yields the z it wants measured and ends with a verdict.
+
+A coarse pass over the whole range finds the hill, a fine pass its top, and one more frame at the
+answer checks that it is still true. Every pass ascends, so the slack of the drive always lies on
+the same side. Nothing here moves; `runtime.focus.loop` does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtime.focus import curve as shape
+from runtime.focus.curve import Curve, Observation
+from runtime.focus.peak import Peak, fit_peak
+from runtime.tile import FocusStatus, FocusVerdict
+
+# In depths of field. Brenner's curve is about one depth of field wide at half height for a well
+# corrected lens: 1.25 cannot step over it, and 0.4 puts six frames on its top.
+COARSE_STEP = 1.25
+FINE_STEP = 0.4
+FINE_HALF = 1.0
+FIT_HALF = 1.3
+# A window this narrow needs no coarse pass: the prediction has already found the hill.
+NARROW = 4.0
+NARROW_STEP = 0.6
+# How far the stage may stand from where it was sent before its z is not believed.
+REACHED = 0.25
+# σ from a handful of residuals can be absurdly small by luck.
+SIGMA_FLOOR = 0.02
+MAX_FRAMES = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepRequest:
+    """Search `range_um` centred on `start_z_um`, never outside `limits_um` (lowest, highest).
+
+    A range below four depths of field is searched in one pass: use it where a surface predicts z.
+    """
+
+    start_z_um: float
+    range_um: float
+    depth_of_field_um: float
+    limits_um: tuple[float, float]
+    timeout_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in ("range_um", "depth_of_field_um", "timeout_s"):
+            if not getattr(self, name) > 0:
+                raise ValueError(
+                    f"SweepRequest.{name} is {getattr(self, name)}; it must be above 0"
+                )
+        if not math.isfinite(self.start_z_um):
+            raise ValueError(f"SweepRequest.start_z_um is {self.start_z_um}; it must be finite")
+        if self.limits_um[0] >= self.limits_um[1]:
+            raise ValueError(f"SweepRequest.limits_um leave no travel in z: {self.limits_um}")
+
+    @property
+    def window_um(self) -> tuple[float, float]:
+        """Return the lowest and highest z of the first pass, the range slid inside the limits."""
+        lowest, highest = self.limits_um
+        half = min(self.range_um, highest - lowest) / 2
+        centre = min(max(self.start_z_um, lowest + half), highest - half)
+        return max(lowest, centre - half), min(highest, centre + half)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZRequest:
+    """Go to `z_um` and measure. `climbing` says the last request was lower in the same pass, so
+    the drive's slack is already taken up and no detour is needed.
+    """
+
+    z_um: float
+    climbing: bool = False
+
+
+Search = Generator[ZRequest, Observation, FocusVerdict]
+Pass = Generator[ZRequest, Observation, None]
+
+
+class _GaveUp(Exception):
+    """A search ended without an answer; carries the verdict's status and reason."""
+
+    def __init__(self, status: FocusStatus, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+def focus_search(request: SweepRequest) -> Search:
+    """Yield the z to measure, be sent an `Observation` for each, and return the verdict."""
+    curve = Curve()
+    try:
+        peak = yield from _search(request, curve)
+    except _GaveUp as end:
+        return FocusVerdict(
+            status=end.status,
+            z_um=request.start_z_um,
+            sigma_z_um=request.range_um,
+            curve=curve.points,
+            reason=end.reason,
+        )
+    return FocusVerdict(
+        status="ok",
+        z_um=peak.z_um,
+        sigma_z_um=max(peak.sigma_um, SIGMA_FLOOR * request.depth_of_field_um),
+        curve=curve.points,
+    )
+
+
+def _search(request: SweepRequest, curve: Curve) -> Generator[ZRequest, Observation, Peak]:
+    depth = request.depth_of_field_um
+    low, high = request.window_um
+    narrow = high - low <= NARROW * depth + 1e-6
+    step = (NARROW_STEP if narrow else COARSE_STEP) * depth
+    yield from _measure(request, curve, _ladder(low, high, step))
+    _refuse_empty(curve)
+    if curve.edge:
+        yield from _extend(request, curve, step)
+    _refuse_multi_peak(curve)
+    if not narrow:
+        centre = curve.rough_top_um
+        fine = centre + depth * np.arange(-FINE_HALF, FINE_HALF + 1e-9, FINE_STEP)
+        yield from _measure(request, curve, _inside(fine, request))
+    peak = _fit(curve, depth)
+    yield from _measure(request, curve, [peak.z_um])
+    _refuse_drift(curve, peak, depth)
+    return peak
+
+
+def _measure(request: SweepRequest, curve: Curve, z_um: Iterable[float]) -> Pass:
+    """Ask for each z of one ascending pass; give up on anything that spoils the curve."""
+    climbing = False
+    for target in z_um:
+        if len(curve.observed) >= MAX_FRAMES:
+            raise _GaveUp("lost", f"no end after {MAX_FRAMES} frames")
+        seen = yield ZRequest(z_um=float(target), climbing=climbing)
+        climbing = True
+        curve.observed.append(seen)
+        if seen.saturated_fraction > shape.SATURATED:
+            raise _GaveUp(
+                "saturated",
+                f"{seen.saturated_fraction:.1%} of the pixels saturate at z {seen.z_um:.1f} µm",
+            )
+        if not math.isfinite(seen.sharpness):
+            raise _GaveUp("lost", f"sharpness is {seen.sharpness} at z {seen.z_um:.1f} µm")
+        if abs(seen.z_um - target) > REACHED * request.depth_of_field_um:
+            raise _GaveUp("lost", f"sent to z {target:.2f} µm, the stage stands at {seen.z_um:.2f}")
+        if seen.time_s - curve.observed[0].time_s > request.timeout_s:
+            raise _GaveUp("lost", f"no focus within {request.timeout_s:g} s")
+
+
+def _extend(request: SweepRequest, curve: Curve, step: float) -> Pass:
+    """Go on once, by half the range, past the end where the curve is still rising."""
+    low, high = curve.span_um
+    lowest, highest = request.limits_um
+    if curve.edge == "low":
+        more = _ladder(max(lowest, low - request.range_um / 2), low, step)[:-1]
+    else:
+        more = _ladder(high, min(highest, high + request.range_um / 2), step)[1:]
+    side = curve.edge
+    yield from _measure(request, curve, more)
+    if curve.edge:
+        end = curve.span_um[0 if curve.edge == "low" else 1]
+        at_limit = min(abs(end - lowest), abs(end - highest)) < step / 2
+        raise _GaveUp(
+            "edge",
+            f"still rising at z {end:.1f} µm after extending the range {side}"
+            + (", at the z limit" if at_limit else ""),
+        )
+
+
+def _fit(curve: Curve, depth: float) -> Peak:
+    """Return the top of the curve; it must lie among the frames that show it."""
+    top = curve.best.z_um
+    near = curve.near(top, half_um=FIT_HALF * depth)
+    peak = fit_peak([seen.z_um for seen in near], [seen.sharpness for seen in near])
+    if peak is None:
+        raise _GaveUp("lost", f"the curve has no top near z {top:.1f} µm")
+    if not near[0].z_um <= peak.z_um <= near[-1].z_um:
+        raise _GaveUp("drifting", f"the top moved from z {top:.1f} to {peak.z_um:.1f} µm")
+    return peak
+
+
+def _refuse_empty(curve: Curve) -> None:
+    if curve.contrast < shape.MIN_CONTRAST:
+        raise _GaveUp(
+            "empty",
+            f"sharpness varies by {curve.contrast:.1%} over the range; "
+            f"below {shape.MIN_CONTRAST:.0%} it is noise",
+        )
+
+
+def _refuse_multi_peak(curve: Curve) -> None:
+    rivals = curve.rival_tops_um
+    if rivals:
+        tops = ", ".join(f"{z:.1f}" for z in (curve.best.z_um, *rivals))
+        raise _GaveUp("multi-peak", f"the curve has several tops, at z {tops} µm")
+
+
+def _refuse_drift(curve: Curve, peak: Peak, depth: float) -> None:
+    """Compare the repeated frame with the fit: off by half a depth of field is another place."""
+    repeat = curve.observed[-1].sharpness
+    fall = peak.height / peak.sharpness_at(z_um=peak.z_um + depth / 2)
+    tolerance = max(fall, 1 + shape.MIN_CONTRAST)
+    if not 1 / tolerance <= repeat / peak.height <= tolerance:
+        raise _GaveUp(
+            "drifting",
+            f"repeated at z {peak.z_um:.1f} µm the sharpness is {repeat / peak.height:.2f} of the "
+            f"fitted top; focus or specimen moved during the sweep",
+        )
+
+
+def _ladder(low: float, high: float, step: float) -> list[float]:
+    """Return evenly spaced z from `low` to `high`, both included, no further apart than `step`."""
+    count = max(1, math.ceil((high - low) / step - 1e-9))
+    return [float(z) for z in np.linspace(low, high, count + 1)]
+
+
+def _inside(z_um: Iterable[float], request: SweepRequest) -> list[float]:
+    lowest, highest = request.limits_um
+    return [float(z) for z in z_um if lowest <= z <= highest]

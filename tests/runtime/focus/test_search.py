@@ -1,0 +1,176 @@
+"""Every verdict of the focus search, on curves with a known top."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtime.focus.curve import Observation
+from runtime.focus.search import SweepRequest, focus_search
+
+DEPTH_UM = 7.6
+
+
+def request(*, start=0.0, range_um=60.0, limits_um=(-100.0, 100.0), timeout_s=60.0):
+    return SweepRequest(
+        start_z_um=start,
+        range_um=range_um,
+        depth_of_field_um=DEPTH_UM,
+        limits_um=limits_um,
+        timeout_s=timeout_s,
+    )
+
+
+def hill(top_um, *, width_um=6.0, floor=0.01, height=0.05):
+    return lambda z, _: floor + height / (1 + ((z - top_um) / width_um) ** 2)
+
+
+def drive(asked, sharpness, *, saturated=lambda z: 0.0, reached=lambda z: z, frame_s=0.1):
+    """Run a search on sharpness(z, n-th frame); return the verdict and the requests."""
+    search = focus_search(asked)
+    wanted, requests = next(search), []
+    while True:
+        requests.append(wanted)
+        z = reached(wanted.z_um)
+        seen = Observation(
+            z_um=z,
+            sharpness=sharpness(z, len(requests)),
+            saturated_fraction=saturated(z),
+            time_s=len(requests) * frame_s,
+        )
+        try:
+            wanted = search.send(seen)
+        except StopIteration as end:
+            return end.value, requests
+
+
+@pytest.mark.parametrize("top_um", [-27.0, -3.3, 0.0, 11.7, 29.0])
+def test_finds_the_top_of_a_clean_curve(top_um):
+    verdict, requests = drive(request(), hill(top_um))
+    assert verdict.status == "ok"
+    assert abs(verdict.z_um - top_um) < 0.05 * DEPTH_UM
+    assert len(requests) <= 23
+    assert verdict.curve == tuple((r.z_um, hill(top_um)(r.z_um, 0)) for r in requests)
+
+
+def test_noise_on_the_curve_shows_in_sigma():
+    errors, sigmas = [], []
+    for seed in range(40):
+        noise = np.random.default_rng(seed).normal(1, 0.02, 100)
+        verdict, _ = drive(request(), lambda z, n, noise=noise: hill(4.0)(z, n) * noise[n])
+        assert verdict.status == "ok"
+        errors.append(verdict.z_um - 4.0)
+        sigmas.append(verdict.sigma_z_um)
+    assert np.std(errors) < 0.1 * DEPTH_UM
+    assert 0.2 < np.std(errors) / np.median(sigmas) < 1.5
+
+
+def test_a_predicted_start_takes_one_pass():
+    verdict, requests = drive(request(start=3.0, range_um=4 * DEPTH_UM), hill(5.0))
+    assert verdict.status == "ok"
+    assert abs(verdict.z_um - 5.0) < 0.05 * DEPTH_UM
+    assert len(requests) <= 9
+
+
+@pytest.mark.parametrize("top_um", [-50.0, 48.0])
+def test_extends_once_towards_the_edge(top_um):
+    verdict, _ = drive(request(), hill(top_um))
+    assert verdict.status == "ok"
+    assert abs(verdict.z_um - top_um) < 0.05 * DEPTH_UM
+
+
+def test_gives_up_at_the_edge_and_names_the_limit():
+    verdict, _ = drive(request(limits_um=(-40.0, 40.0)), hill(70.0, width_um=20))
+    assert verdict.status == "edge"
+    assert "still rising at z 40.0 µm" in verdict.reason
+    assert "at the z limit" in verdict.reason
+    assert verdict.z_um == 0.0
+
+
+def test_empty_field_ends_after_the_coarse_pass():
+    noise = np.random.default_rng(0).normal(1, 0.004, 100)
+    verdict, requests = drive(request(), lambda z, n: 0.01 * noise[n])
+    assert verdict.status == "empty"
+    assert len(requests) <= 8
+    assert "below 5% it is noise" in verdict.reason
+
+
+def test_two_tops_are_refused():
+    one, two = hill(-15.0, width_um=4), hill(17.0, width_um=4, height=0.04)
+    verdict, _ = drive(request(), lambda z, n: one(z, n) + two(z, n))
+    assert verdict.status == "multi-peak"
+
+
+def test_saturation_ends_the_search_at_once():
+    verdict, requests = drive(request(), hill(0), saturated=lambda z: 0.02 * (z > -10))
+    assert verdict.status == "saturated"
+    assert requests[-1].z_um > -10
+    assert "2.0% of the pixels" in verdict.reason
+
+
+def test_a_specimen_that_sinks_is_drifting():
+    verdict, _ = drive(request(), lambda z, n: hill(0.9 * n - 9)(z, n))
+    assert verdict.status == "drifting"
+
+
+def test_a_top_that_vanished_is_drifting():
+    verdict, _ = drive(request(), lambda z, n: hill(2.0)(z, n) * (0.5 if n > 14 else 1.0))
+    assert verdict.status == "drifting"
+    assert "repeated at z" in verdict.reason
+
+
+def test_a_stage_that_does_not_arrive_is_lost():
+    verdict, _ = drive(request(), hill(0), reached=lambda z: min(z, 5.0))
+    assert verdict.status == "lost"
+    assert "the stage stands at 5.00" in verdict.reason
+
+
+def test_a_slow_search_is_lost():
+    verdict, requests = drive(request(timeout_s=1.0), hill(0), frame_s=0.3)
+    assert verdict.status == "lost"
+    assert len(requests) == 5
+
+
+def test_nonsense_sharpness_is_lost():
+    verdict, _ = drive(request(), lambda z, n: float("nan"))
+    assert verdict.status == "lost"
+
+
+def test_passes_climb():
+    _, requests = drive(request(), hill(-50.0))
+    for before, after in zip(requests, requests[1:], strict=False):
+        assert after.climbing == (after.z_um > before.z_um and after.climbing)
+    assert sum(not r.climbing for r in requests) == 4
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    start=st.floats(-200, 200),
+    range_um=st.floats(1, 300),
+    low=st.floats(-100, 50),
+    span=st.floats(1, 200),
+    heights=st.lists(st.floats(1e-4, 1.0), min_size=5, max_size=30),
+)
+def test_never_leaves_the_limits_whatever_it_is_told(start, range_um, low, span, heights):
+    limits = (low, low + span)
+    verdict, requests = drive(
+        request(start=start, range_um=range_um, limits_um=limits),
+        lambda z, n: heights[n % len(heights)],
+    )
+    assert all(limits[0] <= r.z_um <= limits[1] for r in requests)
+    assert len(requests) <= 100
+    assert verdict.status != "ok" or limits[0] <= verdict.z_um <= limits[1]
+    assert verdict.status == "ok" or verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"range_um": 0.0}, "range_um"),
+        ({"limits_um": (3.0, 3.0)}, "limits_um"),
+        ({"start": float("nan")}, "start_z_um"),
+    ],
+)
+def test_an_impossible_request_is_refused_by_name(change, names):
+    with pytest.raises(ValueError, match=names):
+        request(**change)
