@@ -29,9 +29,10 @@ def texture_ratio(pixels: Pixels) -> float:
     a few specks or one edge do not make an empty field textured.
     """
     image = pixels.astype(np.float32)
-    noise = _spread(cv2.filter2D(image, -1, _LAPLACE_PAIR)) / 6.0
+    noise = _spread(np.asarray(cv2.filter2D(image, -1, _LAPLACE_PAIR), np.float32)) / 6.0
     fine = cv2.GaussianBlur(image, (0, 0), FINE_SIGMA_PX)
-    texture = _spread(fine - cv2.GaussianBlur(image, (0, 0), COARSE_SIGMA_PX))
+    coarse = cv2.GaussianBlur(image, (0, 0), COARSE_SIGMA_PX)
+    texture = _spread(np.asarray(fine - coarse, np.float32))
     if texture == 0:
         return 0.0
     # Quantisation alone is a noise of 1/sqrt(12) digital numbers.
