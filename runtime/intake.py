@@ -5,7 +5,7 @@ All of it runs on the compute worker, in the order the tiles were taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -38,13 +38,13 @@ class TileDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
-    """The compute side of one run. `corrector` maps an objective to its flat-field correction;
+    """The compute side of one run. `corrector` gives an objective's flat-field correction;
     `on_done` hears of every tile that has gone all the way.
     """
 
     folder: RunFolder
     journal: Journal
-    corrector: Mapping[str, Corrector]
+    corrector: Callable[[str], Corrector]
     classifier: TileClassifier | None
     stitcher: Stitcher
     mosaic: Mosaic
@@ -127,7 +127,7 @@ class Intake:
 
     def _corrected(self, tile: Tile) -> Tile:
         with self.meter.time("correct", tile.tile_id):
-            return replace(tile, pixels=self.corrector[tile.objective].apply(tile.pixels))
+            return replace(tile, pixels=self.corrector(tile.objective).apply(tile.pixels))
 
     def _classify(self, tile: Tile) -> Label | None:
         if self.classifier is None:
@@ -186,4 +186,4 @@ class Intake:
     def _pixels(self, tile_id: str) -> Pixels:
         row = self.journal.tile(tile_id)
         raw = read_pixels(self.folder.path / row.file)
-        return self.corrector[row.objective].apply(raw)
+        return self.corrector(row.objective).apply(raw)

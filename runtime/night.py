@@ -20,7 +20,7 @@ from runtime.inference.bundle import find_bundle
 from runtime.journal import Journal
 from runtime.live import LiveLine
 from runtime.plan import Plan
-from runtime.preflight import check_rig, check_settings
+from runtime.preflight import check_settings
 from runtime.report.page import write_report
 from runtime.rig import Rig
 from runtime.run_folder import RunFolder, RunLock
@@ -60,12 +60,6 @@ class Night:
     should_stop: StopRequest
 
     @property
-    def objectives(self) -> tuple[str, ...]:
-        """Return the objectives the plan uses, the overview's first."""
-        visits = self.plan.visits
-        return (self.plan.objective, visits.objective) if visits else (self.plan.objective,)
-
-    @property
     def budgets_ms(self) -> dict[str, float]:
         """Return the latency budgets with the instrument's own overrides."""
         return {**BUDGETS_MS, **self.settings.budgets_ms}
@@ -76,9 +70,8 @@ class Night:
         for folder in (self.folder.tiles, self.folder.regions):
             sweep_parts(folder)
         self._calibrate()
-        classifier = self._classifier()
+        classifier = open_classifier(self.plan, self.settings)
         with self.open_microscope(self.settings, truth=self.folder.truth) as rig:
-            check_rig(self.plan, self.settings, rig)
             self._scan(rig, classifier)
         self._export()
         self.journal.note(state="finished")
@@ -94,7 +87,7 @@ class Night:
             plan=self.plan,
             settings=self.settings,
             rig=rig,
-            calibrated=Calibrated.load(rig, self.settings, objectives=self.objectives),
+            calibrated=Calibrated.load(rig, self.settings, objectives=self.plan.objectives),
             classifier=classifier,
             meter=meter,
             should_stop=self.should_stop,
@@ -124,25 +117,27 @@ class Night:
         for record in self.folder.calibration.iterdir():
             record.unlink()
         with self.open_microscope(self.settings) as rig:
-            self.calibrate(rig, self.settings, self.objectives)
+            self.calibrate(rig, self.settings, self.plan.objectives)
         self.journal.note(calibrated=True, calibration_s=clock.now_s() - start_s)
-
-    def _classifier(self) -> TileClassifier | None:
-        if self.plan.model is None:
-            return None
-        models = self.settings.models
-        return TileClassifier.open(
-            find_bundle(models.folder, self.plan.model),
-            keys=models.folder / "keys",
-            backend=models.backend,
-            threads=models.threads,
-        )
 
     def _export(self) -> None:
         with disk_full_is_resumable("the exported map"):
             write_ome_tiff(self.folder.mosaic, self.folder.ome_tiff)
             picture = write_png(self.folder.mosaic, self.folder.picture)
         self.journal.note(map_png=picture)
+
+
+def open_classifier(plan: Plan, settings: Settings) -> TileClassifier | None:
+    """Return the plan's model, verified and ready, or None for a plan without one."""
+    if plan.model is None:
+        return None
+    models = settings.models
+    return TileClassifier.open(
+        find_bundle(models.folder, plan.model),
+        keys=models.folder / "keys",
+        backend=models.backend,
+        threads=models.threads,
+    )
 
 
 def carry_out(

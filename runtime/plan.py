@@ -81,6 +81,11 @@ class Plan(Strict):
     model: str | None = None
     visits: Visits | None = None
 
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Return the objectives the plan uses, the overview's first."""
+        return (self.objective, self.visits.objective) if self.visits else (self.objective,)
+
     @model_validator(mode="after")
     def _one_area(self) -> Plan:
         if (self.region is None) == (self.grid is None):

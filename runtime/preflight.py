@@ -7,7 +7,7 @@ from pathlib import Path
 from runtime.calibrated import Calibrated
 from runtime.classify import TileClassifier
 from runtime.errors import ConfigRefused, DiskFull
-from runtime.plan import Plan, PlannedTile, refuse_outside
+from runtime.plan import Plan, PlannedTile, refuse_outside, tile_positions
 from runtime.rig import Rig
 from runtime.settings import Settings
 from runtime.storage import free_mb
@@ -17,10 +17,33 @@ COPIES_OF_A_TILE = 1 + 4 / 3 + 4 / 3
 PIXEL_SIZE_TOLERANCE = 0.05
 
 
+def check_plan(
+    plan: Plan,
+    settings: Settings,
+    rig: Rig,
+    calibrated: Calibrated,
+    classifier: TileClassifier | None,
+) -> list[PlannedTile]:
+    """Return the overview tiles the plan means on this microscope.
+
+    Raises NightscopeError for anything known to end the night later; nothing has moved yet.
+    """
+    info = rig.camera.info
+    planned = tile_positions(
+        plan,
+        width_px=info.width_px,
+        height_px=info.height_px,
+        stage_from_px=calibrated.stage_from_px(plan.objective),
+    )
+    check_rig(plan, settings, rig)
+    check_area(plan, settings, rig, planned, calibrated)
+    check_pixel_size(plan, calibrated, classifier)
+    return planned
+
+
 def check_settings(plan: Plan, settings: Settings) -> None:
     """Raise ConfigRefused when the plan names an objective the instrument has not."""
-    named = [plan.objective] + ([plan.visits.objective] if plan.visits else [])
-    for objective in named:
+    for objective in plan.objectives:
         if objective not in settings.objectives:
             raise ConfigRefused(
                 f"plan '{plan.name}' names an unknown objective",
@@ -83,9 +106,13 @@ def check_pixel_size(plan: Plan, calibrated: Calibrated, classifier: TileClassif
         classifier.check_pixel_size(pixel_size_um=measured_um)
 
 
-def check_disk(folder: Path, settings: Settings, *, tiles: int, bytes_per_tile: int) -> None:
-    """Raise DiskFull when the whole plan, map included, will not fit."""
-    needed_mb = tiles * bytes_per_tile * COPIES_OF_A_TILE / 1e6 + settings.pipeline.disk_reserve_mb
+def check_disk(folder: Path, plan: Plan, settings: Settings, rig: Rig, *, tiles_left: int) -> None:
+    """Raise DiskFull when what is left of the plan, visits and map included, will not fit."""
+    info, visits = rig.camera.info, plan.visits
+    frames = visits.max_regions * visits.frames_per_region if visits else 0
+    tile_mb = info.width_px * info.height_px * (2 if info.full_scale > 255 else 1) / 1e6
+    needed_mb = (tiles_left + frames) * tile_mb * COPIES_OF_A_TILE
+    needed_mb += settings.pipeline.disk_reserve_mb
     free = free_mb(folder)
     if free < needed_mb:
         raise DiskFull(

@@ -16,8 +16,8 @@ from runtime.focus.keeper import FocusKeeper
 from runtime.intake import Intake
 from runtime.journal import Journal
 from runtime.pipeline import Pipeline, Watcher
-from runtime.plan import Focus, Plan, PlannedTile, tile_positions
-from runtime.preflight import check_area, check_disk, check_pixel_size
+from runtime.plan import Focus, Plan, PlannedTile
+from runtime.preflight import check_disk, check_plan
 from runtime.rig import Rig
 from runtime.run_folder import RunFolder
 from runtime.settings import Settings
@@ -45,8 +45,9 @@ class Scan:
 
     def run(self, watcher: Watcher) -> None:
         """Check the whole plan, find the microscope's place again, and scan to the settled map."""
-        planned = self.planned()
-        self.check(planned)
+        planned = check_plan(self.plan, self.settings, self.rig, self.calibrated, self.classifier)
+        left = len(planned) - len(self.journal.tiles("overview"))
+        check_disk(self.folder.path, self.plan, self.settings, self.rig, tiles_left=left)
         self._note(planned)
         intake = self._intake(watcher)
         self.rig.stage.home()
@@ -64,29 +65,6 @@ class Scan:
             watcher=watcher,
             should_stop=self.should_stop,
         ).run()
-
-    def planned(self) -> list[PlannedTile]:
-        """Return the overview tiles the plan means on this microscope."""
-        info = self.rig.camera.info
-        return tile_positions(
-            self.plan,
-            width_px=info.width_px,
-            height_px=info.height_px,
-            stage_from_px=self.calibrated.stage_from_px(self.plan.objective),
-        )
-
-    def check(self, planned: list[PlannedTile]) -> None:
-        """Raise for anything that would end the night later; nothing has moved yet."""
-        check_area(self.plan, self.settings, self.rig, planned, self.calibrated)
-        check_pixel_size(self.plan, self.calibrated, self.classifier)
-        info, visits = self.rig.camera.info, self.plan.visits
-        frames = visits.max_regions * visits.frames_per_region if visits else 0
-        check_disk(
-            self.folder.path,
-            self.settings,
-            tiles=len(planned) + frames - self.journal.next_seq(),
-            bytes_per_tile=info.width_px * info.height_px * (2 if info.full_scale > 255 else 1),
-        )
 
     @property
     def _offset_um(self) -> tuple[float, float, float]:

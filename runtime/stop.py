@@ -6,7 +6,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 
 class StopRequest:
@@ -19,7 +18,7 @@ class StopRequest:
         """Return whether anybody asked."""
         return self._asked.is_set()
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
+    def _ask(self, *_: object) -> None:
         if self._asked.is_set():
             raise KeyboardInterrupt
         self._asked.set()

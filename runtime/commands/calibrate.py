@@ -1,0 +1,50 @@
+"""`nightscope calibrate`: a technician's routine on the real or simulated microscope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from runtime.app import open_microscope
+from runtime.calibration_record import CalibrationRecord
+from runtime.settings import load_settings
+
+Routine = Callable[..., Sequence[CalibrationRecord]]
+
+
+def calibrate(
+    *,
+    routine: str,
+    objective: str | None,
+    settings: Path,
+    run_routine: Routine,
+    console: Console,
+) -> dict[str, Any]:
+    """Run one routine, or "all" of them; return the records made."""
+    instrument = load_settings(settings)
+    with open_microscope(instrument) as rig:
+        rig.stage.home()
+        records = run_routine(rig, instrument, name=routine, objective=objective)
+    for record in records:
+        _show(record, console)
+    return {
+        "records": [record.model_dump(mode="json") for record in records],
+        "passed": all(record.passed for record in records),
+        "exit_code": 0 if all(record.passed for record in records) else 5,
+    }
+
+
+def _show(record: CalibrationRecord, console: Console) -> None:
+    verdict = "[green]passed[/]" if record.passed else "[red]failed[/]"
+    simulated = "SIMULATED " if record.simulated else ""
+    table = Table("value", "", "±", "unit", title=f"{simulated}{record.name}: {verdict}")
+    for key, value in record.values.items():
+        sigma = record.uncertainties.get(key, float("nan"))
+        table.add_row(key, f"{value:.5g}", f"{sigma:.2g}", record.units.get(key, ""))
+    console.print(table)
+    if record.advice:
+        console.print(record.advice)

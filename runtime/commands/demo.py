@@ -1,0 +1,49 @@
+"""`nightscope demo`: the main job on the simulated microscope, scored against its truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from runtime.commands.scan import resume
+from runtime.journal import Journal
+from runtime.night import Calibrate
+from runtime.run_folder import RunFolder
+from runtime.settings import parse_settings
+from runtime.simulator.score import score_run
+
+SHIPPED = Path(__file__).resolve().parents[1] / "demo"
+
+
+def demo(
+    *, out: Path, seed: int, speed: float, calibrate: Calibrate, console: Console
+) -> dict[str, Any]:
+    """Scan the shipped section and return the run's summary with its errors against the truth."""
+    template = (SHIPPED / "settings.toml").read_text(encoding="utf-8")
+    settings_text = template.format(seed=seed, speed=speed)
+    parse_settings(settings_text, source=Path("demo settings"))
+    folder = RunFolder(out)
+    plan_text = (SHIPPED / "plan.yaml").read_text(encoding="utf-8")
+    folder.create(plan_text=plan_text, settings_text=settings_text).close()
+    summary = resume(run=out, calibrate=calibrate, console=console)
+    summary |= _truth(folder)
+    console.print(
+        f"map: {folder.picture}\nreport: {folder.report}\n"
+        "next: open the report, or try `nightscope demo --seed 1 --out another`"
+    )
+    return summary
+
+
+def _truth(folder: RunFolder) -> dict[str, Any]:
+    journal = Journal(folder.journal)
+    try:
+        return score_run(
+            folder.truth,
+            tiles=journal.tiles("overview"),
+            placements=journal.placements(),
+            labels=journal.labels(),
+        )
+    finally:
+        journal.close()
