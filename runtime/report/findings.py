@@ -1,0 +1,46 @@
+"""What a person should look at: every tile that was skipped, misfocused or not held by matches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runtime.report.run_data import RunData
+
+PLACEMENT_REASONS = {
+    "blank": "nothing to match in the overlaps; left where the stage put it",
+    "stage-only": "textured, but no match with a neighbour was accepted; left where the stage "
+    "put it",
+    "suspect": "its matches disagree with each other; check the seams around it",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One tile and one reason; `kind` is "skipped", "focus" or a placement's flag."""
+
+    tile_id: str
+    kind: str
+    reason: str
+
+    @property
+    def serious(self) -> bool:
+        """Return whether it needs a person; a blank field is an answer, not a fault."""
+        return self.kind != "blank"
+
+
+def findings(run: RunData) -> list[Finding]:
+    """Return every finding, the serious kinds first, then by tile."""
+    found = [Finding(tile_id=t, kind="skipped", reason=why) for t, why in run.skips.items()]
+    for tile_id, row in run.focus.items():
+        if row.verdict.status not in ("ok", "empty"):
+            reason = f"{row.verdict.status}: {row.verdict.reason or 'no reason given'}"
+            found.append(Finding(tile_id=tile_id, kind="focus", reason=reason))
+        elif row.verdict.status == "empty":
+            reason = row.verdict.reason or "nothing to focus on; kept the predicted z"
+            found.append(Finding(tile_id=tile_id, kind="blank", reason=f"focus: {reason}"))
+    for tile_id, placement in run.placements.items():
+        if placement.flag:
+            reason = PLACEMENT_REASONS[placement.flag]
+            found.append(Finding(tile_id=tile_id, kind=placement.flag, reason=reason))
+    order = ("skipped", "focus", "suspect", "stage-only", "blank")
+    return sorted(found, key=lambda f: (order.index(f.kind), f.tile_id))

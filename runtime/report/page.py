@@ -1,0 +1,87 @@
+"""The page as a whole: read once, drawn section by section, written durably."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from runtime.budget import stage_table
+from runtime.journal import Journal
+from runtime.report.calibration_view import calibration_section
+from runtime.report.configuration_view import configuration_section
+from runtime.report.events_view import events_section
+from runtime.report.findings import findings
+from runtime.report.findings_view import findings_section
+from runtime.report.focus_view import focus_section
+from runtime.report.header_view import footer, header
+from runtime.report.map_view import map_section
+from runtime.report.markup import Html, element, join
+from runtime.report.regions_view import regions_section
+from runtime.report.run_data import RunData, read_run
+from runtime.report.seams_view import seams_section
+from runtime.report.timing_view import timing_section
+from runtime.storage import write_durably
+
+STYLE = Path(__file__).with_name("report.css")
+CONTENTS = (
+    ("map", "Map"), ("regions", "Regions"), ("tiles", "Flagged tiles"), ("focus", "Focus"),
+    ("seams", "Seams"), ("timing", "Timing"), ("calibration", "Calibration"), ("events", "Events"),
+)  # fmt: skip
+
+
+def write_report(
+    run_dir: Path,
+    journal: Journal,
+    *,
+    budgets_ms: Mapping[str, float],
+    output: Path | None = None,
+) -> Path:
+    """Write the run's `report.html` and return its path (`output`, or in the run folder).
+
+    The page is one file that needs nothing else, whatever state the run is in. Raises DiskFull when
+    there is no room.
+    """
+    run = read_run(run_dir, journal)
+    path = output or run_dir / "report.html"
+    write_durably(path, _page(run, budgets_ms).encode("utf-8"))
+    return path
+
+
+def _page(run: RunData, budgets_ms: Mapping[str, float]) -> Html:
+    stages, found = stage_table(run.timings, budgets_ms), findings(run)
+    body = element(
+        "body",
+        header(run, found, stages),
+        _contents(),
+        element(
+            "main",
+            map_section(run, found),
+            regions_section(run),
+            findings_section(found),
+            focus_section(run),
+            seams_section(run),
+            timing_section(run, stages),
+            calibration_section(run),
+            events_section(run),
+            configuration_section(run),
+        ),
+        footer(run),
+    )
+    return join([Html("<!doctype html>\n"), element("html", _head(run), body, lang="en")])
+
+
+def _head(run: RunData) -> Html:
+    title = f"{run.facts['name'] or run.folder.name}: Nightscope report"
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", title + (" (SIMULATED)" if run.simulated else "")),
+        element("style", Html(STYLE.read_text(encoding="utf-8"))),
+    )
+
+
+def _contents() -> Html:
+    links = [element("a", name, href=f"#{anchor}") for anchor, name in CONTENTS]
+    return element("nav", *links, aria_label="Contents")

@@ -1,0 +1,64 @@
+"""Images for the page: downscaled, in eight bits, embedded as data URIs."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import InputRefused
+from runtime.tile import Pixels
+
+# Enough for a full-width screen, small enough to mail.
+MAP_WIDTH_PX = 1800
+FRAME_WIDTH_PX = 560
+JPEG_QUALITY = 82
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """An embedded image; `width_px, height_px` are those of the file it was made from."""
+
+    uri: str
+    width_px: int
+    height_px: int
+
+
+def map_picture(path: Path) -> Picture | None:
+    """Return the mosaic's picture, or None when the run has not made one yet."""
+    if not path.is_file():
+        return None
+    pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    return None if pixels is None else _picture(np.asarray(pixels, np.uint8), MAP_WIDTH_PX)
+
+
+def frame_picture(read: Callable[[], Pixels]) -> Picture | None:
+    """Return one frame's picture, its contrast stretched; None when it cannot be read."""
+    try:
+        return _picture(stretched(read()), FRAME_WIDTH_PX)
+    except InputRefused:
+        return None
+
+
+def stretched(pixels: Pixels) -> NDArray[np.uint8]:
+    """Return (y, x) pixels in 8 bits, black and white at the 0.2 and 99.8 percentiles."""
+    black, white = np.percentile(pixels, [0.2, 99.8])
+    scaled = (pixels.astype(np.float32) - black) * (255 / max(white - black, 1))
+    eight_bit: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return eight_bit
+
+
+def _picture(pixels: NDArray[np.uint8], width_px: int) -> Picture:
+    height, width = pixels.shape
+    shrink = min(1.0, width_px / width)
+    if shrink < 1:
+        size = (width_px, max(1, round(height * shrink)))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    _, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    text = base64.b64encode(encoded.tobytes()).decode("ascii")
+    return Picture(uri=f"data:image/jpeg;base64,{text}", width_px=width, height_px=height)

@@ -1,0 +1,109 @@
+"""What the page is made from: one run's journal, read once."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtime.journal import Journal
+from runtime.journal_rows import Event, FocusRow, SeamRow, TileRow, Timing
+from runtime.tile import Label, Placement, Region
+
+GRID_ID = re.compile(r"r(\d+)_c(\d+)")
+FACTS = (
+    "name", "simulated", "created_at", "finished_at", "state", "tiles_planned", "plan", "settings",
+    "model", "calibrations", "map_png", "depth_of_field_um", "wall_s", "peak_memory_mb",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunData:
+    """Everything journaled about a run. A run that is not finished lacks facts and rows."""
+
+    folder: Path
+    facts: Mapping[str, Any]
+    overview: list[TileRow]
+    visits: list[TileRow]
+    focus: dict[str, FocusRow]
+    skips: dict[str, str]
+    labels: dict[str, Label]
+    placements: dict[str, Placement]
+    seams: list[SeamRow]
+    regions: list[Region]
+    visited: set[str]
+    timings: list[Timing]
+    events: list[Event]
+
+    @property
+    def simulated(self) -> bool:
+        """Return whether any of this came from the simulated microscope."""
+        return bool(self.facts.get("simulated")) or any(t.simulated for t in self.overview)
+
+    @property
+    def started_at(self) -> float | None:
+        """Return when the run began, Unix time; at the latest with its first tile."""
+        taken = [tile.taken_at for tile in self.overview]
+        return self.facts["created_at"] or min(taken, default=None)
+
+    @property
+    def finished_at(self) -> float | None:
+        """Return when the run ended, Unix time, or None while it can go on."""
+        if self.facts["state"] != "finished":
+            return None
+        taken = [tile.taken_at for tile in (*self.overview, *self.visits)]
+        return self.facts["finished_at"] or max(taken, default=None)
+
+    @property
+    def planned(self) -> int:
+        """Return how many overview tiles the plan means."""
+        return int(self.facts.get("tiles_planned") or len(self.overview) + len(self.skips))
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Return the overview's pixel size, or None before the first tile."""
+        return self.overview[0].pixel_size_um if self.overview else None
+
+    @property
+    def classes(self) -> list[str]:
+        """Return the label names in a fixed order, so that each keeps its colour."""
+        names = {name for label in self.labels.values() for name in (label.name, *label.scores)}
+        return sorted(names)
+
+    @property
+    def class_counts(self) -> Counter[str]:
+        """Return how many overview tiles carry each label."""
+        tiles = {tile.tile_id for tile in self.overview}
+        return Counter(label.name for label in self.labels.values() if label.tile_id in tiles)
+
+    def grid(self) -> dict[str, tuple[int, int]]:
+        """Return (row, column) of every overview tile, taken or given up."""
+        taken = {tile.tile_id: (tile.row, tile.col) for tile in self.overview}
+        given_up = {
+            tile_id: (int(found[1]), int(found[2]))
+            for tile_id in self.skips
+            if (found := GRID_ID.fullmatch(tile_id))
+        }
+        return given_up | taken
+
+
+def read_run(folder: Path, journal: Journal) -> RunData:
+    """Return what `journal` says of the run in `folder`."""
+    return RunData(
+        folder=folder,
+        facts={key: journal.fact(key) for key in FACTS},
+        overview=journal.tiles("overview"),
+        visits=journal.tiles("visit"),
+        focus=journal.focus(),
+        skips=journal.skips(),
+        labels=journal.labels(),
+        placements=journal.placements(),
+        seams=journal.seams(),
+        regions=journal.regions(),
+        visited=journal.visited(),
+        timings=journal.timings(),
+        events=journal.events(),
+    )

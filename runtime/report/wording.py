@@ -1,0 +1,75 @@
+"""Quantities in words: every number with its unit, in the size a person reads."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+DASH = "–"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 tile", "49 tiles"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def length(um: float) -> str:
+    """Return a length given in micrometres, in µm or mm."""
+    return f"{um / 1000:.3g} mm" if abs(um) >= 1000 else f"{um:.3g} µm"
+
+
+def area(width_um: float, height_um: float) -> str:
+    """Return "1.43 × 1.23 mm" or "300 × 200 µm"."""
+    unit, scale = ("mm", 1000.0) if max(width_um, height_um) >= 1000 else ("µm", 1.0)
+    return f"{width_um / scale:.3g} × {height_um / scale:.3g} {unit}"
+
+
+def signed_um(um: float, *, decimals: int = 1) -> str:
+    """Return a signed height or place in micrometres, with a true minus sign."""
+    return f"{um:+.{decimals}f} µm".replace("-", "−")
+
+
+def milliseconds(ms: float) -> str:
+    """Return a time given in milliseconds, in ms or s."""
+    if ms >= 1000:
+        return f"{ms / 1000:.3g} s"
+    return f"{ms:.0f} ms" if ms >= 10 else f"{ms:.1f} ms"
+
+
+def duration(s: float | None) -> str:
+    """Return how long something took: "47 s", "12 min 5 s", "7 h 40 min"."""
+    if s is None:
+        return DASH
+    whole = round(s)
+    if whole < 60:
+        return f"{s:.0f} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def date(unix_s: float | None) -> str:
+    """Return a day and minute in the controller's own time zone."""
+    return DASH if unix_s is None else _local(unix_s).strftime("%-d %B %Y, %H:%M")
+
+
+def time_of_day(unix_s: float) -> str:
+    """Return hours, minutes and seconds in the controller's own time zone."""
+    return _local(unix_s).strftime("%H:%M:%S")
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction in per cent."""
+    return f"{fraction * 100:.0f} %"
+
+
+def measured(value: float, uncertainty: float | None, unit: str) -> str:
+    """Return "value ± uncertainty unit", as many decimals as the uncertainty deserves."""
+    if not uncertainty or not math.isfinite(uncertainty):
+        return f"{value:.4g} {unit}".rstrip()
+    decimals = max(0, 1 - math.floor(math.log10(uncertainty)))
+    return f"{value:.{decimals}f} ± {uncertainty:.{decimals}f} {unit}".rstrip()
+
+
+def _local(unix_s: float) -> datetime:
+    return datetime.fromtimestamp(unix_s).astimezone()

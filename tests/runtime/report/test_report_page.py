@@ -1,0 +1,139 @@
+"""The page says what the journal says, whatever state the run is in, and needs nothing else."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from runtime.budget import BUDGETS_MS
+from runtime.journal import Journal
+from runtime.report import write_report
+
+VOID = {"br", "img", "input", "link", "meta"}
+
+
+class Balance(HTMLParser):
+    """Fails on a tag that is closed out of order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text.append(data)
+
+
+def page_of(folder: Path) -> tuple[str, str]:
+    """Write the report; return its source and its visible text, whitespace squeezed."""
+    journal = Journal(folder / "journal.sqlite")
+    path = write_report(folder, journal, budgets_ms=BUDGETS_MS)
+    journal.close()
+    source = path.read_text(encoding="utf-8")
+    balance = Balance()
+    balance.feed(source)
+    assert balance.open == []
+    return source, re.sub(r"\s+", " ", " ".join(balance.text))
+
+
+SAID = {
+    "name": "Mussel <section> & co",
+    "simulated": "Every image and time on this page comes from the simulated microscope.",
+    "hurry": "Mechanical times are divided by 10.",
+    "outcome": "Finished",
+    "verdict": "3 tiles to look at; late: classify.",
+    "count": "19 of 20",
+    "regions": "1 of 2",
+    "duration": "7 h 40 min",
+    "model": "mussel-tissue 1.0.0",
+    "skip": "camera gave no frame; value 3 attempts",
+    "focus failure": "multi-peak: two peaks of equal height, 18 µm apart <&>",
+    "blank": "nothing to match in the overlaps; left where the stage put it",
+    "visit skipped": "Skipped region02_f0: camera gave no frame",
+    "calibration": "0.49981 ± 0.00012 µm/px",
+    "event": "r001_c002: multi-peak",
+    "depth of field": "the depth of field is 7.6 µm",
+    "late": "4 tiles",
+}
+
+
+@pytest.mark.parametrize("said", SAID.values(), ids=SAID)
+def test_page_says(night: Path, said: str) -> None:
+    assert said in page_of(night)[1]
+
+
+def test_page_needs_nothing_else(night: Path) -> None:
+    source, _ = page_of(night)
+    links = re.findall(r'(?:href|src|xlink:href)="([^"]+)"', source)
+    assert links
+    assert all(link.startswith(("#", "data:image/")) for link in links)
+    assert "<script" not in source
+    assert "http" not in source
+    assert "@import" not in source
+
+
+def test_every_anchor_leads_somewhere(night: Path) -> None:
+    source, _ = page_of(night)
+    targets = set(re.findall(r'href="#([^"]+)"', source))
+    assert {"map", "region01", "region02"} <= targets
+    assert targets <= set(re.findall(r'id="([^"]+)"', source))
+
+
+def test_what_the_journal_holds_cannot_break_out(night: Path) -> None:
+    source, _ = page_of(night)
+    assert "<section> & co" not in source
+    assert "apart <&>" not in source
+
+
+def test_every_placed_tile_is_drawn(night: Path) -> None:
+    source, _ = page_of(night)
+    assert source.count('class="outline"') == 19
+    assert source.count('class="cell k') == 19
+    assert source.count('class="flag focus"') == 1
+    assert source.count('class="region"') == 2
+
+
+def test_a_run_paused_before_its_first_tile_has_a_page(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.sqlite", create=True)
+    journal.note(state="paused")
+    journal.close()
+    _, text = page_of(tmp_path)
+    assert "Paused, resumable" in text
+    assert "No tile is placed yet." in text
+    assert "SIMULATED" not in text
+
+
+def test_tiles_without_placements_or_labels_have_a_page(night: Path) -> None:
+    journal = Journal(night / "journal.sqlite")
+    with journal.transaction():
+        for table in ("placements", "labels", "seams", "timings"):
+            journal._db.execute(f"DELETE FROM {table}")
+    journal.note(state="scanning", map_png=None)
+    journal.close()
+    (night / "map.png").unlink()
+    _, text = page_of(night)
+    assert "Overview not finished" in text
+    assert "No seam was judged yet." in text
+
+
+def test_a_lost_frame_is_named(night: Path) -> None:
+    (night / "regions" / "region01_f0.tif").write_bytes(b"II*\0truncated")
+    assert "regions/region01_f0.tif cannot be read." in page_of(night)[1]
+
+
+def test_the_caller_chooses_where_it_goes(night: Path) -> None:
+    journal = Journal(night / "journal.sqlite")
+    chosen = night / "elsewhere.html"
+    assert write_report(night, journal, budgets_ms=BUDGETS_MS, output=chosen) == chosen
+    journal.close()
+    assert chosen.is_file()
+    assert not (night / "report.html").exists()

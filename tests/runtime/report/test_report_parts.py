@@ -1,0 +1,86 @@
+"""Markup, wording and colour, each on known answers."""
+
+import math
+from html import unescape
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.report.markup import Html, element, join
+from runtime.report.pictures import stretched
+from runtime.report.scales import seam_step, sequential
+from runtime.report.svg import round_length
+from runtime.report.wording import area, counted, duration, length, measured, signed_um
+
+
+@given(st.text())
+def test_text_is_escaped_and_comes_back(text: str) -> None:
+    inside = element("p", text, title=text)
+    assert inside.count("<") == 2
+    assert unescape(inside.removesuffix("</p>").split(">", 1)[1]) == text
+
+
+def test_markup_is_kept() -> None:
+    assert join([element("b", "a&b"), None, "<"]) == "<b>a&amp;b</b>&lt;"
+    assert element("input", checked=True, hidden=False, id=None) == "<input checked>"
+    assert element("g", Html("<i></i>"), class_="x", stroke_width=1.5) == (
+        '<g class="x" stroke-width="1.5"><i></i></g>'
+    )
+
+
+def test_a_coordinate_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be finite"):
+        element("rect", x=math.nan)
+
+
+WORDS = {
+    "one": (counted(1, "tile"), "1 tile"),
+    "many": (counted(1200, "tile"), "1,200 tiles"),
+    "micrometres": (length(20), "20 µm"),
+    "millimetres": (length(1430), "1.43 mm"),
+    "area": (area(1434, 1233), "1.43 × 1.23 mm"),
+    "minus": (signed_um(-12), "−12.0 µm"),
+    "seconds": (duration(47.2), "47 s"),
+    "minutes": (duration(725), "12 min 5 s"),
+    "night": (duration(27_600), "7 h 40 min"),
+    "rounds up": (duration(59.7), "1 min 0 s"),
+    "unknown": (duration(None), "–"),
+    "uncertain": (measured(0.499812, 0.00012, "µm/px"), "0.49981 ± 0.00012 µm/px"),
+    "exact": (measured(12.0, None, "µm"), "12 µm"),
+    "coarse": (measured(1234.5, 20, "µm"), "1234 ± 20 µm"),
+}
+
+
+@pytest.mark.parametrize(("got", "expected"), WORDS.values(), ids=WORDS)
+def test_wording(got: str, expected: str) -> None:
+    assert got == expected
+
+
+def test_scale_bars_have_round_lengths() -> None:
+    assert [round_length(um) for um in (1.0, 239, 0.7, 5.0, 9999)] == [1.0, 200, 0.5, 5.0, 5000]
+
+
+def test_the_colour_scale_runs_from_dark_to_light() -> None:
+    colours = [sequential(f) for f in np.linspace(0, 1, 21)]
+    luminance = [
+        0.2126 * int(c[1:3], 16) + 0.7152 * int(c[3:5], 16) + 0.0722 * int(c[5:7], 16)
+        for c in colours
+    ]
+    assert luminance == sorted(luminance)
+    assert (colours[0], colours[-1]) == ("#00204d", "#ffea46")
+    assert sequential(-1) == colours[0]
+    assert sequential(2) == colours[-1]
+
+
+def test_seam_steps() -> None:
+    assert [seam_step(r) for r in (0.0, 0.25, 0.3, 0.9, 4.0)] == [0, 0, 1, 2, 3]
+
+
+def test_contrast_is_stretched_to_eight_bits() -> None:
+    pixels = np.arange(500, 3500, dtype=np.uint16).reshape(50, 60)
+    shown = stretched(pixels)
+    assert (shown.min(), shown.max(), shown.dtype) == (0, 255, np.uint8)
+    assert abs(int(shown[25, 0]) - 128) <= 1
+    assert np.array_equal(stretched(np.full((4, 4), 9, np.uint8)), np.zeros((4, 4), np.uint8))
