@@ -80,6 +80,8 @@ def read_pixels(path: Path) -> Pixels:
         raise InputRefused(
             f"tile file {path} cannot be read: {error}", remedy="restore it from a copy"
         ) from None
+    if pixels.size == 0:
+        raise InputRefused(f"tile file {path} holds no pixels", remedy="restore it from a copy")
     return pixels
 
 
