@@ -31,7 +31,7 @@ def _block_means(pixels: Pixels, spec: PreprocessSpec) -> NDArray[np.float64]:
     sums = np.add.reduceat(sums, columns, axis=1)
     heights = np.maximum(np.diff(rows, append=pixels.shape[0]), 1)
     widths = np.maximum(np.diff(columns, append=pixels.shape[1]), 1)
-    return sums / (heights[:, None] * widths[None, :])
+    return np.asarray(sums / (heights[:, None] * widths[None, :]), dtype=np.float64)
 
 
 def _order_statistic(values: NDArray[np.float64], percentile: int) -> float:

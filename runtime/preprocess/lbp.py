@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from runtime.tile import Pixels
 
 NEIGHBOURS = 8
+REACH_PX = 4  # Beyond the largest radius: further in, no neighbour leaves the image.
 
 
 def circle_offsets(radii_px: tuple[int, ...]) -> NDArray[np.float64]:
@@ -45,37 +46,42 @@ def lbp_codes(
     return codes
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _fill_codes(image, rows, columns, offsets, codes):  # type: ignore[no-untyped-def]  # pragma: no cover
-    reach = 4  # Beyond the largest radius: there no neighbour needs the border test.
-    for i in range(rows.size):
-        for j in range(columns.size):
-            row, column = rows[i], columns[j]
-            inside = (
-                reach <= row < image.shape[0] - reach and reach <= column < image.shape[1] - reach
-            )
-            for scale in range(offsets.shape[0]):
-                if inside:
-                    codes[scale, i, j] = _inner_code(image, row, column, offsets[scale])
-                else:
-                    codes[scale, i, j] = _border_code(image, row, column, offsets[scale])
+    height, width = image.shape
+    first = np.searchsorted(columns, REACH_PX)
+    last = max(first, np.searchsorted(columns, width - REACH_PX))
+    for scale in range(offsets.shape[0]):
+        for i in range(rows.size):
+            inner_row = REACH_PX <= rows[i] < height - REACH_PX
+            for j in range(columns.size):
+                if not (inner_row and first <= j < last):
+                    codes[scale, i, j] = _border_code(image, rows[i], columns[j], offsets[scale])
+            if inner_row:
+                inner = codes[scale, i, first:last]
+                _fill_inner_row(image, rows[i], columns[first:last], offsets[scale], inner)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _inner_code(image, row, column, offsets):  # type: ignore[no-untyped-def]  # pragma: no cover
-    centre, code = float(image[row, column]), 0
+@njit(cache=True, nogil=True)
+def _fill_inner_row(image, row, columns, offsets, codes):  # type: ignore[no-untyped-def]  # pragma: no cover
+    codes[:] = 0
+    centres = image[row]
     for neighbour in range(offsets.shape[0]):
-        y, x = row + offsets[neighbour, 0], column + offsets[neighbour, 1]
-        top, left = int(y), int(x)
-        bottom, right = int(math.ceil(y)), int(math.ceil(x))
-        down, across = y - top, x - left
-        upper = (1 - across) * image[top, left] + across * image[top, right]
-        lower = (1 - across) * image[bottom, left] + across * image[bottom, right]
-        code |= ((1 - down) * upper + down * lower - centre >= 0) << neighbour
-    return code
+        dy, dx = offsets[neighbour]
+        down = (row + dy) - (row + math.floor(dy))
+        left, right = math.floor(dx), math.ceil(dx)
+        above, below = image[row + math.floor(dy)], image[row + math.ceil(dy)]
+        for j in range(columns.size):
+            column = columns[j]
+            # The rounding of column + dx differs from pixel to pixel: no constant will do.
+            across = (column + dx) - (column + left)
+            upper = (1 - across) * above[column + left] + across * above[column + right]
+            lower = (1 - across) * below[column + left] + across * below[column + right]
+            value = (1 - down) * upper + down * lower
+            codes[j] |= np.uint8(value >= centres[column]) << neighbour
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _border_code(image, row, column, offsets):  # type: ignore[no-untyped-def]  # pragma: no cover
     centre, code = float(image[row, column]), 0
     for neighbour in range(offsets.shape[0]):
@@ -89,7 +95,7 @@ def _border_code(image, row, column, offsets):  # type: ignore[no-untyped-def]  
     return code
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _pixel(image, row, column):  # type: ignore[no-untyped-def]  # pragma: no cover
     if row < 0 or row >= image.shape[0] or column < 0 or column >= image.shape[1]:
         return 0.0

@@ -33,9 +33,7 @@ class PreprocessSpec:
 
     def __post_init__(self) -> None:
         if self.version != SPEC_VERSION:
-            raise ValueError(
-                f"preprocessing version {self.version}; this runtime has {SPEC_VERSION}"
-            )
+            raise ValueError(f"preprocessing version {self.version}; expected {SPEC_VERSION}")
         if min(self.height_px, self.width_px) < 1 or max(self.height_px, self.width_px) > 8192:
             raise ValueError(f"input {self.height_px}x{self.width_px}; sides must be 1 to 8192 px")
         if any(radius not in (1, 2, 3) for radius in self.radii_px):
@@ -66,4 +64,4 @@ def sample_points(*, source_px: int, target_px: int) -> NDArray[np.int64]:
     """
     scale = 1.0 / (target_px / source_px)
     points = np.floor(np.arange(target_px) * scale).astype(np.int64)
-    return np.minimum(points, source_px - 1)
+    return np.asarray(np.minimum(points, source_px - 1), dtype=np.int64)

@@ -1,0 +1,117 @@
+"""Step 4 of a tile's life: what is it? One verified model, one label per tile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import InputRefused, ModelRefused
+from runtime.inference.bundle import Bundle, open_bundle
+from runtime.inference.selection import choose
+from runtime.inference.session import Backend, Choice, Session
+from runtime.inference.windows import windows
+from runtime.preprocess.inputs import to_input
+from runtime.tile import Label, Pixels, Tile
+
+BACKENDS: tuple[Backend, ...] = ("onnxruntime", "openvino")
+
+
+class TileClassifier:
+    """Labels tiles with the model of one bundle; not for several threads at once."""
+
+    def __init__(self, bundle: Bundle, session: Session, choice: Choice) -> None:
+        self._manifest = bundle.manifest
+        self._session = session
+        self._lut = bundle.lut()
+        self._spec = bundle.manifest.spec
+        self.choice = choice
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        keys: Path,
+        backend: Literal["auto", "onnxruntime", "openvino"] = "auto",
+        threads: int = 1,
+        cache: Path | None = None,
+    ) -> TileClassifier:
+        """Return the classifier of a bundle verified against the public keys in `keys`.
+
+        "auto" measures the installed back ends; `cache` is a writable folder that remembers the
+        result. Raises ModelRefused.
+        """
+        bundle = open_bundle(path, keys=keys)
+        allowed = BACKENDS if backend == "auto" else (backend,)
+        choice, session = choose(bundle, allowed=allowed, threads=threads, cache=cache)
+        return cls(bundle, session, choice)
+
+    @property
+    def name(self) -> str:
+        """Return the model's name."""
+        return self._manifest.name
+
+    @property
+    def version(self) -> str:
+        """Return the model's version, "major.minor.patch"."""
+        return self._manifest.version
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the names of the classes, in the order of the scores."""
+        return self._manifest.classes
+
+    @property
+    def budgets(self) -> dict[str, float]:
+        """Return the bundle's p99 budgets in milliseconds by stage."""
+        return dict(self._manifest.budgets_ms)
+
+    @property
+    def pixel_size_um(self) -> float:
+        """Return the middle of the pixel sizes the model was trained for."""
+        return sum(self._manifest.pixel_size_um) / 2
+
+    def check_pixel_size(self, *, pixel_size_um: float) -> None:
+        """Raise ModelRefused when the model was not trained for this pixel size."""
+        lowest, highest = self._manifest.pixel_size_um
+        if not lowest <= pixel_size_um <= highest:
+            raise ModelRefused(
+                f"model {self.name} {self.version} was not trained for this pixel size",
+                value=f"{pixel_size_um:g} µm",
+                limit=f"{lowest:g} to {highest:g} µm",
+                remedy="scan with another objective, or choose a model trained for this one",
+            )
+
+    def classify(self, tile: Tile) -> Label:
+        """Return the most probable class with every class's score, which sum to 1.
+
+        A tile showing more than the trained field is read as evenly spaced windows of that field,
+        whose scores are averaged. Raises ModelRefused for the pixel size and InputRefused for a
+        tile showing less than the trained field.
+        """
+        self.check_pixel_size(pixel_size_um=tile.pixel_size_um)
+        views = windows(tile, field=self._manifest.field_um)
+        if not views:
+            height, width = (side * tile.pixel_size_um for side in tile.shape_px)
+            field = self._manifest.field_um
+            raise InputRefused(
+                f"tile {tile.tile_id} shows less than model {self.name} was trained on",
+                value=f"{width:.0f} x {height:.0f} µm",
+                limit=f"{field.width_um:.0f} x {field.height_um:.0f} µm",
+                remedy="classify whole camera frames",
+            )
+        scores = np.mean([self._scores(view) for view in views], axis=0)
+        best = int(np.argmax(scores))
+        return Label(
+            tile_id=tile.tile_id,
+            name=self.classes[best],
+            score=float(scores[best]),
+            scores={name: float(s) for name, s in zip(self.classes, scores, strict=True)},
+            model=f"{self.name} {self.version}",
+        )
+
+    def _scores(self, pixels: Pixels) -> NDArray[np.float32]:
+        return self._session.run(to_input(pixels, self._spec, self._lut))

@@ -1,0 +1,154 @@
+"""Open a model bundle: one file in which nothing is believed before it is verified.
+
+A bundle is a zip archive: manifest.json, manifest.sig (Ed25519 over the manifest's bytes) and the
+files the manifest lists with size and SHA-256. There is no pickle anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import ModelRefused
+from runtime.inference.archive import read_archive
+from runtime.inference.manifest import Manifest, parse_manifest
+from runtime.inference.onnx_scan import has_external_data
+from runtime.inference.signature import check_signature
+
+SUFFIX = ".nsb"
+MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
+TAMPERED = "do not install it; get the bundle from its maker again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A verified bundle, whole in memory. `digest` is the SHA-256 of its manifest, `signed_by` the
+    name of the trusted key.
+    """
+
+    path: Path
+    manifest: Manifest
+    files: Mapping[str, bytes]
+    digest: str
+    signed_by: str
+
+    def array(self, name: str) -> NDArray[Any]:
+        """Return the array of one .npy file; object arrays are refused."""
+        try:
+            return np.asarray(np.load(io.BytesIO(self.files[name]), allow_pickle=False))
+        except ValueError as error:
+            raise ModelRefused(f"bundle {self.path}: {name}: {error}", remedy=TAMPERED) from None
+
+    def lut(self) -> NDArray[np.float32]:
+        """Return the (256, 3) float32 table of the LBP codes."""
+        table = self.array(self.manifest.lut)
+        if table.shape != (256, 3) or table.dtype != np.float32:
+            raise ModelRefused(
+                f"bundle {self.path}: {self.manifest.lut} is not an LBP table",
+                value=f"{table.dtype}{table.shape}",
+                limit="float32(256, 3)",
+                remedy=TAMPERED,
+            )
+        return table
+
+
+def open_bundle(path: Path, *, keys: Path) -> Bundle:
+    """Return the bundle, verified against the public keys (*.pub) in the folder `keys`.
+
+    Raises ModelRefused when it is missing, damaged or unsigned, when any file is missing, extra or
+    altered, and when a model keeps data outside itself.
+    """
+    files = read_archive(path)
+    for name in (MANIFEST, SIGNATURE):
+        if name not in files:
+            raise ModelRefused(f"bundle {path} has no {name}", remedy=TAMPERED)
+    content = files.pop(MANIFEST)
+    signer = check_signature(content, files.pop(SIGNATURE), keys=keys, bundle=str(path))
+    manifest = parse_manifest(content, bundle=str(path))
+    _check_files(files, manifest, path)
+    return Bundle(
+        path=path,
+        manifest=manifest,
+        files=MappingProxyType(files),
+        digest=hashlib.sha256(content).hexdigest(),
+        signed_by=signer,
+    )
+
+
+def find_bundle(folder: Path, name: str) -> Path:
+    """Return the bundle meant by a file path, by "name-version", or by a name: its newest version.
+
+    Raises ModelRefused listing what there is.
+    """
+    direct = Path(name)
+    if direct.suffix == SUFFIX and direct.is_file():
+        return direct
+    shelf = sorted(folder.glob(f"*{SUFFIX}"), key=_version)
+    matching = [path for path in shelf if name in (path.stem, path.stem.rpartition("-")[0])]
+    if matching:
+        return matching[-1]
+    raise ModelRefused(
+        f"no model bundle {name!r} in {folder}",
+        limit=", ".join(path.stem for path in shelf) or "the folder has none",
+        remedy="see 'nightscope model list'",
+    )
+
+
+def list_bundles(folder: Path, *, keys: Path) -> list[dict[str, Any]]:
+    """Return one JSON row per bundle: what it says of itself, or in "refused" why it cannot run."""
+    return [_row(path, keys) for path in sorted(folder.glob(f"*{SUFFIX}"), key=_version)]
+
+
+def _row(path: Path, keys: Path) -> dict[str, Any]:
+    try:
+        bundle = open_bundle(path, keys=keys)
+    except ModelRefused as refusal:
+        return {"file": path.name, "refused": str(refusal)}
+    fields = {"name", "version", "task", "classes", "pixel_size_um", "metrics"}
+    about = bundle.manifest.model_dump(mode="json", include=fields)
+    return {"file": path.name, **about, "signed_by": bundle.signed_by}
+
+
+def _version(path: Path) -> tuple[str, tuple[int, ...], str]:
+    name, _, version = path.stem.rpartition("-")
+    return name, tuple(int(part) for part in version.split(".") if part.isdigit()), path.stem
+
+
+def _check_files(files: dict[str, bytes], manifest: Manifest, path: Path) -> None:
+    named = {*manifest.models.values(), manifest.lut, *(tile.file for tile in manifest.golden)}
+    for name in sorted({*files, *manifest.files, *named}):
+        if name not in files:
+            raise ModelRefused(f"bundle {path}: {name} is missing", remedy=TAMPERED)
+        if name not in manifest.files:
+            raise ModelRefused(f"bundle {path}: {name} is not in its manifest", remedy=TAMPERED)
+        entry = manifest.files[name]
+        found = hashlib.sha256(files[name]).hexdigest()
+        if len(files[name]) != entry.size or found != entry.sha256:
+            raise ModelRefused(
+                f"bundle {path}: {name} was altered",
+                value=f"SHA-256 {found[:16]}",
+                limit=f"{entry.sha256[:16]} in the manifest",
+                remedy=TAMPERED,
+            )
+    for name in manifest.models.values():
+        _check_self_contained(files[name], name, path)
+
+
+def _check_self_contained(model: bytes, name: str, path: Path) -> None:
+    try:
+        external = has_external_data(model)
+    except (ValueError, RecursionError) as error:
+        raise ModelRefused(f"bundle {path}: {name} is no ONNX model: {error}") from None
+    if external:
+        raise ModelRefused(
+            f"bundle {path}: {name} keeps data outside the bundle",
+            remedy="export it with its weights inside",
+        )

@@ -1,0 +1,103 @@
+"""What a bundle says of itself: the manifest, read strictly."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from runtime.errors import ModelRefused
+from runtime.preprocess.spec import PreprocessSpec
+from runtime.strict import Strict
+
+Precision = Literal["int8", "fp32"]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.\-]{0,63}$")]
+
+
+class FileEntry(Strict):
+    """Size and SHA-256 of one file in the bundle."""
+
+    size: Annotated[int, Field(ge=0)]
+    sha256: Digest
+
+
+class FieldOfView(Strict):
+    """Height and width of the specimen that one input shows, micrometres."""
+
+    height_um: Annotated[float, Field(gt=0)]
+    width_um: Annotated[float, Field(gt=0)]
+
+
+class GoldenTile(Strict):
+    """A tile with the SHA-256 of each input made from it and the scores it must get.
+
+    An input's digest is over its float32 little-endian bytes; `scores` holds one list, in the
+    order of the classes, for each precision.
+    """
+
+    file: str
+    inputs: dict[str, Digest]
+    scores: dict[Precision, tuple[float, ...]]
+
+
+class Training(Strict):
+    """Where the model comes from, for the card and for the report."""
+
+    data: str
+    licence: str
+    split: str
+    seeds: tuple[int, ...]
+
+
+class Manifest(Strict):
+    """The bundle's table of contents and everything the device needs to know of the model.
+
+    `models` names the ONNX file of each precision, `lut` the LBP table. `pixel_size_um` is the
+    closed range the model was trained for. `tolerance` is how far a golden score may lie from the
+    expected one on another back end. `budgets_ms` holds the p99 a tile may take, per stage.
+    """
+
+    format: Literal[1] = 1
+    name: Name
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    task: Literal["tile-classification"]
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    pixel_size_um: tuple[float, float]
+    field_um: FieldOfView
+    preprocessing: dict[str, Any]
+    models: dict[Precision, str]
+    lut: str
+    budgets_ms: dict[str, float]
+    metrics: dict[Precision, dict[str, float]]
+    training: Training
+    golden: Annotated[tuple[GoldenTile, ...], Field(min_length=1)]
+    tolerance: Annotated[float, Field(gt=0, lt=0.5)]
+    files: dict[str, FileEntry]
+
+    @field_validator("preprocessing")
+    @classmethod
+    def _known_preprocessing(cls, plain: dict[str, Any]) -> dict[str, Any]:
+        try:
+            PreprocessSpec.from_json(plain)
+        except (TypeError, KeyError) as error:
+            raise ValueError(str(error)) from None
+        return plain
+
+    @property
+    def spec(self) -> PreprocessSpec:
+        """Return the preprocessing this model was trained with."""
+        return PreprocessSpec.from_json(self.preprocessing)
+
+
+def parse_manifest(content: bytes, *, bundle: str) -> Manifest:
+    """Return the manifest; raises ModelRefused naming the first field that is wrong."""
+    try:
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "manifest"
+        raise ModelRefused(
+            f"bundle {bundle}: {where}: {first['msg']}",
+            remedy="it was made for another version; pack it again with 'python -m export pack'",
+        ) from None

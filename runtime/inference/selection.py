@@ -1,0 +1,114 @@
+"""Choose back end and precision by measuring on this machine, and remember the choice."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+from runtime.clock import SystemClock
+from runtime.errors import ModelRefused
+from runtime.inference.bundle import Bundle
+from runtime.inference.session import Backend, Choice, Session, backends, open_session
+from runtime.ports import Clock
+from runtime.preprocess.inputs import Inputs, to_input
+
+WARM_UPS, REPEATS = 2, 7
+
+
+def choose(
+    bundle: Bundle,
+    *,
+    allowed: tuple[Backend, ...],
+    threads: int,
+    cache: Path | None,
+    clock: Clock | None = None,
+) -> tuple[Choice, Session]:
+    """Return the fastest choice among the allowed back ends, with its session.
+
+    int8 is not always the faster precision on a CPU, so both are tried. With a `cache` folder the
+    choice is made once for a bundle, machine, thread count and library versions. Raises
+    ModelRefused when nothing can load the model.
+    """
+    key = _key(bundle, allowed=allowed, threads=threads)
+    note = None if cache is None else cache / f"backend-{bundle.digest[:16]}.json"
+    remembered = None if note is None else _recall(note, key)
+    if remembered is not None:
+        return remembered, _open(bundle, remembered, threads=threads)
+    timed = measure(bundle, allowed=allowed, threads=threads, clock=clock or SystemClock())
+    best = min(timed, key=lambda entry: entry[2])
+    if note is not None:
+        _remember(note, key, best[0])
+    return best[0], best[1]
+
+
+def measure(
+    bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int, clock: Clock
+) -> list[tuple[Choice, Session, float]]:
+    """Return every choice that loads, its session, and its median milliseconds per tile."""
+    tile = bundle.array(bundle.manifest.golden[0].file)
+    inputs = to_input(tile, bundle.manifest.spec, bundle.lut())
+    entries, failures = [], []
+    for backend in (name for name in allowed if name in backends()):
+        for precision in bundle.manifest.models:
+            choice = Choice(backend=backend, precision=precision)
+            try:
+                session = _open(bundle, choice, threads=threads)
+            except ModelRefused as refusal:
+                failures.append(str(refusal))
+                continue
+            entries.append((choice, session, _latency_ms(session, inputs, clock)))
+    if not entries:
+        raise ModelRefused(
+            f"no back end here runs bundle {bundle.path}",
+            value="; ".join(failures) or ", ".join(allowed),
+            limit=f"installed: {', '.join(backends()) or 'none'}",
+            remedy="install onnxruntime, or set models.backend to 'auto'",
+        )
+    return entries
+
+
+def _latency_ms(session: Session, inputs: Inputs, clock: Clock) -> float:
+    for _ in range(WARM_UPS):
+        session.run(inputs)
+    seconds = []
+    for _ in range(REPEATS):
+        start_s = clock.now_s()
+        session.run(inputs)
+        seconds.append(clock.now_s() - start_s)
+    return median(seconds) * 1e3
+
+
+def _open(bundle: Bundle, choice: Choice, *, threads: int) -> Session:
+    model = bundle.files[bundle.manifest.models[choice.precision]]
+    return open_session(model, backend=choice.backend, threads=threads)
+
+
+def _key(bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int) -> dict[str, object]:
+    return {
+        "bundle": bundle.digest,
+        "machine": f"{platform.machine()} {platform.processor()} {os.cpu_count()}",
+        "threads": threads,
+        "allowed": sorted(allowed),
+        "libraries": {name: version(name) for name in backends()},
+    }
+
+
+def _recall(note: Path, key: dict[str, object]) -> Choice | None:
+    """Return the remembered choice; a note that is absent, damaged or stale counts as none."""
+    try:
+        kept = json.loads(note.read_text(encoding="utf-8"))
+        return Choice(**kept["choice"]) if kept["key"] == key else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _remember(note: Path, key: dict[str, object], choice: Choice) -> None:
+    plain = {"key": key, "choice": {"backend": choice.backend, "precision": choice.precision}}
+    part = note.with_suffix(".part")
+    note.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(json.dumps(plain), encoding="utf-8")
+    part.replace(note)
