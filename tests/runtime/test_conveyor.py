@@ -1,0 +1,104 @@
+"""The belt between the control loop and compute."""
+
+import threading
+
+import pytest
+
+from runtime.clock import SystemClock
+from runtime.conveyor import Conveyor, alongside
+from runtime.errors import Stopped
+
+
+class CountingClock(SystemClock):
+    def __init__(self):
+        self.sleeps = 0
+
+    def sleep(self, *, duration_s):
+        self.sleeps += 1
+        super().sleep(duration_s=duration_s)
+
+
+def test_order_is_kept_and_everything_arrives():
+    seen = []
+    with Conveyor(seen.append, size=2, clock=SystemClock()) as belt:
+        for n in range(50):
+            belt.put(n)
+    assert seen == list(range(50))
+
+
+def test_a_full_belt_holds_the_control_loop_and_keeps_the_watchdog_fed():
+    gate, clock, seen = threading.Event(), CountingClock(), []
+
+    def work(item):
+        gate.wait(5)
+        seen.append(item)
+
+    threading.Timer(0.1, gate.set).start()
+    with Conveyor(work, size=1, clock=clock) as belt:
+        for n in range(4):
+            belt.put(n)
+        assert clock.sleeps > 1
+    assert seen == [0, 1, 2, 3]
+
+
+def test_a_failure_of_the_worker_reaches_the_control_loop():
+    def work(item):
+        raise ValueError(f"cannot take {item}")
+
+    with (
+        pytest.raises(ValueError, match="cannot take 0"),
+        Conveyor(work, size=1, clock=SystemClock()) as belt,
+    ):
+        for n in range(100):
+            belt.put(n)
+
+
+def test_a_failure_on_the_last_item_is_not_lost():
+    def work(item):
+        raise ValueError("late")
+
+    with (
+        pytest.raises(ValueError, match="late"),
+        Conveyor(work, size=4, clock=SystemClock()) as belt,
+    ):
+        belt.put(1)
+
+
+def test_stopped_finishes_what_is_on_the_belt():
+    seen = []
+    with pytest.raises(Stopped), Conveyor(seen.append, size=8, clock=SystemClock()) as belt:
+        for n in range(8):
+            belt.put(n)
+        raise Stopped("asked")
+    assert seen == list(range(8))
+
+
+def test_another_error_abandons_the_belt_without_hanging():
+    gate = threading.Event()
+    started = threading.Event()
+    seen = []
+
+    def work(item):
+        started.set()
+        gate.wait(5)
+        seen.append(item)
+
+    with pytest.raises(KeyError), Conveyor(work, size=3, clock=SystemClock()) as belt:
+        for n in range(4):
+            belt.put(n)
+        started.wait(5)
+        threading.Timer(0.05, gate.set).start()
+        raise KeyError
+    assert len(seen) < 4
+
+
+def test_alongside_waits_and_passes_failures_on():
+    done = []
+    alongside(lambda: done.append(1), clock=SystemClock())
+    assert done == [1]
+
+    def fail():
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        alongside(fail, clock=SystemClock())
