@@ -1,0 +1,75 @@
+# Everything a newcomer, a developer and CI need; each target sets up what it uses, once.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= demo-run
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+# Bash's own `time`, so that every step says how long it took.
+timed = @echo "== $(1)"; TIMEFORMAT="-- $(1): %1R s"; time $(BIN)/$(2)
+
+.PHONY: help demo test test-slow test-export check format bench clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+demo: $(VENV)/.base ## scan the simulated specimen; ends with a map and a report
+	@if [ -e "$(OUT)/journal.sqlite" ]; then \
+	  kept="$(OUT)-$$(date -r "$(OUT)/journal.sqlite" +%Y%m%d-%H%M%S)"; mv "$(OUT)" "$$kept"; \
+	  echo "the earlier run is kept in $$kept"; fi
+	@$(BIN)/nightscope demo --out "$(OUT)" $(ARGS)
+	@echo "open $(abspath $(OUT))/report.html"
+
+test: $(VENV)/.dev ## the default tests: under two minutes, no board, no network, no torch
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(VENV)/.dev ## the long tests: crashes, whole runs
+	$(BIN)/python -m pytest -m "slow and not export" $(ARGS)
+
+test-export: $(VENV)/.export ## training, quantising, packing: installs torch
+	$(BIN)/python -m pytest -m export $(ARGS)
+
+check: $(VENV)/.dev ## lint, format, types, imports, Dockerfile
+	$(call timed,ruff check,ruff check .)
+	$(call timed,ruff format,ruff format --check .)
+	$(call timed,mypy --strict,mypy)
+	$(call timed,lint-imports,lint-imports)
+	$(call timed,hadolint,hadolint Dockerfile)
+
+format: $(VENV)/.dev ## put the code in its one format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.bench ## every benchmark against its named peer
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+clean: ## forget the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else \
+	  "Nightscope needs Python 3.11 or later; $(PYTHON) is %d.%d. Try: make PYTHON=python3.11" % v[:2])'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make virtual environments. Try: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp is older than pyproject.toml when the dependencies may have changed.
+$(VENV)/.base: $(BIN)/python pyproject.toml
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	$(INSTALL) -e '.[dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.base
+	$(INSTALL) -e '.[bench]'
+	@touch $@
+
+$(VENV)/.export: $(VENV)/.dev
+	$(INSTALL) -e '.[export,dev]'
+	@touch $@

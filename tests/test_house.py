@@ -1,0 +1,136 @@
+"""The rules of the house that no linter holds: size, imports at start, one table of commands."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import typer
+from runtime.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted(
+    path.relative_to(ROOT)
+    for folder in ("runtime", "firmware_bridge", "calibration", "export", "tests", "benchmarks")
+    for path in (ROOT / folder).rglob("*.py")
+)
+FILE_LINES, FUNCTION_LINES = 400, 60
+# Training's and test's libraries, which must never come up with the device process.
+OFF_THE_DEVICE = ("torch", "onnx", "nncf", "matplotlib", "skimage", "sklearn", "export")
+# The one handler that catches everything: the top of the command line.
+BROAD = {("runtime/cli.py", "Exception")}
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+def caught(path: Path) -> Iterator[str]:
+    """Yield the name in every `except`, "everything" for a bare one."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ExceptHandler):
+            yield "everything" if node.type is None else ast.unparse(node.type)
+
+
+def commands(
+    command: click.Command, name: str = "nightscope"
+) -> Iterator[tuple[str, click.Command]]:
+    """Yield every verb with its full name."""
+    if isinstance(command, click.Group):
+        for verb, below in command.commands.items():
+            yield from commands(below, f"{name} {verb}")
+    else:
+        yield name, command
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=str)
+def test_files_and_functions_are_short(path: Path) -> None:
+    assert len((ROOT / path).read_text(encoding="utf-8").splitlines()) <= FILE_LINES
+    long = [
+        f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno - node.lineno + 1 > FUNCTION_LINES
+    ]
+    assert not long
+
+
+def test_one_place_catches_everything() -> None:
+    found = {
+        (str(path), name)
+        for path in SOURCES
+        if path.parts[0] not in ("tests", "benchmarks")
+        for name in caught(path)
+        if name in ("everything", "Exception")
+    }
+    assert found == BROAD
+
+
+def test_the_device_process_loads_nothing_of_training() -> None:
+    code = "import runtime.app, sys; print('\\n'.join(sys.modules))"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = {name.split(".")[0] for name in ended.stdout.split()}
+    assert "runtime" in loaded
+    assert not loaded & set(OFF_THE_DEVICE)
+
+
+def test_the_command_line_comes_up_without_heavy_libraries() -> None:
+    code = "import runtime.cli, sys; print('\\n'.join(sys.modules))"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not {"numpy", "cv2", "zarr", "numba", "onnxruntime"} & set(ended.stdout.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str) -> None:
+    command = COMMANDS[name]
+    assert command.help
+    examples = re.findall(r"`(nightscope [^`]+)`", command.help)
+    assert len(examples) >= (1 if name == "nightscope demo" else 2)
+    assert all(example.startswith(name) for example in examples)
+    silent = [p.name for p in command.params if not getattr(p, "help", None) and p.name != "help"]
+    assert not silent
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_in_the_readme(name: str) -> None:
+    assert f"`{name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_link_in_the_documents_leads_somewhere() -> None:
+    pages = [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "benchmarks").glob("*.md"),
+    ]
+    links = [
+        (page, target)
+        for page in pages
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+        if not target.startswith(("http://", "https://", "mailto:"))
+    ]
+    assert links
+    assert [f"{p.name}: {t}" for p, t in links if not (p.parent / t).exists()] == []
+
+
+def test_every_file_a_document_names_is_there() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    named = {
+        (page.name, name)
+        for page in pages
+        for name in re.findall(
+            r"`((?:runtime|firmware_bridge|calibration|export|tests|benchmarks|docs)/[\w./-]+)`",
+            page.read_text(encoding="utf-8"),
+        )
+    }
+    assert sorted(f"{page}: {name}" for page, name in named if not (ROOT / name).exists()) == []
