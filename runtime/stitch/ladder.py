@@ -43,7 +43,7 @@ def match_phase(pair: StripPair, chance: tuple[float, ...]) -> Match | None:
     blocks = refine(part_a, part_b)
     if blocks is None:
         return None
-    dx, dy = blocks.mean_px + peak.shift_px
+    dx, dy = blocks.shift_px + peak.shift_px
     (xx, xy), (_, yy) = blocks.covariance_px2
     return Match(
         (float(dx), float(dy)),
