@@ -1,0 +1,158 @@
+"""Backlash: how much motion each axis loses when it turns round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.image_shift import measure_shift
+from calibration.imaging import View, open_view
+from calibration.outcome import Measured, Outcome
+from calibration.registry import file_away
+from runtime.calibrated import require_record, stage_from_px
+from runtime.calibration_record import CalibrationRecord
+from runtime.focus.peak import fit_peak
+from runtime.focus.sharpness import brenner
+from runtime.rig import Rig
+from runtime.settings import Motion, Settings
+from runtime.tile import Pixels
+
+CYCLES = 2
+# z of the two sharpness curves about best focus, in depths of field.
+CURVE = tuple(float(step) for step in np.linspace(-1.2, 1.2, 7))
+NCC_LIMIT = 0.5
+
+Points = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostMotion:
+    """Micrometres lost on a reversal, 2b of the play law y = x - sgn(x - y)·b, with its σ.
+
+    `each_um` are the single reversals it is the mean of.
+    """
+
+    lost_um: float
+    sigma_um: float
+    each_um: tuple[float, ...]
+
+
+def fit_reversals(travels_um: NDArray[Any]) -> LostMotion:
+    """Return the lost motion from n (2 or more) travels between arrivals from below and above.
+
+    A picture taken from above lies `lost_um` further along the axis than one from below at the same
+    reading. The scatter of the reversals gives σ.
+    """
+    each = np.asarray(travels_um, float)
+    return LostMotion(
+        lost_um=float(each.mean()),
+        sigma_um=float(each.std(ddof=1) / np.sqrt(len(each))),
+        each_um=tuple(float(travel) for travel in each),
+    )
+
+
+def fit_focus_reversal(upwards: Points, downwards: Points) -> LostMotion | None:
+    """Return the lost motion in z from two (z_um, sharpness) curves, or None without two tops.
+
+    Climbing, the reading at best focus is b above the carriage; descending, b below.
+    """
+    up, down = fit_peak(*zip(*upwards, strict=True)), fit_peak(*zip(*downwards, strict=True))
+    if up is None or down is None:
+        return None
+    lost_um = up.z_um - down.z_um
+    sigma_um = float(np.hypot(up.sigma_um, down.sigma_um))
+    return LostMotion(lost_um=lost_um, sigma_um=sigma_um, each_um=(lost_um,))
+
+
+def judge(lost: dict[str, LostMotion | None], *, motion: Motion, worst_ncc: float) -> Outcome:
+    """Return the measurement with its verdict: the approach must take up what a reversal loses."""
+    limits = {"x": motion.approach_um, "y": motion.approach_um, "z": motion.approach_z_um}
+    found = {axis: seen for axis, seen in lost.items() if seen is not None}
+    advice = ""
+    if worst_ncc < NCC_LIMIT or len(found) < len(lost):
+        advice = "pictures or curves are too poor: set calibration.textured_field_um to fine detail"
+    for axis, seen in found.items():
+        if abs(seen.lost_um) + 2 * seen.sigma_um >= limits[axis]:
+            advice = f"{axis} loses {seen.lost_um:.1f} µm: tighten the drive or raise the approach"
+    return Outcome(
+        values={
+            f"{axis}_um": Measured(seen.lost_um, seen.sigma_um, "µm")
+            for axis, seen in found.items()
+        },
+        residuals=tuple(each - seen.lost_um for seen in found.values() for each in seen.each_um),
+        acceptance=f"x, y < {motion.approach_um:g} µm, z < {motion.approach_z_um:g} µm, with 2 σ",
+        passed=not advice,
+        advice=advice,
+    )
+
+
+def run(
+    rig: Rig, settings: Settings, *, objective: str, folder: Path, progress: Callable[[str], None]
+) -> CalibrationRecord:
+    """Reverse every axis at the textured field and file the record; needs camera-stage."""
+    matrix = stage_from_px(
+        require_record(rig, settings, folder=folder, kind="camera-stage", objective=objective)
+    )
+    x_um, y_um = settings.calibration.textured_field_um
+    progress(f"backlash: reversals at ({x_um:g}, {y_um:g}) µm with {objective}")
+    rig.approach(x_um=x_um, y_um=y_um)
+    view = open_view(rig, settings, objective=objective, folder=folder)
+    best_z_um = view.focus().z_um
+    across, ncc_x = _reversals(view, matrix, axis=0, at_um=x_um)
+    along, ncc_y = _reversals(view, matrix, axis=1, at_um=y_um)
+    steps_um = [best_z_um + step * view.depth_of_field_um for step in CURVE]
+    up = _curve(view, steps_um, run_up_um=-rig.motion.approach_z_um)
+    down = _curve(view, steps_um[::-1], run_up_um=rig.motion.approach_z_um)
+    rig.approach(z_um=best_z_um)
+    lost = {
+        "x": fit_reversals(across),
+        "y": fit_reversals(along),
+        "z": fit_focus_reversal(up, down),
+    }
+    outcome = judge(lost, motion=rig.motion, worst_ncc=min(ncc_x, ncc_y))
+    return file_away(rig, folder, kind="backlash", objective="", subject="", outcome=outcome)
+
+
+def _reversals(
+    view: View, matrix: NDArray[Any], *, axis: int, at_um: float
+) -> tuple[NDArray[Any], float]:
+    """Return the travel along the axis at every reversal, and the worst match."""
+    run_up_um = view.rig.motion.approach_um
+    pictures = [_arrive(view, axis, at_um, run_up_um=side * run_up_um) for side in (-1, 1) * CYCLES]
+    travels, matches = [], []
+    for turn, (before, after) in enumerate(pairwise(pictures)):
+        shift = measure_shift(before, after)
+        sign = 1 if turn % 2 == 0 else -1
+        travels.append(sign * float((matrix @ (shift.dx_px, shift.dy_px))[axis]))
+        matches.append(shift.ncc)
+    return np.array(travels), min(matches)
+
+
+def _arrive(view: View, axis: int, at_um: float, *, run_up_um: float) -> Pixels:
+    """Return a picture at `at_um`, reached from below where `run_up_um` is negative."""
+    rig = view.rig
+    for target_um in (at_um + run_up_um, at_um):
+        if axis == 0:
+            rig.stage.move_to(x_um=target_um)
+        else:
+            rig.stage.move_to(y_um=target_um)
+    rig.clock.sleep(duration_s=rig.motion.settle_ms / 1000)
+    return view.picture()
+
+
+def _curve(view: View, steps_um: list[float], *, run_up_um: float) -> list[tuple[float, float]]:
+    """Return (z_um, sharpness) along the steps, all travelled in the direction of the first."""
+    rig = view.rig
+    rig.stage.move_to(z_um=steps_um[0] + run_up_um)
+    curve = []
+    for z_um in steps_um:
+        reached = rig.stage.move_to(z_um=z_um)
+        rig.clock.sleep(duration_s=rig.motion.settle_ms / 1000)
+        curve.append((reached.z_um, brenner(view.picture())))
+    return curve

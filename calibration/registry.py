@@ -1,0 +1,104 @@
+"""The registry of calibrations: dated records that are only ever added, and when each is due."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from calibration.outcome import Outcome
+from calibration.plot import record_svg
+from runtime.calibration_record import DAY_S, CalibrationRecord, Kind, dependency_hash
+from runtime.errors import CalibrationRefused
+from runtime.rig import Rig
+from runtime.storage import write_durably
+
+
+def file_away(
+    rig: Rig, folder: Path, *, kind: Kind, objective: str, subject: str, outcome: Outcome
+) -> CalibrationRecord:
+    """Write a measurement as a dated record with its arrays and its page; return the record.
+
+    `subject` is the objective, or pair of objectives, that the result depends on, "" for none.
+    Arrays are durable before the record that names them; failed measurements are kept too.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    made_at = rig.clock.wall_s()
+    stem = (f"{kind}-{objective}" if objective else kind) + f"@{_stamp(made_at)}"
+    files = {key: f"{stem}.{key}.npy" for key in outcome.arrays}
+    for key, array in outcome.arrays.items():
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        write_durably(folder / files[key], buffer.getvalue())
+    record = CalibrationRecord(
+        kind=kind,
+        objective=objective,
+        made_at=made_at,
+        values={name: measured.value for name, measured in outcome.values.items()},
+        uncertainties={name: measured.sigma for name, measured in outcome.values.items()},
+        units={name: measured.unit for name, measured in outcome.values.items()},
+        residuals=outcome.residuals,
+        acceptance=outcome.acceptance,
+        passed=outcome.passed,
+        advice=outcome.advice,
+        depends_on=dependency_hash(rig.identity(objective=subject)),
+        files=files,
+        simulated=rig.simulated,
+    )
+    write_durably(folder / f"{stem}.json", record.model_dump_json(indent=1).encode())
+    page = record_svg(record, history(folder, kind=kind, objective=objective))
+    write_durably(folder / f"{stem}.svg", page.encode())
+    return record
+
+
+def history(folder: Path, *, kind: Kind, objective: str = "") -> list[CalibrationRecord]:
+    """Return every record of a kind, oldest first.
+
+    Raises CalibrationRefused naming a record that cannot be read.
+    """
+    stem = f"{kind}-{objective}" if objective else kind
+    return [_read(path) for path in sorted(folder.glob(f"{stem}@*.json"))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The newest record of one calibration and until when it holds (seconds since the epoch)."""
+
+    record: CalibrationRecord
+    due_at: float
+
+    def state(self, *, now_s: float) -> str:
+        """Return "failed", "stale" or "ok"."""
+        if not self.record.passed:
+            return "failed"
+        return "stale" if now_s > self.due_at else "ok"
+
+
+def standings(folder: Path, *, max_age_days: float) -> list[Standing]:
+    """Return where every calibration in the folder stands, by name."""
+    newest = {path.name.split("@")[0]: path for path in sorted(folder.glob("*@*.json"))}
+    records = [_read(path) for _, path in sorted(newest.items())]
+    return [
+        Standing(record=record, due_at=record.made_at + max_age_days * DAY_S) for record in records
+    ]
+
+
+def _read(path: Path) -> CalibrationRecord:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CalibrationRefused(
+            f"calibration record {path} cannot be read: {error}",
+            remedy="remove the file and run the routine again",
+        ) from None
+    return CalibrationRecord.read(values, source=path)
+
+
+def _stamp(made_at: float) -> str:
+    """Return the ISO date, to the millisecond, in characters that every file system takes."""
+    moment = datetime.fromtimestamp(made_at, tz=UTC)
+    return f"{moment:%Y-%m-%dT%H%M%S}.{moment.microsecond // 1000:03d}Z"

@@ -1,0 +1,156 @@
+"""The table of routines in the order they depend on each other, and what runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from calibration import backlash, camera_stage, dark, flat_field, objective_offset
+from runtime.calibrated import overview_of, require_record
+from runtime.calibration_record import CalibrationRecord, Kind
+from runtime.errors import CalibrationRefused
+from runtime.rig import Rig
+from runtime.settings import Settings
+
+Progress = Callable[[str], None]
+
+
+class Run(Protocol):
+    """What every routine's `run` looks like."""
+
+    def __call__(
+        self, rig: Rig, settings: Settings, *, objective: str, folder: Path, progress: Progress
+    ) -> CalibrationRecord:
+        """Move the microscope, file the record, return it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routine:
+    """One routine; `once_per` says what each of its records belongs to."""
+
+    kind: Kind
+    once_per: Literal["camera", "stage", "objective", "other objective"]
+    run: Run
+    about: str
+
+
+_TABLE = (
+    Routine(kind="dark", once_per="camera", run=dark.run, about="camera with the light off"),
+    Routine(
+        kind="flat-field", once_per="objective", run=flat_field.run, about="evenness of the light"
+    ),
+    Routine(
+        kind="camera-stage",
+        once_per="objective",
+        run=camera_stage.run,
+        about="pixel size, rotation and handedness",
+    ),
+    Routine(kind="backlash", once_per="stage", run=backlash.run, about="motion lost on reversals"),
+    Routine(
+        kind="objective-offset",
+        once_per="other objective",
+        run=objective_offset.run,
+        about="from the overview objective to another",
+    ),
+)
+ROUTINES: Mapping[str, Routine] = {routine.kind: routine for routine in _TABLE}
+
+
+def quiet(message: str) -> None:
+    """Report progress to nobody."""
+
+
+def run_routine(
+    rig: Rig,
+    settings: Settings,
+    *,
+    name: str,
+    objective: str | None = None,
+    progress: Progress = quiet,
+) -> list[CalibrationRecord]:
+    """Run one routine, or "all" in order, and return the records, passed or failed.
+
+    Without an objective, a routine that is made per objective runs for every one. Raises
+    CalibrationRefused for an unknown routine or objective, or when what it needs is missing. The
+    light is off when it ends, whatever happened.
+    """
+    if name not in (*ROUTINES, "all"):
+        raise CalibrationRefused(f"no routine '{name}'", limit=", ".join((*ROUTINES, "all")))
+    if objective is not None and objective not in settings.objectives:
+        raise CalibrationRefused(
+            f"no objective '{objective}'", limit=", ".join(settings.objectives)
+        )
+    wanted = _TABLE if name == "all" else (ROUTINES[name],)
+    return [
+        _run(rig, settings, routine, of, progress)
+        for routine in wanted
+        for of in _chosen(routine, settings, objective)
+    ]
+
+
+def ensure(
+    rig: Rig, settings: Settings, objectives: Sequence[str], progress: Progress = quiet
+) -> list[CalibrationRecord]:
+    """Run what is missing, stale, failed or foreign for a plan; return the new records.
+
+    The first of `objectives` takes the overview. Raises CalibrationRefused when a new record does
+    not pass either.
+    """
+    made = []
+    for routine in _TABLE:
+        for objective in _needed(routine, objectives):
+            if _serves(rig, settings, routine, objective):
+                continue
+            made.append(_run(rig, settings, routine, objective, progress))
+            _require(rig, settings, routine, objective)
+    return made
+
+
+def _run(
+    rig: Rig, settings: Settings, routine: Routine, objective: str, progress: Progress
+) -> CalibrationRecord:
+    folder = settings.calibration.folder
+    try:
+        return routine.run(rig, settings, objective=objective, folder=folder, progress=progress)
+    finally:
+        rig.light.off()
+
+
+def _chosen(routine: Routine, settings: Settings, objective: str | None) -> Sequence[str]:
+    """Return the objectives a technician's call means, the overview first."""
+    overview = overview_of(settings)
+    if objective is None:
+        others = [name for name in settings.objectives if name != overview]
+        return _needed(routine, [overview, *others])
+    skip = routine.once_per == "other objective" and objective == overview
+    return [] if skip else [objective]
+
+
+def _needed(routine: Routine, objectives: Sequence[str]) -> Sequence[str]:
+    if routine.once_per == "objective":
+        return objectives
+    return objectives[1:] if routine.once_per == "other objective" else objectives[:1]
+
+
+def _serves(rig: Rig, settings: Settings, routine: Routine, objective: str) -> bool:
+    try:
+        _require(rig, settings, routine, objective)
+    except CalibrationRefused:
+        return False
+    return True
+
+
+def _require(rig: Rig, settings: Settings, routine: Routine, objective: str) -> None:
+    """Raise CalibrationRefused unless the routine's newest record may be used."""
+    of_objective = routine.once_per in ("objective", "other objective")
+    pair = f"{overview_of(settings)}>{objective}"
+    require_record(
+        rig,
+        settings,
+        folder=settings.calibration.folder,
+        kind=routine.kind,
+        objective=objective if of_objective else "",
+        subject=pair if routine.once_per == "other objective" else None,
+    )
