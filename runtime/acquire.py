@@ -67,7 +67,7 @@ class Acquirer:
         with self._meter.time("expose", planned.tile_id):
             frame = self._expose()
         self._time_s = frame.time_s
-        tile = self._tile(planned, frame, self._rig.stage.position())
+        tile = self._tile(planned, frame, self._rig.position())
         at = tile.stage
         self._keeper.learn(focus, x_um=at.x_um, y_um=at.y_um, time_s=frame.time_s)
         return Taken(tile=tile, focus=focus, region_id=region_id)

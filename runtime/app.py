@@ -99,6 +99,7 @@ def _rig(
         camera=camera,
         clock=clock,
         motion=settings.motion,
+        trips=lambda: board.rearmed,
         resume_at=resume_at,
         simulated=simulated,
     )

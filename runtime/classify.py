@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from runtime.errors import InputRefused, ModelRefused
 from runtime.inference.bundle import Bundle, open_bundle
-from runtime.inference.selection import choose
+from runtime.inference.selection import choose, open_choice
 from runtime.inference.session import Backend, Choice, Session
 from runtime.inference.windows import windows
 from runtime.preprocess.inputs import to_input
@@ -38,13 +38,16 @@ class TileClassifier:
         backend: Literal["auto", "onnxruntime", "openvino"] = "auto",
         threads: int = 1,
         cache: Path | None = None,
+        choice: Choice | None = None,
     ) -> TileClassifier:
         """Return the classifier of a bundle verified against the public keys in `keys`.
 
         "auto" measures the installed back ends; `cache` is a writable folder that remembers the
-        result. Raises ModelRefused.
+        result. A `choice` made earlier is taken as it is. Raises ModelRefused.
         """
         bundle = open_bundle(path, keys=keys)
+        if choice is not None:
+            return cls(bundle, open_choice(bundle, choice, threads=threads), choice)
         allowed = BACKENDS if backend == "auto" else (backend,)
         choice, session = choose(bundle, allowed=allowed, threads=threads, cache=cache)
         return cls(bundle, session, choice)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from runtime.classify import TileClassifier
 from runtime.clock import SystemClock
 from runtime.errors import DiskFull, NightscopeError
 from runtime.inference.bundle import find_bundle
+from runtime.inference.session import Choice
 from runtime.journal import Journal
 from runtime.live import LiveLine
 from runtime.plan import Plan
@@ -43,7 +44,18 @@ class OpenMicroscope(Protocol):
         """Return the rig, made safe on leaving."""
 
 
-Calibrate = Callable[[Rig, Settings, Sequence[str]], object]
+class Calibrate(Protocol):
+    """Runs the routines a plan needs; see `calibration.routines.ensure`."""
+
+    def __call__(
+        self,
+        rig: Rig,
+        settings: Settings,
+        *,
+        objectives: tuple[str, ...],
+        progress: Callable[[str], None],
+    ) -> object:
+        """File the records in the settings' calibration folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +82,7 @@ class Night:
         for folder in (self.folder.tiles, self.folder.regions):
             sweep_parts(folder)
         self._calibrate()
-        classifier = open_classifier(self.plan, self.settings)
+        classifier = self._classifier()
         with self.open_microscope(self.settings, truth=self.folder.truth) as rig:
             self._scan(rig, classifier)
         self._export()
@@ -117,8 +129,28 @@ class Night:
         for record in self.folder.calibration.iterdir():
             record.unlink()
         with self.open_microscope(self.settings) as rig:
-            self.calibrate(rig, self.settings, self.plan.objectives)
+            rig.stage.home()
+            self.calibrate(
+                rig,
+                self.settings,
+                objectives=self.plan.objectives,
+                progress=lambda said: self.console.print(f"calibrating: {said}"),
+            )
         self.journal.note(calibrated=True, calibration_s=clock.now_s() - start_s)
+
+    def _classifier(self) -> TileClassifier | None:
+        """Return the plan's model on the back end the run began with: scores must not change."""
+        began_with = self.journal.fact("model") or {}
+        classifier = open_classifier(self.plan, self.settings, choice=began_with.get("choice"))
+        if classifier is not None:
+            self.journal.note(
+                model={
+                    "name": classifier.name,
+                    "version": classifier.version,
+                    "choice": asdict(classifier.choice),
+                }
+            )
+        return classifier
 
     def _export(self) -> None:
         with disk_full_is_resumable("the exported map"):
@@ -127,8 +159,13 @@ class Night:
         self.journal.note(map_png=picture)
 
 
-def open_classifier(plan: Plan, settings: Settings) -> TileClassifier | None:
-    """Return the plan's model, verified and ready, or None for a plan without one."""
+def open_classifier(
+    plan: Plan, settings: Settings, *, choice: dict[str, Any] | None = None
+) -> TileClassifier | None:
+    """Return the plan's model, verified and ready, or None for a plan without one.
+
+    `choice` pins back end and precision, as a resumed run must.
+    """
     if plan.model is None:
         return None
     models = settings.models
@@ -137,6 +174,8 @@ def open_classifier(plan: Plan, settings: Settings) -> TileClassifier | None:
         keys=models.folder / "keys",
         backend=models.backend,
         threads=models.threads,
+        cache=models.cache,
+        choice=None if choice is None else Choice(**choice),
     )
 
 

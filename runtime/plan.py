@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from runtime.errors import ConfigRefused
+from runtime.ports import Travel
 from runtime.settings import Positive
 from runtime.strict import Strict
-from runtime.tile import StageLimits
 
 Span = tuple[float, float]
 
@@ -181,7 +181,7 @@ def _extent(
     return np.array([(x0 + x1) / 2, (y0 + y1) / 2]), rows, columns
 
 
-def refuse_outside(tiles: list[PlannedTile], limits: StageLimits, *, margin_um: float) -> None:
+def refuse_outside(tiles: list[PlannedTile], limits: Travel, *, margin_um: float) -> None:
     """Raise ConfigRefused when a tile, with its one-sided approach, leaves the stage's travel."""
     for tile in tiles:
         for axis, value, (low, high) in (

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from runtime.tile import Pixels, StageLimits, StagePosition
+from runtime.tile import Pixels
 
 
 class Clock(Protocol):
@@ -70,6 +70,38 @@ class Camera(Protocol):
         """Release the device; may be called twice."""
 
 
+class Position(Protocol):
+    """A place in the stage's axes, micrometres."""
+
+    @property
+    def x_um(self) -> float:
+        """Return x."""
+
+    @property
+    def y_um(self) -> float:
+        """Return y."""
+
+    @property
+    def z_um(self) -> float:
+        """Return z."""
+
+
+class Travel(Protocol):
+    """Closed travel ranges in micrometres, (lowest, highest) per axis."""
+
+    @property
+    def x_um(self) -> tuple[float, float]:
+        """Return the range of x."""
+
+    @property
+    def y_um(self) -> tuple[float, float]:
+        """Return the range of y."""
+
+    @property
+    def z_um(self) -> tuple[float, float]:
+        """Return the range of z."""
+
+
 class Stage(Protocol):
     """Three motorised axes with absolute coordinates, valid once homed."""
 
@@ -82,7 +114,7 @@ class Stage(Protocol):
         """Return whether the board goes dark and idle by itself when the host dies."""
 
     @property
-    def limits(self) -> StageLimits:
+    def limits(self) -> Travel:
         """Return the travel ranges."""
 
     def home(self) -> None:
@@ -90,13 +122,13 @@ class Stage(Protocol):
 
     def move_to(
         self, *, x_um: float | None = None, y_um: float | None = None, z_um: float | None = None
-    ) -> StagePosition:
+    ) -> Position:
         """Move the named axes, wait until they stand still, and return the position read back.
 
         Raises the driver's LimitHit before anything moves when a target is outside the limits.
         """
 
-    def position(self) -> StagePosition:
+    def position(self) -> Position:
         """Return the position read back from the board."""
 
     def stop(self) -> None:

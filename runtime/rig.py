@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from runtime.errors import CameraFailed
 from runtime.ports import Camera, Clock, Frame, Light, Stage, Turret
 from runtime.settings import Motion
 from runtime.tile import StagePosition
 
 # Half the smallest motor step in common use: closer than this is the same place.
 STANDING_UM = 0.03
+EXPOSURE_ATTEMPTS = 3
 
 
 class ResumeAt(Protocol):
@@ -26,7 +29,10 @@ def real_time(*, time_s: float) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rig:
-    """The devices of one instrument, open."""
+    """The devices of one instrument, open.
+
+    `trips` counts how often the board's watchdog found the host late and was re-armed.
+    """
 
     stage: Stage
     light: Light
@@ -36,6 +42,7 @@ class Rig:
     motion: Motion
     simulated: bool = False
     resume_at: ResumeAt = real_time
+    trips: Callable[[], int] = lambda: 0
 
     def identity(self, *, objective: str) -> dict[str, object]:
         """Return what a calibration of `objective` depends on: camera, ROI, objective, board."""
@@ -63,17 +70,35 @@ class Rig:
         z_first = _run_up(here.z_um, z_um, below_z)
         if (x_first, y_first, z_first) != (None, None, None):
             self.stage.move_to(x_um=x_first, y_um=y_first, z_um=z_first)
-        reached = self.stage.move_to(x_um=x_um, y_um=y_um, z_um=z_um)
+        self.stage.move_to(x_um=x_um, y_um=y_um, z_um=z_um)
         self.clock.sleep(duration_s=self.motion.settle_ms / 1000)
-        return reached
+        return self.position()
+
+    def position(self) -> StagePosition:
+        """Return the position read back from the board."""
+        at = self.stage.position()
+        return StagePosition(x_um=at.x_um, y_um=at.y_um, z_um=at.z_um)
 
     def expose(self, *, channel: str, brightness: float, exposure_ms: float) -> Frame:
-        """Light one channel for one frame; the light is off again whatever happens."""
-        self.light.on(channel=channel, brightness=brightness)
-        try:
-            return self.camera.capture(exposure_ms=exposure_ms)
-        finally:
-            self.light.off()
+        """Light one channel for one frame; the light is off again whatever happens.
+
+        A frame during which the board's watchdog tripped is dark and is taken again. Raises
+        CameraFailed when that goes on.
+        """
+        for _ in range(EXPOSURE_ATTEMPTS):
+            trips = self.trips()
+            self.light.on(channel=channel, brightness=brightness)
+            try:
+                frame = self.camera.capture(exposure_ms=exposure_ms)
+            finally:
+                self.light.off()
+            if self.trips() == trips:
+                return frame
+        raise CameraFailed(
+            "the board went dark during every exposure",
+            value=f"{EXPOSURE_ATTEMPTS} attempts",
+            remedy="raise instrument.watchdog_ms, or find what holds the host up",
+        )
 
 
 def _run_up(here_um: float, target_um: float | None, distance_um: float) -> float | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -84,13 +83,7 @@ class Scan:
             depth_of_field_um={
                 name: o.depth_of_field_um for name, o in self.settings.objectives.items()
             },
-            model=self._model_facts(),
         )
-
-    def _model_facts(self) -> dict[str, Any] | None:
-        if self.classifier is None:
-            return None
-        return {"name": self.classifier.name, "version": self.classifier.version}
 
     def _intake(self, watcher: Watcher) -> Intake:
         info = self.rig.camera.info
@@ -102,7 +95,9 @@ class Scan:
             corrector=self.calibrated.corrector,
             classifier=self.classifier,
             stitcher=Stitcher(
-                px_from_stage=np.linalg.inv(self.calibrated.stage_from_px(self.plan.objective)),
+                px_from_stage=np.linalg.inv(
+                    self.calibrated.stage_from_px(self.plan.objective)
+                ).astype(np.float64),
                 stage_sigma_px=STAGE_SIGMA_UM / pixel_size_um,
                 shape_px=shape_px,
             ),

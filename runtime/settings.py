@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +13,7 @@ from runtime.errors import ConfigRefused
 from runtime.strict import Strict
 
 Positive = Annotated[float, Field(gt=0)]
+USER_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "nightscope"
 SHIPPED_MODELS = Path(__file__).resolve().parents[1] / "models"
 
 
@@ -73,9 +75,12 @@ class Calibration(Strict):
 
 
 class Models(Strict):
-    """Where bundles and the public keys they must be signed with are kept."""
+    """Where bundles and the public keys they must be signed with are kept; `cache` remembers which
+    back end measured fastest here.
+    """
 
     folder: Path = SHIPPED_MODELS
+    cache: Path = USER_CACHE
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     backend: Literal["auto", "onnxruntime", "openvino"] = "auto"
 

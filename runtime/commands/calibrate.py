@@ -13,7 +13,7 @@ from runtime.app import open_microscope
 from runtime.calibration_record import CalibrationRecord
 from runtime.settings import load_settings
 
-Routine = Callable[..., Sequence[CalibrationRecord]]
+FAILED = 5
 
 
 def calibrate(
@@ -21,20 +21,27 @@ def calibrate(
     routine: str,
     objective: str | None,
     settings: Path,
-    run_routine: Routine,
+    run_routines: Callable[..., Sequence[CalibrationRecord]],
     console: Console,
 ) -> dict[str, Any]:
     """Run one routine, or "all" of them; return the records made."""
     instrument = load_settings(settings)
     with open_microscope(instrument) as rig:
         rig.stage.home()
-        records = run_routine(rig, instrument, name=routine, objective=objective)
+        records = run_routines(
+            rig,
+            instrument,
+            name=routine,
+            objective=objective,
+            progress=lambda said: console.print(f"calibrating: {said}"),
+        )
     for record in records:
         _show(record, console)
+    passed = all(record.passed for record in records)
     return {
         "records": [record.model_dump(mode="json") for record in records],
-        "passed": all(record.passed for record in records),
-        "exit_code": 0 if all(record.passed for record in records) else 5,
+        "passed": passed,
+        "exit_code": 0 if passed else FAILED,
     }
 
 
@@ -46,5 +53,4 @@ def _show(record: CalibrationRecord, console: Console) -> None:
         sigma = record.uncertainties.get(key, float("nan"))
         table.add_row(key, f"{value:.5g}", f"{sigma:.2g}", record.units.get(key, ""))
     console.print(table)
-    if record.advice:
-        console.print(record.advice)
+    console.print(record.advice)

@@ -12,7 +12,10 @@ from runtime.journal import Journal
 from runtime.night import Calibrate
 from runtime.run_folder import RunFolder
 from runtime.settings import parse_settings
-from runtime.simulator.score import score_run
+from runtime.simulator.ground_truth import ground_truth
+from runtime.simulator.score import score
+from runtime.simulator.specimen import Specimen
+from runtime.simulator.truth import read_truth
 
 SHIPPED = Path(__file__).resolve().parents[1] / "demo"
 
@@ -28,7 +31,7 @@ def demo(
     plan_text = (SHIPPED / "plan.yaml").read_text(encoding="utf-8")
     folder.create(plan_text=plan_text, settings_text=settings_text).close()
     summary = resume(run=out, calibrate=calibrate, console=console)
-    summary |= _truth(folder)
+    summary |= _against_the_truth(folder)
     console.print(
         f"map: {folder.picture}\nreport: {folder.report}\n"
         "next: open the report, or try `nightscope demo --seed 1 --out another`"
@@ -36,14 +39,20 @@ def demo(
     return summary
 
 
-def _truth(folder: RunFolder) -> dict[str, Any]:
+def _against_the_truth(folder: RunFolder) -> dict[str, Any]:
+    """Return the run's errors, by code the pipeline cannot see."""
+    section = Specimen()
+    width_um, height_um = section.size_um
+    pixel_um = section.pixel_um
+    picture_px = (round(width_um / pixel_um), round(height_um / pixel_um))
     journal = Journal(folder.journal)
     try:
-        return score_run(
-            folder.truth,
+        return score(
+            truth=read_truth(folder.truth),
             tiles=journal.tiles("overview"),
             placements=journal.placements(),
             labels=journal.labels(),
+            ground=ground_truth(picture_px=picture_px, pixel_um=pixel_um),
         )
     finally:
         journal.close()

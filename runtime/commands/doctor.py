@@ -16,7 +16,7 @@ from serial.tools import list_ports
 
 from runtime.errors import NightscopeError
 from runtime.inference.bundle import list_bundles
-from runtime.settings import SHIPPED_MODELS, load_settings
+from runtime.settings import SHIPPED_MODELS, Models, load_settings
 from runtime.storage import free_mb
 from runtime.warm import warm_caches
 
@@ -33,7 +33,8 @@ def doctor(*, settings: Path | None, warm: bool, console: Console) -> dict[str, 
     if settings is not None:
         findings.append(_settings(settings))
     if warm:
-        findings.append(_warmed())
+        models = load_settings(settings).models if settings else Models()
+        findings.append(_tried("caches", lambda: f"warmed in {warm_caches(models):.1f} s"))
     table = Table("check", "", "finding")
     for name, good, finding in findings:
         table.add_row(name, "[green]ok[/]" if good else "[red]not ready[/]", finding)
@@ -67,11 +68,11 @@ def _machine() -> list[Finding]:
 
 
 def _models() -> list[Finding]:
-    try:
-        bundles = list_bundles(SHIPPED_MODELS, keys=SHIPPED_MODELS / "keys")
-    except NightscopeError as error:
-        return [("models", False, str(error))]
-    return [("models", bool(bundles), ", ".join(f"{b.name} {b.version}" for b in bundles))]
+    rows = list_bundles(SHIPPED_MODELS, keys=SHIPPED_MODELS / "keys")
+    refused = [row["refused"] for row in rows if "refused" in row]
+    if refused or not rows:
+        return [("models", False, "; ".join(refused) or f"no bundle in {SHIPPED_MODELS}")]
+    return [("models", True, ", ".join(f"{row['name']} {row['version']}" for row in rows))]
 
 
 def _ports() -> list[Finding]:
@@ -83,10 +84,6 @@ def _ports() -> list[Finding]:
 
 def _settings(path: Path) -> Finding:
     return _tried("settings", lambda: load_settings(path).instrument.name)
-
-
-def _warmed() -> Finding:
-    return _tried("caches", lambda: f"warmed in {warm_caches():.1f} s")
 
 
 def _tried(name: str, check: Callable[[], str]) -> Finding:

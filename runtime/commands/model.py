@@ -14,17 +14,30 @@ from runtime.settings import SHIPPED_MODELS
 
 
 def list_models(*, folder: Path | None, console: Console) -> dict[str, Any]:
-    """Return the bundles in a folder, verified."""
+    """Return a row for every bundle in a folder, its signature and hashes checked."""
     shelf = folder or SHIPPED_MODELS
-    bundles = list_bundles(shelf, keys=shelf / "keys")
-    table = Table("model", "version", "task", "classes", "pixel size µm", "int8", "fp32")
-    return {"models": bundles} if table else {}
+    rows = list_bundles(shelf, keys=shelf / "keys")
+    table = Table(*(rows[0] if rows else ["model"]))
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    console.print(table if rows else f"no bundles in {shelf}")
+    return {"models": rows}
 
 
 def verify(*, bundle: str, console: Console) -> dict[str, Any]:
-    """Check signature and hashes, then run the golden tiles on every back end here."""
+    """Check a bundle's signature and hashes, then its golden tiles on every back end here."""
     path = find_bundle(SHIPPED_MODELS, bundle)
-    return {
-        "bundle": str(path),
-        "result": selftest(open_bundle(path, keys=SHIPPED_MODELS / "keys")),
-    }
+    opened = open_bundle(path, keys=_keys(path))
+    rows = selftest(opened)
+    console.print(f"{path.name}: signed by {opened.signed_by}; every file as the manifest says")
+    for row in rows:
+        console.print(
+            f"  {row['backend']} {row['precision']}: golden tiles off by {row['worst']:.2g}"
+        )
+    return {"bundle": str(path), "signed_by": opened.signed_by, "golden": rows}
+
+
+def _keys(path: Path) -> Path:
+    """Return the trusted keys: those beside the bundle's shelf, else the shipped ones."""
+    beside = path.parent / "keys"
+    return beside if beside.is_dir() else SHIPPED_MODELS / "keys"

@@ -37,7 +37,7 @@ def choose(
     note = None if cache is None else cache / f"backend-{bundle.digest[:16]}.json"
     remembered = None if note is None else _recall(note, key)
     if remembered is not None:
-        return remembered, _open(bundle, remembered, threads=threads)
+        return remembered, open_choice(bundle, remembered, threads=threads)
     timed = measure(bundle, allowed=allowed, threads=threads, clock=clock or SystemClock())
     best = min(timed, key=lambda entry: entry[2])
     if note is not None:
@@ -56,7 +56,7 @@ def measure(
         for precision in bundle.manifest.models:
             choice = Choice(backend=backend, precision=precision)
             try:
-                session = _open(bundle, choice, threads=threads)
+                session = open_choice(bundle, choice, threads=threads)
             except ModelRefused as refusal:
                 failures.append(str(refusal))
                 continue
@@ -82,7 +82,8 @@ def _latency_ms(session: Session, inputs: Inputs, clock: Clock) -> float:
     return median(seconds) * 1e3
 
 
-def _open(bundle: Bundle, choice: Choice, *, threads: int) -> Session:
+def open_choice(bundle: Bundle, choice: Choice, *, threads: int) -> Session:
+    """Return a session on one back end and precision of a bundle; raises ModelRefused."""
     model = bundle.files[bundle.manifest.models[choice.precision]]
     return open_session(model, backend=choice.backend, threads=threads)
 
