@@ -23,7 +23,8 @@ SAMPLE_EVERY_PX = 8
 class GroundTruth:
     """Where the positive class lies, and from which share of a tile's area on it names the tile.
 
-    `mask` is (y, x) bool at a quarter of the picture's resolution.
+    `mask` is (y, x) bool at a quarter of the picture's resolution, from the same corner;
+    `picture_um` is the picture's (width, height).
     """
 
     positive: str
@@ -31,6 +32,7 @@ class GroundTruth:
     min_area_fraction: float
     mask: NDArray[np.bool_]
     mask_pixel_um: float
+    picture_um: tuple[float, float]
 
     def label(self, exposure: Exposure, *, width_px: int, height_px: int) -> str:
         """Return the true class of the footprint that was exposed."""
@@ -47,8 +49,8 @@ class GroundTruth:
         ).reshape(-1, 2)
         at_um = np.array(exposure.centre_um) + from_middle @ turn.T
         height, width = self.mask.shape
-        half_um = np.array([width, height]) * self.mask_pixel_um / 2
-        column, row = np.floor((at_um + half_um) / self.mask_pixel_um).astype(int).T
+        from_corner_um = at_um + np.array(self.picture_um) / 2
+        column, row = np.floor(from_corner_um / self.mask_pixel_um).astype(int).T
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         return float(self.mask[row[inside], column[inside]].sum() / len(at_um))
 
@@ -61,7 +63,7 @@ def ground_truth(*, picture_px: tuple[int, int], pixel_um: float) -> GroundTruth
     text = files("runtime.simulator").joinpath("specimen/s3_labels.json").read_text("utf-8")
     drawn = json.loads(text)
     width, height = picture_px
-    mask = np.zeros((height // MASK_SCALE, width // MASK_SCALE), np.uint8)
+    mask = np.zeros((-(-height // MASK_SCALE), -(-width // MASK_SCALE)), np.uint8)
     for polygon in drawn["polygons"]:
         points = np.array(polygon["points"], np.float64) / MASK_SCALE * 2**SHIFT
         colour = int(polygon["class"] == drawn["positive"])
@@ -73,6 +75,7 @@ def ground_truth(*, picture_px: tuple[int, int], pixel_um: float) -> GroundTruth
         min_area_fraction=drawn["min_area_fraction"],
         mask=mask.astype(bool),
         mask_pixel_um=pixel_um * MASK_SCALE,
+        picture_um=(width * pixel_um, height * pixel_um),
     )
 
 
