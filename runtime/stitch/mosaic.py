@@ -68,34 +68,39 @@ class Mosaic:
 
         `pixels` reads a tile by id. Returns the number of full-resolution chunks written.
         """
+        dirty = self._take(placements, pixels)
+        return self._draw(dirty, pixels)
+
+    def settle(self, placements: Mapping[str, Placement], pixels: ReadPixels) -> int:
+        """Update with all gains evened out at once, and set the display window; ends a scan.
+
+        Returns the number of full-resolution chunks written.
+        """
+        dirty = self._take(placements, pixels)
+        tones = solve_tones(self._shared.values(), sorted(self._drawn), {})
+        for name, tone in tones.items():
+            if self._canvas is not None and self._differs(tone, self._tones[name]):
+                self._tones[name] = tone
+                dirty.update(self._canvas.chunks_of(self._box(self._drawn[name])))
+        written = self._draw(dirty, pixels)
+        if self._canvas is not None:
+            self._canvas.settle()
+        return written
+
+    def _take(self, placements: Mapping[str, Placement], pixels: ReadPixels) -> set[Chunk]:
+        """Put new and moved tiles in place and tone them; return the chunks to draw."""
         moved = sorted(
             name
             for name, place in placements.items()
             if name not in self._drawn or _distance_px(place, self._drawn[name]) > MOVED_PX
         )
         if not moved:
-            return 0
+            return set()
         canvas, dirty = self._room_for(placements, moved)
         for name in moved:
             dirty.update(self._move(canvas, placements[name]))
         self._tone(moved, pixels)
-        return self._draw(canvas, dirty, pixels)
-
-    def settle(self, placements: Mapping[str, Placement], pixels: ReadPixels) -> int:
-        """Update, then even out all gains at once and set the display window; ends a scan.
-
-        Returns the number of full-resolution chunks written.
-        """
-        written = self.update(placements, pixels)
-        if self._canvas is None:
-            return written
-        tones = solve_tones(self._shared.values(), sorted(self._drawn), {})
-        changed = [n for n, tone in tones.items() if self._differs(tone, self._tones[n])]
-        self._tones.update({name: tones[name] for name in changed})
-        dirty = {c for n in changed for c in self._canvas.chunks_of(self._box(self._drawn[n]))}
-        written += self._draw(self._canvas, dirty, pixels)
-        self._canvas.settle()
-        return written
+        return dirty
 
     def _room_for(
         self, placements: Mapping[str, Placement], moved: list[str]
@@ -180,7 +185,10 @@ class Mosaic:
             and abs(self._drawn[other].y_px - place.y_px) < height
         }
 
-    def _draw(self, canvas: Canvas, dirty: set[Chunk], pixels: ReadPixels) -> int:
+    def _draw(self, dirty: set[Chunk], pixels: ReadPixels) -> int:
+        canvas = self._canvas
+        if canvas is None:
+            return 0
         for chunk in sorted(dirty):
             layers = (
                 Layer(
