@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 import typer
+
 from runtime.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
