@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from firmware_bridge.drivers.native import NativeBoard
@@ -58,7 +59,11 @@ def _simulated(settings: Settings, truth: Path | None, stack: ExitStack) -> Rig:
     board = _board(settings, emulator.port, stack)
     clock = _feeding(board, settings)
     camera = SimulatedCamera(world, clock=clock)
-    return _rig(settings, board, camera, clock, resume_at=world.resume_at, simulated=True)
+    motion = settings.motion.model_copy(
+        update={"settle_ms": settings.motion.settle_ms / wanted.speed}
+    )
+    rig = _rig(settings, board, camera, clock, resume_at=world.resume_at, simulated=True)
+    return replace(rig, motion=motion)
 
 
 def _serial(settings: Settings, stack: ExitStack) -> Rig:

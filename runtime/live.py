@@ -21,6 +21,7 @@ PLAIN_EVERY = 10
 class LiveLine:
     """Shows tiles done/total, ETA, classes, focus error, p95 per stage against budget and the
     stitch residual: in place on a terminal, as a plain line every few tiles elsewhere.
+    `first_tile_s` is how long after this object was made the first tile was done.
     """
 
     def __init__(self, console: Console, *, meter: Meter, clock: Clock, simulated: bool) -> None:
@@ -29,6 +30,8 @@ class LiveLine:
         self._live = Live(console=console, refresh_per_second=4, transient=True)
         self._phase, self._total, self._done, self._start_s = "", 0, 0, clock.now_s()
         self._first_done = 0
+        self._opened_s = clock.now_s()
+        self.first_tile_s: float | None = None
         self._labels: Counter[str] = Counter()
         self._latest: TileDone | None = None
 
@@ -57,6 +60,8 @@ class LiveLine:
     def tile_done(self, tile: TileDone) -> None:
         """Count a finished tile and refresh."""
         self._done += 1
+        if self.first_tile_s is None:
+            self.first_tile_s = self._clock.now_s() - self._opened_s
         self._latest = tile
         if tile.label is not None:
             self._labels[tile.label] += 1

@@ -109,6 +109,8 @@ class Night:
                 scan.run(live)
         finally:
             self._add(scan_s=clock.now_s() - start_s)
+            if self.journal.fact("first_tile_s") is None:
+                self.journal.note(first_tile_s=live.first_tile_s)
 
     def _add(self, **seconds: float) -> None:
         """Add to facts that sum up over the sessions of an interrupted run."""

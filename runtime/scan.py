@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.acquire import Acquirer, Exposure
 from runtime.budget import Meter
@@ -26,6 +28,7 @@ from runtime.stop import StopRequest
 
 # One standard deviation of a good open-loop stage: periodic screw error and drift between fields.
 STAGE_SIGMA_UM = 2.0
+MARGIN_PX = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,7 @@ class Scan:
         left = len(planned) - len(self.journal.tiles("overview"))
         check_disk(self.folder.path, self.plan, self.settings, self.rig, tiles_left=left)
         self._note(planned)
-        intake = self._intake(watcher)
+        intake = self._intake(watcher, planned)
         self.rig.stage.home()
         alongside(intake.restore, clock=self.rig.clock)
         self._return_to_last_tile()
@@ -85,19 +88,18 @@ class Scan:
             },
         )
 
-    def _intake(self, watcher: Watcher) -> Intake:
+    def _intake(self, watcher: Watcher, planned: list[PlannedTile]) -> Intake:
         info = self.rig.camera.info
         shape_px = (info.height_px, info.width_px)
         pixel_size_um = self.calibrated.pixel_size_um(self.plan.objective)
+        px_from_stage = np.linalg.inv(self.calibrated.stage_from_px(self.plan.objective))
         return Intake(
             folder=self.folder,
             journal=self.journal,
             corrector=self.calibrated.corrector,
             classifier=self.classifier,
             stitcher=Stitcher(
-                px_from_stage=np.linalg.inv(
-                    self.calibrated.stage_from_px(self.plan.objective)
-                ).astype(np.float64),
+                px_from_stage=px_from_stage.astype(np.float64),
                 stage_sigma_px=STAGE_SIGMA_UM / pixel_size_um,
                 shape_px=shape_px,
             ),
@@ -108,6 +110,7 @@ class Scan:
                 dtype=np.dtype(np.uint16 if info.full_scale > 255 else np.uint8),
                 name=self.plan.name,
                 simulated=self.rig.simulated,
+                bounds_px=_bounds_px(planned, px_from_stage, shape_px),
             ),
             meter=self.meter,
             clock=self.rig.clock,
@@ -166,3 +169,14 @@ class Scan:
                 "focus": focus,
             }
         )
+
+
+def _bounds_px(
+    planned: list[PlannedTile], px_from_stage: NDArray[Any], shape_px: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """Return (x0, y0, x1, y1) of the mosaic the plan covers, with room for the stage's errors."""
+    centres = np.array([(t.x_um, t.y_um) for t in planned]) @ px_from_stage.T
+    half = np.array(shape_px[::-1]) / 2 + MARGIN_PX
+    x0, y0 = centres.min(axis=0) - half
+    x1, y1 = centres.max(axis=0) + half
+    return float(x0), float(y0), float(x1), float(y1)

@@ -32,7 +32,7 @@ def summarise(
         "budgets": [_row(row) for row in table],
         "mechanics_share": round(mechanics_s / scan_s, 3) if scan_s else 0.0,
         "calibration_s": round(journal.fact("calibration_s", 0.0), 2),
-        "first_tile_s": round(journal.fact("first_tile_s", 0.0), 2),
+        "first_tile_s": journal.fact("first_tile_s"),
         "peak_memory_mb": journal.fact("peak_memory_mb", 0.0),
         "wall_s": round(journal.fact("wall_s", 0.0), 2),
         "report": str(run_dir / "report.html"),

@@ -42,9 +42,7 @@ def demo(
 def _against_the_truth(folder: RunFolder) -> dict[str, Any]:
     """Return the run's errors, by code the pipeline cannot see."""
     section = Specimen()
-    width_um, height_um = section.size_um
-    pixel_um = section.pixel_um
-    picture_px = (round(width_um / pixel_um), round(height_um / pixel_um))
+    height_px, width_px = section.levels[0].shape
     journal = Journal(folder.journal)
     try:
         return score(
@@ -52,7 +50,7 @@ def _against_the_truth(folder: RunFolder) -> dict[str, Any]:
             tiles=journal.tiles("overview"),
             placements=journal.placements(),
             labels=journal.labels(),
-            ground=ground_truth(picture_px=picture_px, pixel_um=pixel_um),
+            ground=ground_truth(picture_px=(width_px, height_px), pixel_um=section.pixel_um),
         )
     finally:
         journal.close()
