@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from runtime.errors import ConfigRefused
-from runtime.stitch.phase import band_pass, best_peak, ncc, overlap, overlap_box
+from runtime.stitch.phase import band_pass, best_peak, ncc, overlap, overlap_box, smooth
 from runtime.stitch.strips import XY, StripPair
 from runtime.stitch.subpixel import Blocks, refine
 from runtime.stitch.threshold import accept_above
@@ -40,7 +40,8 @@ def match_phase(pair: StripPair, chance: tuple[float, ...]) -> Match | None:
     if peak is None or peak.ncc < accept_above(chance, area_px=peak.area_px):
         return None
     part_a, part_b = overlap(pair, a, b, peak.shift_px)
-    blocks = refine(part_a, part_b)
+    # A local mean near the rim of a strip is one-sided and pulls; smoothing does not.
+    blocks = refine(*overlap(pair, smooth(pair.a), smooth(pair.b), peak.shift_px))
     if blocks is None:
         return None
     dx, dy = blocks.shift_px + peak.shift_px

@@ -52,17 +52,22 @@ class Peak:
     area_px: int
 
 
+def smooth(pixels: Strip) -> Image:
+    """Return the strip as float32 with its pixel noise taken out."""
+    smoothed: Image = cv2.GaussianBlur(pixels.astype(np.float32), (0, 0), SMOOTHING_SIGMA_PX)
+    return smoothed
+
+
 def band_pass(pixels: Strip) -> Image:
     """Return the strip as float32 with shading and pixel noise taken out, unit variance, clipped.
 
     A strip without any variation comes back as zeros.
     """
-    image = pixels.astype(np.float32)
-    smooth = cv2.GaussianBlur(image, (0, 0), SMOOTHING_SIGMA_PX)
-    detail = smooth - cv2.blur(image, (LOCAL_MEAN_PX, LOCAL_MEAN_PX))
+    smoothed = smooth(pixels)
+    detail = smoothed - cv2.blur(smoothed, (LOCAL_MEAN_PX, LOCAL_MEAN_PX))
     spread = float(detail.std())
     if spread == 0:
-        return np.zeros_like(image)
+        return np.zeros_like(smoothed)
     scaled: Image = np.clip(detail / spread, -CLIP_SIGMAS, CLIP_SIGMAS)
     return scaled
 

@@ -12,8 +12,9 @@ from numpy.typing import DTypeLike, NDArray
 from runtime.stitch.gains import Tone
 from runtime.tile import Pixels
 
-FEATHER_POWER = 2
-"""Steeper than linear: where two tiles disagree a little, one of them dominates sooner."""
+FEATHER_POWER = 6
+"""Steep, so that both tiles show in a narrow band only: scanned tiles are deformed by a few pixels,
+and where such tiles are averaged every edge shows twice."""
 
 Floats = NDArray[np.float32]
 
