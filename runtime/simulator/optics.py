@@ -41,8 +41,10 @@ def transmitted(
 ) -> Image:
     """Return the share of light that reaches each camera pixel, (y, x) float32 in 0..1.
 
-    Sub-pixel true: a pyramid level fine enough for the blur is blurred, then sampled by bicubic
-    interpolation where the camera's pixels truly lie.
+    Sub-pixel true: a pyramid level fine enough for the blur is blurred by a Gaussian that sits
+    where the first camera pixel truly lies between its pixels, then sampled by bicubic
+    interpolation. OpenCV interpolates on 1/32 of a pixel: so every frame samples the same phases,
+    and shifts between frames are as exact as the kernel.
     """
     sigma_um = blur_sigma_um(objective, exposure)
     level = _level_for(specimen, sigma_um)
@@ -50,12 +52,15 @@ def transmitted(
     to_level = _camera_to_level(specimen, exposure, level_px_um, width_px, height_px)
     # The level's own pixels have averaged already.
     sigma_px = math.sqrt(max(sigma_um**2 / level_px_um**2 - 1 / 12, 0.04))
-    reach = math.ceil(REACH_SIGMAS * sigma_px)
+    # One more on account of the centre between pixels.
+    reach = math.ceil(REACH_SIGMAS * sigma_px) + 1
     x0, y0, x1, y1 = _box(to_level, width_px, height_px, margin=reach + MARGIN_PX)
     window = specimen.window(level=level, x0=x0, y0=y0, x1=x1, y1=y1)
-    kernel = cv2.getGaussianKernel(2 * reach + 1, sigma_px, cv2.CV_32F)
-    blurred = cv2.sepFilter2D(window, cv2.CV_32F, kernel, kernel)
-    to_level[:, 2] -= (x0, y0)
+    first = to_level[:, 2] - (x0, y0)
+    whole = np.floor(first)
+    along_x, along_y = (_gaussian(reach, sigma_px, centre) for centre in first - whole)
+    blurred = cv2.sepFilter2D(window, cv2.CV_32F, along_x, along_y)
+    to_level[:, 2] = whole
     seen = cv2.warpAffine(
         blurred,
         to_level,
@@ -65,6 +70,13 @@ def transmitted(
     )
     # Bicubic interpolation may swing a little below black.
     return np.maximum(seen, 0, dtype=np.float32) * np.float32(1 / 255)
+
+
+def _gaussian(reach: int, sigma_px: float, centre_px: float) -> Image:
+    """Return normalised weights at -reach..reach of a Gaussian around `centre_px`."""
+    away = np.arange(-reach, reach + 1) - centre_px
+    weights = np.exp(-0.5 * (away / sigma_px) ** 2)
+    return np.asarray(weights / weights.sum(), dtype=np.float32)
 
 
 def _level_for(specimen: Specimen, sigma_um: float) -> int:
