@@ -1,0 +1,1 @@
+"""One file a kind of board; each meets the runtime's Stage, Light and Turret by shape."""

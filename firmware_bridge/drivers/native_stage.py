@@ -1,0 +1,127 @@
+"""The stage of a native board: micrometres outside, absolute motor steps on the line."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from firmware_bridge.codec import FrameType
+from firmware_bridge.drivers.position import (
+    Position,
+    Travel,
+    check_limits,
+    position_um,
+    to_steps,
+    travel_um,
+)
+from firmware_bridge.drivers.refusal import reason_of, refusal
+from firmware_bridge.errors import LimitHit, NotHomed, PositionUnknown, Rejected, Stalled
+from firmware_bridge.plant import Steps
+from firmware_bridge.protocol import STEPS, Opcode, Reason, State, Status, unpack_steps
+from firmware_bridge.session import OUTCOME_LOST
+
+if TYPE_CHECKING:
+    from firmware_bridge.drivers.native import NativeBoard
+
+
+class NativeStage:
+    """Three axes with absolute coordinates, valid once homed.
+
+    Targets are checked here, once, before anything is sent; boards check again for themselves.
+    """
+
+    failsafe = True
+
+    def __init__(self, board: NativeBoard) -> None:
+        self._board = board
+        self.axes = board.description.axes
+        self.stage_id: str = board.description.unique_id
+        self.limits: Travel = travel_um(self.axes)
+        self._was_homed = False
+
+    def home(self) -> None:
+        """Find the reference switches; afterwards the position is known. Raises Stalled."""
+        self._board.command(Opcode.HOME)
+        self._was_homed = True
+
+    def move_to(
+        self, *, x_um: float | None = None, y_um: float | None = None, z_um: float | None = None
+    ) -> Position:
+        """Move the named axes, wait until they stand still, and return the position read back.
+
+        Raises LimitHit before anything moves, NotHomed or PositionUnknown when there is no origin,
+        Rejected ("stopped") when another thread stopped it, Stalled when it did not arrive.
+        """
+        here = self.steps()
+        x, y, z = (
+            old if um is None else self._target(um, index)
+            for index, (old, um) in enumerate(zip(here, (x_um, y_um, z_um), strict=True))
+        )
+        check_limits((x, y, z), self.axes)
+        return position_um(self._go((x, y, z)), self.axes)
+
+    def move_by_steps(self, delta: Steps) -> Steps:
+        """Move relatively, wait, and return the motor positions read back.
+
+        Executed once, whatever the line does: when the outcome is lost to a trip of the watchdog,
+        the rest of the way is found by reading the position.
+        """
+        x, y, z = (a + b for a, b in zip(self.steps(), delta, strict=True))
+        check_limits((x, y, z), self.axes)
+        reply = self._board.attempt(Opcode.MOVE_BY, STEPS.pack(*delta))
+        if reason_of(reply) is Reason.LATCHED:
+            return self._go((x, y, z))
+        if reply.type == FrameType.REJECTED:
+            raise refusal(reply)
+        reached = unpack_steps(reply.payload)
+        return reached if reached == (x, y, z) else self._go((x, y, z))
+
+    def position(self) -> Position:
+        """Return the position read back. Raises NotHomed or PositionUnknown without an origin."""
+        return position_um(self.steps(), self.axes)
+
+    def steps(self) -> Steps:
+        """Return the motor positions read back. Raises NotHomed or PositionUnknown."""
+        reply = self._board.command(Opcode.STATUS)
+        if State(reply.flags) & State.HOMED:
+            self._was_homed = True
+            return Status.unpack(reply.payload).steps
+        if self._was_homed:
+            raise PositionUnknown("the stage lost its position", remedy="home it again")
+        raise NotHomed("the stage has no origin yet", remedy="home it first")
+
+    def stop(self) -> None:
+        """Halt all axes at once, ahead of anything queued; callable from any thread."""
+        self._board.session.call(Opcode.STOP, urgent=True)
+
+    def _target(self, um: float, index: int) -> int:
+        axis = self.axes[index]
+        if not math.isfinite(um):
+            raise LimitHit(
+                f"target of {axis.name} is no number",
+                axis=axis.name,
+                value=um,
+                limit="finite",
+                remedy="choose a target inside the travel",
+            )
+        return to_steps(um, axis)
+
+    def _go(self, target: Steps) -> Steps:
+        """Move to absolute steps. Repeating is safe, so a lost outcome or a miss gets one."""
+        for _ in range(2):
+            try:
+                reached = unpack_steps(
+                    self._board.command(Opcode.MOVE_TO, STEPS.pack(*target)).payload
+                )
+            except Rejected as error:
+                if error.code != OUTCOME_LOST:
+                    raise
+                continue
+            if reached == target:
+                return reached
+        raise Stalled(
+            "the stage did not reach its target",
+            value=f"{reached} steps",
+            limit=f"{target} steps",
+            remedy="free the axis, home, and resume",
+        )
