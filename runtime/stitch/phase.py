@@ -54,8 +54,8 @@ class Peak:
 
 def smooth(pixels: Strip) -> Image:
     """Return the strip as float32 with its pixel noise taken out."""
-    smoothed: Image = cv2.GaussianBlur(pixels.astype(np.float32), (0, 0), SMOOTHING_SIGMA_PX)
-    return smoothed
+    image = cv2.GaussianBlur(pixels.astype(np.float32), (0, 0), SMOOTHING_SIGMA_PX)
+    return np.asarray(image, dtype=np.float32)
 
 
 def band_pass(pixels: Strip) -> Image:
@@ -84,7 +84,7 @@ def best_peak(pair: StripPair, a: Image, b: Image) -> Peak | None:
         shift = (x0 + column, y0 + row)
         area = _overlap_area(pair, shift)
         if area > least and not stays_put(shift):
-            judged.append(Peak(shift, ncc(*overlap(pair, a, b, shift)), area))
+            judged.append(Peak(shift, _judge(*overlap(pair, a, b, shift), shift), area))
     return max(judged, key=lambda peak: peak.ncc, default=None)
 
 
@@ -98,6 +98,14 @@ def ncc(a: Image, b: Image) -> float:
     a0, b0 = a - a.mean(), b - b.mean()
     power = float(np.vdot(a0, a0)) * float(np.vdot(b0, b0))
     return float(np.vdot(a0, b0)) / power**0.5 if power > 0 else 0.0
+
+
+def _judge(a: Image, b: Image, shift_px: tuple[int, int]) -> float:
+    """Return the NCC without what rows or columns of the sensor would share at this shift."""
+    for axis in (0, 1):
+        if abs(shift_px[1 - axis]) < FIXED_PATTERN_PX:
+            a, b = (part - part.mean(axis=1 - axis, keepdims=True) for part in (a, b))
+    return ncc(a, b)
 
 
 def overlap(pair: StripPair, a: Image, b: Image, shift_px: tuple[int, int]) -> tuple[Image, Image]:

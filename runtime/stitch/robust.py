@@ -22,6 +22,7 @@ MOST_REJECTED = 0.3
 """If more shifts than this disagree, the noise is larger than believed: widen the cut."""
 
 WIDENINGS = 4
+LEAST_PLAUSIBLE = 1e-3
 
 
 def believe(model: GraphModel) -> Floats:
@@ -39,7 +40,7 @@ def believe(model: GraphModel) -> Floats:
 def _truncated(model: GraphModel, cut2: Floats) -> Floats:
     """Return the weights of truncated least squares with squared cut-offs (m,)."""
     weights = np.ones(len(model.ends))
-    ratio = _ratio(model, weights, cut2)
+    ratio = _ratio(model, _plausible(model), cut2)
     if len(weights) == 0 or ratio.max() <= 1.0:
         return weights
     mu = 1.0 / (2.0 * float(ratio.max()) - 1.0)
@@ -50,6 +51,19 @@ def _truncated(model: GraphModel, cut2: Floats) -> Floats:
         ratio = _ratio(model, weights, cut2)
         mu *= STEP
     return weights
+
+
+def _plausible(model: GraphModel) -> Floats:
+    """Return how likely the stage finds each shift, (m,).
+
+    Where a tile has two matches that contradict each other, only the stage can tell which to try
+    first; equal weights would set out half way between them.
+    """
+    a, b = model.ends[:, 0], model.ends[:, 1]
+    spread = model.sigma_px[a] ** 2 + model.sigma_px[b] ** 2
+    off = (model.residuals_px(model.priors_px) ** 2).sum(axis=1)
+    likely: Floats = np.exp(-0.5 * off / spread)
+    return np.maximum(likely, LEAST_PLAUSIBLE)
 
 
 def _ratio(model: GraphModel, weights: Floats, cut2: Floats) -> Floats:

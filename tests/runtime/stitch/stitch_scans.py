@@ -1,0 +1,110 @@
+"""Scans with known truth, cut from the committed section."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+import runtime
+from runtime.tile import Placement, StagePosition, Tile
+
+SHAPE_PX = (224, 256)
+START_PX = 40
+
+
+@dataclass(frozen=True)
+class Scan:
+    tiles: list[Tile]
+    truth_px: dict[str, tuple[float, float]]
+
+    def errors_px(self, placements: dict[str, Placement]) -> NDArray[np.float64]:
+        """Return each tile's distance from the truth after removing the common offset."""
+        off = np.array(
+            [
+                (placements[name].x_px - x, placements[name].y_px - y)
+                for name, (x, y) in self.truth_px.items()
+            ]
+        )
+        off -= np.median(off, axis=0)
+        return np.hypot(*off.T)
+
+
+@cache
+def section() -> NDArray[np.float32]:
+    """Return a richly textured part of the committed mussel section (CC0)."""
+    path = Path(runtime.__file__).parent / "simulator" / "specimen" / "s3_section.webp"
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    assert image is not None
+    return image[2000:3400, 2000:3600].astype(np.float32)
+
+
+def cut(
+    image: NDArray[np.float32], *, at_px: tuple[float, float], shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Return the crop whose pixel (0, 0) lies at `at_px` (x, y), shifted exactly, by Fourier.
+
+    Bilinear sampling would displace fine structure by a few hundredths of a pixel.
+    """
+    margin = 16
+    x, y = (int(np.floor(v)) for v in at_px)
+    wide = image[y - margin : y + shape[0] + margin, x - margin : x + shape[1] + margin]
+    fy, fx = np.fft.fftfreq(wide.shape[0])[:, None], np.fft.rfftfreq(wide.shape[1])
+    ramp = np.exp(2j * np.pi * (fy * (at_px[1] - y) + fx * (at_px[0] - x)))
+    moved = np.fft.irfft2(np.fft.rfft2(wide - wide.mean()) * ramp, s=wide.shape) + wide.mean()
+    return moved[margin:-margin, margin:-margin].astype(np.float32)
+
+
+def scan(
+    *,
+    rows: int = 4,
+    columns: int = 4,
+    overlap: float = 0.15,
+    jitter_px: float = 2.0,
+    noise: float = 2.0,
+    blank: Callable[[int, int], bool] = lambda row, column: False,
+    pattern: NDArray[np.float32] | None = None,
+    seed: int = 0,
+) -> Scan:
+    """Return a serpentine scan of 16-bit tiles; the stage reports nominal positions in pixels."""
+    rng = np.random.default_rng(seed)
+    height, width = SHAPE_PX
+    step = (width * (1 - overlap), height * (1 - overlap))
+    tiles, truth = [], {}
+    for row in range(rows):
+        for column in range(columns) if row % 2 == 0 else reversed(range(columns)):
+            nominal = (START_PX + column * step[0], START_PX + row * step[1])
+            at = tuple(np.add(nominal, rng.normal(0, jitter_px, 2)))
+            seen = cut(section(), at_px=(float(at[0]), float(at[1])), shape=SHAPE_PX)
+            if blank(row, column):
+                seen = np.full_like(seen, 190.0)
+            seen = seen * rng.uniform(0.85, 1.15) + rng.uniform(-8, 8)
+            seen = seen + rng.normal(0, noise, seen.shape)
+            if pattern is not None:
+                seen = seen + pattern
+            tile_id = f"r{row}_c{column}"
+            truth[tile_id] = (float(at[0]), float(at[1]))
+            tiles.append(
+                Tile(
+                    tile_id=tile_id,
+                    pixels=np.clip(16 * seen + 200, 0, 65535).astype(np.uint16),
+                    stage=StagePosition(
+                        x_um=nominal[0] + (width - 1) / 2,
+                        y_um=nominal[1] + (height - 1) / 2,
+                        z_um=0.0,
+                    ),
+                    pixel_size_um=0.5,
+                    exposure_ms=10.0,
+                    light="brightfield",
+                    time_s=float(len(tiles)),
+                    objective="10x",
+                    row=row,
+                    column=column,
+                )
+            )
+    return Scan(tiles, truth)

@@ -1,0 +1,110 @@
+"""The solve under false shifts, missing shifts and growth, on made-up graphs."""
+
+import numpy as np
+import pytest
+
+from runtime.stitch.pose_graph import PoseGraph
+from runtime.tile import Shift
+
+STEP_PX = 100.0
+
+
+def graph(side: int, *, outliers: float = 0.0, stage_px: float = 5.0, seed: int = 0):
+    """Return a filled graph of side x side tiles and the true places (by id)."""
+    rng = np.random.default_rng(seed)
+    made = PoseGraph(stage_px, row_height_px=STEP_PX)
+    truth = {}
+    for row in range(side):
+        for column in range(side) if row % 2 == 0 else reversed(range(side)):
+            name = f"r{row:02d}_c{column:02d}"
+            at = STEP_PX * np.array([column, row])
+            truth[name] = at + rng.normal(0, stage_px, 2)
+            shifts = []
+            for other in (
+                f"r{row - 1:02d}_c{column:02d}",
+                f"r{row:02d}_c{column - 1:02d}",
+                f"r{row:02d}_c{column + 1:02d}",
+            ):
+                if other in truth and other != name:
+                    off = rng.normal(0, 0.1, 2)
+                    if rng.random() < outliers:
+                        off = rng.uniform(-20, 20, 2)
+                    dx, dy = truth[name] - truth[other] + off
+                    shifts.append(
+                        Shift(
+                            a=other,
+                            b=name,
+                            dx_px=dx,
+                            dy_px=dy,
+                            covariance_px2=((0.01, 0.0), (0.0, 0.01)),
+                        )
+                    )
+            made.extend(name, prior_px=(at[0], at[1]), blank=False, shifts=shifts)
+    return made, truth
+
+
+def errors_px(placed, truth):
+    off = np.array([np.subtract((placed[n].x_px, placed[n].y_px), at) for n, at in truth.items()])
+    off -= np.median(off, axis=0)
+    return np.hypot(*off.T)
+
+
+def test_true_shifts_average_out():
+    made, truth = graph(9)
+    assert errors_px(made.solve(), truth).max() < 0.4
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("outliers", [0.02, 0.05])
+def test_false_shifts_are_left_out(outliers, seed):
+    """A tile most of whose shifts are false cannot be saved; at these rates it is one at most."""
+    made, truth = graph(9, outliers=outliers, seed=seed)
+    assert np.sum(errors_px(made.solve(), truth) > 0.6) <= 1
+
+
+def test_the_running_solution_leaves_them_out_too():
+    made, truth = graph(9, outliers=0.05)
+    assert np.sum(errors_px(made.placements(), truth) > 1.0) <= 1
+
+
+def test_a_tile_whose_only_match_is_false_is_suspect():
+    made, _ = graph(5)
+    shift = Shift(a="r04_c04", b="far", dx_px=60.0, dy_px=0.0)
+    wrong = Shift(a="r03_c04", b="far", dx_px=180.0, dy_px=140.0)
+    made.extend("far", prior_px=(500.0, 400.0), blank=False, shifts=[shift, wrong])
+    assert made.solve()["far"].flag == "suspect"
+
+
+def test_tiles_without_matches_keep_the_fitted_stage():
+    made = PoseGraph(5.0, row_height_px=STEP_PX)
+    made.extend("a", prior_px=(0.0, 0.0), blank=True, shifts=[])
+    made.extend("b", prior_px=(100.0, 0.0), blank=False, shifts=[])
+    none = Shift(a="a", b="b", dx_px=100.0, dy_px=0.0, method="none")
+    made.extend("c", prior_px=(200.0, 0.0), blank=False, shifts=[none])
+    placed = made.solve()
+    assert {n: p.flag for n, p in placed.items()} == {
+        "a": "blank",
+        "b": "stage-only",
+        "c": "stage-only",
+    }
+    assert [p.x_px for p in placed.values()] == pytest.approx([0.0, 100.0, 200.0])
+
+
+def test_an_empty_graph_has_no_places():
+    assert PoseGraph(5.0, row_height_px=STEP_PX).solve() == {}
+
+
+def test_the_window_does_not_grow_with_the_scan(monkeypatch):
+    """What a tile costs is the number of tiles solved for; full solves come once a row."""
+    sizes = []
+    inner = PoseGraph._solve
+
+    def counted(self, ids, keys, *, held):
+        sizes.append(len(ids))
+        return inner(self, ids, keys, held=held)
+
+    monkeypatch.setattr(PoseGraph, "_solve", counted)
+    graph(20)
+    windows = [n for n in sizes if n <= 60]
+    assert max(windows) <= 60
+    assert len(sizes) - len(windows) <= 2 * 20

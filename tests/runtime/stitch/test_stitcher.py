@@ -1,0 +1,136 @@
+"""Known answers: tiles cut at known places are put back there."""
+
+import numpy as np
+import pytest
+
+from runtime.errors import ConfigRefused, InputRefused
+from runtime.stitch.stitcher import Stitcher
+from tests.runtime.stitch.stitch_scans import SHAPE_PX, Scan, scan
+
+
+def stitched(made: Scan, *, tiles=None, sigma_px: float = 2.0) -> Stitcher:
+    stitcher = Stitcher(px_from_stage=np.eye(2), stage_sigma_px=sigma_px, shape_px=SHAPE_PX)
+    for tile in tiles or made.tiles:
+        stitcher.add(tile)
+    return stitcher
+
+
+def as_numbers(placements):
+    return {name: (p.x_px, p.y_px, p.flag) for name, p in placements.items()}
+
+
+@pytest.mark.parametrize("noise", [0.0, 2.0, 12.0])
+def test_jittered_tiles_go_back_to_a_tenth_of_a_pixel(noise):
+    made = scan(noise=noise)
+    assert np.percentile(made.errors_px(stitched(made).solve()), 95) < 0.1
+
+
+def test_five_percent_overlap_is_enough():
+    made = scan(overlap=0.08, jitter_px=1.5)
+    assert np.percentile(made.errors_px(stitched(made, sigma_px=1.5).solve()), 95) < 0.2
+
+
+def test_the_running_estimate_is_already_good():
+    made = scan()
+    assert np.percentile(made.errors_px(stitched(made).placements()), 95) < 0.2
+
+
+def test_the_same_shifts_and_places_in_any_order():
+    made = scan(rows=3, columns=3)
+    shuffled = [made.tiles[i] for i in np.random.default_rng(5).permutation(len(made.tiles))]
+    first, second = stitched(made), stitched(made, tiles=shuffled)
+    assert first.seams() == second.seams()
+    assert as_numbers(first.solve()) == as_numbers(second.solve())
+
+
+def test_an_interrupted_scan_gives_the_same_result():
+    made = scan(rows=3, columns=3)
+    whole = Stitcher(px_from_stage=np.eye(2), stage_sigma_px=2.0, shape_px=SHAPE_PX)
+    shifts = [whole.add(tile) for tile in made.tiles]
+    resumed = Stitcher(px_from_stage=np.eye(2), stage_sigma_px=2.0, shape_px=SHAPE_PX)
+    for tile, known in list(zip(made.tiles, shifts, strict=True))[:5]:
+        resumed.restore(tile, known)
+    again = [resumed.add(tile) for tile in made.tiles[5:]]
+    assert again == shifts[5:]
+    assert as_numbers(resumed.solve()) == as_numbers(whole.solve())
+
+
+def test_blank_tiles_stay_with_the_stage_and_say_so():
+    made = scan(blank=lambda row, column: column == 3)
+    placed = stitched(made).solve()
+    textured = Scan(made.tiles, {n: at for n, at in made.truth_px.items() if "c3" not in n})
+    assert {n for n, p in placed.items() if p.flag == "blank"} == {f"r{i}_c3" for i in range(4)}
+    assert np.percentile(textured.errors_px(placed), 95) < 0.1
+    for row in range(4):
+        place = placed[f"r{row}_c3"]
+        assert np.hypot(*np.subtract((place.x_px, place.y_px), made.truth_px[f"r{row}_c3"])) < 15
+
+
+def test_islands_between_blank_tiles_are_right_within_themselves():
+    made = scan(columns=5, blank=lambda row, column: column == 2)
+    placed = stitched(made).solve()
+    for columns in ("01", "34"):
+        island = {n: at for n, at in made.truth_px.items() if n[-1] in columns}
+        assert np.percentile(Scan(made.tiles, island).errors_px(placed), 95) < 0.1
+
+
+def test_dust_on_the_sensor_does_not_pull():
+    rng = np.random.default_rng(8)
+    dust = 15 * rng.normal(size=SHAPE_PX).astype(np.float32)
+    made = scan(pattern=dust)
+    assert np.percentile(made.errors_px(stitched(made).solve()), 95) < 0.1
+
+
+def test_a_fixed_pattern_alone_is_no_match():
+    rng = np.random.default_rng(8)
+    stripes = 20 * rng.normal(size=(SHAPE_PX[0], 1)) + 20 * rng.normal(size=(1, SHAPE_PX[1]))
+    made = scan(rows=3, columns=3, blank=lambda row, column: True, pattern=stripes)
+    assert {seam.method for seam in stitched(made).seams()} == {"none"}
+
+
+def test_a_dust_peak_inside_the_gate_is_refused():
+    """Tiles so close that a shift of zero lies in the gate: only dust is there to agree on."""
+    rng = np.random.default_rng(2)
+    dust = 60 * rng.normal(size=SHAPE_PX).astype(np.float32)
+    made = scan(rows=1, columns=2, overlap=0.95, blank=lambda row, column: True, pattern=dust)
+    assert [seam.method for seam in stitched(made, sigma_px=6.0).seams()] == ["none"]
+
+
+def test_a_turned_and_scaled_stage_is_fitted():
+    """The stage is off by 2 % and one degree: blank tiles must follow the fit, not the claim."""
+    made = scan(rows=5, columns=5, jitter_px=0.5, blank=lambda row, column: (row, column) == (2, 4))
+    turn = 1.02 * np.array([[np.cos(0.02), -np.sin(0.02)], [np.sin(0.02), np.cos(0.02)]])
+    stitcher = Stitcher(px_from_stage=turn, stage_sigma_px=4.0, shape_px=SHAPE_PX)
+    for tile in made.tiles:
+        stitcher.add(tile)
+    placed = stitcher.solve()
+    assert placed["r2_c4"].flag == "blank"
+    assert made.errors_px(placed)[[*made.truth_px].index("r2_c4")] < 3.0
+
+
+def test_a_tile_of_another_shape_is_refused():
+    made = scan(rows=1, columns=2)
+    stitcher = Stitcher(px_from_stage=np.eye(2), stage_sigma_px=2.0, shape_px=(100, 100))
+    with pytest.raises(InputRefused, match="another shape"):
+        stitcher.add(made.tiles[0])
+
+
+def test_an_unknown_matcher_is_refused_by_name():
+    with pytest.raises(ConfigRefused, match="unknown matcher; value best; limit auto, phase"):
+        Stitcher(px_from_stage=np.eye(2), stage_sigma_px=2.0, shape_px=SHAPE_PX, matcher="best")
+
+
+def test_strips_of_surrounded_tiles_are_let_go():
+    made = scan(rows=3, columns=3)
+    stitcher = stitched(made)
+    assert stitcher._kept["r1_c1"].borders.held == {}
+    assert set(stitcher._kept["r0_c0"].borders.held) == {"left", "top"}
+
+
+def test_point_pairs_show_the_same_specimen():
+    made = scan(rows=1, columns=2)
+    (shift,) = stitched(made)._graph.shifts.values()
+    assert len(shift.pairs) >= 4
+    true = np.subtract(made.truth_px[shift.b], made.truth_px[shift.a])
+    for pair in shift.pairs:
+        assert np.subtract(pair.a_px, pair.b_px) == pytest.approx(true, abs=0.3)

@@ -1,0 +1,109 @@
+"""The parts of a match: geometry, blankness, chance level, deformed seams."""
+
+import cv2
+import numpy as np
+import pytest
+
+from runtime.stitch.blank import is_blank, texture_ratio
+from runtime.stitch.ladder import match_phase
+from runtime.stitch.strips import Borders, cut, predict
+from runtime.stitch.subpixel import refine
+from runtime.stitch.threshold import accept_above, chance_scores
+from tests.runtime.stitch.stitch_scans import SHAPE_PX, section
+
+RNG = np.random.default_rng(1)
+
+
+def test_pairs_run_left_to_right_and_top_to_bottom_whoever_came_first():
+    for first, second in (
+        (("a", (0.0, 0.0)), ("b", (230.0, 3.0))),
+        (("b", (230.0, 3.0)), ("a", (0.0, 0.0))),
+    ):
+        pair = predict(first, second, shape_px=SHAPE_PX)
+        assert pair is not None
+        assert (pair.a, pair.b, pair.shift_px, pair.horizontal) == ("a", "b", (230.0, 3.0), True)
+
+
+@pytest.mark.parametrize("at", [(252.0, 0.0), (230.0, 190.0), (-400.0, 0.0)])
+def test_too_little_overlap_and_diagonals_are_no_pairs(at):
+    assert predict(("a", (0.0, 0.0)), ("b", at), shape_px=SHAPE_PX) is None
+
+
+@pytest.mark.parametrize("shift", [(220, 4), (-6, 195)])
+def test_crops_show_the_same_specimen(shift):
+    image = section().astype(np.uint16)
+    height, width = SHAPE_PX
+    a = image[300 : 300 + height, 300 : 300 + width]
+    b = image[300 + shift[1] : 300 + shift[1] + height, 300 + shift[0] : 300 + shift[0] + width]
+    pair = predict(("a", (0.0, 0.0)), ("b", shift), shape_px=SHAPE_PX)
+    assert pair is not None
+    borders = [Borders.of(pixels, depth_px=80) for pixels in (a, b)]
+    strips = cut(pair, *borders, gate_px=9)
+    assert strips is not None
+    ox, oy = (shift[i] + strips.crop_offset[i] for i in (0, 1))
+    part_a = strips.a[max(oy, 0) :, max(ox, 0) :]
+    part_b = strips.b[max(-oy, 0) :, max(-ox, 0) :]
+    rows, columns = np.minimum(part_a.shape, part_b.shape)
+    assert np.array_equal(part_a[:rows, :columns], part_b[:rows, :columns])
+
+
+@pytest.mark.parametrize("level", [3.0, 40.0])
+def test_noise_alone_is_blank_at_any_level(level):
+    noise = np.clip(2000 + level * RNG.normal(size=SHAPE_PX), 0, 65535).astype(np.uint16)
+    assert texture_ratio(noise) == pytest.approx(1.0, abs=0.25)
+    assert is_blank(noise)
+
+
+def test_a_constant_image_is_blank_and_tissue_is_not():
+    assert is_blank(np.full(SHAPE_PX, 7, np.uint8))
+    assert not is_blank(section()[:224, :256].astype(np.uint8))
+
+
+def test_chance_stays_below_the_threshold_it_teaches():
+    """Pairs cut from far apart must not pass; pairs that overlap must."""
+    image = section().astype(np.uint8)
+    height, width = SHAPE_PX
+    passed = []
+    for _ in range(12):
+        y, x = (int(v) for v in RNG.integers(0, 500, 2))
+        far = ((y + 600) % 1100, (x + 700) % 1300)
+        a, b = image[y : y + height, x : x + width], image[far[0] :, far[1] :][:height, :width]
+        passed.append(_match(a, b))
+    assert passed == [None] * 12
+    for _ in range(4):
+        y, x = (int(v) for v in RNG.integers(0, 1000, 2))
+        a, b = image[y : y + height, x : x + width], image[y + 2 :, x + 218 :][:height, :width]
+        match = _match(a, b)
+        assert match is not None
+        assert match.shift_px == pytest.approx((218, 2), abs=0.02)
+
+
+def _match(a, b):
+    pair = predict(("a", (0.0, 0.0)), ("b", (218.0, 0.0)), shape_px=SHAPE_PX)
+    assert pair is not None
+    strips = cut(pair, Borders.of(a, depth_px=60), Borders.of(b, depth_px=60), gate_px=10)
+    assert strips is not None
+    chance = chance_scores(a, gate_px=10) + chance_scores(b, gate_px=10)
+    return match_phase(strips, chance)
+
+
+def test_the_threshold_falls_with_the_area():
+    scores = (8.0, 9.0, 10.0, 11.0)
+    assert accept_above(scores, area_px=2_000) > accept_above(scores, area_px=8_000)
+
+
+def test_a_seam_that_shears_is_followed():
+    """The shift runs by 12 px along the seam, as in tiles of a tilted electron column."""
+    image = section()
+    height, width = 1200, 160
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    run = 12 * (y / (height - 1) - 0.5)
+    a = image[100 : 100 + height, 400 : 400 + width].copy()
+    b = cv2.remap(image, x + 400, y + 100 + run, cv2.INTER_CUBIC)
+    blocks = refine(a, b)
+    assert blocks is not None
+    assert len(blocks.weights) >= 6
+    assert blocks.shift_px == pytest.approx((0.0, 0.0), abs=0.3)
+    along = np.interp(blocks.centres_px[:, 1], y[:, 0], run[:, 0])
+    assert blocks.shifts_px[:, 1] == pytest.approx(along, abs=0.7)
+    assert blocks.covariance_px2[1, 1] > 1.0
