@@ -105,7 +105,7 @@ class Intake:
                 ]
             )
         with disk_full_is_resumable("the map"):
-            self.mosaic.update(solved, self._pixels)
+            self.mosaic.settle(solved, self._pixels)
 
     # -- one step each ----------------------------------------------------------------------
 
