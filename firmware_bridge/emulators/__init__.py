@@ -1,0 +1,1 @@
+"""Boards of others, emulated byte by byte on real pseudo-terminals, quirks included."""

@@ -1,0 +1,122 @@
+"""A pseudo-terminal with a board's firmware at its far end, in a thread of the host process."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import tty
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from firmware_bridge.clock import Clock
+
+READ_CHUNK = 4096
+JOIN_TIMEOUT_S = 2.0
+
+Send = Callable[[str], None]
+
+
+class Firmware(Protocol):
+    """What runs on an emulated board; called from one thread only."""
+
+    def power_on(self, send: Send, now_s: float, /) -> None:
+        """Boot; `send` puts text on the line."""
+
+    def receive(self, data: bytes, now_s: float, /) -> None:
+        """Take in what arrived at the serial receiver."""
+
+    def tick(self, now_s: float, /) -> None:
+        """Let time pass."""
+
+    def next_event_s(self) -> float | None:
+        """Return when `tick` must be called next, or None while nothing is pending."""
+
+    def power_off(self) -> None:
+        """Lose the supply: everything dark, all that is not in EEPROM forgotten."""
+
+
+class PtyHost:
+    """An emulated board on `port`. Use as a context manager, or `start` and `stop`."""
+
+    def __init__(self, firmware: Firmware, *, clock: Clock) -> None:
+        self._firmware, self._clock = firmware, clock
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self.port = os.ttyname(self._slave)
+        self._wake_read, self._wake_write = os.pipe()
+        self._orders: SimpleQueue[Callable[[], bool]] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=f"board {self.port}", daemon=True)
+
+    def __enter__(self) -> PtyHost:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Power the board on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Power it off and take the port away. Call it once."""
+        self._order(lambda: False)
+        self._thread.join(JOIN_TIMEOUT_S)
+        for descriptor in (self._master, self._slave, self._wake_read, self._wake_write):
+            os.close(descriptor)
+
+    def reset(self) -> None:
+        """Press the reset button; returns when the board has restarted."""
+        self.do(self._restart)
+
+    def do(self, action: Callable[[float], None]) -> None:
+        """Run `action(now_s)` on the board's own thread and wait for it."""
+        done = threading.Event()
+
+        def order() -> bool:
+            action(self._clock.now_s())
+            done.set()
+            return True
+
+        self._order(order)
+        done.wait(JOIN_TIMEOUT_S)
+
+    def _restart(self, now_s: float) -> None:
+        self._firmware.power_off()
+        self._firmware.power_on(self._transmit, now_s)
+
+    def _order(self, order: Callable[[], bool]) -> None:
+        self._orders.put(order)
+        os.write(self._wake_write, b"o")
+
+    def _transmit(self, text: str) -> None:
+        try:
+            os.write(self._master, text.encode("latin-1"))
+        except BlockingIOError:
+            return  # Nobody reads the line: a serial transmitter would not wait either.
+
+    def _run(self) -> None:
+        self._firmware.power_on(self._transmit, self._clock.now_s())
+        powered = True
+        while powered:
+            due_s = self._firmware.next_event_s()
+            wait_s = None if due_s is None else max(0.0, due_s - self._clock.now_s())
+            ready, _, _ = select.select([self._master, self._wake_read], [], [], wait_s)
+            self._firmware.tick(self._clock.now_s())
+            if self._master in ready:
+                self._firmware.receive(os.read(self._master, READ_CHUNK), self._clock.now_s())
+            if self._wake_read in ready:
+                powered = self._obey()
+        self._firmware.power_off()
+
+    def _obey(self) -> bool:
+        os.read(self._wake_read, READ_CHUNK)
+        powered = True
+        while True:
+            try:
+                powered = self._orders.get_nowait()() and powered
+            except Empty:
+                return powered
