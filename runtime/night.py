@@ -79,6 +79,8 @@ class Night:
     def go_on(self) -> None:
         """Do what the journal does not show as done, to the exported map."""
         check_settings(self.plan, self.settings)
+        if self.journal.fact("created_at") is None:
+            self.journal.note(created_at=SystemClock().wall_s())
         for folder in (self.folder.tiles, self.folder.regions):
             sweep_parts(folder)
         self._calibrate()
@@ -86,7 +88,7 @@ class Night:
         with self.open_microscope(self.settings, truth=self.folder.truth) as rig:
             self._scan(rig, classifier)
         self._export()
-        self.journal.note(state="finished")
+        self.journal.note(state="finished", finished_at=SystemClock().wall_s())
 
     def _scan(self, rig: Rig, classifier: TileClassifier | None) -> None:
         clock = SystemClock()

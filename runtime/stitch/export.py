@@ -51,13 +51,14 @@ def write_ome_tiff(mosaic: Path, path: Path) -> None:
             )
 
 
-def write_png(mosaic: Path, path: Path, max_px: int = PNG_MAX_PX) -> None:
+def write_png(mosaic: Path, path: Path, max_px: int = PNG_MAX_PX) -> dict[str, Any]:
     """Write the mosaic as an 8-bit PNG no side of which is longer than `max_px`.
 
-    Grey levels are stretched between the 0.5th and 99.5th percentile of what tiles cover. Raises
+    Returns {"scale": picture px per mosaic px, "origin_px": [x, y]}, the mosaic coordinate of the
+    picture's pixel (0, 0). Grey levels are stretched between the 0.5th and 99.5th percentile of what tiles cover. Raises
     InputRefused when the folder holds no mosaic.
     """
-    _, levels = _open(mosaic)
+    attributes, levels = _open(mosaic)
     fits = [level for level in levels if max(level.shape) <= max_px]
     pixels: Pixels = np.asarray((fits[0] if fits else levels[-1])[:])
     while max(pixels.shape) > max_px:
@@ -66,6 +67,8 @@ def write_png(mosaic: Path, path: Path, max_px: int = PNG_MAX_PX) -> None:
     scaled = np.clip((pixels.astype(np.float32) - low) * (255.0 / (high - low)), 0, 255)
     _, encoded = cv2.imencode(".png", np.rint(scaled).astype(np.uint8))
     path.write_bytes(encoded.tobytes())
+    scale = pixels.shape[1] / levels[0].shape[1]
+    return {"scale": scale, "origin_px": attributes["nightscope"]["origin_px"]}
 
 
 def _open(mosaic: Path) -> tuple[dict[str, Any], list[Any]]:
