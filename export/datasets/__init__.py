@@ -1,0 +1,1 @@
+"""What networks are trained on: labelled sections, patches drawn from them, camera-like noise."""

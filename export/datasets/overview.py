@@ -1,0 +1,58 @@
+"""The tiles an overview scan of a whole section would bring home."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from export.datasets.augment import Exposure, expose
+from export.datasets.patches import HEIGHT_PX, WIDTH_PX
+from export.datasets.section import Section
+
+OVERLAP = 0.15
+ROTATION_RAD = float(np.deg2rad(0.7))
+CLEAR_GREY = 245
+# The demo's camera: white near 2,800 of 4,095, four electrons a digital number, 6 e read noise.
+CAMERA = Exposure(blur_px=0.5, white_dn=2800.0, electrons_per_dn=4.0, read_dn=1.5)
+
+
+def overview_tiles(
+    section: Section, rng: np.random.Generator, *, rows: int = 7, columns: int = 7
+) -> list[tuple[NDArray[np.uint16], float]]:
+    """Return (raw tile, share of tissue) for a grid of tiles about the section's centre.
+
+    The camera is turned against the section, and tiles beyond its edge see bare slide. The grid's
+    own place is moved at random by up to 40 px.
+    """
+    cosine, sine = np.cos(ROTATION_RAD), np.sin(ROTATION_RAD)
+    turn = np.array([[cosine, -sine], [sine, cosine]])
+    height, width = section.image.shape
+    origin = np.array([width / 2, height / 2]) + rng.uniform(-40, 40, 2)
+    step = np.array([WIDTH_PX, HEIGHT_PX]) * (1 - OVERLAP)
+    tiles = []
+    for row in range(rows):
+        for column in range(columns):
+            place = np.array([column - (columns - 1) / 2, row - (rows - 1) / 2]) * step
+            centre = origin + turn @ place
+            matrix = np.column_stack(
+                [turn, centre - turn @ np.array([(WIDTH_PX - 1) / 2, (HEIGHT_PX - 1) / 2])]
+            )
+            grey = _cut(section.image.astype(np.float32), matrix, outside=CLEAR_GREY)
+            tissue = _cut(section.tissue.astype(np.float32), matrix, outside=0)
+            tiles.append((expose(grey, CAMERA, rng), float(tissue.mean())))
+    return tiles
+
+
+def _cut(
+    image: NDArray[np.float32], matrix: NDArray[np.float64], *, outside: int
+) -> NDArray[np.float32]:
+    cut = cv2.warpAffine(
+        image,
+        matrix,
+        (WIDTH_PX, HEIGHT_PX),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=float(outside),
+    )
+    return np.asarray(cut, dtype=np.float32)

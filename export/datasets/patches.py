@@ -1,0 +1,103 @@
+"""Draw camera-sized patches from a section, turned, mirrored and scaled at random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from export.datasets.section import Section
+
+HEIGHT_PX, WIDTH_PX = 448, 512
+# The tissue mask is drawn this many times coarser than the pixels.
+MASK_STEP = 8
+SCALES = (0.9, 1.1)
+# Bare slide shows beyond the section in this share of patches, behind a soft edge.
+CLEAR_SHARE, CLEAR_GREY, CLEAR_EDGE_PX = 0.15, (180, 255), (4.0, 40.0)
+# Coverage bins drawn equally often: as they come, nine in ten patches would be plain resin.
+COVERAGE_BINS = ((0.0, 0.001), (0.001, 0.2), (0.2, 0.35), (0.35, 0.5), (0.5, 0.8), (0.8, 1.01))
+TRIES = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """`pixels` is (448, 512) float32 in grey levels; `tissue` the (56, 64) float32 mask."""
+
+    pixels: NDArray[np.float32]
+    tissue: NDArray[np.float32]
+
+    @property
+    def coverage(self) -> float:
+        """Return the share of the patch that is tissue."""
+        return float(self.tissue.mean())
+
+
+def draw_patch(section: Section, rng: np.random.Generator) -> Patch:
+    """Return a patch whose coverage lies in a randomly chosen bin, if a few tries find one."""
+    lowest, highest = COVERAGE_BINS[rng.integers(len(COVERAGE_BINS))]
+    for _ in range(TRIES):
+        matrix = _random_pose(section, rng)
+        tissue = _cut(section.tissue, matrix, step=MASK_STEP)
+        if lowest <= tissue.mean() < highest:
+            break
+    patch = Patch(pixels=_cut(section.image, matrix, step=1), tissue=tissue)
+    return _clear_beyond(patch, rng) if rng.random() < CLEAR_SHARE else patch
+
+
+def _random_pose(section: Section, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return the 2x3 matrix from patch pixels (x, y) to section pixels."""
+    angle, scale = rng.uniform(0, 2 * np.pi), rng.uniform(*SCALES)
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turn[:, 0] *= rng.choice([-1.0, 1.0])
+    height, width = section.image.shape
+    # Centres stay a quarter patch inside; what lies outside is mirrored at the section's edge.
+    centre = np.array(
+        [
+            rng.uniform(WIDTH_PX / 4, width - WIDTH_PX / 4),
+            rng.uniform(HEIGHT_PX / 4, height - HEIGHT_PX / 4),
+        ]
+    )
+    middle = np.array([(WIDTH_PX - 1) / 2, (HEIGHT_PX - 1) / 2])
+    return np.column_stack([turn, centre - turn @ middle])
+
+
+def _cut(
+    image: NDArray[np.uint8], matrix: NDArray[np.float64], *, step: int
+) -> NDArray[np.float32]:
+    """Return the patch at every `step`-th pixel, sampled at the centre of each step."""
+    coarse = matrix.copy()
+    coarse[:, 2] += matrix[:, :2] @ np.full(2, (step - 1) / 2)
+    coarse[:, :2] *= step
+    cut = cv2.warpAffine(
+        image.astype(np.float32) if step == 1 else image,
+        coarse,
+        (WIDTH_PX // step, HEIGHT_PX // step),
+        flags=(cv2.INTER_LINEAR if step == 1 else cv2.INTER_NEAREST) | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )
+    return np.asarray(cut, dtype=np.float32)
+
+
+def _clear_beyond(patch: Patch, rng: np.random.Generator) -> Patch:
+    """Return the patch with bare slide on one side of a random line."""
+    angle = rng.uniform(0, 2 * np.pi)
+    away = rng.uniform(-150, 200)
+    edge_px, grey = rng.uniform(*CLEAR_EDGE_PX), rng.uniform(*CLEAR_GREY)
+    fine = _beyond(HEIGHT_PX, WIDTH_PX, 1, angle, away, edge_px)
+    coarse = _beyond(HEIGHT_PX // MASK_STEP, WIDTH_PX // MASK_STEP, MASK_STEP, angle, away, edge_px)
+    return Patch(
+        pixels=patch.pixels + fine * (np.float32(grey) - patch.pixels),
+        tissue=patch.tissue * (coarse < 0.5),
+    )
+
+
+def _beyond(
+    height: int, width: int, step: int, angle: float, away: float, edge_px: float
+) -> NDArray[np.float32]:
+    """Return 0 to 1 rising across the line that passes `away` px from the patch's centre."""
+    x = (np.arange(width, dtype=np.float32) - (width - 1) / 2)[None, :] * step
+    y = (np.arange(height, dtype=np.float32) - (height - 1) / 2)[:, None] * step
+    distance = x * np.cos(angle) + y * np.sin(angle) - away
+    return np.asarray(np.clip(distance / edge_px + 0.5, 0, 1), dtype=np.float32)

@@ -1,0 +1,84 @@
+"""A whole section with its tissue outlines, and its division into training and validation.
+
+The rule of the labels: "tissue" is cell-bearing tissue (organs, epithelia, muscle) inside its own
+outline; lumina wider than some 40 µm, mantle jelly, shell, and what grows on the shell are
+"resin", as are empty resin and bare slide. A tile is tissue when at least `min_area_fraction` of
+its area is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import InputRefused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """`image` is (y, x) uint8, `tissue` (y, x) uint8 of 0 and 1, both at `pixel_size_um`."""
+
+    name: str
+    image: NDArray[np.uint8]
+    tissue: NDArray[np.uint8]
+    pixel_size_um: float
+    min_area_fraction: float
+
+    def rows(self, start: float, stop: float) -> Section:
+        """Return the part between two fractions of the height."""
+        height = self.image.shape[0]
+        part = slice(round(start * height), round(stop * height))
+        return replace(self, image=self.image[part], tissue=self.tissue[part])
+
+    def is_tissue(self, coverage: NDArray[np.float32] | float) -> Any:
+        """Return whether a tile with that share of tissue counts as tissue."""
+        return coverage >= self.min_area_fraction
+
+
+def read_section(
+    image: Path, labels: Path, *, image_pixel_size_um: float, pixel_size_um: float
+) -> Section:
+    """Return a section at the wanted pixel size; raises InputRefused naming the file at fault."""
+    pixels = cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)
+    if pixels is None:
+        raise InputRefused(f"image {image} cannot be read", remedy="restore it from the repository")
+    shrink = image_pixel_size_um / pixel_size_um
+    if shrink != 1:
+        pixels = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    plain = _read_labels(labels)
+    return Section(
+        name=labels.stem.removesuffix("_labels"),
+        image=pixels.astype(np.uint8),
+        tissue=_paint(plain, shape=pixels.shape[:2], pixel_size_um=pixel_size_um),
+        pixel_size_um=pixel_size_um,
+        min_area_fraction=float(plain["min_area_fraction"]),
+    )
+
+
+def _read_labels(path: Path) -> dict[str, Any]:
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputRefused(f"labels {path} cannot be read: {error}") from None
+    wanted = {"pixel_size_um", "positive", "min_area_fraction", "polygons"}
+    if not isinstance(plain, dict) or wanted - plain.keys():
+        raise InputRefused(f"labels {path} lack keys", limit=", ".join(sorted(wanted)))
+    return plain
+
+
+def _paint(
+    plain: dict[str, Any], *, shape: tuple[int, int], pixel_size_um: float
+) -> NDArray[np.uint8]:
+    """Return the mask: polygons are painted in list order, later ones over earlier ones."""
+    mask = np.zeros(shape, np.uint8)
+    scale = plain["pixel_size_um"] / pixel_size_um
+    for polygon in plain["polygons"]:
+        points = np.rint(np.asarray(polygon["points"]) * scale).astype(np.int32)
+        cv2.fillPoly(mask, [points], int(polygon["class"] == plain["positive"]))
+    return mask

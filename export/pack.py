@@ -1,0 +1,91 @@
+"""Put artefacts into one signed bundle, with golden tiles that prove it on any machine."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.artefacts import FP32, INT8, LUT, Artefacts
+from export.sign import sign
+from runtime.inference.bundle import MANIFEST, SIGNATURE
+from runtime.inference.manifest import parse_manifest
+from runtime.inference.selftest import input_digests
+from runtime.inference.session import backends, open_session
+from runtime.preprocess.inputs import Inputs, to_input
+from runtime.preprocess.spec import PreprocessSpec
+
+# Back ends round int8 sums differently: allow three times what was seen here, and no less than
+# this, since only a few machines are seen.
+LEAST_TOLERANCE, MARGIN = 0.02, 3.0
+# Zip stores a date per file; a fixed one makes equal content give equal bytes.
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def pack(artefacts: Artefacts, *, key: Path, out: Path) -> None:
+    """Write the bundle; raises ConfigRefused for a bad key, ModelRefused for a bad manifest."""
+    files = {
+        FP32: artefacts.fp32,
+        INT8: artefacts.int8,
+        LUT: _npy(artefacts.lut),
+        **{f"golden/{i}.npy": _npy(tile) for i, tile in enumerate(artefacts.golden)},
+    }
+    content = json.dumps(_manifest(artefacts, files), indent=1).encode()
+    parse_manifest(content, bundle=str(out))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, data in {MANIFEST: content, SIGNATURE: sign(content, key), **files}.items():
+            archive.writestr(zipfile.ZipInfo(name, EPOCH), data, zipfile.ZIP_DEFLATED)
+
+
+def _manifest(artefacts: Artefacts, files: dict[str, bytes]) -> dict[str, Any]:
+    spec = PreprocessSpec.from_json(artefacts.about["preprocessing"])
+    inputs = [to_input(tile, spec, artefacts.lut) for tile in artefacts.golden]
+    models = {"int8": artefacts.int8, "fp32": artefacts.fp32}
+    scores = {precision: _scores(model, inputs) for precision, model in models.items()}
+    spread = max(_spread(runs) for runs in scores.values())
+    return {
+        **artefacts.about,
+        "format": 1,
+        "models": {"int8": INT8, "fp32": FP32},
+        "lut": LUT,
+        "golden": [
+            {
+                "file": f"golden/{i}.npy",
+                "inputs": input_digests(one),
+                "scores": {p: runs["onnxruntime"][i].tolist() for p, runs in scores.items()},
+            }
+            for i, one in enumerate(inputs)
+        ],
+        "tolerance": max(LEAST_TOLERANCE, MARGIN * spread),
+        "files": {
+            name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in files.items()
+        },
+    }
+
+
+def _scores(model: bytes, inputs: list[Inputs]) -> dict[str, NDArray[np.float32]]:
+    """Return the (tiles, classes) scores by back end."""
+    runs = {}
+    for backend in backends():
+        session = open_session(model, backend=backend, threads=1)
+        runs[str(backend)] = np.stack([session.run(one) for one in inputs])
+    return runs
+
+
+def _spread(runs: dict[str, NDArray[np.float32]]) -> float:
+    """Return the largest difference between any two back ends."""
+    return float(np.ptp(np.stack(list(runs.values())), axis=0).max())
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
