@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,21 @@ IMAGE_SUFFIXES = TIFF_SUFFIXES + MRC_SUFFIXES + OTHER_SUFFIXES
 ENDINGS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9"}
 ENDING_WITHIN = 64
 
-# What tifffile and mrcfile raise on files that are cut short or overwritten.
-DAMAGED = (OSError, ValueError, KeyError, IndexError, TypeError, struct.error, zlib.error)
+# What tifffile and mrcfile are known to raise on files cut short or overwritten (found by fuzzing).
+DAMAGED = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+# A header that promises more is damaged: it is four times the largest camera's frame.
+LARGEST_PX = 2**30
 COPY_AGAIN = "copy the file again from its source"
 
 
@@ -57,12 +71,16 @@ def _read_tiff(path: Path, content: bytes) -> NDArray[Any]:
     try:
         with tifffile.TiffFile(path) as file:
             pages = len(file.pages)
+            if pages and file.pages.first.size > LARGEST_PX:
+                raise ValueError(f"its header promises {file.pages.first.size} pixels")
             # tifffile reads LZW only with an extra package; OpenCV reads it by itself.
             lzw = bool(pages) and file.pages.first.compression == tifffile.COMPRESSION.LZW
             stored = None if pages != 1 or lzw else file.asarray()
     except DAMAGED as error:
         raise _damaged(path, error) from None
-    if pages != 1:
+    if pages == 0:
+        raise _damaged(path, "it holds no whole image")
+    if pages > 1:
         raise InputRefused(
             f"{path}: holds several images", value=pages, limit=1, remedy="save one page a file"
         )
@@ -71,9 +89,10 @@ def _read_tiff(path: Path, content: bytes) -> NDArray[Any]:
 
 def _read_mrc(path: Path) -> NDArray[Any]:
     try:
-        with mrcfile.open(path, mode="r") as file:
+        # A size that contradicts the header is only a warning there.
+        with warnings.catch_warnings(action="error"), mrcfile.open(path, mode="r") as file:
             stored = np.array(file.data)
-    except DAMAGED as error:
+    except (*DAMAGED, RuntimeWarning) as error:
         raise _damaged(path, error) from None
     # A section of one is how many programs write a single image.
     return stored[0] if stored.ndim == 3 and len(stored) == 1 else stored
