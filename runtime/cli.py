@@ -254,7 +254,7 @@ def calibrate(
         routine=routine,
         objective=objective,
         settings=settings,
-        run_routines=_load("calibration.routines:run_routines"),
+        run_routine=_load("calibration.routines:run_routine"),
     )
 
 

@@ -34,7 +34,8 @@ CREATE TABLE IF NOT EXISTS focus (
 CREATE TABLE IF NOT EXISTS labels (
     tile_id TEXT PRIMARY KEY, name TEXT, score REAL, scores TEXT, model TEXT);
 CREATE TABLE IF NOT EXISTS registered (tile_id TEXT PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS shifts (a TEXT, b TEXT, body TEXT, PRIMARY KEY (a, b));
+CREATE TABLE IF NOT EXISTS shifts (
+    a TEXT, b TEXT, tile_id TEXT, body TEXT, PRIMARY KEY (a, b));
 CREATE TABLE IF NOT EXISTS placements (
     tile_id TEXT PRIMARY KEY, x_px REAL, y_px REAL, theta_rad REAL, sigma_px REAL, flag TEXT);
 CREATE TABLE IF NOT EXISTS seams (
@@ -185,16 +186,19 @@ class Journal:
         """Record every match of a tile with its earlier neighbours; none is an answer too."""
         with self.transaction():
             self._insert("registered", [{"tile_id": tile_id}])
-            bodies = [{"a": s.a, "b": s.b, "body": json.dumps(_shift_json(s))} for s in shifts]
-            self._insert("shifts", bodies)
+            rows = [
+                {"a": s.a, "b": s.b, "tile_id": tile_id, "body": json.dumps(_shift_json(s))}
+                for s in shifts
+            ]
+            self._insert("shifts", rows)
 
     def shifts(self) -> dict[str, list[Shift]]:
-        """Return, for every tile already registered, its shifts (b is the tile)."""
+        """Return, for every tile already registered, the shifts found when it arrived."""
         found: dict[str, list[Shift]] = {
             r["tile_id"]: [] for r in self._select("SELECT tile_id FROM registered")
         }
-        for row in self._select("SELECT b, body FROM shifts ORDER BY rowid"):
-            found[row["b"]].append(_shift_from_json(json.loads(row["body"])))
+        for row in self._select("SELECT tile_id, body FROM shifts ORDER BY rowid"):
+            found[row["tile_id"]].append(_shift_from_json(json.loads(row["body"])))
         return found
 
     def set_placements(self, placements: Sequence[Placement]) -> None:

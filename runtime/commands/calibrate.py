@@ -21,14 +21,14 @@ def calibrate(
     routine: str,
     objective: str | None,
     settings: Path,
-    run_routines: Callable[..., Sequence[CalibrationRecord]],
+    run_routine: Callable[..., Sequence[CalibrationRecord]],
     console: Console,
 ) -> dict[str, Any]:
     """Run one routine, or "all" of them; return the records made."""
     instrument = load_settings(settings)
     with open_microscope(instrument) as rig:
         rig.stage.home()
-        records = run_routines(
+        records = run_routine(
             rig,
             instrument,
             name=routine,
