@@ -1,0 +1,105 @@
+"""Label every image of a folder and write the table; a bad file costs its own row, no other."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from runtime.camera.files import IMAGE_SUFFIXES, read_image
+from runtime.classify import TileClassifier
+from runtime.errors import InputRefused
+from runtime.storage import write_durably
+from runtime.tile import Label, StagePosition, Tile
+
+Progress = Callable[[int, int], None]
+ORIGIN = StagePosition(x_um=0.0, y_um=0.0, z_um=0.0)
+
+
+def classify_folder(
+    folder: Path,
+    *,
+    model: Path,
+    keys: Path,
+    out: Path,
+    pixel_size_um: float | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Write `out`, a CSV of file, label, score, one score per class, error; return the summary.
+
+    Without a pixel size the images are taken to have the one the model was trained for, and the
+    summary's "pixel_size_assumed" says so. A file that cannot be read or labelled has no label and
+    its error in the last column; "exit_code" is then 5. Raises ModelRefused for the model or the
+    pixel size, InputRefused for a folder without images.
+    """
+    files = _images(folder)
+    classifier = TileClassifier.open(model, keys=keys)
+    size_um = classifier.pixel_size_um if pixel_size_um is None else pixel_size_um
+    classifier.check_pixel_size(pixel_size_um=size_um)
+    rows, counts = [], dict.fromkeys(classifier.classes, 0)
+    for done, file in enumerate(files, start=1):
+        row = _row(file, classifier, size_um=size_um)
+        rows.append(row)
+        if row["label"]:
+            counts[row["label"]] += 1
+        if progress is not None:
+            progress(done, len(files))
+    write_durably(out, _table(rows, classifier.classes))
+    failed = {row["file"]: row["error"] for row in rows if row["error"]}
+    return {
+        "model": f"{classifier.name} {classifier.version}",
+        "backend": f"{classifier.choice.backend} {classifier.choice.precision}",
+        "files": len(files),
+        "labels": counts,
+        "failed": failed,
+        "out": str(out),
+        "pixel_size_um": size_um,
+        "pixel_size_assumed": pixel_size_um is None,
+        "exit_code": 5 if failed else 0,
+    }
+
+
+def _images(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise InputRefused(f"{folder} is not a folder", remedy="name the folder of the images")
+    found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    if not found:
+        raise InputRefused(f"{folder} holds no images", limit=", ".join(IMAGE_SUFFIXES))
+    return sorted(found)
+
+
+def _row(file: Path, classifier: TileClassifier, *, size_um: float) -> dict[str, Any]:
+    try:
+        label = classifier.classify(_tile(file, size_um=size_um))
+    except InputRefused as refusal:
+        return {"file": file.name, "label": "", "score": "", "error": str(refusal)}
+    return {"file": file.name, "label": label.name, "error": "", **_scores(label)}
+
+
+def _tile(file: Path, *, size_um: float) -> Tile:
+    return Tile(
+        tile_id="file",
+        pixels=read_image(file),
+        stage=ORIGIN,
+        pixel_size_um=size_um,
+        exposure_ms=0.0,
+        light="",
+        time_s=0.0,
+        objective="",
+    )
+
+
+def _scores(label: Label) -> dict[str, str]:
+    shown = {f"score_{name}": f"{score:.4f}" for name, score in label.scores.items()}
+    return {"score": f"{label.score:.4f}", **shown}
+
+
+def _table(rows: list[dict[str, Any]], classes: tuple[str, ...]) -> bytes:
+    columns = ["file", "label", "score", *(f"score_{name}" for name in classes), "error"]
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue().encode()
