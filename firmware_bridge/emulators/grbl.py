@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from firmware_bridge.emulators.grbl_planner import Block, Planner
+from firmware_bridge.emulators.grbl_settings import REPORT_MPOS, defaults, lines
 from firmware_bridge.emulators.grbl_words import (
     BAD_JOG,
     HOMING_OFF,
@@ -29,7 +31,6 @@ from firmware_bridge.emulators.grbl_words import (
     single,
     words,
 )
-from firmware_bridge.emulators.grbl_planner import Block, Planner
 from firmware_bridge.emulators.pty_host import Send
 from firmware_bridge.plant import Plant
 
@@ -44,7 +45,6 @@ SETTING_BYTES = 5
 STATUS, HOLD, RESUME, RESET, JOG_CANCEL, FLOOD = 0x3F, 0x21, 0x7E, 0x18, 0x85, 0xA0
 ALARM_HARD_LIMIT, ALARM_SOFT_LIMIT, ALARM_RESET_IN_MOTION, ALARM_HOMING_RESET = 1, 2, 3, 6
 MM_PER_INCH = 25.4
-REPORT_MPOS = 1
 
 
 @dataclass(slots=True)
@@ -72,19 +72,7 @@ class GrblFirmware:
         self._plant, self._name = plant, name
         self._planner = Planner(plant)
         self._motion = self._planner.motion
-        travel_mm = [
-            -axis.limits_steps[0] / per_mm
-            for axis, per_mm in zip(plant.board.axes, self._planner.steps_per_mm, strict=True)
-        ]
-        self.settings: dict[str, float] = {
-            "10": REPORT_MPOS, "13": 0, "20": 1, "21": 1, "22": 1, "23": 0, "27": 1.0,
-            "30": 1000, "31": 0, "32": 0,
-        }  # fmt: skip
-        for index in range(3):
-            self.settings[f"10{index}"] = self._planner.steps_per_mm[index]
-            self.settings[f"11{index}"] = 6000.0
-            self.settings[f"13{index}"] = travel_mm[index]
-        self.settings |= settings or {}
+        self.settings = defaults(plant) | (settings or {})
         self.flood = False
         self.spindle = 0.0
         self.state = "Idle"
@@ -266,10 +254,8 @@ class GrblFirmware:
         return self._write_setting(line, now_s)
 
     def _dump(self) -> None:
-        for number in sorted(self.settings, key=int):
-            value = self.settings[number]
-            self._line_out(f"${number}={value:.3f}" if int(number) >= 100 or number == "27"
-                           else f"${number}={value:.0f}")  # fmt: skip
+        for line in lines(self.settings):
+            self._line_out(line)
 
     def _build_info(self) -> None:
         self._line_out(f"[VER:1.1h.20190830:{self._name}]")

@@ -1,0 +1,93 @@
+"""Questions and answers over a line without ids: only what is safe to repeat is repeated."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+
+from firmware_bridge.clock import Clock
+from firmware_bridge.errors import ReplyTimeout
+from firmware_bridge.lineproto import LineSession
+
+# Boards answer in 2 to 20 ms. Time-outs are not made tighter from the measured round trip: without
+# ids a premature one would take a late answer for the next question's.
+REPLY_S = 0.25
+TRIES = 24
+ROUNDS = 40
+
+
+class Dialogue:
+    """One conversation. `watch` sees every line first and may raise (boot banner, alarm).
+
+    `retries` counts questions that had to be asked again.
+    """
+
+    def __init__(
+        self, lines: LineSession, *, clock: Clock, watch: Callable[[str], None] | None = None
+    ) -> None:
+        self.lines, self.retries = lines, 0
+        self._clock = clock
+        self.watch = watch or (lambda _line: None)
+
+    def once(
+        self, question: bytes, answer: re.Pattern[str], *, timeout_s: float = REPLY_S
+    ) -> re.Match[str] | None:
+        """Return the first line that is wholly an answer, or None; what lay about is read away."""
+        for line in self.lines.pending():
+            self.watch(line)
+        self.lines.write(question)
+        return self.expect(answer, timeout_s=timeout_s)
+
+    def expect(self, answer: re.Pattern[str], *, timeout_s: float) -> re.Match[str] | None:
+        """Return the next line that is wholly an answer, or None when none came in time."""
+        deadline_s = self._clock.now_s() + timeout_s
+        while True:
+            left_s = deadline_s - self._clock.now_s()
+            line = self.lines.next_line(timeout_s=max(0.0, left_s))
+            if line is None:
+                return None
+            self.watch(line)
+            found = answer.fullmatch(line)
+            if found is not None:
+                return found
+
+    def ask(
+        self,
+        question: bytes,
+        answer: re.Pattern[str],
+        *,
+        tries: int = TRIES,
+        timeout_s: float = REPLY_S,
+    ) -> re.Match[str]:
+        """Return the answer to a question that is safe to repeat. Raises ReplyTimeout."""
+        for attempt in range(tries):
+            self.retries += attempt > 0
+            found = self.once(question, answer, timeout_s=timeout_s)
+            if found is not None:
+                return found
+        raise self.silent(question, tries)
+
+    def agreed(
+        self, question: bytes, answer: re.Pattern[str], *, timeout_s: float = REPLY_S
+    ) -> re.Match[str]:
+        """Return an answer that came twice word for word, so that no damaged byte is believed.
+
+        Raises ReplyTimeout.
+        """
+        seen: Counter[str] = Counter()
+        for _ in range(ROUNDS):
+            found = self.ask(question, answer, timeout_s=timeout_s)
+            seen[found.group()] += 1
+            if seen[found.group()] == 2:
+                return found
+        raise self.silent(question, ROUNDS)
+
+    def silent(self, question: bytes, tries: int) -> ReplyTimeout:
+        """Return the error for a question nobody answered."""
+        return ReplyTimeout(
+            f"no usable answer to {question.decode('latin-1').strip()!r}",
+            value=self.lines.port,
+            limit=f"{tries} tries",
+            remedy="check cable, power and that this port is the board's; `bridge probe` lists all",
+        )

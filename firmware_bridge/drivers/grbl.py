@@ -1,0 +1,231 @@
+"""The driver of GRBL 1.1 controllers: absolute jogs, one line in flight, verified by status.
+
+GRBL has no watchdog: when this computer dies, a jog runs to its end and the spindle output, which
+carries the lamp, stays on. `failsafe` is therefore False, and an unattended run must accept the
+board by name.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+
+from firmware_bridge.clock import Clock
+from firmware_bridge.dialogue import REPLY_S, TRIES, Dialogue
+from firmware_bridge.drivers.grbl_light import GrblLight
+from firmware_bridge.drivers.grbl_report import (
+    ALARM,
+    ALARMS,
+    OK,
+    OPTIONS,
+    RESPONSE,
+    SETTING,
+    STATUS,
+    VERSION,
+    Machine,
+    Status,
+)
+from firmware_bridge.drivers.grbl_stage import GrblStage
+from firmware_bridge.errors import (
+    BridgeError,
+    DeviceRebooted,
+    FirmwareIncompatible,
+    PositionUnknown,
+    ReplyTimeout,
+)
+from firmware_bridge.lineproto import LineSession, resembles
+from firmware_bridge.ports_inventory import usb_serial_number
+
+QUERY, RESET, RESUME, JOG_CANCEL = b"?", b"\x18", b"~", b"\x85"
+BANNER = "Grbl 1.1h ['$' for help]"
+BOOT_S = 0.3
+STILL_S = 30.0
+POLL_S = 0.01
+SETTINGS_ROUNDS = 40
+NEEDED = (10, 13, 20, 22, 23, 27, 30, 100, 101, 102, 110, 111, 112, 130, 131, 132)
+# The driver writes no setting: it would wear the EEPROM and deafen the controller meanwhile.
+REQUIRED = (
+    (10, 1, "$10=1", "machine positions in its status reports"),
+    (13, 0, "$13=0", "reports in millimetres"),
+    (20, 1, "$20=1", "soft limits, or a damaged line could drive into the end of the travel"),
+    (22, 1, "$22=1", "homing, or a restart would go unnoticed"),
+)
+
+
+class GrblBoard:
+    """An open controller. `rebooted` counts restarts seen on the line since opening."""
+
+    driver = "grbl"
+    failsafe = False
+    turret = None
+
+    def __init__(
+        self,
+        lines: LineSession,
+        *,
+        clock: Clock,
+        origin_um: tuple[int, int, int] | None = None,
+        board_id: str | None = None,
+    ) -> None:
+        self.lock = threading.RLock()
+        self.clock = clock
+        self.rebooted = 0
+        self.dialogue = Dialogue(lines, clock=clock)
+        self._come_to_rest()
+        version = self._version()
+        self.firmware = f"Grbl {version.group(1)}.{version.group(2)}"
+        self.machine = Machine(
+            name=version.group(3),
+            settings=self._settings(),
+            options=self.dialogue.agreed(b"$I\n", OPTIONS).group(1),
+        )
+        self._require_settings()
+        self.unique_id = (
+            board_id or self.machine.name or usb_serial_number(lines.port) or f"grbl@{lines.port}"
+        )
+        self.dialogue.watch = self._watch
+        self.light = GrblLight(self)
+        self.stage = GrblStage(self, origin_um=origin_um)
+
+    @classmethod
+    def open(
+        cls,
+        port: str,
+        *,
+        clock: Clock,
+        origin_um: tuple[int, int, int] | None = None,
+        board_id: str | None = None,
+    ) -> GrblBoard:
+        """Return the controller on `port`, dark and still.
+
+        `origin_um` is the machine position the stage calls zero, the middle of the travel unless
+        given. Raises PortAbsent, PortBusy, ReplyTimeout when nothing there answers like GRBL,
+        FirmwareIncompatible for other versions and for settings that cannot be worked with.
+        """
+        lines = LineSession(port, clock=clock)
+        try:
+            board = cls(lines, clock=clock, origin_um=origin_um, board_id=board_id)
+            board.light.off()
+        except BridgeError:
+            lines.close()
+            raise
+        return board
+
+    @property
+    def retries(self) -> int:
+        """Return how often a question or a move had to be repeated."""
+        return self.dialogue.retries
+
+    def beat(self) -> None:
+        """Do nothing: this board has no watchdog to feed."""
+
+    def close(self) -> None:
+        """Stop, dark, port released; may be called twice.
+
+        The port is released even when the controller can no longer be told.
+        """
+        try:
+            self.stage.stop()
+            self.light.off()
+        except BridgeError:
+            return
+        finally:
+            self.dialogue.lines.close()
+
+    def status(self) -> Status:
+        """Return one status report. Raises ReplyTimeout."""
+        return Status.parse(self.dialogue.ask(QUERY, STATUS))
+
+    def line(self, text: str, *, timeout_s: float = REPLY_S) -> int | None:
+        """Send one line and return its error number, 0 for ok, None when no response came.
+
+        A line whose end was lost still lies in the controller: it is ended and its response
+        waited for, so that it cannot join the next one.
+        """
+        found = self.dialogue.once(f"{text}\n".encode("ascii"), RESPONSE, timeout_s=timeout_s)
+        if found is None:
+            self.dialogue.retries += 1
+            self.dialogue.once(b"\n", RESPONSE)
+            return None
+        return int(found.group(1) or 0)
+
+    def reset(self) -> None:
+        """Soft-reset the controller: outputs off, buffers empty."""
+        watch, self.dialogue.watch = self.dialogue.watch, lambda _line: None
+        try:
+            self.dialogue.once(RESET, STATUS, timeout_s=BOOT_S)
+        finally:
+            self.dialogue.watch = watch
+
+    def _come_to_rest(self) -> None:
+        """End what an earlier host left running. Raises ReplyTimeout when this is no GRBL."""
+        self.dialogue.expect(STATUS, timeout_s=BOOT_S)
+        deadline_s = self.clock.now_s() + STILL_S
+        while self.clock.now_s() < deadline_s:
+            state = self.status().state
+            if state in ("Idle", "Alarm"):
+                return
+            if state == "Jog":
+                self.dialogue.lines.write(JOG_CANCEL)
+            elif state in ("Hold", "Door", "Sleep", "Check", "Run"):
+                self.reset()
+            self.clock.sleep(duration_s=POLL_S)
+        raise self.dialogue.silent(QUERY, TRIES)
+
+    def _version(self) -> re.Match[str]:
+        try:
+            return self.dialogue.agreed(b"$I\n", VERSION)
+        except ReplyTimeout:
+            raise FirmwareIncompatible(
+                "this controller is no GRBL 1.1",
+                value=self.dialogue.lines.port,
+                limit="1.1",
+                remedy="flash GRBL 1.1h",
+            ) from None
+
+    def _settings(self) -> dict[int, float]:
+        """Return `$$`, each value believed once it has come twice alike."""
+        seen: Counter[tuple[str, str]] = Counter()
+        for _ in range(SETTINGS_ROUNDS):
+            self.dialogue.lines.pending()
+            self.dialogue.lines.write(b"$$\n")
+            while (line := self.dialogue.lines.next_line(timeout_s=REPLY_S)) is not None:
+                found = SETTING.fullmatch(line)
+                if found is not None:
+                    seen[found.group(1), found.group(2)] += 1
+                elif OK.fullmatch(line):
+                    break
+            believed = {int(n): float(value) for (n, value), times in seen.items() if times > 1}
+            if all(number in believed for number in NEEDED):
+                return believed
+        raise self.dialogue.silent(b"$$\n", SETTINGS_ROUNDS)
+
+    def _require_settings(self) -> None:
+        for number, wanted, setting, why in REQUIRED:
+            if int(self.machine.settings[number]) & 1 != wanted:
+                raise FirmwareIncompatible(
+                    f"GRBL's settings do not fit: we need {why}",
+                    value=f"${number}={self.machine.settings[number]:g}",
+                    limit=setting,
+                    remedy=f"send {setting} once with a terminal and open the board again",
+                )
+
+    def _watch(self, line: str) -> None:
+        if resembles(line, BANNER):
+            self.rebooted += 1
+            self.stage.forget()
+            raise DeviceRebooted(
+                "GRBL restarted",
+                value=self.dialogue.lines.port,
+                remedy="its outputs are off and its position is not to be trusted: home, resume",
+            )
+        alarm = ALARM.fullmatch(line)
+        if alarm is not None:
+            self.stage.forget()
+            number = int(alarm.group(1))
+            raise PositionUnknown(
+                f"GRBL raised an alarm: {ALARMS.get(number, 'see its list of alarms')}",
+                value=line,
+                remedy="clear the cause, then home",
+            )

@@ -1,0 +1,205 @@
+"""GRBL's stage: absolute jogs in machine coordinates, repeated until the status report agrees.
+
+A jog names the place, not the way, so repeating it is safe: `$J=G90G21G53X..Y..Z..F..`. G53 makes
+the target a machine position whatever the modes are, even if G90 arrives as G91. There are no
+spaces in it: with its highest bit flipped a space is GRBL's realtime command for coolant.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from firmware_bridge.drivers.grbl_report import RESPONSE, STATUS, UM_PER_MM, MeasuredUm, Status
+from firmware_bridge.drivers.position import Position, Travel, position_um, travel_um
+from firmware_bridge.drivers.targets import left_corridor, target_steps
+from firmware_bridge.errors import LimitHit, NotHomed, PositionUnknown, Rejected, Stalled
+from firmware_bridge.plant import AxisDescription, Steps
+
+if TYPE_CHECKING:
+    from firmware_bridge.drivers.grbl import GrblBoard
+
+JOG_CANCEL, RESUME = b"\x85", b"~"
+# GRBL reports three decimals of a millimetre, so the driver commands no finer.
+RESOLUTION_NM = 1000
+TRIES = 24
+POLL_S = 0.01
+CORRIDOR_UM = 50
+HOME_S = 120.0
+HOME_TRIES = 12
+HOME_POLL_S = 0.5
+TRAVEL_EXCEEDED = 15
+S_PER_MIN = 60
+
+
+class GrblStage:
+    """Three axes in whole micrometres. The origin is the middle of the travel unless given."""
+
+    failsafe = False
+
+    def __init__(self, board: GrblBoard, *, origin_um: MeasuredUm | None) -> None:
+        self._board = board
+        ranges = board.machine.ranges_um
+        x, y, z = ((low + high) // 2 for low, high in ranges)
+        self._origin_um: MeasuredUm = (x, y, z) if origin_um is None else origin_um
+        self.axes = tuple(
+            AxisDescription(
+                name=name, step_nm=RESOLUTION_NM, limits_steps=(low - origin, high - origin)
+            )
+            for name, (low, high), origin in zip("xyz", ranges, self._origin_um, strict=True)
+        )
+        self.stage_id: str = board.unique_id
+        self.limits: Travel = travel_um(self.axes)
+        # What rounding to motor steps and to the report's last digit can add up to.
+        self._tolerance_um = (board.machine.step_um + 1) / 2
+        self._known = self._lost = False
+        self._stopping = threading.Event()
+
+    def home(self) -> None:
+        """Run GRBL's homing cycle; afterwards the position is known.
+
+        An "ok" is not believed by itself: a damaged `$H` may unlock instead. The cycle must end at
+        the pull-off position. Raises PositionUnknown when it does not, and on alarms.
+        """
+        with self._board.lock:
+            self._stopping.clear()
+            self._known = False
+            for _ in range(HOME_TRIES):
+                self._cycle()
+                if self._verified(self._board.machine.homed_um):
+                    self._known, self._lost = True, False
+                    return
+            raise PositionUnknown(
+                "homing did not end at the pull-off position",
+                value=f"{self._board.status().at_um} µm",
+                limit=f"{self._board.machine.homed_um} µm",
+                remedy="check limit switches, $23 and $27, then home again",
+            )
+
+    def move_to(
+        self, *, x_um: float | None = None, y_um: float | None = None, z_um: float | None = None
+    ) -> Position:
+        """Move the named axes, wait until they stand still, and return the position read back.
+
+        Raises LimitHit before anything moves, NotHomed or PositionUnknown without an origin,
+        Rejected ("stopped") when another thread stopped it, Stalled when it did not arrive.
+        """
+        with self._board.lock:
+            self._stopping.clear()
+            here = self.steps()
+            target = target_steps(here, (x_um, y_um, z_um), self.axes)
+            return position_um(self._go(here, target), self.axes)
+
+    def position(self) -> Position:
+        """Return the position read back. Raises NotHomed or PositionUnknown without an origin."""
+        return position_um(self.steps(), self.axes)
+
+    def steps(self) -> Steps:
+        """Return the position in micrometres, from two equal reports while idle."""
+        with self._board.lock:
+            self._require_origin()
+            return self._at_rest(timeout_s=HOME_S)
+
+    def stop(self) -> None:
+        """Halt all axes at once, ahead of anything queued; callable from any thread."""
+        self._stopping.set()
+        self._board.dialogue.lines.write(JOG_CANCEL)
+
+    def forget(self) -> None:
+        """Void the position: GRBL restarted or raised an alarm."""
+        self._lost, self._known = True, False
+
+    def _require_origin(self) -> None:
+        if self._lost:
+            raise PositionUnknown("the stage lost its position", remedy="home it again")
+        if not self._known:
+            raise NotHomed("the stage has no origin yet", remedy="home it first")
+
+    def _cycle(self) -> None:
+        """Run one homing cycle. GRBL 1.1 answers nothing meanwhile; others report "Home"."""
+        dialogue, clock = self._board.dialogue, self._board.clock
+        deadline_s = clock.now_s() + HOME_S
+        found = dialogue.once(b"$H\n", RESPONSE, timeout_s=HOME_POLL_S)
+        while found is None and clock.now_s() < deadline_s:
+            report = dialogue.once(b"?", STATUS)
+            if report is not None and Status.parse(report).state != "Home":
+                self._board.line("")
+                return
+            found = dialogue.expect(RESPONSE, timeout_s=HOME_POLL_S)
+
+    def _go(self, here: Steps, target: Steps) -> Steps:
+        refusals = 0
+        for attempt in range(TRIES):
+            if self._arrived(here, target):
+                return here
+            if self._stopping.is_set():
+                raise Rejected("move stopped", code="stopped", remedy="move again when it is safe")
+            self._board.dialogue.retries += attempt > 0
+            response = self._board.line(self._jog(target))
+            refusals = refusals + 1 if response == TRAVEL_EXCEEDED else 0
+            if refusals == 3:
+                raise LimitHit(
+                    "GRBL refuses the target",
+                    axis="xyz",
+                    value="error:15",
+                    limit="its soft limits",
+                    remedy="choose a target inside the travel",
+                )
+            here = self._at_rest(timeout_s=self._duration_s(here, target), way=(here, target))
+        raise Stalled(
+            "the stage did not reach its target",
+            value=f"{here} µm",
+            limit=f"{target} µm",
+            remedy="free the axis, home, and resume",
+        )
+
+    def _jog(self, target: Steps) -> str:
+        machine = (n + origin for n, origin in zip(target, self._origin_um, strict=True))
+        x, y, z = (f"{um / UM_PER_MM:.3f}" for um in machine)
+        return f"$J=G90G21G53X{x}Y{y}Z{z}F{self._board.machine.feed_mm_min}"
+
+    def _at_rest(self, *, timeout_s: float, way: tuple[Steps, Steps] | None = None) -> Steps:
+        """Return the position two reports in a row agree on while idle. Raises Stalled.
+
+        A stage that leaves its `way`, a start and a target, is stopped.
+        """
+        clock = self._board.clock
+        deadline_s = clock.now_s() + timeout_s
+        before: Status | None = None
+        while clock.now_s() <= deadline_s:
+            now = self._board.status()
+            at = self._relative(now.at_um)
+            if now.state == "Alarm":
+                self.forget()
+                raise PositionUnknown("GRBL is locked by an alarm", remedy="home it again")
+            if now.state == "Idle" and now == before:
+                return at
+            astray = way is not None and left_corridor(at, *way, slack=CORRIDOR_UM)
+            if now.state == "Jog" and (astray or self._stopping.is_set()):
+                self._board.dialogue.lines.write(JOG_CANCEL)
+            if now.state == "Hold":  # A damaged byte may read as a feed hold.
+                self._board.dialogue.lines.write(RESUME)
+            before = now
+            clock.sleep(duration_s=POLL_S if now.state != "Idle" else 0.0)
+        self.stop()
+        raise Stalled(
+            "the stage does not come to rest",
+            limit=f"{timeout_s:.1f} s",
+            remedy="free the axis, home, and resume",
+        )
+
+    def _relative(self, machine_um: MeasuredUm) -> Steps:
+        x, y, z = (um - origin for um, origin in zip(machine_um, self._origin_um, strict=True))
+        return x, y, z
+
+    def _arrived(self, here: Steps, target: Steps) -> bool:
+        return all(abs(a - b) <= self._tolerance_um for a, b in zip(here, target, strict=True))
+
+    def _verified(self, machine_um: MeasuredUm) -> bool:
+        first, second = self._board.status(), self._board.status()
+        return first == second and first.state == "Idle" and self._arrived(first.at_um, machine_um)
+
+    def _duration_s(self, here: Steps, target: Steps) -> float:
+        """Return a generous limit: three times the way at full rate, and two seconds."""
+        length_um = max(abs(a - b) for a, b in zip(here, target, strict=True))
+        return 3 * length_um / UM_PER_MM / self._board.machine.feed_mm_min * S_PER_MIN + 2.0

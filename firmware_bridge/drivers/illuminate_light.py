@@ -1,0 +1,84 @@
+"""An illuminate array's light: patterns and single LEDs, one at a time."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from firmware_bridge.drivers.illumination import check_illumination
+from firmware_bridge.errors import Rejected, ReplyTimeout
+
+if TYPE_CHECKING:
+    from firmware_bridge.drivers.illuminate import IlluminateBoard
+
+PATTERNS = {
+    "brightfield": "bf",
+    "darkfield": "df",
+    "left": "dpc.l",
+    "right": "dpc.r",
+    "top": "dpc.t",
+    "bottom": "dpc.b",
+}
+FULL_LEVEL = 255
+TRIES = 12
+FINISHED = re.compile(r"(?:ERROR.*)?-==-|ERROR.*")
+
+
+class IlluminateLight:
+    """Channels: the patterns, then `led N` for every single LED asked for on opening.
+
+    Every command sets an absolute state, so it may be repeated. The array does not echo patterns:
+    a damaged byte that makes another valid one ("dpc.r" to "dpc.b") shows in the image only.
+    """
+
+    failsafe = False
+
+    def __init__(self, board: IlluminateBoard, *, leds: tuple[int, ...], na: float | None) -> None:
+        self._board = board
+        for led in leds:
+            if not 0 <= led < board.led_count:
+                raise Rejected(
+                    "no such LED",
+                    code="bad-index",
+                    value=led,
+                    limit=f"0 to {board.led_count - 1}",
+                    remedy="name LEDs the array has",
+                )
+        self._commands = PATTERNS | {f"led {led}": f"l.{led}" for led in leds}
+        self.channels: tuple[str, ...] = tuple(self._commands)
+        if na is not None:
+            self._set("na", round(na * 100))
+
+    def on(self, *, channel: str, brightness: float) -> None:
+        """Light one channel at 0 to 1; all others go off. Raises Rejected, ReplyTimeout."""
+        check_illumination(channel, brightness, self.channels)
+        if brightness == 0:
+            return self.off()
+        with self._board.lock:
+            self._set("sb", max(1, round(brightness * FULL_LEVEL)))
+            return self._show(self._commands[channel])
+
+    def off(self) -> None:
+        """Everything dark."""
+        with self._board.lock:
+            # Twice: a command that finds a sequence running ends it and is itself thrown away.
+            self._show("x")
+            self._show("x")
+
+    def _set(self, name: str, value: int) -> None:
+        echoed = re.compile(rf"{name.upper()}\.{value}(?:\D.*)?")
+        self._board.dialogue.ask(f"{name}.{value}\n".encode("ascii"), echoed, tries=TRIES)
+
+    def _show(self, command: str) -> None:
+        dialogue = self._board.dialogue
+        for _ in range(TRIES):
+            found = dialogue.once(f"{command}\n".encode("ascii"), FINISHED)
+            if found is not None and not found.group().startswith("ERROR"):
+                return
+            dialogue.retries += 1
+        raise ReplyTimeout(
+            "the LED array does not take a pattern",
+            value=command,
+            limit=f"{TRIES} tries",
+            remedy="check cable and power; switch the array off by hand if it is still lit",
+        )

@@ -1,0 +1,165 @@
+"""The driver of Sangaboards: relative moves without ids, made safe by reading positions back.
+
+A Sangaboard has no watchdog: when this computer dies, a move runs to its end and the LEDs stay on.
+`failsafe` is therefore False, and an unattended run must accept the board by name.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+
+from firmware_bridge.clock import Clock
+from firmware_bridge.dialogue import TRIES, Dialogue
+from firmware_bridge.drivers.sangaboard_light import SangaboardLight
+from firmware_bridge.drivers.sangaboard_stage import SangaboardStage
+from firmware_bridge.errors import BridgeError, DeviceRebooted, FirmwareIncompatible, ReplyTimeout
+from firmware_bridge.lineproto import LineSession, resembles
+from firmware_bridge.plant import AxisDescription
+from firmware_bridge.ports_inventory import usb_serial_number
+
+# The board reports neither step nor travel. These are an OpenFlexure stage's nominal values; the
+# camera-stage calibration measures the true ones.
+OPENFLEXURE_AXES = (
+    AxisDescription(name="x", step_nm=88, limits_steps=(-68_000, 68_000)),
+    AxisDescription(name="y", step_nm=88, limits_steps=(-68_000, 68_000)),
+    AxisDescription(name="z", step_nm=50, limits_steps=(-40_000, 40_000)),
+)
+VERSION = re.compile(r"(?:Sangaboard Firmware|OpenFlexure Motor Board) v(\d+)\.(\d+)\S*")
+DONE = re.compile(r"done\.?")
+TOLD_BLOCKING = re.compile(r"blocking_moves (true|false)")
+STEP_DELAY = re.compile(r"minimum step delay (\d+)")
+RAMP_TIME = re.compile(r"ramp[_ ]time (\d+)")
+LED_CHANNELS = re.compile(r"CC:(\d+) PWM:(\d+)")
+ENDSTOPS = re.compile(r"(?:-1|0|1) (?:-1|0|1) (?:-1|0|1)")
+UNKNOWN = re.compile(r"Type 'help' .*|Command not recognised.*|Invalid command")
+# Opening the port may have reset the board: an AVR's boot loader takes up to two seconds.
+BOOT_S = 0.3
+SETTING_TRIES = 8
+
+
+class SangaboardBoard:
+    """An open board. `rebooted` counts restarts seen on the line since opening."""
+
+    driver = "sangaboard"
+    failsafe = False
+    turret = None
+
+    def __init__(
+        self,
+        lines: LineSession,
+        *,
+        clock: Clock,
+        axes: tuple[AxisDescription, ...] = OPENFLEXURE_AXES,
+        origin_here: bool = False,
+        board_id: str | None = None,
+    ) -> None:
+        self.lock = threading.RLock()
+        self.clock = clock
+        self.rebooted = 0
+        self.dialogue = Dialogue(lines, clock=clock)
+        self.firmware = self._greet()
+        self.blocking_only = self.firmware.startswith("OpenFlexure")
+        self.unique_id = board_id or usb_serial_number(lines.port) or f"sangaboard@{lines.port}"
+        if not self.blocking_only:
+            self._moves_in_background()
+        self.step_delay_us = int(self.dialogue.agreed(b"dt?\n", STEP_DELAY).group(1))
+        self.ramp_time_us = int(self.dialogue.agreed(b"ramp_time?\n", RAMP_TIME).group(1))
+        self.has_endstops = self._knows(b"endstops?\n", ENDSTOPS) is not None
+        self.dialogue.watch = self._watch
+        self.stage = SangaboardStage(self, axes=axes, origin_here=origin_here)
+        leds = self._knows(b"led_channels?\n", LED_CHANNELS)
+        self.light = SangaboardLight(self, *(int(n) for n in leds.groups())) if leds else None
+
+    @classmethod
+    def open(
+        cls,
+        port: str,
+        *,
+        clock: Clock,
+        axes: tuple[AxisDescription, ...] = OPENFLEXURE_AXES,
+        origin_here: bool = False,
+        board_id: str | None = None,
+    ) -> SangaboardBoard:
+        """Return the board on `port`, dark and still.
+
+        `origin_here` lets `home()` declare the present position the origin, once, on a board
+        without reference switches. Raises PortAbsent, PortBusy, ReplyTimeout when nothing there
+        answers like a Sangaboard, FirmwareIncompatible for versions whose manners are unknown.
+        """
+        lines = LineSession(port, clock=clock)
+        try:
+            board = cls(lines, clock=clock, axes=axes, origin_here=origin_here, board_id=board_id)
+            board.make_safe()
+        except BridgeError:
+            lines.close()
+            raise
+        return board
+
+    @property
+    def retries(self) -> int:
+        """Return how often a question or a move had to be repeated."""
+        return self.dialogue.retries
+
+    def beat(self) -> None:
+        """Do nothing: this board has no watchdog to feed."""
+
+    def make_safe(self) -> None:
+        """Stop the stage and turn the LEDs off."""
+        self.stage.stop()
+        if self.light is not None:
+            self.light.off()
+
+    def close(self) -> None:
+        """Stop, dark, port released; may be called twice. Nothing more can be done on a bad line.
+
+        The port is released even when the board can no longer be told.
+        """
+        try:
+            self.make_safe()
+        except BridgeError:
+            return
+        finally:
+            self.dialogue.lines.close()
+
+    def _greet(self) -> str:
+        for _ in range(2):
+            self.dialogue.expect(VERSION, timeout_s=BOOT_S)
+            try:
+                found = self.dialogue.agreed(b"version\n", VERSION)
+            except ReplyTimeout:
+                continue
+            if (int(found.group(1)), int(found.group(2))) == (0, 4) or found.group(1) == "1":
+                return found.group()
+            raise FirmwareIncompatible(
+                "this Sangaboard's manners are unknown",
+                value=found.group(),
+                limit="v0.4 or v1",
+                remedy="flash firmware v1",
+            )
+        raise self.dialogue.silent(b"version\n", 2 * TRIES)
+
+    def _moves_in_background(self) -> None:
+        """Set non-blocking moves; asked first, because setting it writes EEPROM."""
+        for _ in range(SETTING_TRIES):
+            told = self.dialogue.agreed(b"blocking_moves?\n", TOLD_BLOCKING)
+            if told.group(1) == "false":
+                return
+            self.dialogue.once(b"blocking_moves false\n", DONE)
+        raise self.dialogue.silent(b"blocking_moves false\n", SETTING_TRIES)
+
+    def _knows(self, question: bytes, answer: re.Pattern[str]) -> re.Match[str] | None:
+        """Return the answer of a board built with a feature, or None of one without."""
+        either = re.compile(f"(?:{answer.pattern})|{UNKNOWN.pattern}")
+        told = self.dialogue.agreed(question, either).group()
+        return answer.fullmatch(told)
+
+    def _watch(self, line: str) -> None:
+        if resembles(line, self.firmware):
+            self.rebooted += 1
+            self.stage.forget()
+            raise DeviceRebooted(
+                "the Sangaboard restarted",
+                value=self.dialogue.lines.port,
+                remedy="its LEDs are off and its position is not to be trusted: home, then resume",
+            )

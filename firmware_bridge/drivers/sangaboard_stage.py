@@ -1,0 +1,236 @@
+"""A Sangaboard's stage: relative commands, judged by the position read back.
+
+No command is ever repeated. A move is sent once; when the stage stands still its position is read,
+and only what is left of the way is sent. So a lost, damaged or doubled line costs a correction and
+never a wrong place.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import TYPE_CHECKING
+
+from firmware_bridge.drivers.position import Position, Travel, position_um, travel_um
+from firmware_bridge.drivers.targets import inside_travel, left_corridor, target_steps
+from firmware_bridge.errors import NotHomed, PositionUnknown, Rejected, Stalled
+from firmware_bridge.plant import AxisDescription, Steps
+
+if TYPE_CHECKING:
+    from firmware_bridge.drivers.sangaboard import SangaboardBoard
+
+POSITION = re.compile(r"(-?\d+) (-?\d+) (-?\d+)")
+MOVING = re.compile(r"true|false")
+STOPPED = re.compile(r"Move aborted|stopped|done\.?")
+ZEROED = re.compile(r"position reset to 0 0 0")
+DONE = re.compile(r"done\.?")
+CORRECTIONS = 24
+POLL_S = 0.01
+# Beyond this outside the way to the target, a line was damaged and the stage is stopped.
+CORRIDOR_STEPS = 64
+# v0.4 hears nothing while it moves, so it moves in legs, and a stop waits for one at most.
+LEG_S = 0.5
+HOMED_BELOW_STEPS = 6000
+HOME_S = 300.0
+STILL_S = 0.1
+STILL_READS = 4
+
+
+class SangaboardStage:
+    """Three axes. The origin is the reference switches, or where `home()` was first called."""
+
+    failsafe = False
+
+    def __init__(
+        self, board: SangaboardBoard, *, axes: tuple[AxisDescription, ...], origin_here: bool
+    ) -> None:
+        self._board = board
+        self.axes = axes
+        self.stage_id: str = board.unique_id
+        self.limits: Travel = travel_um(axes)
+        self._origin_here = origin_here
+        self._known = self._lost = False
+        self._stopping = threading.Event()
+
+    def home(self) -> None:
+        """Find the reference switches, or declare the origin here where the caller allowed it.
+
+        Raises NotHomed on a board without switches whose origin was not declared, PositionUnknown
+        when the position was lost and there are no switches to find it again.
+        """
+        with self._board.lock:
+            self._stopping.clear()
+            if self._board.has_endstops:
+                self._find_switches()
+            elif self._lost:
+                raise PositionUnknown(
+                    "the stage lost its position and has no reference switches",
+                    remedy="bring it to its origin by hand and open the board again",
+                )
+            elif self._origin_here:
+                self._declare_origin()
+            else:
+                raise NotHomed(
+                    "this stage has no reference switches",
+                    remedy="bring it to its origin by hand and open the board with origin_here",
+                )
+            self._known, self._lost = True, False
+
+    def move_to(
+        self, *, x_um: float | None = None, y_um: float | None = None, z_um: float | None = None
+    ) -> Position:
+        """Move the named axes, wait until they stand still, and return the position read back.
+
+        Raises LimitHit before anything moves, NotHomed or PositionUnknown without an origin,
+        Rejected ("stopped") when another thread stopped it, Stalled when it did not arrive.
+        """
+        with self._board.lock:
+            self._stopping.clear()
+            here = self.steps()
+            target = target_steps(here, (x_um, y_um, z_um), self.axes)
+            return position_um(self._go(here, target), self.axes)
+
+    def position(self) -> Position:
+        """Return the position read back. Raises NotHomed or PositionUnknown without an origin."""
+        return position_um(self.steps(), self.axes)
+
+    def steps(self) -> Steps:
+        """Return the motor positions, read until two readings agree and nothing moves."""
+        with self._board.lock:
+            if self._lost:
+                raise PositionUnknown("the stage lost its position", remedy="home it again")
+            if not self._known:
+                raise NotHomed("the stage has no origin yet", remedy="home it first")
+            return self._settled(timeout_s=self._duration_s(0) + LEG_S)
+
+    def stop(self) -> None:
+        """Halt all axes; callable from any thread. v0.4 firmware ends its present leg first."""
+        self._stopping.set()
+        if self._board.blocking_only:
+            return
+        self._board.dialogue.lines.write(b"stop\n")
+        if self._board.lock.acquire(blocking=False):
+            try:
+                self._board.dialogue.ask(b"stop\n", STOPPED)
+            finally:
+                self._board.lock.release()
+
+    def forget(self) -> None:
+        """Void the position: the board restarted."""
+        self._lost, self._known = True, False
+
+    def _go(self, here: Steps, target: Steps) -> Steps:
+        for attempt in range(CORRECTIONS):
+            if here == target:
+                return here
+            if self._stopping.is_set():
+                raise Rejected("move stopped", code="stopped", remedy="move again when it is safe")
+            here = self._leg(here, target)
+            self._board.dialogue.retries += attempt > 0 and here != target
+            self._require_inside(here)
+        raise Stalled(
+            "the stage did not reach its target",
+            value=f"{here} steps",
+            limit=f"{target} steps",
+            remedy="free the axis, home, and resume",
+        )
+
+    def _leg(self, here: Steps, target: Steps) -> Steps:
+        dx, dy, dz = (b - a for a, b in zip(here, target, strict=True))
+        if self._board.blocking_only:
+            dx, dy, dz = self._shortened((dx, dy, dz))
+        duration_s = self._duration_s(max(abs(dx), abs(dy), abs(dz)))
+        line = f"mr {dx} {dy} {dz}\n".encode("ascii")
+        dialogue = self._board.dialogue
+        if self._board.blocking_only:
+            # Anything sent before it has ended would be run afterwards.
+            dialogue.once(line, DONE, timeout_s=duration_s)
+            return self._settled(timeout_s=duration_s + LEG_S)
+        dialogue.lines.write(line)
+        return self._settled(timeout_s=duration_s, way=(here, target))
+
+    def _shortened(self, delta: Steps) -> Steps:
+        """Return the part of a way that takes at most LEG_S."""
+        whole = max(abs(n) for n in delta)
+        longest = max(1, round(LEG_S * 1e6 / max(1, self._board.step_delay_us)))
+        if whole <= longest:
+            return delta
+        x, y, z = (round(n * longest / whole) for n in delta)
+        return x, y, z
+
+    def _settled(self, *, timeout_s: float, way: tuple[Steps, Steps] | None = None) -> Steps:
+        """Return the position once it was read twice alike with "not moving" in between.
+
+        A stage that leaves its `way`, a start and a target, is stopped. Raises Stalled.
+        """
+        dialogue, clock = self._board.dialogue, self._board.clock
+        deadline_s = clock.now_s() + timeout_s
+        before: Steps | None = None
+        while True:
+            at = self._read()
+            if at == before and not self._moving():
+                again = self._read()
+                if again == at:
+                    return at
+            if way is not None and left_corridor(at, *way, slack=CORRIDOR_STEPS):
+                dialogue.once(b"stop\n", STOPPED)
+            if self._stopping.is_set() and not self._board.blocking_only:
+                dialogue.once(b"stop\n", STOPPED)
+            if clock.now_s() > deadline_s:
+                self.stop()
+                raise Stalled(
+                    "the stage does not come to rest",
+                    limit=f"{timeout_s:.1f} s",
+                    remedy="free the axis, home, and resume",
+                )
+            before = at
+            clock.sleep(duration_s=POLL_S)
+
+    def _read(self) -> Steps:
+        x, y, z = (int(n) for n in self._board.dialogue.ask(b"p?\n", POSITION).groups())
+        return x, y, z
+
+    def _moving(self) -> bool:
+        if self._board.blocking_only:
+            return False  # It would not have answered.
+        return self._board.dialogue.ask(b"moving?\n", MOVING).group() == "true"
+
+    def _duration_s(self, steps: int) -> float:
+        """Return a generous limit for a move: its ramps, half as long again, and two seconds."""
+        pace_s = (steps * self._board.step_delay_us + 2 * self._board.ramp_time_us) / 1e6
+        return 1.5 * pace_s + 2.0
+
+    def _require_inside(self, at: Steps) -> None:
+        if not inside_travel(at, self.axes):
+            self.forget()
+            raise PositionUnknown(
+                "a damaged line drove the stage out of its travel",
+                value=f"{at} steps",
+                remedy="steps may be lost at the end of the travel: home it again",
+            )
+
+    def _declare_origin(self) -> None:
+        self._board.dialogue.ask(b"zero\n", ZEROED)
+        at = self._settled(timeout_s=self._duration_s(0))
+        if at != (0, 0, 0):
+            raise PositionUnknown("the origin was not taken over", value=at, remedy="home again")
+        self._origin_here = False
+
+    def _find_switches(self) -> None:
+        """Home towards the lower ends. The board says "done." early, so its rest is waited for."""
+        self._known = False
+        self._lost = True
+        dialogue, clock = self._board.dialogue, self._board.clock
+        if self._board.blocking_only:
+            dialogue.once(b"home_min\n", DONE, timeout_s=HOME_S)
+        else:
+            dialogue.lines.write(b"home_min\n")
+        rests: list[Steps] = []
+        while len(rests) < STILL_READS:
+            at = self._settled(timeout_s=HOME_S)
+            rests = [*rests, at] if not rests or rests[-1] == at else [at]
+            clock.sleep(duration_s=STILL_S)
+        if not all(0 <= n <= HOMED_BELOW_STEPS for n in rests[-1]):
+            raise PositionUnknown(
+                "homing did not end beside the switches", value=rests[-1], remedy="home it again"
+            )
