@@ -55,8 +55,8 @@ def write_png(mosaic: Path, path: Path, max_px: int = PNG_MAX_PX) -> dict[str, A
     """Write the mosaic as an 8-bit PNG no side of which is longer than `max_px`.
 
     Returns {"scale": picture px per mosaic px, "origin_px": [x, y]}, the mosaic coordinate of the
-    picture's pixel (0, 0). Grey levels are stretched between the 0.5th and 99.5th percentile of what tiles cover. Raises
-    InputRefused when the folder holds no mosaic.
+    picture's pixel (0, 0). Grey levels are stretched between the 0.5th and 99.5th percentile of
+    what tiles cover. Raises InputRefused when the folder holds no mosaic.
     """
     attributes, levels = _open(mosaic)
     fits = [level for level in levels if max(level.shape) <= max_px]

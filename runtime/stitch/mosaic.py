@@ -22,6 +22,9 @@ MOVED_PX = 0.5
 TONE_CHANGE = 0.004
 """A tile is drawn again when its gain changed by more than this: below what an eye sees."""
 
+REDRAWN_TILES = 2
+"""How many moved tiles an update draws again beside the new one."""
+
 KEPT_TILES = 8
 GROWTH_TILES = 1.0
 """Room added, in tiles, on every side when a tile falls off the canvas."""
@@ -66,9 +69,11 @@ class Mosaic:
     def update(self, placements: Mapping[str, Placement], pixels: ReadPixels) -> int:
         """Draw new tiles and those that moved by more than half a pixel.
 
-        `pixels` reads a tile by id. Returns the number of full-resolution chunks written.
+        When a solve moves many, the furthest are drawn first and the others by later updates, so
+        that one update's cost does not grow with the scan. `pixels` reads a tile by id. Returns
+        the number of full-resolution chunks written.
         """
-        dirty = self._take(placements, pixels)
+        dirty = self._take(placements, pixels, most=REDRAWN_TILES)
         return self._draw(dirty, pixels)
 
     def settle(self, placements: Mapping[str, Placement], pixels: ReadPixels) -> int:
@@ -76,7 +81,7 @@ class Mosaic:
 
         Returns the number of full-resolution chunks written.
         """
-        dirty = self._take(placements, pixels)
+        dirty = self._take(placements, pixels, most=len(placements))
         tones = solve_tones(self._shared.values(), sorted(self._drawn), {})
         for name, tone in tones.items():
             if self._canvas is not None and self._differs(tone, self._tones[name]):
@@ -87,13 +92,14 @@ class Mosaic:
             self._canvas.settle()
         return written
 
-    def _take(self, placements: Mapping[str, Placement], pixels: ReadPixels) -> set[Chunk]:
-        """Put new and moved tiles in place and tone them; return the chunks to draw."""
-        moved = sorted(
-            name
-            for name, place in placements.items()
-            if name not in self._drawn or _distance_px(place, self._drawn[name]) > MOVED_PX
-        )
+    def _take(
+        self, placements: Mapping[str, Placement], pixels: ReadPixels, *, most: int
+    ) -> set[Chunk]:
+        """Put new tiles and the `most` furthest moved in place and tone them; return the chunks."""
+        new = [name for name in placements if name not in self._drawn]
+        away = {name: _distance_px(placements[name], at) for name, at in self._drawn.items()}
+        off = [name for name, distance_px in away.items() if distance_px > MOVED_PX]
+        moved = sorted([*new, *sorted(off, key=lambda name: (-away[name], name))[:most]])
         if not moved:
             return set()
         canvas, dirty = self._room_for(placements, moved)
