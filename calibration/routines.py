@@ -120,12 +120,11 @@ def _run(
 
 def _chosen(routine: Routine, settings: Settings, objective: str | None) -> Sequence[str]:
     """Return the objectives a technician's call means, the overview first."""
+    if objective is not None:
+        return [objective]
     overview = overview_of(settings)
-    if objective is None:
-        others = [name for name in settings.objectives if name != overview]
-        return _needed(routine, [overview, *others])
-    skip = routine.once_per == "other objective" and objective == overview
-    return [] if skip else [objective]
+    others = [name for name in settings.objectives if name != overview]
+    return _needed(routine, [overview, *others])
 
 
 def _needed(routine: Routine, objectives: Sequence[str]) -> Sequence[str]:

@@ -203,8 +203,7 @@ def _refuse_multi_peak(curve: Curve) -> None:
 def _refuse_drift(curve: Curve, peak: Peak, depth: float) -> None:
     """Compare the repeated frame with the fit: off by half a depth of field is another place."""
     repeat = curve.observed[-1].sharpness
-    fall = peak.height / peak.sharpness_at(z_um=peak.z_um + depth / 2)
-    tolerance = max(fall, 1 + shape.MIN_CONTRAST)
+    tolerance = max(peak.fall(away_um=depth / 2), 1 + shape.MIN_CONTRAST)
     if not 1 / tolerance <= repeat / peak.height <= tolerance:
         raise _GaveUp(
             "drifting",
