@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from runtime.preprocess.inputs import to_input
+from runtime.preprocess.intensity import normalised_intensity
+from runtime.preprocess.lbp import lbp_codes
+from runtime.preprocess.spec import PreprocessSpec, sample_points
+
+SPEC = PreprocessSpec()
+LUT = np.random.default_rng(0).normal(size=(256, 3)).astype(np.float32)
+
+
+def tile(seed: int = 0, shape: tuple[int, int] = (448, 512)) -> np.ndarray:
+    return np.random.default_rng(seed).integers(500, 3000, shape).astype(np.uint16)
+
+
+@pytest.mark.parametrize("source_px", [1, 5, 224, 300, 448, 1388, 1768, 2048])
+@pytest.mark.parametrize("target_px", [1, 7, 100, 223, 224, 256])
+def test_sample_points_are_those_of_opencv(source_px: int, target_px: int) -> None:
+    ramp = np.arange(source_px, dtype=np.float32)[None]
+    wanted = cv2.resize(ramp, (target_px, 1), interpolation=cv2.INTER_NEAREST)[0]
+    points = sample_points(source_px=source_px, target_px=target_px)
+    assert np.array_equal(points, wanted.astype(np.int64))
+
+
+def test_spec_survives_json() -> None:
+    spec = replace(SPEC, radii_px=(2, 3), contrast_floor=0.3)
+    assert PreprocessSpec.from_json(spec.to_json()) == spec
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 99},
+        {"radii_px": [4]},
+        {"height_px": 0},
+        {"dark_percentile": 95},
+        {"contrast_floor": 0.0},
+    ],
+)
+def test_spec_refuses_what_it_does_not_define(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"\d|above"):
+        PreprocessSpec.from_json(SPEC.to_json() | change)
+
+
+def test_inputs_have_the_promised_shapes_and_are_repeatable() -> None:
+    first, second = to_input(tile(), SPEC, LUT), to_input(tile(), SPEC, LUT)
+    assert first["intensity"].shape == (1, 1, 224, 256)
+    assert first["lbp"].shape == (1, 9, 224, 256)
+    for name in first:
+        assert first[name].dtype == np.float32
+        assert first[name].tobytes() == second[name].tobytes()
+
+
+def test_lbp_planes_are_the_table_rows_of_the_codes_radius_by_radius() -> None:
+    pixels = tile(3)
+    rows = sample_points(source_px=448, target_px=224)
+    columns = sample_points(source_px=512, target_px=256)
+    codes = lbp_codes(pixels, rows=rows, columns=columns, radii_px=SPEC.radii_px)
+    planes = to_input(pixels, SPEC, LUT)["lbp"][0]
+    for scale in range(3):
+        wanted = np.moveaxis(LUT[codes[scale]], -1, 0)
+        assert np.array_equal(planes[3 * scale : 3 * scale + 3], wanted)
+
+
+def test_intensity_is_the_mean_of_each_block() -> None:
+    pixels = tile(7)
+    blocks = pixels.reshape(224, 2, 256, 2).mean(axis=(1, 3))
+    ordered = np.sort(blocks, axis=None)
+    bright, dark = (ordered[(ordered.size - 1) * p // 100] for p in (90, 5))
+    contrast = max(bright - dark, 0.25 * bright)
+    wanted = np.clip((blocks - bright) / contrast, -2, 1).astype(np.float32)
+    assert np.array_equal(normalised_intensity(pixels, SPEC), wanted)
+
+
+def test_intensity_does_not_depend_on_gain() -> None:
+    pixels = tile(8)
+    assert np.allclose(
+        normalised_intensity(pixels, SPEC), normalised_intensity(pixels * 16, SPEC), atol=1e-6
+    )
+
+
+def test_noise_of_an_empty_tile_stays_small() -> None:
+    noise = np.random.default_rng(9).normal(2800, 28, (448, 512))
+    empty = normalised_intensity(np.rint(noise).astype(np.uint16), SPEC)
+    assert np.abs(empty).max() < 0.2
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 500), (100, 90), (449, 511)])
+def test_any_size_is_taken(shape: tuple[int, int]) -> None:
+    inputs = to_input(tile(2, shape).astype(np.uint8), SPEC, LUT)
+    assert all(np.isfinite(array).all() for array in inputs.values())
