@@ -7,9 +7,10 @@ from typing import Literal
 
 from runtime.focus.peak import fit_peak
 
-# White noise alone moves the Brenner sum of N pixels by about sqrt(3 / N): 0.4 % at 512 x 448.
-# Twelve of those are no accident.
+# A rise of the curve below either of these is noise: a share of its floor (residual shading, the
+# lamp), or this many standard errors of the sharpness measure on white noise.
 MIN_CONTRAST = 0.05
+MIN_ERRORS = 12
 # A second top that rises out of its valley by this share of the highest one's rise rivals it.
 RIVAL = 0.3
 # Saturated spots raise contrast when defocused; more of them than this bend the curve.
@@ -18,12 +19,16 @@ SATURATED = 0.005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What was seen at one z: the z read back, sharpness, share of saturated pixels, when."""
+    """What was seen at one z: the z read back, sharpness, share of saturated pixels, when.
+
+    `noise` is the relative standard error of the sharpness where there is nothing but noise.
+    """
 
     z_um: float
     sharpness: float
     saturated_fraction: float = 0.0
     time_s: float = 0.0
+    noise: float = 0.0
 
 
 @dataclass(slots=True)
@@ -60,6 +65,11 @@ class Curve:
         if floor <= 0:
             return float("inf") if top > 0 else 0.0
         return top / floor - 1
+
+    @property
+    def least_contrast(self) -> float:
+        """Return the contrast below which there is nothing but noise."""
+        return max(MIN_CONTRAST, *(MIN_ERRORS * seen.noise for seen in self.observed))
 
     @property
     def edge(self) -> Literal["", "low", "high"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,6 +14,10 @@ from runtime.rig import Rig
 from runtime.tile import FocusVerdict, Pixels
 
 __all__ = ["SweepRequest", "sweep"]
+
+# Relative variance of a measure over N pixels of white noise, times N. Found by drawing frames:
+# Brenner 2.7, Tenengrad 3.7, normalised variance 2.3.
+WHITE_NOISE = 4.0
 
 
 def sweep(
@@ -46,6 +51,7 @@ def sweep(
                 frame.pixels, full_scale=rig.camera.info.full_scale
             ),
             time_s=rig.clock.now_s(),
+            noise=math.sqrt(WHITE_NOISE / frame.pixels.size),
         )
         try:
             wanted = search.send(seen)

@@ -185,11 +185,11 @@ def _fit(curve: Curve, depth: float) -> Peak:
 
 
 def _refuse_empty(curve: Curve) -> None:
-    if curve.contrast < shape.MIN_CONTRAST:
+    if curve.contrast < curve.least_contrast:
         raise _GaveUp(
             "empty",
             f"sharpness varies by {curve.contrast:.1%} over the range; "
-            f"below {shape.MIN_CONTRAST:.0%} it is noise",
+            f"below {curve.least_contrast:.0%} it is noise",
         )
 
 
@@ -203,7 +203,7 @@ def _refuse_multi_peak(curve: Curve) -> None:
 def _refuse_drift(curve: Curve, peak: Peak, depth: float) -> None:
     """Compare the repeated frame with the fit: off by half a depth of field is another place."""
     repeat = curve.observed[-1].sharpness
-    tolerance = max(peak.fall(away_um=depth / 2), 1 + shape.MIN_CONTRAST)
+    tolerance = max(peak.fall(away_um=depth / 2), 1 + curve.least_contrast)
     if not 1 / tolerance <= repeat / peak.height <= tolerance:
         raise _GaveUp(
             "drifting",

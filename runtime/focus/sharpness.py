@@ -16,14 +16,15 @@ from runtime.tile import Pixels
 
 Sharpness = Callable[[Pixels], float]
 
-# A double holds every integer up to 2^53; this many uint16 differences, squared, stay below it.
-EXACT_PIXELS = 2**53 // 65535**2
+# OpenCV returns the square of a rounded root. Below 2^50 that is still within half of the integer,
+# and this many uint16 differences, squared, stay below it.
+EXACT_PIXELS = 2**50 // 65535**2
 
 
 def brenner_sum(pixels: Pixels) -> int:
     """Return Σ (g(i, j) - g(i + 2, j))² over a (y, x) frame, i counting rows; exact.
 
-    Summed by OpenCV in double precision over bands small enough that no sum is ever rounded, at
+    Summed by OpenCV in double precision over bands small enough to round to the true integer, at
     memory bandwidth. (NumPy subtraction of unsigned frames wraps around and is silently wrong.)
 
     Brenner et al., J. Histochem. Cytochem. 24(1), 1976, doi:10.1177/24.1.1254907.
@@ -31,7 +32,7 @@ def brenner_sum(pixels: Pixels) -> int:
     above, below = pixels[:-2], pixels[2:]
     band = max(1, EXACT_PIXELS // pixels.shape[1])
     return sum(
-        int(cv2.norm(below[row : row + band], above[row : row + band], cv2.NORM_L2SQR))
+        round(cv2.norm(below[row : row + band], above[row : row + band], cv2.NORM_L2SQR))
         for row in range(0, len(above), band)
     )
 

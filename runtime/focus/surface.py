@@ -125,16 +125,21 @@ def _robust_fit(points: list[FocusPoint], *, roughness_um: float) -> _Fit:
 
 
 def _without_outliers(points: list[FocusPoint], roughness_um: float, *, drifts: bool) -> _Fit:
-    """Drop, one at a time, the point that the others contradict most."""
+    """Drop, one at a time, the point that fits worst, if the others alone contradict it."""
     kept = np.ones(len(points), bool)
     may_drop = int(MAX_OUTLIERS * len(points))
-    while True:
-        fit, studentised = _posterior(points, kept, roughness_um, drifts=drifts)
+    fit, studentised = _posterior(points, kept, roughness_um, drifts=drifts)
+    for _ in range(may_drop):
         worst = int(np.argmax(np.where(kept, studentised, -1.0)))
-        if studentised[worst] <= OUTLIER or np.count_nonzero(~kept) >= may_drop:
-            return fit
         kept = kept.copy()
         kept[worst] = False
+        others, studentised = _posterior(points, kept, roughness_um, drifts=drifts)
+        accused = points[worst]
+        z_um, sigma_um = others.predict(accused.x_um, accused.y_um, accused.time_s)
+        if abs(accused.z_um - z_um) <= OUTLIER * math.hypot(sigma_um, accused.sigma_um):
+            break
+        fit = others
+    return fit
 
 
 def _posterior(

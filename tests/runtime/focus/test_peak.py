@@ -1,0 +1,45 @@
+"""The top of a curve, with a known answer for both shapes it is fitted by."""
+
+import numpy as np
+import pytest
+
+from runtime.focus.peak import fit_peak
+
+Z = np.linspace(-5, 7, 9)
+
+
+@pytest.mark.parametrize(
+    ("shape", "half_width_um"),
+    [
+        (lambda z: 1 / (1 + (z / 3) ** 2), 3.0),
+        (lambda z: np.exp(-((z / 3) ** 2)), 3.0 * np.sqrt(np.log(2))),
+    ],
+    ids=["picture", "regular pattern"],
+)
+def test_both_shapes_are_exact(shape, half_width_um):
+    peak = fit_peak(Z, 0.04 * shape(Z - 1.3))
+    assert peak.z_um == pytest.approx(1.3, abs=1e-9)
+    assert peak.height == pytest.approx(0.04)
+    assert peak.half_width_um == pytest.approx(half_width_um)
+    assert peak.fall(away_um=half_width_um) == pytest.approx(2.0)
+    assert peak.sigma_um < 1e-6
+
+
+def test_sigma_is_the_scatter_of_the_answer():
+    tops, sigmas = [], []
+    for seed in range(200):
+        noise = np.random.default_rng(seed).normal(1, 0.01, len(Z))
+        peak = fit_peak(Z, noise / (1 + ((Z - 1.3) / 3) ** 2))
+        tops.append(peak.z_um)
+        sigmas.append(peak.sigma_um)
+    assert 0.5 < np.std(tops) / np.median(sigmas) < 2
+    assert abs(np.mean(tops) - 1.3) < 3 * np.std(tops) / np.sqrt(200) + 0.005
+
+
+@pytest.mark.parametrize(
+    ("z", "heights"),
+    [([0, 1], [1, 2]), ([0, 1, 2], [2, 1, 2]), ([0, 1, 2], [1, 0, 1]), ([1, 1, 1], [1, 2, 3])],
+    ids=["two points", "a valley", "black", "one z"],
+)
+def test_no_top_is_none(z, heights):
+    assert fit_peak(z, heights) is None
