@@ -72,7 +72,7 @@ class BoardEmulator:
         restarted = threading.Event()
 
         def restart() -> bool:
-            self._board.power_off()
+            self._board.power_off(self._clock.now_s())
             self._splitter.reset()
             self._board = self._boot(cause)
             restarted.set()
@@ -86,7 +86,7 @@ class BoardEmulator:
         os.write(self._wake_write, b"o")
 
     def _power_off(self) -> bool:
-        self._board.power_off()
+        self._board.power_off(self._clock.now_s())
         return False
 
     def _boot(self, cause: ResetCause) -> Board:

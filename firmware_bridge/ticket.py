@@ -46,6 +46,10 @@ class Ticket:
             self.ahead = ahead
             self.give_up_s = now_s + 2 * left_s + MOTION_SLACK_S
 
+    def overdue(self, now_s: float) -> bool:
+        """Return whether a motion should have ended long ago."""
+        return now_s > self.give_up_s
+
     def answers(self, reply: Frame) -> bool:
         """Return whether `reply` belongs to this very command."""
         mine = self.frame
