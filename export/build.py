@@ -24,7 +24,7 @@ from export.train import Progress, train
 from runtime.preprocess.inputs import Inputs
 from runtime.preprocess.spec import PreprocessSpec
 
-CALIBRATION_EXAMPLES, GOLDEN_TILES = 128, 6
+CALIBRATION_EXAMPLES, GOLDEN_DRAWS, GOLDEN_TILES = 128, 40, 6
 VALIDATION_SEED, CALIBRATION_SEED, GOLDEN_SEED = 101, 102, 103
 OVERVIEWS = 3
 
@@ -113,8 +113,12 @@ def _joined(parts: list[Examples]) -> Examples:
 
 
 def _golden(section: Section) -> list[NDArray[np.uint16]]:
+    """Return camera tiles evenly spread from no tissue to most tissue."""
     rng = np.random.default_rng(GOLDEN_SEED)
-    return [expose(draw_patch(section, rng).pixels, CAMERA, rng) for _ in range(GOLDEN_TILES)]
+    patches = [draw_patch(section, rng) for _ in range(GOLDEN_DRAWS)]
+    patches.sort(key=lambda patch: patch.coverage)
+    chosen = np.linspace(0, GOLDEN_DRAWS - 1, GOLDEN_TILES).round().astype(int)
+    return [expose(patches[index].pixels, CAMERA, rng) for index in chosen]
 
 
 def _about(
