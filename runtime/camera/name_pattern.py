@@ -1,4 +1,9 @@
-"""Grids from file names: "r{row}_c{col}.png", or "tile_{index}.tif" counted along the rows."""
+"""Grids from file names: "r{row}_c{col}.png", or tiles numbered one after another.
+
+`{index}` counts along the rows, all from the same side; `{index:down}` down the columns. How many
+make a row (or a column) may follow, as in `{index:8}` and `{index:down5}`; without it the grid is
+square.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,8 @@ from dataclasses import dataclass
 
 from runtime.errors import InputRefused
 
-FIELD = re.compile(r"\{(row|col|index)\}")
+FIELD = re.compile(r"\{(row|col|index(?::(?:down)?[0-9]*)?)\}")
+INDEX = re.compile(r"index(?::(?P<down>down)?(?P<length>[0-9]*))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,58 +27,63 @@ class GridName:
     column: int
 
 
-def grid_from_names(
-    names: Iterable[str], *, pattern: str, columns: int | None = None
-) -> list[GridName]:
+def grid_from_names(names: Iterable[str], *, pattern: str) -> list[GridName]:
     """Return the names that fit the pattern, by row and column; counting may start anywhere.
 
-    With {index}, tiles run along the rows, all rows from the same side; without `columns` the grid
-    is square. Raises InputRefused when the pattern says no place, nothing fits, two files claim
-    one place, or the number of columns cannot be told.
+    Raises InputRefused when the pattern says no place, nothing fits, two files claim one place, or
+    the shape of a numbered grid cannot be told.
     """
     fields = FIELD.findall(pattern)
-    if sorted(fields) not in (["col", "row"], ["index"]):
+    index = INDEX.fullmatch(fields[0]) if len(fields) == 1 else None
+    if index is None and sorted(fields) != ["col", "row"]:
         raise InputRefused(
             f"pattern '{pattern}' does not say where a tile lies",
             limit="{row} and {col} once each, or {index} once",
             remedy='for instance --pattern "r{row}_c{col}.png"',
         )
-    expression = _expression(pattern)
+    numbers = _numbers(names, pattern)
+    if index is not None:
+        counted = {name: number for name, (number,) in numbers.items()}
+        down, length = index["down"] is not None, int(index["length"] or 0)
+        grid = _from_zero(_counted(counted, length=length or _square(counted), down=down))
+    else:
+        row, column = fields.index("row"), fields.index("col")
+        grid = _from_zero({name: (at[row], at[column]) for name, at in numbers.items()})
+    return _refuse_shared_places(grid)
+
+
+def _numbers(names: Iterable[str], pattern: str) -> dict[str, tuple[int, ...]]:
+    """Return the numbers in every name that fits, in the order of the pattern's fields."""
+    parts = FIELD.split(pattern)
+    expression = re.compile(
+        "".join("([0-9]+)" if at % 2 else re.escape(part) for at, part in enumerate(parts))
+    )
     found = {name: match for name in sorted(names) if (match := expression.fullmatch(name))}
     if not found:
         raise InputRefused(
             f"no file fits the pattern '{pattern}'", remedy="check the folder and the pattern"
         )
-    places = {name: tuple(int(match[field]) for field in fields) for name, match in found.items()}
-    if fields == ["index"]:
-        grid = _along_rows({name: place[0] for name, place in places.items()}, columns)
-    else:
-        row_at, column_at = fields.index("row"), fields.index("col")
-        grid = _from_zero({n: (place[row_at], place[column_at]) for n, place in places.items()})
-    return _refuse_shared_places(grid)
+    return {name: tuple(int(number) for number in match.groups()) for name, match in found.items()}
 
 
-def _expression(pattern: str) -> re.Pattern[str]:
-    parts = FIELD.split(pattern)
-    return re.compile(
-        "".join(
-            f"(?P<{part}>[0-9]+)" if position % 2 else re.escape(part)
-            for position, part in enumerate(parts)
+def _counted(numbers: dict[str, int], *, length: int, down: bool) -> dict[str, tuple[int, int]]:
+    """Return (row, column) of tiles numbered in lines of `length`, rows or, if `down`, columns."""
+    first = min(numbers.values())
+    lines = {name: divmod(number - first, length) for name, number in numbers.items()}
+    return {name: at[::-1] if down else at for name, at in lines.items()}
+
+
+def _square(numbers: dict[str, int]) -> int:
+    """Return the side of the square that the numbers fill."""
+    count = max(numbers.values()) - min(numbers.values()) + 1
+    side = math.isqrt(count)
+    if side**2 != count:
+        raise InputRefused(
+            "the tiles' numbers do not fill a square, so the rows' length is unknown",
+            value=f"{count} tiles",
+            remedy="say how many make a row, as in {index:8}, or a column, as in {index:down8}",
         )
-    )
-
-
-def _along_rows(index: dict[str, int], columns: int | None) -> list[GridName]:
-    first = min(index.values())
-    if columns is None:
-        columns = math.isqrt(max(index.values()) - first + 1)
-        if columns**2 != max(index.values()) - first + 1:
-            raise InputRefused(
-                "the tiles' numbers do not fill a square, so the columns are unknown",
-                value=f"{max(index.values()) - first + 1} tiles",
-                remedy="use a pattern with {row} and {col}, or a TileConfiguration.txt",
-            )
-    return _from_zero({name: divmod(number - first, columns) for name, number in index.items()})
+    return side
 
 
 def _from_zero(places: dict[str, tuple[int, int]]) -> list[GridName]:

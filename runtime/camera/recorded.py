@@ -66,21 +66,20 @@ def load_scan(
     positions: Path | None = None,
     pattern: str | None = None,
     overlap: float | None = None,
-    columns: int | None = None,
 ) -> RecordedScan:
     """Return the scan in a folder; only the first tile is read now, to learn the size.
 
     Positions come from a TileConfiguration file (`positions`, found from here or inside the
-    folder), or from file names and an `overlap` fraction of each side; with neither, from the
-    folder's own TileConfiguration.txt. Raises InputRefused when they do not add up, a named file
-    is absent, or the first cannot be read.
+    folder), or from file names (`grid_from_names`) and an `overlap` fraction of each side; with
+    neither, from the folder's own TileConfiguration.txt. Raises InputRefused when they do not add
+    up, a named file is absent, or the first cannot be read.
     """
     if not folder.is_dir():
         raise InputRefused(f"{folder} is not a folder", remedy="name the folder of the tiles")
     if pattern is not None:
         if positions is not None:
             raise InputRefused("both positions and a pattern are given", remedy="give one of them")
-        return _from_names(folder, pattern, overlap, columns)
+        return _from_names(folder, pattern, overlap)
     return _from_positions(folder, positions or Path(TILE_CONFIGURATION))
 
 
@@ -107,9 +106,7 @@ def _from_positions(folder: Path, positions: Path) -> RecordedScan:
     )
 
 
-def _from_names(
-    folder: Path, pattern: str, overlap: float | None, columns: int | None
-) -> RecordedScan:
+def _from_names(folder: Path, pattern: str, overlap: float | None) -> RecordedScan:
     if overlap is None or not 0 <= overlap < 1:
         raise InputRefused(
             "a pattern needs the overlap of neighbouring tiles",
@@ -118,7 +115,7 @@ def _from_names(
             remedy="add --overlap, for instance 0.1",
         )
     names = (path.name for path in folder.iterdir() if path.is_file())
-    grid = grid_from_names(names, pattern=pattern, columns=columns)
+    grid = grid_from_names(names, pattern=pattern)
     height, width = read_image(folder / grid[0].name).shape
     ids = _tile_ids([place.name for place in grid])
     return _scan(

@@ -33,10 +33,18 @@ def test_an_index_fills_a_square_along_the_rows():
     assert got["t_p04.tif"] == (1, 0)
 
 
-def test_an_index_with_columns_may_have_holes():
-    names = ["p0.tif", "p1.tif", "p5.tif"]
-    got = places(grid_from_names(names, pattern="p{index}.tif", columns=3))
-    assert got == {"p0.tif": (0, 0), "p1.tif": (0, 1), "p5.tif": (1, 2)}
+def test_an_index_may_run_down_the_columns():
+    names = [f"p{number}.tif" for number in range(9)]
+    got = places(grid_from_names(names, pattern="p{index:down}.tif"))
+    assert got["p2.tif"] == (2, 0)
+    assert got["p3.tif"] == (0, 1)
+
+
+@pytest.mark.parametrize(("field", "last"), [("{index:3}", (1, 2)), ("{index:down3}", (2, 1))])
+def test_an_index_of_known_length_may_have_holes(field, last):
+    got = places(grid_from_names(["p0.tif", "p1.tif", "p5.tif"], pattern=f"p{field}.tif"))
+    assert got["p0.tif"] == (0, 0)
+    assert got["p5.tif"] == last
 
 
 def test_other_files_are_left_alone():
@@ -50,6 +58,7 @@ def test_other_files_are_left_alone():
         (["a.png"], "a.png", "does not say where a tile lies"),
         (["r1.png"], "r{row}.png", "does not say where a tile lies"),
         (["r1.png"], "r{row}{index}.png", "does not say where a tile lies"),
+        (["r1.png"], "r{index:across}.png", "does not say where a tile lies"),
         (["a.png"], "r{row}_c{col}.png", "no file fits"),
         (["r1_c1.png", "r01_c1.png"], "r{row}_c{col}.png", "claim the same place"),
         (["p1.tif", "p2.tif", "p3.tif"], "p{index}.tif", "value 3 tiles"),
