@@ -57,17 +57,27 @@ def fit_reversals(travels_um: NDArray[Any]) -> LostMotion:
     )
 
 
-def fit_focus_reversal(upwards: Points, downwards: Points) -> LostMotion | None:
-    """Return the lost motion in z from two (z_um, sharpness) curves, or None without two tops.
+def fit_focus_reversal(upwards: Sequence[Points], downwards: Sequence[Points]) -> LostMotion | None:
+    """Return the lost motion in z from (z_um, sharpness) curves, or None when one has no top.
 
-    Climbing, the reading at best focus is b above the carriage; descending, b below.
+    Climbing, the reading at best focus is b above the carriage; descending, b below. Curve n
+    upwards is paired with curve n downwards; taken in the order up, down, down, up, steady drift
+    cancels in their mean.
     """
-    up, down = fit_peak(*zip(*upwards, strict=True)), fit_peak(*zip(*downwards, strict=True))
-    if up is None or down is None:
+    tops = [
+        [fit_peak(*zip(*points, strict=True)) for points in curves]
+        for curves in (upwards, downwards)
+    ]
+    pairs = [(up, down) for up, down in zip(*tops, strict=True) if up and down]
+    if len(pairs) < len(upwards):
         return None
-    lost_um = up.z_um - down.z_um
-    sigma_um = float(np.hypot(up.sigma_um, down.sigma_um))
-    return LostMotion(lost_um=lost_um, sigma_um=sigma_um, each_um=(lost_um,))
+    each = [up.z_um - down.z_um for up, down in pairs]
+    variances = [up.sigma_um**2 + down.sigma_um**2 for up, down in pairs]
+    return LostMotion(
+        lost_um=float(np.mean(each)),
+        sigma_um=float(np.sqrt(sum(variances)) / len(each)),
+        each_um=tuple(each),
+    )
 
 
 def judge(lost: dict[str, LostMotion | None], *, motion: Motion, worst_ncc: float) -> Outcome:
@@ -107,13 +117,15 @@ def run(
     across, ncc_x = _reversals(view, matrix, axis=0, at_um=x_um)
     along, ncc_y = _reversals(view, matrix, axis=1, at_um=y_um)
     steps_um = [best_z_um + step * view.depth_of_field_um for step in CURVE]
-    up = _curve(view, steps_um, run_up_um=-rig.motion.approach_z_um)
-    down = _curve(view, steps_um[::-1], run_up_um=rig.motion.approach_z_um)
+    first, second, third, fourth = (
+        _curve(view, steps_um[::way], run_up_um=-way * rig.motion.approach_z_um)
+        for way in (1, -1, -1, 1)
+    )
     rig.approach(z_um=best_z_um)
     lost = {
         "x": fit_reversals(across),
         "y": fit_reversals(along),
-        "z": fit_focus_reversal(up, down),
+        "z": fit_focus_reversal([first, fourth], [second, third]),
     }
     outcome = judge(lost, motion=rig.motion, worst_ncc=min(ncc_x, ncc_y))
     return file_away(rig, folder, kind="backlash", objective="", subject="", outcome=outcome)

@@ -19,7 +19,7 @@ from runtime.calibration_record import CalibrationRecord
 from runtime.errors import CalibrationRefused
 from runtime.tile import Pixels
 
-# Below this share of the mean flat level a pixel is dead or masked; dividing by it makes noise.
+# Below this share of the median flat level a pixel is dead or masked; dividing by it makes noise.
 DEAD = 0.05
 
 
@@ -29,7 +29,7 @@ class Corrector:
     def __init__(self, dark: NDArray[Any], flat: NDArray[Any]) -> None:
         """Take the mean dark frame in digital numbers and the flat field, both (y, x).
 
-        Pixels whose flat or dark is not finite, or whose flat is below 5 % of the mean, are
+        Pixels whose flat or dark is not finite, or whose flat is below 5 % of its median, are
         passed on without gain. Raises ValueError when the shapes differ or nothing is lit.
         """
         if dark.shape != flat.shape or dark.ndim != 2:
@@ -38,8 +38,8 @@ class Corrector:
         lit = usable & (flat > 0)
         if not lit.any():
             raise ValueError("flat field has no lit pixel")
-        level = float(flat[lit].mean())
-        alive = usable & (flat > DEAD * level)
+        alive = usable & (flat > DEAD * float(np.median(flat[lit])))
+        level = float(flat[alive].mean())
         self._dark = np.where(np.isfinite(dark), dark, 0).astype(np.float32)
         self._gain = np.ones(flat.shape, np.float32)
         self._gain[alive] = level / flat[alive]

@@ -13,29 +13,43 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.floating[Any]]
 
 
+# Shares of the lowest point that are tried as the floor.
+FLOORS = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95)
+FEWEST_FOR_FLOOR = 6
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peak:
-    """Where a focus curve is highest with its uncertainty (1 σ), how high, and how far from there
-    it has fallen to half.
+    """Where a focus curve is highest with its uncertainty (1 σ), how high above its floor, and how
+    far from there it has fallen half way down.
     """
 
     z_um: float
     sigma_um: float
     height: float
     half_width_um: float
+    floor: float = 0.0
+
+    @property
+    def sharpness(self) -> float:
+        """Return the sharpness at the top."""
+        return self.floor + self.height
 
     def fall(self, *, away_um: float) -> float:
         """Return by which factor sharpness has fallen `away_um` from the top."""
-        return 1 + (away_um / self.half_width_um) ** 2
+        left = self.height / (1 + (away_um / self.half_width_um) ** 2)
+        return self.sharpness / (self.floor + left)
 
 
 def fit_peak(z_um: ArrayLike, sharpness: ArrayLike) -> Peak | None:
     """Return the top of a focus curve, or None when it has none.
 
-    A parabola is put through the reciprocal of the curve and another through its logarithm, and
-    the better one counts. Defocus widens the blur in quadrature, so a picture whose power falls
-    with the square of frequency, as most do, has a gradient energy of 1 / (1 + (z / w)²): there the
-    reciprocal *is* a parabola. A regular pattern makes a bell, for which the logarithm is one.
+    A parabola is put through the reciprocal of the curve above its floor and another through its
+    logarithm, and the best one counts; with six points or more the floor, which is the noise of
+    the camera, is chosen in the same way. Defocus widens the blur in quadrature, so a picture whose
+    power falls with the square of frequency, as most do, has a gradient energy of
+    1 / (1 + (z / w)²): there the reciprocal *is* a parabola. A regular pattern makes a bell, for
+    which the logarithm is one.
 
     At least three different z and positive sharpness are needed. Points are weighted by their
     sharpness. σ comes from the residuals through the covariance of the fit; with three points
@@ -44,12 +58,18 @@ def fit_peak(z_um: ArrayLike, sharpness: ArrayLike) -> Peak | None:
     z, height = np.asarray(z_um, float), np.asarray(sharpness, float)
     if len(np.unique(z)) < 3 or not (height > 0).all():
         return None
-    relative = height / height.max()
-    fits = [fit for scale in (RECIPROCAL, LOGARITHM) if (fit := _through(z, relative, scale))]
+    floors = FLOORS if len(z) >= FEWEST_FOR_FLOOR else FLOORS[:1]
+    fits = [
+        fit
+        for share in floors
+        for scale in (RECIPROCAL, LOGARITHM)
+        if (fit := _through(z, height / height.max(), scale, share * height.min() / height.max()))
+    ]
     if not fits:
         return None
     peak, _ = min(fits, key=lambda fit: fit[1])
-    return replace(peak, height=peak.height * float(height.max()))
+    top = float(height.max())
+    return replace(peak, height=peak.height * top, floor=peak.floor * top)
 
 
 class _Scale(NamedTuple):
@@ -69,14 +89,15 @@ RECIPROCAL = _Scale(
 LOGARITHM = _Scale(apply=np.log, undo=math.exp, weight=lambda s: s)
 
 
-def _through(z: Array, sharpness: Array, scale: _Scale) -> tuple[Peak, float] | None:
-    """Return the top of the parabola through the transformed curve, and its weighted misfit."""
+def _through(z: Array, sharpness: Array, scale: _Scale, floor: float) -> tuple[Peak, float] | None:
+    """Return the top of the parabola through the transformed curve above `floor`, and the
+    weighted misfit.
+    """
+    above = sharpness - floor
     middle, reach = z.mean(), float(np.ptp(z))
     u = (z - middle) / reach
     design = np.stack([u**2, u, np.ones_like(u)], axis=1)
-    (a, b, c), covariance, misfit = _weighted_fit(
-        design, scale.apply(sharpness), scale.weight(sharpness)
-    )
+    (a, b, c), covariance, misfit = _weighted_fit(design, scale.apply(above), scale.weight(above))
     if a >= 0:
         return None
     height = scale.undo(float(c - b**2 / (4 * a)))
@@ -89,6 +110,7 @@ def _through(z: Array, sharpness: Array, scale: _Scale) -> tuple[Peak, float] | 
         sigma_um=float(reach * np.sqrt(max(0.0, slope @ covariance @ slope))),
         height=height,
         half_width_um=float(reach * np.sqrt(drop / -a)),
+        floor=floor,
     )
     return peak, misfit
 

@@ -204,11 +204,11 @@ def _refuse_drift(curve: Curve, peak: Peak, depth: float) -> None:
     """Compare the repeated frame with the fit: off by half a depth of field is another place."""
     repeat = curve.observed[-1].sharpness
     tolerance = max(peak.fall(away_um=depth / 2), 1 + curve.least_contrast)
-    if not 1 / tolerance <= repeat / peak.height <= tolerance:
+    if not 1 / tolerance <= repeat / peak.sharpness <= tolerance:
         raise _GaveUp(
             "drifting",
-            f"repeated at z {peak.z_um:.1f} µm the sharpness is {repeat / peak.height:.2f} of the "
-            f"fitted top; focus or specimen moved during the sweep",
+            f"repeated at z {peak.z_um:.1f} µm the sharpness is {repeat / peak.sharpness:.2f} of "
+            "the fitted top; focus or specimen moved during the sweep",
         )
 
 

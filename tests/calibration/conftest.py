@@ -93,9 +93,10 @@ class DirectLight:
     world: World
     channels: tuple = ("brightfield",)
     lit: bool = False
+    broken: bool = False
 
     def on(self, *, channel, brightness):
-        self.world.set_light(channel=0, level=round(255 * brightness))
+        self.world.set_light(channel=0, level=0 if self.broken else round(255 * brightness))
         self.lit = True
 
     def off(self):
@@ -116,6 +117,14 @@ class DirectTurret:
         self.world.finish_move()
 
 
+class CountingCamera(SimulatedCamera):
+    frames = 0
+
+    def capture(self, *, exposure_ms):
+        self.frames += 1
+        return super().capture(exposure_ms=exposure_ms)
+
+
 def scribbles():
     """A picture with detail at every scale, 700 x 600 µm at 0.5 µm, clear around its edges."""
     rng = np.random.default_rng(5)
@@ -131,34 +140,42 @@ def specimen():
     return Specimen(scribbles, pixel_um=0.5)
 
 
-@pytest.fixture
-def settings(tmp_path):
-    return parse_settings(SETTINGS, source=tmp_path / "settings.toml")
+@pytest.fixture(scope="session")
+def make_settings():
+    return lambda folder: parse_settings(SETTINGS, source=folder / "settings.toml")
+
+
+@pytest.fixture(scope="session")
+def make_rig(specimen):
+    def make(settings):
+        world = World(
+            seed=3,
+            speed=1000.0,
+            objectives=settings.objectives,
+            camera_width_px=320,
+            camera_height_px=256,
+            specimen=specimen,
+        )
+        clock, stage = InstantClock(), DirectStage(world)
+        stage.home()
+        return Rig(
+            stage=stage,
+            light=DirectLight(world),
+            camera=CountingCamera(world, clock=clock),
+            turret=DirectTurret(world),
+            clock=clock,
+            motion=settings.motion,
+            simulated=True,
+        )
+
+    return make
 
 
 @pytest.fixture
-def world(settings, specimen):
-    return World(
-        seed=3,
-        speed=1000.0,
-        objectives=settings.objectives,
-        camera_width_px=320,
-        camera_height_px=256,
-        specimen=specimen,
-    )
+def settings(make_settings, tmp_path):
+    return make_settings(tmp_path)
 
 
 @pytest.fixture
-def rig(world, settings):
-    clock = InstantClock()
-    stage = DirectStage(world)
-    stage.home()
-    return Rig(
-        stage=stage,
-        light=DirectLight(world),
-        camera=SimulatedCamera(world, clock=clock),
-        turret=DirectTurret(world),
-        clock=clock,
-        motion=settings.motion,
-        simulated=True,
-    )
+def rig(make_rig, settings):
+    return make_rig(settings)

@@ -25,6 +25,14 @@ def test_both_shapes_are_exact(shape, half_width_um):
     assert peak.sigma_um < 1e-6
 
 
+@pytest.mark.parametrize("floor", [0.5, 2.0])
+def test_a_floor_of_noise_does_not_pull_the_top(floor):
+    peak = fit_peak(Z, floor + 1 / (1 + ((Z - 1.3) / 3) ** 2))
+    assert peak.z_um == pytest.approx(1.3, abs=0.05)
+    assert peak.sharpness == pytest.approx(floor + 1, rel=0.03)
+    assert peak.fall(away_um=3.0) == pytest.approx((floor + 1) / (floor + 0.5), rel=0.03)
+
+
 def test_sigma_is_the_scatter_of_the_answer():
     tops, sigmas = [], []
     for seed in range(200):

@@ -1,0 +1,197 @@
+"""The routines on the simulated microscope, and what a run makes of their records."""
+
+import json
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from calibration.registry import history, standings
+from calibration.routines import ROUTINES, ensure, run_routine
+from runtime.calibrated import Calibrated, record_files
+from runtime.errors import CalibrationRefused
+from runtime.simulator.exposure import specimen_from_px
+from runtime.simulator.imperfections import draw
+
+BOTH = ["10x", "20x"]
+DAY_S = 86400.0
+
+
+@pytest.fixture(scope="module")
+def finished(make_rig, make_settings, tmp_path_factory):
+    """A rig with every calibration done, its settings, and the records made."""
+    settings = make_settings(tmp_path_factory.mktemp("finished"))
+    rig = make_rig(settings)
+    return rig, settings, ensure(rig, settings, BOTH)
+
+
+def test_everything_a_run_needs_is_made_once(finished):
+    rig, settings, records = finished
+    assert [record.name for record in records] == [
+        "dark",
+        "flat-field-10x",
+        "flat-field-20x",
+        "camera-stage-10x",
+        "camera-stage-20x",
+        "backlash",
+        "objective-offset-20x",
+    ]
+    assert all(record.passed and record.simulated for record in records)
+    assert ensure(rig, settings, BOTH) == []
+    assert not rig.light.lit
+
+
+def test_it_takes_few_frames(finished):
+    rig, _, _ = finished
+    assert rig.camera.frames <= 165
+
+
+def test_the_records_tell_the_truth(finished):
+    rig, settings, _ = finished
+    calibrated = Calibrated.load(rig, settings, objectives=BOTH)
+    hidden = draw(seed=3, objectives=settings.objectives)
+    signs = np.diag(hidden.handedness)
+    for name in BOTH:
+        seat = hidden.seats[name]
+        truth = signs @ specimen_from_px(
+            rotation_rad=hidden.rotation_rad, pixel_size_um=seat.pixel_size_um
+        )
+        # The screw's periodic error of up to 0.35 µm over some 50 µm.
+        assert np.abs(calibrated.stage_from_px(name) - truth).max() < 0.015 * seat.pixel_size_um
+    seat = hidden.seats["20x"]
+    offset = calibrated.offset_um("20x")
+    expected = signs @ (-seat.offset_x_um, -seat.offset_y_um)
+    assert offset[:2] == pytest.approx(expected, abs=0.8)
+    assert offset[2] == pytest.approx(seat.parfocal_um, abs=0.8)
+    assert calibrated.offset_um("10x") == (0.0, 0.0, 0.0)
+    lost = next(r for r in calibrated.records if r.kind == "backlash").values
+    play = [2 * slack for slack in hidden.slack_um]
+    assert [lost["x_um"], lost["y_um"]] == pytest.approx(play[:2], abs=0.1)
+    assert lost["z_um"] == pytest.approx(play[2], abs=0.3)
+
+
+def test_an_empty_frame_comes_out_flat(finished):
+    rig, settings, _ = finished
+    corrector = Calibrated.load(rig, settings, objectives=["10x"]).corrector("10x")
+    rig.approach(x_um=40.0, y_um=870.0)
+    raw = rig.expose(channel="brightfield", brightness=0.5, exposure_ms=6.0).pixels
+    corrected = corrector.apply(raw).astype(float)
+    shot = np.sqrt(corrected.mean() * 0.25)
+    assert corrected.mean() == pytest.approx(raw.mean() - 64, rel=0.005)
+    assert corrected.std() < 1.15 * shot < 0.5 * raw.std()
+
+
+def test_records_are_dated_durable_and_drawn(finished):
+    _, settings, _ = finished
+    folder = settings.calibration.folder
+    (record,) = folder.glob("camera-stage-10x@*.json")
+    assert record.name.startswith("camera-stage-10x@2026-11-")
+    page = ElementTree.parse(record.with_suffix(".svg")).getroot()
+    words = "".join(page.itertext())
+    assert "SIMULATED" in words
+    assert "PASSED" in words
+    assert "pixel_size_um = " in words
+    assert not list(folder.glob("*.part"))
+    names = {path.name for path in record_files(folder)}
+    assert {record.name, *(p.name for p in folder.glob("*.npy"))} <= names
+
+
+def test_standings_say_when_each_is_due(finished):
+    rig, settings, records = finished
+    found = standings(settings.calibration.folder, max_age_days=90)
+    assert {standing.record.name for standing in found} == {record.name for record in records}
+    now_s = rig.clock.wall_s()
+    assert {standing.state(now_s=now_s) for standing in found} == {"ok"}
+    assert {standing.state(now_s=now_s + 91 * DAY_S) for standing in found} == {"stale"}
+
+
+def test_a_second_dark_is_added_not_replaced(rig, settings):
+    folder = settings.calibration.folder
+    run_routine(rig, settings, name="dark")
+    rig.clock.sleep(duration_s=60)
+    (newest,) = run_routine(rig, settings, name="dark")
+    assert len(history(folder, kind="dark")) == 2
+    assert history(folder, kind="dark")[-1] == newest
+
+
+def spoil(folder, stem, **changes):
+    (path,) = folder.glob(f"{stem}@*.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("stem", "changes", "message"),
+    [
+        ("dark", {"passed": False, "advice": "darken"}, "'dark' failed its limit; value darken"),
+        ("flat-field-20x", {"depends_on": "other"}, "'flat-field for 20x' belongs to another"),
+        ("backlash", {"made_at": 1.0}, "'backlash' is stale"),
+        ("backlash", {"values": {"x_um": 1, "y_um": 13, "z_um": 1}}, "backlash of y is more than"),
+        (
+            "camera-stage-10x",
+            {"values": {"pixel_size_um": 0.56, "m00": 1, "m01": 0, "m10": 0, "m11": 1}},
+            "measured pixel size of 10x disagrees",
+        ),
+        ("objective-offset-20x", None, "'objective-offset for 20x' is missing"),
+    ],
+)
+def test_what_cannot_serve_is_refused_by_name(finished, tmp_path, stem, changes, message):
+    rig, settings, _ = finished
+    for file in record_files(settings.calibration.folder):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    if changes is None:
+        for path in tmp_path.glob(f"{stem}@*"):
+            path.unlink()
+    else:
+        spoil(tmp_path, stem, **changes)
+    moved = settings.model_copy(
+        update={"calibration": settings.calibration.model_copy(update={"folder": tmp_path})}
+    )
+    with pytest.raises(CalibrationRefused, match=message):
+        Calibrated.load(rig, moved, objectives=BOTH)
+
+
+def test_another_camera_voids_everything(finished):
+    rig, settings, _ = finished
+    with pytest.raises(CalibrationRefused, match="'dark' belongs to another camera"):
+        Calibrated.load(
+            replace(rig, stage=replace(rig.stage, stage_id="another")), settings, objectives=BOTH
+        )
+
+
+def test_an_unknown_routine_or_objective_is_refused(rig, settings):
+    with pytest.raises(CalibrationRefused, match="no routine 'bias'"):
+        run_routine(rig, settings, name="bias")
+    with pytest.raises(CalibrationRefused, match="no objective '63x'"):
+        run_routine(rig, settings, name="dark", objective="63x")
+    with pytest.raises(CalibrationRefused, match="'10x' is the overview objective itself"):
+        run_routine(rig, settings, name="objective-offset", objective="10x")
+
+
+def test_a_flat_field_before_its_dark_is_refused(rig, settings):
+    with pytest.raises(CalibrationRefused, match="needs a good 'dark' record"):
+        run_routine(rig, settings, name="flat-field", objective="10x")
+
+
+def test_no_focus_on_clear_glass_says_what_to_set(rig, settings):
+    clear = settings.calibration.model_copy(update={"textured_field_um": (0.0, 900.0)})
+    with pytest.raises(CalibrationRefused, match=r"no focus with 10x: empty.*textured_field_um"):
+        run_routine(
+            rig,
+            settings.model_copy(update={"calibration": clear}),
+            name="camera-stage",
+            objective="10x",
+        )
+    assert not rig.light.lit
+
+
+def test_a_lamp_that_is_out_is_named(rig, settings):
+    run_routine(rig, settings, name="dark")
+    rig.light.broken = True
+    with pytest.raises(CalibrationRefused, match=r"no good exposure with 10x.*check the lamp"):
+        run_routine(rig, settings, name="flat-field", objective="10x")
+
+
+def test_the_table_is_in_the_order_of_need():
+    assert list(ROUTINES) == ["dark", "flat-field", "camera-stage", "backlash", "objective-offset"]
+    assert all(routine.about for routine in ROUTINES.values())
