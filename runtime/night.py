@@ -83,8 +83,8 @@ class Night:
             self.journal.note(created_at=SystemClock().wall_s())
         for folder in (self.folder.tiles, self.folder.regions):
             sweep_parts(folder)
-        self._calibrate()
         classifier = self._classifier()
+        self._calibrate()
         with self.open_microscope(self.settings, truth=self.folder.truth) as rig:
             self._scan(rig, classifier)
         self._export()

@@ -1,0 +1,101 @@
+"""One whole demo run, shared by the tests that look at it, and a small plan for those that start
+their own.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+SETTINGS = """
+[instrument]
+kind = "simulated"
+watchdog_ms = 5000
+[objectives.10x]
+magnification = 10
+na = 0.3
+pixel_size_um = 0.5
+[objectives.20x]
+magnification = 20
+na = 0.5
+pixel_size_um = 0.25
+[calibration]
+empty_field_um = [0, 1000]
+automatic = true
+[pipeline]
+disk_reserve_mb = 1
+[simulation]
+speed = 200
+"""
+
+PLAN = """
+name: corner
+objective: 10x
+grid: {rows: 3, columns: 3, centre_um: [0, 0]}
+focus: {range_um: 80, sweep_every: 6}
+model: mussel-tissue
+visits: {labels: [tissue], objective: 20x, max_regions: 1, max_tiles: 3}
+"""
+
+
+class Cli:
+    """`nightscope` in a process of its own."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.environment = os.environ | {"COLUMNS": "200", "PYTHONPATH": str(ROOT)}
+
+    def start(self, *arguments, **popen):
+        return subprocess.Popen(
+            [sys.executable, "-m", "runtime", *map(str, arguments)],
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **popen,
+        )
+
+    def __call__(self, *arguments):
+        """Run to the end; return (exit code, last line of output as JSON, standard error)."""
+        process = self.start(*arguments, "--json")
+        out, err = process.communicate(timeout=110)
+        lines = out.strip().splitlines()
+        return process.returncode, json.loads(lines[-1]) if lines else None, err
+
+
+@pytest.fixture(scope="session")
+def cli(tmp_path_factory):
+    return Cli(tmp_path_factory.mktemp("cli"))
+
+
+@pytest.fixture(scope="session")
+def demo(cli, tmp_path_factory):
+    """(exit code, JSON, run folder) of one demo."""
+    folder = tmp_path_factory.mktemp("demo") / "night"
+    code, result, err = cli("demo", "--out", folder, "--speed", 40)
+    assert result is not None, err
+    return code, result, folder
+
+
+@pytest.fixture(scope="session")
+def write_plan():
+    """Write a scan of nine tiles into a folder; return (plan file, settings file).
+
+    With the folder of someone's calibrations it relies on those, otherwise it makes its own.
+    """
+
+    def write(folder: Path, calibrations: Path | None = None):
+        settings = SETTINGS
+        if calibrations is not None:
+            settings = settings.replace("automatic = true", f'folder = "{calibrations}"')
+        (folder / "plan.yaml").write_text(PLAN)
+        (folder / "settings.toml").write_text(settings)
+        return folder / "plan.yaml", folder / "settings.toml"
+
+    return write

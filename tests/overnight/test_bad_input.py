@@ -1,0 +1,146 @@
+"""Every refusal: one line saying what, value, limit and mend; its exit code; nothing started."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+REFUSED = {
+    "unknown settings key": (
+        "settings",
+        ("speed = 200", "sped = 200"),
+        3,
+        "unknown key 'simulation.sped'; did you mean 'speed'",
+    ),
+    "unknown plan key": ("plan", ("sweep_every", "sweep_evry"), 3, "did you mean 'sweep_every'"),
+    "outside the stage limits": (
+        "plan",
+        ("rows: 3", "rows: 40"),
+        3,
+        "leaves the stage limits.*value.*limit.*shrink",
+    ),
+    "wrong pixel size in the plan": (
+        "plan",
+        ("name: corner", "name: corner\npixel_size_um: 0.3"),
+        3,
+        "pixel size of 10x is not what the plan expects; value 0.49.*limit 0.3",
+    ),
+    "wrong pixel size for the model": (
+        "plan",
+        ("objective: 10x\ngrid", "objective: 20x\ngrid"),
+        6,
+        "pixel size.*0.2.*limit",
+    ),
+    "missing bundle": ("plan", ("mussel-tissue", "no-such-model"), 6, "no model bundle"),
+    "unknown objective": ("plan", ("objective: 20x", "objective: 63x"), 3, "unknown objective"),
+    "unknown light": ("plan", ("name: corner", "name: corner\nlight: uv"), 3, "unknown light"),
+}
+
+
+@pytest.fixture
+def plan(write_plan, tmp_path, demo):
+    """(plan file, settings file) relying on the demo's calibrations."""
+    _, _, night = demo
+    return write_plan(tmp_path, night / "calibration")
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_in_one_line(cli, plan, tmp_path, case):
+    which, (old, new), exit_code, message = REFUSED[case]
+    file = plan[0] if which == "plan" else plan[1]
+    text = file.read_text()
+    assert old in text
+    text = text.replace(old, new, 1)
+    if case == "wrong pixel size for the model":
+        text = text.split("visits:")[0]
+    file.write_text(text)
+    code, result, err = cli("run", plan[0], "--settings", plan[1], "--out", tmp_path / "run")
+    assert code == exit_code, err
+    refusal = [line for line in err.splitlines() if line.startswith("nightscope: ")]
+    assert len(refusal) == 1
+    assert re.search(message, refusal[0])
+    assert result["exit_code"] == exit_code
+    assert not list((tmp_path / "run").glob("tiles/*"))
+
+
+def test_a_tampered_bundle_is_refused(cli, plan, tmp_path):
+    from runtime.settings import SHIPPED_MODELS
+
+    models = tmp_path / "models"
+    shutil.copytree(SHIPPED_MODELS, models)
+    bundle = sorted(models.glob("*.nsb"))[-1]
+    content = bytearray(bundle.read_bytes())
+    content[len(content) // 2] ^= 1
+    bundle.write_bytes(content)
+    plan[1].write_text(plan[1].read_text() + f'[models]\nfolder = "{models}"\n')
+    code, result, _ = cli("run", plan[0], "--settings", plan[1], "--out", tmp_path / "run")
+    assert code == 6
+    assert bundle.name in result["error"]
+
+
+def test_an_absent_port_is_named(cli, plan, tmp_path):
+    text = (
+        plan[1].read_text().replace('"simulated"', '"serial"\nport = "/dev/ttyNONE"\ncamera = "0"')
+    )
+    plan[1].write_text(text)
+    code, result, _ = cli("run", plan[0], "--settings", plan[1], "--out", tmp_path / "run")
+    assert code == 4
+    assert "/dev/ttyNONE" in result["error"]
+
+
+def test_an_occupied_folder_is_not_overwritten(cli, plan, demo):
+    _, _, folder = demo
+    code, result, _ = cli("run", plan[0], "--settings", plan[1], "--out", folder)
+    assert code == 3
+    assert "already holds a run" in result["error"]
+
+
+@pytest.mark.parametrize("verb", ["resume", "report"])
+def test_a_folder_without_a_run_is_named(cli, tmp_path, verb):
+    code, result, _ = cli(verb, tmp_path)
+    assert code == 3
+    assert "holds no run" in result["error"]
+
+
+def test_not_enough_room_for_the_plan_is_refused_before_the_start(cli, plan, tmp_path):
+    plan[1].write_text(plan[1].read_text().replace("disk_reserve_mb = 1", "disk_reserve_mb = 1e9"))
+    code, result, _ = cli("run", plan[0], "--settings", plan[1], "--out", tmp_path / "run")
+    assert code == 7
+    assert "not enough room" in result["error"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of a few megabytes, where the tests may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0 or os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_fills_up_pauses_and_the_run_resumes(cli, plan, small_disk):
+    out = small_disk / "run"
+    plan[1].write_text(plan[1].read_text().replace("disk_reserve_mb = 1", "disk_reserve_mb = 0"))
+    plan[0].write_text(plan[0].read_text().replace("rows: 3, columns: 3", "rows: 2, columns: 2"))
+    filler = small_disk / "filler"
+    process = cli.start("run", plan[0], "--settings", plan[1], "--out", out, "--json")
+    while not list(out.glob("tiles/*.tif")):
+        assert process.poll() is None, process.communicate()
+    free = shutil.disk_usage(small_disk).free
+    filler.write_bytes(bytes(max(free - 200_000, 0)))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 7, err
+    assert "resume" in err
+    filler.unlink()
+    code, result, err = cli("resume", out)
+    assert code in (0, 5), err
+    assert result["tiles_done"] == result["tiles_planned"]

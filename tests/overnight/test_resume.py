@@ -1,0 +1,118 @@
+"""Killed at any moment and resumed, a run ends as if nothing had happened."""
+
+import random
+import signal
+import sqlite3
+import time
+
+import pytest
+
+
+def outcome(folder):
+    """Return what must not depend on interruptions."""
+    with sqlite3.connect(folder / "journal.sqlite") as journal:
+        tiles = journal.execute("SELECT tile_id, seq, sha256 FROM tiles ORDER BY seq").fetchall()
+        places = journal.execute("SELECT tile_id, x_px, y_px, flag FROM placements").fetchall()
+        labels = journal.execute("SELECT tile_id, name FROM labels").fetchall()
+        regions = journal.execute("SELECT region_id, visited FROM regions").fetchall()
+    journal.close()
+    files = sorted(f.name for part in ("tiles", "regions") for f in (folder / part).iterdir())
+    return tiles, {i: (x, y, flag) for i, x, y, flag in places}, labels, regions, files
+
+
+def same(found, expected):
+    assert found[0] == expected[0]
+    assert found[2:] == expected[2:]
+    assert found[1].keys() == expected[1].keys()
+    for tile_id, (x, y, flag) in expected[1].items():
+        assert found[1][tile_id][0] == pytest.approx(x, abs=0.01)
+        assert found[1][tile_id][1] == pytest.approx(y, abs=0.01)
+        assert found[1][tile_id][2] == flag
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(cli, write_plan, tmp_path_factory):
+    """(folder, seconds) of a small run nobody disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    plan, settings = write_plan(folder)
+    out = folder / "run"
+    start_s = time.monotonic()
+    code, _, err = cli("run", plan, "--settings", settings, "--out", out)
+    assert code in (0, 5), err
+    return out, time.monotonic() - start_s
+
+
+@pytest.fixture
+def plan(write_plan, tmp_path):
+    """(plan file, settings file) of the same run."""
+    return write_plan(tmp_path)
+
+
+def killed_and_resumed(cli, plan, out, *, moments_s):
+    """Start, kill after each of the moments, resume each time, and let the last one finish."""
+    command = ("run", plan[0], "--settings", plan[1], "--out", out)
+    for moment_s in moments_s:
+        process = cli.start(*command)
+        time.sleep(moment_s)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        if (out / "journal.sqlite").exists():
+            command = ("resume", out)
+    code, result, err = cli(*command)
+    assert code in (0, 5), err
+    return result
+
+
+def test_sigkill_in_mid_run(cli, plan, tmp_path, uninterrupted):
+    folder, seconds = uninterrupted
+    moments_s = (seconds * 0.6, seconds * 0.7)
+    killed_and_resumed(cli, plan, tmp_path / "run", moments_s=moments_s)
+    same(outcome(tmp_path / "run"), outcome(folder))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(20))
+def test_sigkill_at_random_moments(cli, plan, tmp_path, uninterrupted, seed):
+    folder, seconds = uninterrupted
+    moment_s = random.Random(seed).uniform(0.3, seconds)
+    killed_and_resumed(cli, plan, tmp_path / "run", moments_s=(moment_s,))
+    same(outcome(tmp_path / "run"), outcome(folder))
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
+def test_asked_to_stop_it_pauses_resumably(cli, plan, tmp_path, uninterrupted, number):
+    folder, seconds = uninterrupted
+    out = tmp_path / "run"
+    process = cli.start("run", plan[0], "--settings", plan[1], "--out", out)
+    time.sleep(seconds * 0.5)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    if process.returncode not in (0, 5):  # it may have been done already
+        assert process.returncode == 130, err
+        assert "resume" in err
+        code, _, err = cli("resume", out)
+        assert code in (0, 5), err
+    same(outcome(out), outcome(folder))
+
+
+def test_a_changed_configuration_is_refused(cli, uninterrupted):
+    folder, _ = uninterrupted
+    settings = folder / "settings.toml"
+    kept = settings.read_text()
+    settings.write_text(kept.replace("speed = 200", "speed = 100"))
+    code, result, _ = cli("resume", folder)
+    settings.write_text(kept)
+    assert code == 3
+    assert "changed since the run began" in result["error"]
+
+
+def test_resuming_a_finished_run_changes_nothing(cli, uninterrupted):
+    folder, _ = uninterrupted
+    before = outcome(folder)
+    code, result, err = cli("resume", folder)
+    assert code in (0, 5), err
+    assert result["tiles_done"] == 9
+    assert outcome(folder) == before
