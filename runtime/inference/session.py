@@ -50,11 +50,14 @@ def open_session(model: bytes, *, backend: Backend, threads: int) -> Session:
             remedy="set models.backend to 'auto'",
         )
     opener = OnnxRuntimeSession if backend == "onnxruntime" else OpenVinoSession
-    try:
-        return opener(model, threads=threads)
-    except RuntimeError as error:  # Both libraries' own errors derive from it.
-        reason = str(error).splitlines()[0]
-        raise ModelRefused(f"{backend} cannot load the model: {reason}") from None
+    return opener(model, threads=threads)
+
+
+def _unloadable(backend: Backend, error: Exception) -> ModelRefused:
+    reason = " ".join(str(error).split())
+    return ModelRefused(
+        f"{backend} cannot load the model: {reason}", remedy="choose another models.backend"
+    )
 
 
 class OnnxRuntimeSession:
@@ -62,16 +65,29 @@ class OnnxRuntimeSession:
 
     def __init__(self, model: bytes, *, threads: int) -> None:
         import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as native
 
+        # The library's errors share no base of their own; these are what loading raises.
+        refusals = (
+            native.Fail,
+            native.InvalidArgument,
+            native.InvalidGraph,
+            native.InvalidProtobuf,
+            native.NotImplemented,
+            native.RuntimeException,
+        )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # Idle workers must not spin: the control loop shares these cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
-        )
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
+        except refusals as error:
+            raise _unloadable("onnxruntime", error) from None
 
     def run(self, inputs: Inputs) -> NDArray[np.float32]:
         """Return the (classes,) scores of one tile."""
@@ -93,7 +109,10 @@ class OpenVinoSession:
             # Left alone it would compute fp32 models in bf16 where the CPU has it.
             "INFERENCE_PRECISION_HINT": "f32",
         }
-        compiled = core.compile_model(core.read_model(model), "CPU", properties)
+        try:
+            compiled = core.compile_model(core.read_model(model), "CPU", properties)
+        except RuntimeError as error:
+            raise _unloadable("openvino", error) from None
         self._request: Any = compiled.create_infer_request()
 
     def run(self, inputs: Inputs) -> NDArray[np.float32]:

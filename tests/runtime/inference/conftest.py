@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from runtime.inference.archive import read_archive
+from runtime.inference.bundle import MANIFEST, SIGNATURE, Bundle, find_bundle, open_bundle
+from runtime.settings import SHIPPED_MODELS
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Bundle:
+    path = find_bundle(SHIPPED_MODELS, "mussel-tissue")
+    return open_bundle(path, keys=SHIPPED_MODELS / "keys")
+
+
+class Forge:
+    """Rebuilds the shipped bundle with changes, signed by a key of its own that is trusted."""
+
+    def __init__(self, folder: Path, source: Path) -> None:
+        self.keys = folder / "keys"
+        self.keys.mkdir()
+        self._key = Ed25519PrivateKey.generate()
+        public = self._key.public_key().public_bytes(
+            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+        )
+        (self.keys / "forge.pub").write_bytes(public)
+        self.out = folder / "forged-1.0.0.nsb"
+        self.files = read_archive(source)
+        self.manifest: dict[str, Any] = json.loads(self.files.pop(MANIFEST))
+        del self.files[SIGNATURE]
+
+    def write(self, *, signature: bytes | None = None) -> Path:
+        content = json.dumps(self.manifest).encode()
+        signed = self._key.sign(content) if signature is None else signature
+        with zipfile.ZipFile(self.out, "w") as archive:
+            for name, data in {MANIFEST: content, SIGNATURE: signed, **self.files}.items():
+                archive.writestr(name, data)
+        return self.out
+
+
+@pytest.fixture
+def forge(tmp_path: Path, shipped: Bundle) -> Forge:
+    return Forge(tmp_path, shipped.path)

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from runtime.classify import TileClassifier
+from runtime.classify_folder import classify_folder
+from runtime.errors import InputRefused, ModelRefused
+from runtime.inference.bundle import Bundle
+from runtime.settings import SHIPPED_MODELS
+from runtime.tile import Pixels, StagePosition, Tile
+
+KEYS = SHIPPED_MODELS / "keys"
+
+
+@pytest.fixture(scope="module")
+def classifier(shipped: Bundle) -> TileClassifier:
+    return TileClassifier.open(shipped.path, keys=KEYS, backend="onnxruntime")
+
+
+def tile(pixels: Pixels, pixel_size_um: float = 0.5) -> Tile:
+    return Tile(
+        tile_id="t",
+        pixels=pixels.copy(),
+        stage=StagePosition(x_um=0, y_um=0, z_um=0),
+        pixel_size_um=pixel_size_um,
+        exposure_ms=4.0,
+        light="brightfield",
+        time_s=0.0,
+        objective="10x",
+    )
+
+
+def golden(shipped: Bundle, index: int) -> Pixels:
+    return shipped.array(shipped.manifest.golden[index].file)
+
+
+def test_golden_tiles_get_their_golden_labels(classifier: TileClassifier, shipped: Bundle) -> None:
+    for index, expected in enumerate(shipped.manifest.golden):
+        label = classifier.classify(tile(golden(shipped, index)))
+        scores = expected.scores[classifier.choice.precision]
+        assert label.name == shipped.manifest.classes[int(np.argmax(scores))]
+        assert list(label.scores.values()) == pytest.approx(scores, abs=shipped.manifest.tolerance)
+        assert label.score == max(label.scores.values())
+        assert label.model == f"{classifier.name} {classifier.version}"
+
+
+@pytest.mark.parametrize("divisor", [2, 16])
+def test_a_label_does_not_depend_on_bit_depth(
+    classifier: TileClassifier, shipped: Bundle, divisor: int
+) -> None:
+    for index in range(len(shipped.manifest.golden)):
+        pixels = golden(shipped, index)
+        dtype = np.uint8 if divisor == 16 else np.uint16
+        fewer = (pixels // divisor).astype(dtype)
+        assert classifier.classify(tile(fewer)).name == classifier.classify(tile(pixels)).name
+
+
+def test_empty_slide_is_resin_at_any_brightness(classifier: TileClassifier) -> None:
+    rng = np.random.default_rng(3)
+    for level in (400, 2800, 3900):
+        noise = rng.normal(level, level**0.5, (448, 512))
+        assert classifier.classify(tile(np.rint(noise).astype(np.uint16))).name == "resin"
+
+
+@pytest.mark.parametrize("pixel_size_um", [0.25, 0.449, 0.551, 5.0])
+def test_a_pixel_size_outside_the_range_is_refused(
+    classifier: TileClassifier, pixel_size_um: float
+) -> None:
+    with pytest.raises(ModelRefused, match="not trained for this pixel size") as caught:
+        classifier.check_pixel_size(pixel_size_um=pixel_size_um)
+    message = str(caught.value)
+    assert f"{pixel_size_um:g} µm" in message
+    assert "0.45 to 0.55 µm" in message
+    assert "another objective" in message
+
+
+def test_classify_refuses_the_pixel_size_too(classifier: TileClassifier, shipped: Bundle) -> None:
+    with pytest.raises(ModelRefused, match="pixel size"):
+        classifier.classify(tile(golden(shipped, 0), pixel_size_um=0.25))
+
+
+def test_less_than_the_trained_field_is_refused(classifier: TileClassifier) -> None:
+    with pytest.raises(InputRefused, match="shows less than model") as caught:
+        classifier.classify(tile(np.full((200, 512), 9, np.uint16)))
+    assert "256 x 100 µm" in str(caught.value)
+
+
+def test_a_larger_tile_is_the_mean_of_its_fields(
+    classifier: TileClassifier, shipped: Bundle
+) -> None:
+    left, right = golden(shipped, 0), golden(shipped, len(shipped.manifest.golden) - 1)
+    wide = classifier.classify(tile(np.hstack([left, right])))
+    parts = [classifier.classify(tile(pixels)).scores["tissue"] for pixels in (left, right)]
+    assert wide.scores["tissue"] == pytest.approx(np.mean(parts), abs=1e-6)
+
+
+def test_a_tampered_path_never_becomes_a_classifier(tmp_path: Path, shipped: Bundle) -> None:
+    broken = tmp_path / "broken.nsb"
+    content = bytearray(shipped.path.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    broken.write_bytes(content)
+    with pytest.raises(ModelRefused):
+        TileClassifier.open(broken, keys=KEYS)
+
+
+def fill(folder: Path, shipped: Bundle) -> None:
+    for index in range(len(shipped.manifest.golden)):
+        cv2.imwrite(str(folder / f"tile{index}.png"), golden(shipped, index))
+
+
+def test_a_folder_becomes_a_table(tmp_path: Path, shipped: Bundle) -> None:
+    fill(tmp_path, shipped)
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "bad.png").write_bytes((tmp_path / "tile0.png").read_bytes()[:1000])
+    steps: list[tuple[int, int]] = []
+    out = tmp_path / "labels.csv"
+    summary = classify_folder(
+        tmp_path,
+        model=shipped.path,
+        keys=KEYS,
+        out=out,
+        progress=lambda done, total: steps.append((done, total)),
+    )
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert list(rows[0])[:3] == ["file", "label", "score"]
+    assert [row["file"] for row in rows] == ["bad.png", *(f"tile{i}.png" for i in range(6))]
+    assert "truncated" in rows[0]["error"]
+    assert rows[1]["label"] == "resin"
+    assert rows[-1]["label"] == "tissue"
+    assert float(rows[1]["score"]) == pytest.approx(float(rows[1]["score_resin"]))
+    assert summary["failed"].keys() == {"bad.png"}
+    assert summary["exit_code"] == 5
+    assert sum(summary["labels"].values()) == 6
+    assert summary["pixel_size_assumed"]
+    assert steps[-1] == (7, 7)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_folder_without_images_is_refused(tmp_path: Path, shipped: Bundle, exists: bool) -> None:
+    folder = tmp_path if exists else tmp_path / "none"
+    with pytest.raises(InputRefused, match=r"holds no images|is not a folder"):
+        classify_folder(folder, model=shipped.path, keys=KEYS, out=tmp_path / "l.csv")
+
+
+def test_a_wrong_pixel_size_labels_nothing(tmp_path: Path, shipped: Bundle) -> None:
+    fill(tmp_path, shipped)
+    out = tmp_path / "labels.csv"
+    with pytest.raises(ModelRefused, match="pixel size"):
+        classify_folder(tmp_path, model=shipped.path, keys=KEYS, out=out, pixel_size_um=0.25)
+    assert not out.exists()
