@@ -139,8 +139,8 @@ class HelloRequest:
 
     @classmethod
     def unpack(cls, payload: bytes) -> HelloRequest:
-        """Return what a payload of the right length says."""
-        major, minor, watchdog_ms, nonce = HELLO_REQUEST.unpack(payload)
+        """Return what a payload says. Raises FrameCorrupt for a wrong length."""
+        major, minor, watchdog_ms, nonce = unpack(HELLO_REQUEST, payload)
         return cls(major=major, minor=minor, watchdog_ms=watchdog_ms, boot_nonce=nonce)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 FIRST_TIMEOUT_S = 0.1
 # Below this a busy scheduler looks like a lost frame; above, the watchdog would notice first.
-SHORTEST_S, LONGEST_S = 0.002, 0.15
+SHORTEST_S, LONGEST_S = 0.004, 0.15
 # Gentle, because one line with two ends has no congestion to avoid: silence means damage.
 BACKOFF = 1.25
 

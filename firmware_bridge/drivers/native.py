@@ -62,6 +62,11 @@ class NativeBoard:
         """Return the board's versions, boot nonce, reset cause and agreed watchdog."""
         return self.session.hello
 
+    @property
+    def retries(self) -> int:
+        """Return how many frames were sent more than once."""
+        return self.session.retries
+
     def beat(self) -> None:
         """Tell the board that the control loop is alive; call at least every 100 ms."""
         self.session.beat()

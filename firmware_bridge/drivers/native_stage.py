@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from firmware_bridge.codec import FrameType
@@ -11,11 +10,11 @@ from firmware_bridge.drivers.position import (
     Travel,
     check_limits,
     position_um,
-    to_steps,
     travel_um,
 )
 from firmware_bridge.drivers.refusal import reason_of, refusal
-from firmware_bridge.errors import LimitHit, NotHomed, PositionUnknown, Rejected, Stalled
+from firmware_bridge.drivers.targets import target_steps
+from firmware_bridge.errors import NotHomed, PositionUnknown, Rejected, Stalled
 from firmware_bridge.plant import Steps
 from firmware_bridge.protocol import STEPS, Opcode, Reason, State, Status, unpack_steps
 from firmware_bridge.session import OUTCOME_LOST
@@ -52,13 +51,8 @@ class NativeStage:
         Raises LimitHit before anything moves, NotHomed or PositionUnknown when there is no origin,
         Rejected ("stopped") when another thread stopped it, Stalled when it did not arrive.
         """
-        here = self.steps()
-        x, y, z = (
-            old if um is None else self._target(um, index)
-            for index, (old, um) in enumerate(zip(here, (x_um, y_um, z_um), strict=True))
-        )
-        check_limits((x, y, z), self.axes)
-        return position_um(self._go((x, y, z)), self.axes)
+        target = target_steps(self.steps(), (x_um, y_um, z_um), self.axes)
+        return position_um(self._go(target), self.axes)
 
     def move_by_steps(self, delta: Steps) -> Steps:
         """Move relatively, wait, and return the motor positions read back.
@@ -93,18 +87,6 @@ class NativeStage:
     def stop(self) -> None:
         """Halt all axes at once, ahead of anything queued; callable from any thread."""
         self._board.session.call(Opcode.STOP, urgent=True)
-
-    def _target(self, um: float, index: int) -> int:
-        axis = self.axes[index]
-        if not math.isfinite(um):
-            raise LimitHit(
-                f"target of {axis.name} is no number",
-                axis=axis.name,
-                value=um,
-                limit="finite",
-                remedy="choose a target inside the travel",
-            )
-        return to_steps(um, axis)
 
     def _go(self, target: Steps) -> Steps:
         """Move to absolute steps. Repeating is safe, so a lost outcome or a miss gets one."""

@@ -1,0 +1,110 @@
+"""What a bad serial line does to bytes, as a function of a seed and of what went by before."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from random import Random
+
+BITS = 8
+# Longest time that bytes wait for others to be joined with.
+MERGE_S = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """How bad a line is. Probabilities lie between 0 and 1.
+
+    For each byte: `drop`, `duplicate`, `flip` of one bit, and `close` of the whole line, which
+    comes back after `reopen_s` (never when that is infinite). For each piece that is read at once:
+    `delay` by `delay_s`, `merge` with what follows, `split` in two that arrive `delay_s` apart.
+    """
+
+    drop: float = 0.0
+    duplicate: float = 0.0
+    flip: float = 0.0
+    close: float = 0.0
+    reopen_s: float = math.inf
+    delay: float = 0.0
+    delay_s: float = 0.02
+    merge: float = 0.0
+    split: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("drop", "duplicate", "flip", "close", "delay", "merge", "split"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"Faults.{name} is {getattr(self, name)}; it must be 0 to 1")
+
+    @classmethod
+    def bytewise(cls, rate: float) -> Faults:
+        """Return a line that drops, duplicates and flips bytes, each at `rate`."""
+        return cls(drop=rate, duplicate=rate, flip=rate)
+
+
+class Lane:
+    """One direction of a bad line. Bytes never overtake each other."""
+
+    def __init__(self, faults: Faults, *, seed: str) -> None:
+        self.damaged = 0
+        self._faults, self._random = faults, Random(seed)
+        self._waiting: deque[tuple[float, bytes]] = deque()
+        self._latest_s = -math.inf
+
+    @property
+    def due_s(self) -> float:
+        """Return when the next bytes come out, infinity when none are inside."""
+        return self._waiting[0][0] if self._waiting else math.inf
+
+    def put(self, data: bytes, now_s: float) -> bool:
+        """Take bytes in; return whether the line closes over them."""
+        closes = any(self._hit(self._faults.close) for _ in data)
+        damaged = b"".join(self._passed(byte) for byte in data)
+        self._end_merge(now_s)
+        if self._hit(self._faults.split) and len(damaged) > 1:
+            cut = self._random.randrange(1, len(damaged))
+            self._wait(damaged[:cut], now_s)
+            self._wait(damaged[cut:], now_s + self._faults.delay_s)
+        elif self._hit(self._faults.merge):
+            self._wait(damaged, now_s + MERGE_S)
+        elif self._hit(self._faults.delay):
+            self._wait(damaged, now_s + self._faults.delay_s)
+        else:
+            self._wait(damaged, now_s)
+        return closes
+
+    def take(self, now_s: float) -> bytes:
+        """Return the bytes that have come through by now."""
+        out = []
+        while self.due_s <= now_s:
+            out.append(self._waiting.popleft()[1])
+        return b"".join(out)
+
+    def clear(self) -> None:
+        """Lose what is inside."""
+        self._waiting.clear()
+
+    def _wait(self, data: bytes, due_s: float) -> None:
+        self._latest_s = max(self._latest_s, due_s)
+        self._waiting.append((self._latest_s, data))
+
+    def _end_merge(self, now_s: float) -> None:
+        """Let bytes that waited for company go together with what comes now."""
+        if self._faults.merge and self._waiting:
+            self._waiting = deque((min(due_s, now_s), data) for due_s, data in self._waiting)
+            self._latest_s = now_s
+
+    def _passed(self, byte: int) -> bytes:
+        if self._hit(self._faults.flip):
+            byte ^= 1 << self._random.randrange(BITS)
+            self.damaged += 1
+        if self._hit(self._faults.drop):
+            self.damaged += 1
+            return b""
+        if self._hit(self._faults.duplicate):
+            self.damaged += 1
+            return bytes((byte, byte))
+        return bytes((byte,))
+
+    def _hit(self, probability: float) -> bool:
+        return probability > 0 and self._random.random() < probability
