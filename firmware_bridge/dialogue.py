@@ -10,9 +10,9 @@ from firmware_bridge.clock import Clock
 from firmware_bridge.errors import ReplyTimeout
 from firmware_bridge.lineproto import LineSession
 
-# Boards answer in 2 to 20 ms. Time-outs are not made tighter from the measured round trip: without
-# ids a premature one would take a late answer for the next question's.
-REPLY_S = 0.25
+# Boards answer in 2 to 20 ms, a USB bridge adds up to 16. Time-outs are not made tighter from the
+# measured round trip: without ids a premature one takes a late answer for the next question's.
+REPLY_S = 0.12
 TRIES = 24
 ROUNDS = 40
 

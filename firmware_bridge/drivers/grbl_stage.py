@@ -1,6 +1,6 @@
 """GRBL's stage: absolute jogs in machine coordinates, repeated until the status report agrees.
 
-A jog names the place, not the way, so repeating it is safe: `$J=G90G21G53X..Y..Z..F..`. G53 makes
+A jog names the place, not the way, so repeating it is safe: `$J=G90G21G53X..F..`. G53 makes
 the target a machine position whatever the modes are, even if G90 arrives as G91. There are no
 spaces in it: with its highest bit flipped a space is GRBL's realtime command for coolant.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 JOG_CANCEL, RESUME = b"\x85", b"~"
 # GRBL reports three decimals of a millimetre, so the driver commands no finer.
 RESOLUTION_NM = 1000
-TRIES = 24
+TRIES = 48
 POLL_S = 0.01
 CORRIDOR_UM = 50
 HOME_S = 120.0
@@ -30,6 +30,7 @@ HOME_TRIES = 12
 HOME_POLL_S = 0.5
 TRAVEL_EXCEEDED = 15
 S_PER_MIN = 60
+AT_REST_S = 10.0
 
 
 class GrblStage:
@@ -135,7 +136,7 @@ class GrblStage:
             if self._stopping.is_set():
                 raise Rejected("move stopped", code="stopped", remedy="move again when it is safe")
             self._board.dialogue.retries += attempt > 0
-            response = self._board.line(self._jog(target))
+            response = self._board.line(self._jog(here, target))
             refusals = refusals + 1 if response == TRAVEL_EXCEEDED else 0
             if refusals == 3:
                 raise LimitHit(
@@ -153,10 +154,14 @@ class GrblStage:
             remedy="free the axis, home, and resume",
         )
 
-    def _jog(self, target: Steps) -> str:
-        machine = (n + origin for n, origin in zip(target, self._origin_um, strict=True))
-        x, y, z = (f"{um / UM_PER_MM:.3f}" for um in machine)
-        return f"$J=G90G21G53X{x}Y{y}Z{z}F{self._board.machine.feed_mm_min}"
+    def _jog(self, here: Steps, target: Steps) -> str:
+        """Return a jog of the axes that are not there yet: the shorter a line, the safer."""
+        words = (
+            f"{name}{(to + origin) / UM_PER_MM:.3f}"
+            for name, at, to, origin in zip("XYZ", here, target, self._origin_um, strict=True)
+            if abs(to - at) > self._tolerance_um
+        )
+        return f"$J=G90G21G53{''.join(words)}F{self._board.machine.feed_mm_min}"
 
     def _at_rest(self, *, timeout_s: float, way: tuple[Steps, Steps] | None = None) -> Steps:
         """Return the position two reports in a row agree on while idle. Raises Stalled.
@@ -200,6 +205,6 @@ class GrblStage:
         return first == second and first.state == "Idle" and self._arrived(first.at_um, machine_um)
 
     def _duration_s(self, here: Steps, target: Steps) -> float:
-        """Return a generous limit: three times the way at full rate, and two seconds."""
+        """Return a generous limit, which includes reading the end over a bad line."""
         length_um = max(abs(a - b) for a, b in zip(here, target, strict=True))
-        return 3 * length_um / UM_PER_MM / self._board.machine.feed_mm_min * S_PER_MIN + 2.0
+        return 3 * length_um / UM_PER_MM / self._board.machine.feed_mm_min * S_PER_MIN + AT_REST_S

@@ -30,8 +30,11 @@ POLL_S = 0.01
 CORRIDOR_STEPS = 64
 # v0.4 hears nothing while it moves, so it moves in legs, and a stop waits for one at most.
 LEG_S = 0.5
-HOMED_BELOW_STEPS = 6000
+AT_REST_S = 10.0
+TRIES = 24
+RETREAT_AT_MOST_STEPS = 6000
 HOME_S = 300.0
+HOME_TRIES = 8
 STILL_S = 0.1
 STILL_READS = 4
 
@@ -101,7 +104,7 @@ class SangaboardStage:
                 raise PositionUnknown("the stage lost its position", remedy="home it again")
             if not self._known:
                 raise NotHomed("the stage has no origin yet", remedy="home it first")
-            return self._settled(timeout_s=self._duration_s(0) + LEG_S)
+            return self._settled(timeout_s=AT_REST_S)
 
     def stop(self) -> None:
         """Halt all axes; callable from any thread. v0.4 firmware ends its present leg first."""
@@ -139,13 +142,13 @@ class SangaboardStage:
         dx, dy, dz = (b - a for a, b in zip(here, target, strict=True))
         if self._board.blocking_only:
             dx, dy, dz = self._shortened((dx, dy, dz))
-        duration_s = self._duration_s(max(abs(dx), abs(dy), abs(dz)))
+        duration_s = self._duration_s((dx, dy, dz))
         line = f"mr {dx} {dy} {dz}\n".encode("ascii")
         dialogue = self._board.dialogue
         if self._board.blocking_only:
-            # Anything sent before it has ended would be run afterwards.
-            dialogue.once(line, DONE, timeout_s=duration_s)
-            return self._settled(timeout_s=duration_s + LEG_S)
+            # It hears nothing meanwhile, and runs afterwards what it was sent.
+            dialogue.once(line, DONE, timeout_s=self._pace_s((dx, dy, dz)) + LEG_S)
+            return self._settled(timeout_s=duration_s)
         dialogue.lines.write(line)
         return self._settled(timeout_s=duration_s, way=(here, target))
 
@@ -167,11 +170,9 @@ class SangaboardStage:
         deadline_s = clock.now_s() + timeout_s
         before: Steps | None = None
         while True:
-            at = self._read()
-            if at == before and not self._moving():
-                again = self._read()
-                if again == at:
-                    return at
+            at = self._read(deadline_s)
+            if at == before and not self._moving() and self._read(deadline_s) == at:
+                return at
             if way is not None and left_corridor(at, *way, slack=CORRIDOR_STEPS):
                 dialogue.once(b"stop\n", STOPPED)
             if self._stopping.is_set() and not self._board.blocking_only:
@@ -186,8 +187,14 @@ class SangaboardStage:
             before = at
             clock.sleep(duration_s=POLL_S)
 
-    def _read(self) -> Steps:
-        x, y, z = (int(n) for n in self._board.dialogue.ask(b"p?\n", POSITION).groups())
+    def _read(self, deadline_s: float) -> Steps:
+        """Return one reading. A v0.4 board answers when its move has ended. Raises ReplyTimeout."""
+        dialogue, clock = self._board.dialogue, self._board.clock
+        while (found := dialogue.once(b"p?\n", POSITION)) is None:
+            dialogue.retries += 1
+            if clock.now_s() > deadline_s:
+                raise dialogue.silent(b"p?\n", TRIES)
+        x, y, z = (int(n) for n in found.groups())
         return x, y, z
 
     def _moving(self) -> bool:
@@ -195,10 +202,13 @@ class SangaboardStage:
             return False  # It would not have answered.
         return self._board.dialogue.ask(b"moving?\n", MOVING).group() == "true"
 
-    def _duration_s(self, steps: int) -> float:
-        """Return a generous limit for a move: its ramps, half as long again, and two seconds."""
-        pace_s = (steps * self._board.step_delay_us + 2 * self._board.ramp_time_us) / 1e6
-        return 1.5 * pace_s + 2.0
+    def _pace_s(self, delta: Steps) -> float:
+        farthest = max(abs(n) for n in delta)
+        return (farthest * self._board.step_delay_us + 2 * self._board.ramp_time_us) / 1e6
+
+    def _duration_s(self, delta: Steps) -> float:
+        """Return a generous limit for a move and for reading its end over a bad line."""
+        return 1.5 * self._pace_s(delta) + AT_REST_S
 
     def _require_inside(self, at: Steps) -> None:
         if not inside_travel(at, self.axes):
@@ -211,26 +221,35 @@ class SangaboardStage:
 
     def _declare_origin(self) -> None:
         self._board.dialogue.ask(b"zero\n", ZEROED)
-        at = self._settled(timeout_s=self._duration_s(0))
+        at = self._settled(timeout_s=AT_REST_S)
         if at != (0, 0, 0):
             raise PositionUnknown("the origin was not taken over", value=at, remedy="home again")
         self._origin_here = False
 
     def _find_switches(self) -> None:
-        """Home towards the lower ends. The board says "done." early, so its rest is waited for."""
-        self._known = False
-        self._lost = True
-        dialogue, clock = self._board.dialogue, self._board.clock
-        if self._board.blocking_only:
-            dialogue.once(b"home_min\n", DONE, timeout_s=HOME_S)
-        else:
-            dialogue.lines.write(b"home_min\n")
+        """Home towards the lower ends; repeated until the position itself proves that it was done.
+
+        "done." comes early, and a lost `home_min` says nothing. So the counter is set to zero
+        first: beside the switches, and only there, it stands at the same way back on every axis.
+        """
+        self._known, self._lost = False, True
+        for _ in range(HOME_TRIES):
+            self._board.dialogue.ask(b"zero\n", ZEROED)
+            self._board.dialogue.lines.write(b"home_min\n")
+            x, y, z = self._lasting_rest()
+            if x == y == z and 0 < x <= RETREAT_AT_MOST_STEPS:
+                return
+        raise PositionUnknown(
+            "homing did not end beside the switches",
+            value=f"{(x, y, z)} steps",
+            remedy="check the switches, then home again",
+        )
+
+    def _lasting_rest(self) -> Steps:
+        """Return the position once it has rested for longer than homing pauses between phases."""
         rests: list[Steps] = []
         while len(rests) < STILL_READS:
             at = self._settled(timeout_s=HOME_S)
             rests = [*rests, at] if not rests or rests[-1] == at else [at]
-            clock.sleep(duration_s=STILL_S)
-        if not all(0 <= n <= HOMED_BELOW_STEPS for n in rests[-1]):
-            raise PositionUnknown(
-                "homing did not end beside the switches", value=rests[-1], remedy="home it again"
-            )
+            self._board.clock.sleep(duration_s=STILL_S)
+        return rests[-1]

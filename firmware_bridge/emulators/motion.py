@@ -30,14 +30,8 @@ class Motion:
         """Start towards a value of the counter; a motion under way is dropped where it is."""
         if self.moving:
             self.halt(now_s)
-        x, y, z = (
-            self._clamp(index, true + to - here)
-            for index, (true, to, here) in enumerate(
-                zip(self._true, target, self.count, strict=True)
-            )
-        )
-        self._to_count, self._to_true = target, (x, y, z)
-        self._start(max(at_least_s, self._plant.begin_move(target_steps=(x, y, z))), now_s)
+        self._to_count, self._to_true = target, self._reached(target)
+        self._start(max(at_least_s, self._plant.begin_move(target_steps=self._to_true)), now_s)
 
     def begin_home(self, now_s: float) -> None:
         """Start towards the reference switches, which are at the plant's step 0."""
@@ -61,9 +55,14 @@ class Motion:
         """Stop where the motion has come to."""
         if self.moving:
             fraction = self._fraction(now_s)
-            self.count = self._between(self.count, self._to_count, fraction)
+            count = self._between(self.count, self._to_count, fraction)
+            reached = self._reached(count)
             self._true = self._plant.halt(fraction=fraction)
-            self.moving = False
+            if self._true != reached:
+                # The plant was sent to the end of its travel and so moved more slowly than counted.
+                self._plant.begin_move(target_steps=reached)
+                self._plant.finish_move()
+            self.count, self._true, self.moving = count, reached, False
 
     def set_count(self, count: Steps) -> None:
         """Overwrite the counter; the motors stay."""
@@ -76,6 +75,16 @@ class Motion:
         if self._duration_s <= 0:
             return 1.0
         return min(1.0, max(0.0, (now_s - self._began_s) / self._duration_s))
+
+    def _reached(self, count: Steps) -> Steps:
+        """Return where the motors stand when the counter has come to `count`."""
+        x, y, z = (
+            self._clamp(index, true + to - here)
+            for index, (true, to, here) in enumerate(
+                zip(self._true, count, self.count, strict=True)
+            )
+        )
+        return x, y, z
 
     def _clamp(self, index: int, steps: int) -> int:
         low, high = self._plant.board.axes[index].limits_steps
