@@ -58,13 +58,17 @@ class Curve:
         return self.by_z[0].z_um, self.by_z[-1].z_um
 
     @property
+    def floor(self) -> float:
+        """Return the lowest sharpness measured."""
+        return min(seen.sharpness for seen in self.observed)
+
+    @property
     def contrast(self) -> float:
         """Return by what share of its floor the curve rises; infinite above a black floor."""
-        floor = min(seen.sharpness for seen in self.observed)
         top = self.best.sharpness
-        if floor <= 0:
+        if self.floor <= 0:
             return float("inf") if top > 0 else 0.0
-        return top / floor - 1
+        return top / self.floor - 1
 
     @property
     def least_contrast(self) -> float:

@@ -14,8 +14,8 @@ Array = NDArray[np.floating[Any]]
 
 
 # Shares of the lowest point that are tried as the floor.
-FLOORS = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95)
-FEWEST_FOR_FLOOR = 6
+FLOORS = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.98)
+FEWEST_FOR_FLOOR = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +41,13 @@ class Peak:
         return self.sharpness / (self.floor + left)
 
 
-def fit_peak(z_um: ArrayLike, sharpness: ArrayLike) -> Peak | None:
+def fit_peak(z_um: ArrayLike, sharpness: ArrayLike, *, lowest: float | None = None) -> Peak | None:
     """Return the top of a focus curve, or None when it has none.
 
     A parabola is put through the reciprocal of the curve above its floor and another through its
-    logarithm, and the best one counts; with six points or more the floor, which is the noise of
-    the camera, is chosen in the same way. Defocus widens the blur in quadrature, so a picture whose
+    logarithm, and the best one counts; with five points or more the floor, which is the noise of
+    the camera, is chosen in the same way, below the `lowest` sharpness seen anywhere (of the points
+    given, unless known better). Defocus widens the blur in quadrature, so a picture whose
     power falls with the square of frequency, as most do, has a gradient energy of
     1 / (1 + (z / w)²): there the reciprocal *is* a parabola. A regular pattern makes a bell, for
     which the logarithm is one.
@@ -58,17 +59,17 @@ def fit_peak(z_um: ArrayLike, sharpness: ArrayLike) -> Peak | None:
     z, height = np.asarray(z_um, float), np.asarray(sharpness, float)
     if len(np.unique(z)) < 3 or not (height > 0).all():
         return None
-    floors = FLOORS if len(z) >= FEWEST_FOR_FLOOR else FLOORS[:1]
+    top = float(height.max())
+    bottom = (float(height.min()) if lowest is None else lowest) / top
     fits = [
         fit
-        for share in floors
+        for share in (FLOORS if len(z) >= FEWEST_FOR_FLOOR else FLOORS[:1])
         for scale in (RECIPROCAL, LOGARITHM)
-        if (fit := _through(z, height / height.max(), scale, share * height.min() / height.max()))
+        if (fit := _through(z, height / top, scale, share * bottom))
     ]
     if not fits:
         return None
     peak, _ = min(fits, key=lambda fit: fit[1])
-    top = float(height.max())
     return replace(peak, height=peak.height * top, floor=peak.floor * top)
 
 

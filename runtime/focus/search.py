@@ -23,7 +23,7 @@ from runtime.tile import FocusStatus, FocusVerdict
 COARSE_STEP = 1.25
 FINE_STEP = 0.4
 FINE_HALF = 1.0
-FIT_HALF = 1.3
+FIT_HALF = 1.6
 # A window this narrow needs no coarse pass: the prediction has already found the hill.
 NARROW = 4.0
 NARROW_STEP = 0.6
@@ -176,7 +176,9 @@ def _fit(curve: Curve, depth: float) -> Peak:
     """Return the top of the curve; it must lie among the frames that show it."""
     top = curve.best.z_um
     near = curve.near(top, half_um=FIT_HALF * depth)
-    peak = fit_peak([seen.z_um for seen in near], [seen.sharpness for seen in near])
+    peak = fit_peak(
+        [seen.z_um for seen in near], [seen.sharpness for seen in near], lowest=curve.floor
+    )
     if peak is None:
         raise _GaveUp("lost", f"the curve has no top near z {top:.1f} µm")
     if not near[0].z_um <= peak.z_um <= near[-1].z_um:
@@ -201,14 +203,14 @@ def _refuse_multi_peak(curve: Curve) -> None:
 
 
 def _refuse_drift(curve: Curve, peak: Peak, depth: float) -> None:
-    """Compare the repeated frame with the fit: off by half a depth of field is another place."""
-    repeat = curve.observed[-1].sharpness
+    """Compare the repeated frame with the fit: duller by half a depth of field, it has moved."""
+    repeat = curve.observed[-1].sharpness / peak.sharpness
     tolerance = max(peak.fall(away_um=depth / 2), 1 + curve.least_contrast)
-    if not 1 / tolerance <= repeat / peak.sharpness <= tolerance:
+    if repeat * tolerance < 1:
         raise _GaveUp(
             "drifting",
-            f"repeated at z {peak.z_um:.1f} µm the sharpness is {repeat / peak.sharpness:.2f} of "
-            "the fitted top; focus or specimen moved during the sweep",
+            f"repeated at z {peak.z_um:.1f} µm the sharpness is {repeat:.2f} of the fitted top; "
+            "focus or specimen moved during the sweep",
         )
 
 
