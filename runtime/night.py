@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from runtime.scan import Scan
 from runtime.settings import Settings
 from runtime.stitch.export import write_ome_tiff, write_png
 from runtime.stop import StopRequest
-from runtime.storage import disk_full_is_resumable, sweep_parts
+from runtime.storage import disk_full_is_resumable
 from runtime.summary import late_stages, summarise
 
 FINISHED, UNFINISHED_BUSINESS = 0, 5
@@ -81,8 +81,7 @@ class Night:
         check_settings(self.plan, self.settings)
         if self.journal.fact("created_at") is None:
             self.journal.note(created_at=SystemClock().wall_s())
-        for folder in (self.folder.tiles, self.folder.regions):
-            sweep_parts(folder)
+        self.folder.make_ready()
         classifier = self._classifier()
         self._calibrate()
         with self.open_microscope(self.settings, truth=self.folder.truth) as rig:
@@ -110,11 +109,11 @@ class Night:
             with live:
                 scan.run(live)
         finally:
-            self._add(scan_s=clock.now_s() - start_s)
+            self.add_up(scan_s=clock.now_s() - start_s)
             if self.journal.fact("first_tile_s") is None:
                 self.journal.note(first_tile_s=live.first_tile_s)
 
-    def _add(self, **seconds: float) -> None:
+    def add_up(self, **seconds: float) -> None:
         """Add to facts that sum up over the sessions of an interrupted run."""
         sums = {name: self.journal.fact(name, 0.0) + more for name, more in seconds.items()}
         self.journal.note(**sums)
@@ -210,27 +209,30 @@ def carry_out(
                 console=console,
                 should_stop=stop,
             )
-            with stop.listening(), _told_why(folder, journal):
+            with stop.listening(), _told_why(folder, journal, night.budgets_ms):
                 if journal.fact("state") != "finished":
                     night.go_on()
-            night._add(wall_s=clock.now_s() - start_s)
+                    night.add_up(wall_s=clock.now_s() - start_s)
             return _conclude(night)
         finally:
             journal.close()
 
 
 @contextmanager
-def _told_why(folder: RunFolder, journal: Journal) -> Iterator[None]:
-    """Leave the reason of a pause in the journal, giving up the ballast on a full disk."""
+def _told_why(
+    folder: RunFolder, journal: Journal, budgets_ms: Mapping[str, float]
+) -> Iterator[None]:
+    """Leave the reason of a pause in the journal and the report, giving up the ballast for it."""
     clock = SystemClock()
     try:
         yield
     except NightscopeError as error:
-        if isinstance(error, DiskFull):
-            folder.ballast.unlink(missing_ok=True)
+        folder.ballast.unlink(missing_ok=True)
         journal.note(state="paused")
         kind = type(error).__name__
         journal.event(at=clock.wall_s(), level="warning", kind=kind, message=str(error))
+        if not isinstance(error, DiskFull):
+            write_report(folder.path, journal, budgets_ms=budgets_ms)
         raise
 
 

@@ -13,7 +13,7 @@ from runtime.errors import ConfigRefused, InputRefused
 from runtime.journal import Journal
 from runtime.plan import Plan, load_plan
 from runtime.settings import Settings, load_settings
-from runtime.storage import write_durably
+from runtime.storage import sweep_parts, write_durably
 
 BALLAST_BYTES = 1 << 20
 
@@ -98,10 +98,16 @@ class RunFolder:
             folder.mkdir(parents=True, exist_ok=True)
         write_durably(self.plan, plan_text.encode())
         write_durably(self.settings, settings_text.encode())
-        write_durably(self.ballast, bytes(BALLAST_BYTES))
         journal = Journal(self.journal, create=True)
         journal.note(configuration=self.fingerprint(), state="created")
         return journal
+
+    def make_ready(self) -> None:
+        """Clear away what a crash left half-written, and lay in ballast for a full disk."""
+        for folder in (self.path, self.tiles, self.regions):
+            sweep_parts(folder)
+        if not self.ballast.exists():
+            write_durably(self.ballast, bytes(BALLAST_BYTES))
 
     def fingerprint(self) -> str:
         """Return the hash of plan and settings; a resumed run must find the same."""
