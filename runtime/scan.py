@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from runtime.calibrated import Calibrated
 from runtime.classify import TileClassifier
 from runtime.conveyor import alongside
 from runtime.focus.keeper import FocusKeeper
+from runtime.focus.surface import FocusPoint
 from runtime.intake import Intake
 from runtime.journal import Journal
 from runtime.pipeline import Pipeline, Watcher
@@ -55,6 +56,7 @@ class Scan:
         self.rig.stage.home()
         alongside(intake.restore, clock=self.rig.clock)
         self._return_to_last_tile()
+        self._anchor_focus()
         Pipeline(
             plan=self.plan,
             planned=planned,
@@ -131,19 +133,25 @@ class Scan:
         self.rig.approach(x_um=last.x_um, y_um=last.y_um, z_um=last.z_um)
         self.rig.resume_at(time_s=last.time_s)
 
+    def _anchor_focus(self) -> None:
+        """Find focus once where the slide is known to hold something, before the first tile."""
+        if self.plan.focus.policy != "surface" or self.journal.tiles():
+            return
+        x_um, y_um = self.settings.calibration.textured_field_um
+        self.rig.turret.select(objective=self.plan.objective)
+        found = self._keeper(self.plan.objective, self.plan).anchor(x_um=x_um, y_um=y_um)
+        self.journal.note(focus_anchor=asdict(found) if found else None)
+
     def _acquirer(self, objective: str) -> Acquirer:
         """Return the taker of an objective's tiles, its focus surface rebuilt from the journal."""
-        tiles, focus = self.journal.tiles("overview"), self.journal.focus()
         visiting = self.plan.visits is not None and objective == self.plan.visits.objective
         plan = self._visiting_plan() if visiting else self.plan
-        keeper = FocusKeeper(
-            self.rig,
-            plan,
-            depth_of_field_um=self.settings.objectives[objective].depth_of_field_um,
-            correct=self.calibrated.corrector(objective).apply,
-            should_stop=self.should_stop,
-        )
-        keeper.restore(tiles, focus, offset_um=self._offset_um if visiting else (0.0, 0.0, 0.0))
+        offset_um = self._offset_um if visiting else (0.0, 0.0, 0.0)
+        keeper = self._keeper(objective, plan)
+        if anchor := self.journal.fact("focus_anchor"):
+            keeper.know(FocusPoint(**anchor), offset_um=offset_um)
+        focus = self.journal.focus()
+        keeper.restore(self.journal.tiles("overview"), focus, offset_um=offset_um)
         if visiting:
             keeper.restore(self.journal.tiles("visit"), focus)
         exposure = Exposure(
@@ -156,6 +164,15 @@ class Scan:
         taken = self.journal.tiles()
         last_s = taken[-1].time_s if taken else 0.0
         return Acquirer(self.rig, keeper, exposure, self.meter, last_frame_s=last_s)
+
+    def _keeper(self, objective: str, plan: Plan) -> FocusKeeper:
+        return FocusKeeper(
+            self.rig,
+            plan,
+            depth_of_field_um=self.settings.objectives[objective].depth_of_field_um,
+            correct=self.calibrated.corrector(objective).apply,
+            should_stop=self.should_stop,
+        )
 
     def _visiting_plan(self) -> Plan:
         """Return the plan as the visits see it: a short sweep at every frame."""

@@ -6,11 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from runtime.focus.loop import SweepRequest, sweep
-from runtime.focus.surface import FocusSurface
+from runtime.focus.surface import FocusPoint, FocusSurface
 from runtime.journal_rows import FocusRow, TileRow
 from runtime.plan import Plan, PlannedTile
 from runtime.rig import Rig
 from runtime.tile import FocusVerdict, Pixels
+
+# After an empty field, so many tiles are taken at the predicted z before another sweep is tried.
+EMPTY_NEIGHBOURS = 2
+NARROW_DEPTHS = 4
 
 
 class FocusKeeper:
@@ -33,6 +37,32 @@ class FocusKeeper:
         self._depth_of_field_um = depth_of_field_um
         self._correct, self._should_stop = correct, should_stop
         self._since_sweep = 0
+        self._since_empty = EMPTY_NEIGHBOURS
+
+    def anchor(self, *, x_um: float, y_um: float) -> FocusPoint | None:
+        """Sweep the whole range where the slide is known to hold something; return what was found.
+
+        A scan that begins on empty tiles would otherwise have no idea of its focus.
+        """
+        self._rig.approach(x_um=x_um, y_um=y_um)
+        verdict = self._sweep(self._plan.focus.start_z_um, narrow=False)
+        if verdict.status != "ok":
+            return None
+        return FocusPoint(
+            x_um=x_um, y_um=y_um, z_um=verdict.z_um, sigma_um=verdict.sigma_z_um, time_s=0.0
+        )
+
+    def know(
+        self, point: FocusPoint, *, offset_um: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    ) -> None:
+        """Take a point found before the scan into the surface, carried over by `offset_um`."""
+        self.surface.add(
+            x_um=point.x_um + offset_um[0],
+            y_um=point.y_um + offset_um[1],
+            z_um=point.z_um + offset_um[2],
+            sigma_um=point.sigma_um,
+            time_s=point.time_s,
+        )
 
     def restore(
         self,
@@ -68,6 +98,7 @@ class FocusKeeper:
         Fed with journaled values only, so that a resumed run predicts what this one would have.
         """
         self._since_sweep = 0 if row.source == "sweep" else self._since_sweep + 1
+        self._since_empty = 0 if row.verdict.status == "empty" else self._since_empty + 1
         if row.source == "sweep" and row.verdict.status == "ok":
             self.surface.add(
                 x_um=x_um,
@@ -83,20 +114,32 @@ class FocusKeeper:
             fixed = FocusVerdict(status="ok", z_um=wanted.start_z_um, sigma_z_um=0.0)
             return FocusRow(tile_id=tile.tile_id, source="fixed", verdict=fixed)
         predicted = self.surface.predict(x_um=tile.x_um, y_um=tile.y_um, time_s=time_s)
-        due = wanted.policy == "every-tile" or self._since_sweep >= wanted.sweep_every
-        if due or self.surface.needs_sweep(x_um=tile.x_um, y_um=tile.y_um, time_s=time_s):
-            start_z_um = predicted[0] if predicted else wanted.start_z_um
-            return self._sweep(tile, start_z_um, narrow=predicted is not None)
-        assert predicted is not None
+        if predicted is None:
+            verdict = self._sweep(wanted.start_z_um, narrow=False)
+            return FocusRow(tile_id=tile.tile_id, source="sweep", verdict=verdict)
+        if self._worth_a_sweep(tile, time_s):
+            verdict = self._sweep(predicted[0], narrow=True)
+            return FocusRow(tile_id=tile.tile_id, source="sweep", verdict=verdict)
         verdict = FocusVerdict(status="ok", z_um=predicted[0], sigma_z_um=predicted[1])
         return FocusRow(tile_id=tile.tile_id, source="surface", verdict=verdict)
 
-    def _sweep(self, tile: PlannedTile, start_z_um: float, *, narrow: bool) -> FocusRow:
+    def _worth_a_sweep(self, tile: PlannedTile, time_s: float) -> bool:
+        """Return whether to sweep; the neighbours of an empty field are likely empty too."""
+        wanted = self._plan.focus
+        if wanted.policy == "every-tile":
+            return True
+        if self._since_empty < EMPTY_NEIGHBOURS:
+            return False
+        if self._since_sweep >= wanted.sweep_every:
+            return True
+        return bool(self.surface.needs_sweep(x_um=tile.x_um, y_um=tile.y_um, time_s=time_s))
+
+    def _sweep(self, start_z_um: float, *, narrow: bool) -> FocusVerdict:
         """Sweep the planned range, or a few depths of field where the surface already says."""
         range_um = self._plan.focus.range_um
         if narrow:
-            range_um = min(range_um, 4 * self._depth_of_field_um)
-        verdict = sweep(
+            range_um = min(range_um, NARROW_DEPTHS * self._depth_of_field_um)
+        return sweep(
             self._rig,
             request=SweepRequest(
                 start_z_um=start_z_um,
@@ -110,4 +153,3 @@ class FocusKeeper:
             correct=self._correct,
             should_stop=self._should_stop,
         )
-        return FocusRow(tile_id=tile.tile_id, source="sweep", verdict=verdict)
