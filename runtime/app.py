@@ -27,12 +27,18 @@ def open_microscope(settings: Settings, *, truth: Path | None = None) -> Iterato
     `truth` is where a simulated world leaves its witness. Raises HardwareFailed for a device that
     is absent, busy, or stops answering while it is open.
     """
+    with bridge_trouble_is_hardware(), ExitStack() as stack:
+        if settings.instrument.kind == "simulated":
+            yield _simulated(settings, truth, stack)
+        else:
+            yield _serial(settings, stack)
+
+
+@contextmanager
+def bridge_trouble_is_hardware() -> Iterator[None]:
+    """Turn the bridge's own errors into HardwareFailed, words unchanged."""
     try:
-        with ExitStack() as stack:
-            if settings.instrument.kind == "simulated":
-                yield _simulated(settings, truth, stack)
-            else:
-                yield _serial(settings, stack)
+        yield
     except BridgeError as error:
         raise HardwareFailed(str(error)) from error
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +12,7 @@ import typer
 from rich.console import Console
 
 from runtime.errors import NightscopeError
+from runtime.options import AsJson, Out, Port, SettingsFile
 
 app = typer.Typer(
     name="nightscope",
@@ -26,27 +26,17 @@ app = typer.Typer(
 )
 model = typer.Typer(no_args_is_help=True, help="Signed model bundles.")
 app.add_typer(model, name="model")
+bridge = typer.Typer(no_args_is_help=True, help="The serial line to stage and light.")
+app.add_typer(bridge, name="bridge")
 
 INTERNAL_ERROR, STOPPED = 1, 130
 CALIBRATE = "calibration.routines:ensure"
 
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object as the last line of output.")
-]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")]
-SettingsFile = Annotated[
-    Path,
-    typer.Option(
-        metavar="FILE", envvar="NIGHTSCOPE_SETTINGS", help="The instrument's settings, TOML."
-    ),
-]
 
-
-def _load(target: str) -> Callable[..., Any]:
+def _load(target: str) -> Any:
     """Return what "package.module:name" names."""
     module, name = target.split(":")
-    found: Callable[..., Any] = getattr(import_module(module), name)
-    return found
+    return getattr(import_module(module), name)
 
 
 def _call(target: str, as_json: bool, **arguments: Any) -> None:
@@ -305,6 +295,88 @@ def model_verify(
     `nightscope model verify models/mussel-tissue-1.0.0.nsb --json`
     """
     _call("runtime.commands.model:verify", as_json, bundle=bundle)
+
+
+@bridge.command("exercise")
+def bridge_exercise(
+    port: Port,
+    driver: Annotated[
+        Literal["auto", "native", "sangaboard", "grbl"], typer.Option(help="Board to expect.")
+    ] = "auto",
+    moves: Annotated[int, typer.Option(metavar="N", min=1, help="How many moves.")] = 100,
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of the moves.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Make random moves, read every position back, and end at the start.
+
+    `nightscope bridge exercise --port /dev/ttyACM0`
+
+    `nightscope bridge exercise --port /dev/ttyACM0 --driver native --moves 1000 --json`
+    """
+    _call(
+        "runtime.commands.bridge:exercise",
+        as_json,
+        run=_load("firmware_bridge.exercise:exercise"),
+        port=port,
+        driver=driver,
+        moves=moves,
+        seed=seed,
+    )
+
+
+@bridge.command("probe")
+def bridge_probe(
+    ports: Annotated[
+        list[str] | None, typer.Argument(metavar="[PORT]...", help="Ports; all if none.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what is on the serial ports, and why others were rejected.
+
+    `nightscope bridge probe`
+
+    `nightscope bridge probe /dev/ttyACM0 --json`
+    """
+    look = _load("firmware_bridge.detect:probe")
+    _call("runtime.commands.bridge:probe", as_json, look=look, ports=ports or [])
+
+
+@bridge.command("monitor")
+def bridge_monitor(port: Port, as_json: AsJson = False) -> None:
+    """Show the traffic of a line in words, for a technician.
+
+    `nightscope bridge monitor --port /dev/ttyACM0`
+
+    `nightscope bridge monitor --port /dev/serial/by-id/usb-nightscope`
+    """
+    watch = _load("firmware_bridge.monitor:watch")
+    _call("runtime.commands.bridge:monitor", as_json, watch=watch, port=port)
+
+
+@bridge.command("chaos")
+def bridge_chaos(
+    port: Port,
+    rate: Annotated[
+        float, typer.Option(metavar="P", min=0, max=1, help="Share of bytes hit by each fault.")
+    ] = 0.002,
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of the faults.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Put a bad line in front of a board: bytes dropped, duplicated and flipped.
+
+    `nightscope bridge chaos --port /dev/ttyACM0`
+
+    `nightscope bridge chaos --port /dev/ttyACM0 --rate 0.01 --seed 3`
+    """
+    _call(
+        "runtime.commands.bridge:chaos",
+        as_json,
+        proxy=_load("firmware_bridge.chaos:ChaosProxy"),
+        faults=_load("firmware_bridge.faults:Faults").bytewise,
+        port=port,
+        rate=rate,
+        seed=seed,
+    )
 
 
 def main() -> None:
