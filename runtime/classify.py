@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from runtime.errors import InputRefused, ModelRefused
 from runtime.inference.bundle import Bundle, open_bundle
 from runtime.inference.selection import choose, open_choice
+from runtime.inference.selftest import check_start
 from runtime.inference.session import Backend, Choice, Session
 from runtime.inference.windows import windows
 from runtime.preprocess.inputs import to_input
@@ -43,13 +44,16 @@ class TileClassifier:
         """Return the classifier of a bundle verified against the public keys in `keys`.
 
         "auto" measures the installed back ends; `cache` is a writable folder that remembers the
-        result. A `choice` made earlier is taken as it is. Raises ModelRefused.
+        result. A `choice` made earlier is taken as it is. One golden tile is run, so that the
+        first real one is not late. Raises ModelRefused, also when that tile comes out differently.
         """
         bundle = open_bundle(path, keys=keys)
-        if choice is not None:
-            return cls(bundle, open_choice(bundle, choice, threads=threads), choice)
-        allowed = BACKENDS if backend == "auto" else (backend,)
-        choice, session = choose(bundle, allowed=allowed, threads=threads, cache=cache)
+        if choice is None:
+            allowed = BACKENDS if backend == "auto" else (backend,)
+            choice, session = choose(bundle, allowed=allowed, threads=threads, cache=cache)
+        else:
+            session = open_choice(bundle, choice, threads=threads)
+        check_start(bundle, session, choice)
         return cls(bundle, session, choice)
 
     @property

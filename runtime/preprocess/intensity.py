@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from runtime.preprocess.spec import PreprocessSpec, sample_points
@@ -27,11 +28,24 @@ def _block_means(pixels: Pixels, spec: PreprocessSpec) -> NDArray[np.float64]:
     """Return the mean of the pixels from each sample point up to the next, (y, x)."""
     rows = sample_points(source_px=pixels.shape[0], target_px=spec.height_px)
     columns = sample_points(source_px=pixels.shape[1], target_px=spec.width_px)
-    sums = np.add.reduceat(pixels, rows, axis=0, dtype=np.uint64)
-    sums = np.add.reduceat(sums, columns, axis=1)
     heights = np.maximum(np.diff(rows, append=pixels.shape[0]), 1)
     widths = np.maximum(np.diff(columns, append=pixels.shape[1]), 1)
+    frozen = np.ascontiguousarray(pixels).view()
+    frozen.flags.writeable = False  # One kernel for owned and borrowed arrays alike.
+    sums = np.zeros((rows.size, columns.size), dtype=np.int64)
+    _add_blocks(frozen, rows, heights, columns, widths, sums)
     return np.asarray(sums / (heights[:, None] * widths[None, :]), dtype=np.float64)
+
+
+@njit(cache=True, nogil=True)
+def _add_blocks(image, rows, heights, columns, widths, sums):  # type: ignore[no-untyped-def]  # pragma: no cover
+    for i in range(rows.size):
+        for row in range(rows[i], rows[i] + heights[i]):
+            for j in range(columns.size):
+                total = sums[i, j]
+                for column in range(columns[j], columns[j] + widths[j]):
+                    total += image[row, column]
+                sums[i, j] = total
 
 
 def _order_statistic(values: NDArray[np.float64], percentile: int) -> float:

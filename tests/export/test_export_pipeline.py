@@ -75,7 +75,7 @@ def settings() -> TrainingConfig:
         pixel_size_um=(0.45, 0.55),
         licence="none",
         section=place,
-        recipe=Recipe(steps=25, batch=16, fusion_examples=64),
+        recipe=Recipe(steps=70, batch=12, fusion_examples=96),
     )
 
 

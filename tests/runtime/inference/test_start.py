@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runtime.classify import TileClassifier
+from runtime.errors import ModelRefused
+from runtime.inference.bundle import Bundle
+from runtime.inference.session import Choice
+from runtime.settings import SHIPPED_MODELS
+
+if TYPE_CHECKING:
+    Forge = Any
+
+
+@pytest.mark.parametrize("pinned", [None, Choice(backend="onnxruntime", precision="fp32")])
+def test_a_model_that_scores_differently_here_never_starts(
+    forge: Forge, pinned: Choice | None
+) -> None:
+    for scores in forge.manifest["golden"][0]["scores"].values():
+        scores.reverse()
+    path = forge.write()
+    with pytest.raises(ModelRefused, match="scores differently on onnxruntime"):
+        TileClassifier.open(path, keys=forge.keys, backend="onnxruntime", choice=pinned)
+
+
+def test_a_pinned_choice_is_taken_as_it_is(shipped: Bundle) -> None:
+    pinned = Choice(backend="onnxruntime", precision="fp32")
+    classifier = TileClassifier.open(shipped.path, keys=SHIPPED_MODELS / "keys", choice=pinned)
+    assert classifier.choice == pinned
