@@ -18,11 +18,11 @@ from firmware_bridge.handshake import Identity, identify, questions
 from firmware_bridge.ports_inventory import PortRecord, list_serial_ports
 from firmware_bridge.transport import Transport
 
-LISTEN_S = 0.3
-ANSWER_S = 0.2
+LISTEN_S = 0.1
+ANSWER_S = 0.15
 POLL_S = 0.005
 # A board that the opening has reset sits in its boot loader for up to two seconds.
-ROUNDS = 3
+ROUNDS = 4
 # What is kept of a chatty port.
 HEARD_BYTES = 16_384
 SERIAL_PIN, ID_PIN = "serial:", "id:"

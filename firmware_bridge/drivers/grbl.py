@@ -40,6 +40,9 @@ from firmware_bridge.ports_inventory import usb_serial_number
 QUERY, RESET, RESUME, JOG_CANCEL = b"?", b"\x18", b"~", b"\x85"
 BANNER = "Grbl 1.1h ['$' for help]"
 BOOT_S = 0.3
+BOOTED = re.compile(r"Grbl .*")
+# Enough of a report to see the state, whatever the report's settings are.
+STATE = re.compile(r"<(Idle|Run|Jog|Alarm|Home|Check|Sleep|Hold|Door)[:|].*>")
 STILL_S = 30.0
 POLL_S = 0.01
 SETTINGS_ROUNDS = 40
@@ -154,16 +157,15 @@ class GrblBoard:
         """Soft-reset the controller: outputs off, buffers empty."""
         watch, self.dialogue.watch = self.dialogue.watch, lambda _line: None
         try:
-            self.dialogue.once(RESET, STATUS, timeout_s=BOOT_S)
+            self.dialogue.once(RESET, BOOTED, timeout_s=BOOT_S)
         finally:
             self.dialogue.watch = watch
 
     def _come_to_rest(self) -> None:
         """End what an earlier host left running. Raises ReplyTimeout when this is no GRBL."""
-        self.dialogue.expect(STATUS, timeout_s=BOOT_S)
         deadline_s = self.clock.now_s() + STILL_S
         while self.clock.now_s() < deadline_s:
-            state = self.status().state
+            state = self.dialogue.ask(QUERY, STATE).group(1)
             if state in ("Idle", "Alarm"):
                 return
             if state == "Jog":

@@ -18,7 +18,6 @@ from firmware_bridge.errors import BridgeError, FirmwareIncompatible
 from firmware_bridge.lineproto import LineSession
 
 END = re.compile(r".*-==-")
-BOOT_S = 0.3
 
 
 class IlluminateBoard:
@@ -40,7 +39,6 @@ class IlluminateBoard:
     ) -> None:
         self.lock = threading.RLock()
         self.dialogue = Dialogue(lines, clock=clock)
-        self.dialogue.expect(END, timeout_s=BOOT_S)
         self.dialogue.ask(b"machine\n", END)
         self.properties = self._read_properties()
         self.firmware = f"illuminate {self.properties.get('interface_version', '')}".strip()

@@ -33,8 +33,9 @@ RAMP_TIME = re.compile(r"ramp[_ ]time (\d+)")
 LED_CHANNELS = re.compile(r"CC:(\d+) PWM:(\d+)")
 ENDSTOPS = re.compile(r"(?:-1|0|1) (?:-1|0|1) (?:-1|0|1)")
 UNKNOWN = re.compile(r"Type 'help' .*|Command not recognised.*|Invalid command")
-# Opening the port may have reset the board: an AVR's boot loader takes up to two seconds.
-BOOT_S = 0.3
+# Opening the port may have reset the board: an AVR's boot loader takes up to two seconds, so it is
+# asked for longer than that.
+GREETINGS = 2
 SETTING_TRIES = 8
 
 
@@ -123,8 +124,7 @@ class SangaboardBoard:
             self.dialogue.lines.close()
 
     def _greet(self) -> str:
-        for _ in range(2):
-            self.dialogue.expect(VERSION, timeout_s=BOOT_S)
+        for _ in range(GREETINGS):
             try:
                 found = self.dialogue.agreed(b"version\n", VERSION)
             except ReplyTimeout:
@@ -137,7 +137,7 @@ class SangaboardBoard:
                 limit="v0.4 or v1",
                 remedy="flash firmware v1",
             )
-        raise self.dialogue.silent(b"version\n", 2 * TRIES)
+        raise self.dialogue.silent(b"version\n", GREETINGS * TRIES)
 
     def _moves_in_background(self) -> None:
         """Set non-blocking moves; asked first, because setting it writes EEPROM."""

@@ -1,0 +1,143 @@
+"""Detection: the handshake decides, descriptors only order, and every rejection has a reason."""
+
+import os
+import tty
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware_bridge.bench_plant import BenchPlant
+from firmware_bridge.detect import Finding, probe, resolve
+from firmware_bridge.emulator import BoardEmulator
+from firmware_bridge.emulators.grbl import GrblFirmware
+from firmware_bridge.emulators.illuminate import IlluminateFirmware
+from firmware_bridge.emulators.pty_host import PtyHost
+from firmware_bridge.emulators.sangaboard import V04, V1, SangaboardFirmware
+from firmware_bridge.errors import PortAbsent, Rejected
+from firmware_bridge.handshake import GRBL_REALTIME, hello, identify, questions
+from firmware_bridge.ports_inventory import PortRecord
+from firmware_bridge.transport import Transport
+from runtime.clock import SystemClock
+
+CLOCK = SystemClock()
+BOARDS = {
+    "native": lambda: BoardEmulator(BenchPlant(), clock=CLOCK),
+    "sangaboard": lambda: PtyHost(SangaboardFirmware(BenchPlant(), build=V1), clock=CLOCK),
+    "sangaboard v0.4": lambda: PtyHost(SangaboardFirmware(BenchPlant(), build=V04), clock=CLOCK),
+    "grbl": lambda: PtyHost(GrblFirmware(BenchPlant(), name="stage-7"), clock=CLOCK),
+    "illuminate": lambda: PtyHost(IlluminateFirmware(BenchPlant()), clock=CLOCK),
+}
+
+
+@pytest.fixture
+def silent_port() -> Iterator[str]:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    yield os.ttyname(slave)
+    os.close(master)
+    os.close(slave)
+
+
+def only(findings: list[Finding]) -> Finding:
+    (finding,) = findings
+    return finding
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_handshake_names_the_driver(name: str) -> None:
+    with BOARDS[name]() as board:
+        finding = only(probe([board.port], clock=CLOCK))
+    assert finding.usable
+    assert finding.driver == name.split()[0]
+    assert finding.failsafe is (name == "native")
+    assert ("stage" in finding.offers) is (name != "illuminate")
+
+
+def test_what_is_no_board_says_why_for_every_driver(silent_port: str) -> None:
+    finding = only(probe([silent_port], clock=CLOCK))
+    assert finding.driver is None
+    assert finding.rejected == (
+        "native: no answer to HELLO",
+        "sangaboard: no answer to version",
+        "grbl: no answer to $I",
+        "illuminate: no answer to version",
+    )
+
+
+def test_absent_and_busy_ports_are_findings(silent_port: str) -> None:
+    holder = Transport(silent_port, received=lambda _: None, lost=lambda _: None)
+    absent, busy = probe(["/dev/no-such-port", silent_port], clock=CLOCK)
+    holder.close()
+    assert "cannot be opened" in absent.rejected[0]
+    assert "in use" in busy.rejected[0]
+
+
+def test_a_board_that_cannot_be_driven_is_named_with_the_reason() -> None:
+    firmware = GrblFirmware(BenchPlant(), settings={"20": 0.0})
+    with PtyHost(firmware, clock=CLOCK) as board:
+        finding = only(probe([board.port], clock=CLOCK))
+    assert finding.driver == "grbl"
+    assert not finding.usable
+    assert "$20=1" in finding.rejected[0]
+
+
+def test_probing_moves_nothing_and_lights_nothing() -> None:
+    plant = BenchPlant()
+    with PtyHost(GrblFirmware(plant), clock=CLOCK) as board:
+        probe([board.port], clock=CLOCK)
+    assert plant.moves == 0
+    assert plant.light is None
+
+
+def test_a_board_is_pinned_by_its_id_wherever_it_is_plugged_in() -> None:
+    with BOARDS["grbl"]() as grbl, BOARDS["illuminate"]() as array:
+        ports = [array.port, grbl.port]
+        assert resolve("id:stage-7", clock=CLOCK, ports=ports).port.device == grbl.port
+        assert resolve(array.port, clock=CLOCK).driver == "illuminate"
+        with pytest.raises(PortAbsent, match="another board"):
+            resolve("id:stage-8", clock=CLOCK, ports=ports)
+
+
+def test_two_boards_with_one_id_are_ambiguous() -> None:
+    with BOARDS["grbl"]() as one, BOARDS["grbl"]() as two:
+        with pytest.raises(Rejected, match="more than one") as caught:
+            resolve("id:stage-7", clock=CLOCK, ports=[one.port, two.port])
+        assert caught.value.code == "ambiguous"
+
+
+def test_a_usb_serial_number_that_is_not_there_is_absent() -> None:
+    with pytest.raises(PortAbsent, match="no such port"):
+        resolve("serial:no-such-number", clock=CLOCK)
+
+
+@pytest.mark.parametrize(
+    ("ids", "driver", "rank"),
+    [
+        ((0x16C0, 0x0483), "illuminate", 0),
+        ((0x2E8A, 0x000A), "sangaboard", 0),
+        ((0x1A86, 0x7523), None, 1),
+        ((0x1234, 0x5678), None, 2),
+        ((None, None), None, 3),
+    ],
+)
+def test_descriptors_only_order(
+    ids: tuple[int | None, int | None], driver: str | None, rank: int
+) -> None:
+    port = PortRecord(device="/dev/ttyX", vendor_id=ids[0], product_id=ids[1])
+    assert port.likely_driver == driver
+    assert port.rank == rank
+    asked = [question.driver for question in questions(driver)]
+    assert sorted(asked) == sorted(question.driver for question in questions())
+    assert driver is None or asked[0] == driver
+
+
+def test_no_byte_of_the_greeting_is_a_realtime_command() -> None:
+    assert not GRBL_REALTIME & set(hello())
+
+
+@given(st.binary(max_size=300))
+def test_noise_is_nobody(heard: bytes) -> None:
+    identity = identify(heard)
+    assert identity is None or identity.driver in {"native", "sangaboard", "grbl", "illuminate"}

@@ -1,0 +1,217 @@
+"""The GRBL driver against the emulated controller on a real pty."""
+
+import os
+import threading
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from firmware_bridge.bench_plant import BenchPlant
+from firmware_bridge.drivers.grbl import GrblBoard
+from firmware_bridge.drivers.grbl_report import STATUS, Machine, Status
+from firmware_bridge.emulators.grbl import GrblFirmware
+from firmware_bridge.emulators.pty_host import PtyHost
+from firmware_bridge.errors import (
+    DeviceRebooted,
+    FirmwareIncompatible,
+    LimitHit,
+    NotHomed,
+    PositionUnknown,
+    Rejected,
+    ReplyTimeout,
+)
+from runtime.clock import SystemClock
+
+CLOCK = SystemClock()
+# The middle of the emulated travel (20, 20 and 1 mm), in plant steps.
+MIDDLE_STEPS = (-100_000, -100_000, -10_000)
+
+
+class Rig:
+    """A controller, the plant behind it, and the driver in front."""
+
+    def __init__(self, plant: BenchPlant, host: PtyHost, firmware: GrblFirmware) -> None:
+        self.plant, self.host, self.firmware = plant, host, firmware
+        self.board = GrblBoard.open(host.port, clock=CLOCK)
+
+    @property
+    def from_middle(self) -> tuple[int, ...]:
+        return tuple(n - m for n, m in zip(self.plant.steps, MIDDLE_STEPS, strict=True))
+
+
+@contextmanager
+def rig(*, homed: bool = True, steps_per_s: float = float("inf")) -> Iterator[Rig]:
+    plant = BenchPlant(steps_per_s=steps_per_s)
+    firmware = GrblFirmware(plant, name="bench")
+    with PtyHost(firmware, clock=CLOCK) as host:
+        opened = Rig(plant, host, firmware)
+        if homed:
+            opened.board.stage.home()
+        yield opened
+        opened.board.close()
+
+
+def test_moves_exactly_and_reads_back() -> None:
+    with rig() as one:
+        reached = one.board.stage.move_to(x_um=120, y_um=-50, z_um=3)
+        assert (reached.x_um, reached.y_um, reached.z_um) == (120, -50, 3)
+        assert one.from_middle == (1200, -500, 60)
+        assert one.board.stage.stage_id == "bench"
+        assert one.board.retries == 0
+
+
+def test_needs_homing_first_and_checks_the_travel() -> None:
+    with rig(homed=False) as one:
+        with pytest.raises(NotHomed):
+            one.board.stage.move_to(x_um=0)
+        one.board.stage.home()
+        moves = one.plant.moves
+        with pytest.raises(LimitHit, match="10000 µm"):
+            one.board.stage.move_to(x_um=10_001)
+        assert one.plant.moves == moves
+
+
+def test_a_restart_voids_the_position_until_it_is_homed() -> None:
+    with rig() as one:
+        one.host.reset()
+        with pytest.raises(DeviceRebooted, match="home"):
+            while True:
+                one.board.stage.position()
+        with pytest.raises(PositionUnknown):
+            one.board.stage.move_to(x_um=0)
+        one.board.stage.home()
+        one.board.stage.move_to(x_um=7)
+        assert one.from_middle[0] == 70
+
+
+def test_an_alarm_voids_the_position_until_it_is_homed() -> None:
+    with rig() as one:
+        one.host.do(one.firmware.trip_hard_limit)
+        with pytest.raises(PositionUnknown, match="limit switch"):
+            one.board.stage.move_to(x_um=0)
+        with pytest.raises(PositionUnknown):
+            one.board.stage.position()
+
+
+def test_a_feed_hold_that_noise_made_is_resumed() -> None:
+    with rig() as one:
+        one.host.do(lambda now_s: one.firmware.receive(b"!", now_s))
+        one.board.stage.move_to(x_um=5)
+        assert one.from_middle[0] == 50
+
+
+def test_stop_from_another_thread_ends_a_long_move() -> None:
+    with rig(steps_per_s=100_000) as one:
+        timer = threading.Timer(0.2, one.board.stage.stop)
+        timer.start()
+        with pytest.raises(Rejected, match="stopped"):
+            one.board.stage.move_to(x_um=-9000)
+        timer.join()
+        assert one.from_middle[0] > -90_000
+
+
+def test_what_an_earlier_host_left_running_is_ended_on_opening() -> None:
+    plant = BenchPlant(steps_per_s=1000)
+    firmware = GrblFirmware(plant, settings={"22": 0})
+    with PtyHost(firmware, clock=CLOCK) as host:
+        host.do(lambda now_s: firmware.receive(b"M3S1000\n$J=G90X-5F6000\n", now_s))
+        firmware.settings["22"] = 1.0
+        board = GrblBoard.open(host.port, clock=CLOCK)
+        assert plant.light is None
+        assert board.status().state == "Idle"
+        board.close()
+
+
+def test_the_lamp_is_believed_only_when_reported() -> None:
+    with rig() as one:
+        one.board.light.on(channel="spindle", brightness=0.5)
+        assert one.plant.light == (0, 128)
+        one.board.light.off()
+        assert one.plant.light is None
+        with pytest.raises(Rejected, match="brightness"):
+            one.board.light.on(channel="spindle", brightness=1.5)
+
+
+@pytest.mark.parametrize(("setting", "value"), [("10", 0.0), ("13", 1.0), ("20", 0.0), ("22", 0.0)])
+def test_settings_that_cannot_be_worked_with_are_refused(setting: str, value: float) -> None:
+    firmware = GrblFirmware(BenchPlant(), settings={setting: value})
+    with (
+        PtyHost(firmware, clock=CLOCK) as host,
+        pytest.raises(FirmwareIncompatible, match=rf"\${setting}="),
+    ):
+        GrblBoard.open(host.port, clock=CLOCK)
+
+
+def test_nothing_sent_holds_a_space_or_writes_a_setting() -> None:
+    with rig() as one:
+        before = dict(one.firmware.settings)
+        heard = bytearray()
+        receive = one.firmware.receive
+
+        def listen(data: bytes, now_s: float) -> None:
+            heard.extend(data)
+            receive(data, now_s)
+
+        one.firmware.receive = listen  # type: ignore[method-assign]
+        one.board.stage.move_to(x_um=1, y_um=2)
+        one.board.light.off()
+        assert b"$J=G90G21G53X" in heard
+        assert b" " not in heard
+        assert one.firmware.settings == before
+
+
+def test_a_silent_port_is_told_within_bounds() -> None:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    with pytest.raises(ReplyTimeout, match="bridge probe"):
+        GrblBoard.open(os.ttyname(slave), clock=CLOCK)
+    os.close(master)
+    os.close(slave)
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        ("<Idle|MPos:0.000,-1.500,2.001|FS:0,0>", ("Idle", (0, -1500, 2001), 0)),
+        (
+            "<Hold:1|MPos:0.000,0.000,0.000|FS:0,500|WCO:0.000,0.000,0.000>",
+            ("Hold", (0, 0, 0), 500),
+        ),
+        (
+            "<Jog|MPos:1.000,1.000,1.000|Bf:15,127|F:60|Ov:100,100,100|A:S>",
+            ("Jog", (1000,) * 3, None),
+        ),
+    ],
+)
+def test_status_reports(report: str, expected: tuple[object, ...]) -> None:
+    found = STATUS.fullmatch(report)
+    assert found is not None
+    status = Status.parse(found)
+    assert (status.state, status.at_um, status.spindle) == expected
+
+
+@pytest.mark.parametrize(
+    "report", ["<Idle|MPos:0.000,-1.500>", "<Idle|MPos:0.00,-1.500,2.0|FS:0,0>", "Idle|MPos:0.000"]
+)
+def test_damaged_status_reports_are_not_believed(report: str) -> None:
+    assert STATUS.fullmatch(report) is None
+
+
+@pytest.mark.parametrize(
+    ("direction", "options", "homed", "reach"),
+    [
+        (0, "V,15,128", -1000, (-200_000, 0)),
+        (1, "V,15,128", -199_000, (-200_000, 0)),
+        (1, "VZ,15,128", 0, (0, 200_000)),
+        (0, "VZ,15,128", 0, (-200_000, 0)),
+    ],
+)
+def test_where_homing_ends_follows_from_the_settings(
+    direction: int, options: str, homed: int, reach: tuple[int, int]
+) -> None:
+    settings = {23: float(direction), 27: 1.0, 130: 200.0, 131: 200.0, 132: 200.0}
+    machine = Machine(name="", settings=settings, options=options)
+    assert machine.homed_um[0] == homed
+    assert machine.ranges_um[0] == reach
