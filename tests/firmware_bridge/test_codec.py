@@ -1,0 +1,101 @@
+"""Frames survive the round trip; nothing else is ever taken for one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware_bridge.codec import (
+    DELIMITER,
+    MAX_PAYLOAD,
+    Frame,
+    FrameSplitter,
+    FrameType,
+    crc16,
+    decode,
+    encode,
+    stuff,
+    unstuff,
+)
+from firmware_bridge.errors import FrameCorrupt
+
+U8, U16 = st.integers(0, 0xFF), st.integers(0, 0xFFFF)
+FRAMES = st.builds(
+    Frame,
+    type=st.sampled_from(FrameType),
+    session=U16,
+    command_id=U16,
+    opcode=U8,
+    flags=U8,
+    payload=st.binary(max_size=MAX_PAYLOAD),
+)
+MOVE = Frame(type=FrameType.REQUEST, session=9, command_id=4, opcode=0x11, payload=bytes(range(12)))
+
+
+def test_checksum_is_the_one_the_specification_names():
+    assert crc16(b"123456789") == 0x29B1
+
+
+@given(st.binary(max_size=253))
+def test_stuffing_holds_no_zero_and_comes_back(data):
+    assert DELIMITER not in stuff(data)
+    assert len(stuff(data)) == len(data) + 1
+    assert unstuff(stuff(data)) == data
+
+
+@given(FRAMES)
+def test_frame_round_trip(frame):
+    sent = encode(frame)
+    assert decode(sent.strip(DELIMITER)) == frame
+    assert len(sent) <= 64
+
+
+@given(st.lists(FRAMES, max_size=5), st.integers(1, 70), st.binary(max_size=80))
+def test_stream_in_any_pieces_behind_any_garbage(frames, size, garbage):
+    """Garbage may cost nothing but itself: the leading delimiter ends it."""
+    stream = garbage + b"".join(encode(frame) for frame in frames)
+    splitter = FrameSplitter()
+    out = []
+    for at in range(0, len(stream), size):
+        out += splitter.feed(stream[at : at + size])
+    assert out[len(out) - len(frames) :] == frames
+
+
+@given(st.binary(max_size=300))
+def test_garbage_is_refused_not_crashed_on(data):
+    FrameSplitter().feed(data + DELIMITER)
+    try:
+        decode(data)
+    except FrameCorrupt:
+        return
+    assert encode(decode(data)).strip(DELIMITER) == data
+
+
+@pytest.mark.parametrize("bits", [1, 2])
+def test_every_flip_of_bits_is_caught(bits):
+    sent = bytearray(encode(MOVE).strip(DELIMITER))
+    for first in range(len(sent) * 8):
+        for second in range(first + 1, len(sent) * 8) if bits == 2 else (None,):
+            damaged = bytearray(sent)
+            for bit in (first, second)[:bits]:
+                damaged[bit // 8] ^= 1 << bit % 8
+            assert FrameSplitter().feed(bytes(damaged) + DELIMITER) == []
+
+
+def test_every_lost_and_every_doubled_byte_is_caught():
+    sent = encode(MOVE).strip(DELIMITER)
+    for at in range(len(sent)):
+        for damaged in (sent[:at] + sent[at + 1 :], sent[: at + 1] + sent[at:]):
+            assert FrameSplitter().feed(damaged + DELIMITER) == []
+
+
+def test_endless_run_is_dropped_without_growing():
+    splitter = FrameSplitter()
+    for _ in range(1000):
+        splitter.feed(b"\x01" * 1000)
+    assert splitter.feed(DELIMITER + encode(MOVE)) == [MOVE]
+    assert splitter.corrupt == 1
+
+
+def test_payload_beyond_the_limit_is_a_programming_error():
+    with pytest.raises(ValueError, match="limit is 50"):
+        encode(Frame(type=FrameType.REQUEST, session=1, command_id=1, opcode=1, payload=bytes(51)))

@@ -1,0 +1,215 @@
+"""The session against a board that is played by the test, byte by byte, on a real pty."""
+
+import os
+import select
+import threading
+import tty
+from contextlib import contextmanager
+
+import pytest
+
+from firmware_bridge import exchange
+from firmware_bridge.codec import Frame, FrameSplitter, FrameType, encode
+from firmware_bridge.errors import FirmwareIncompatible, Rejected, ReplyTimeout, Stalled
+from firmware_bridge.protocol import (
+    ACCEPTED_REPLY,
+    REJECTED_REPLY,
+    STEPS,
+    HelloReply,
+    Opcode,
+    Reason,
+    ResetCause,
+)
+from firmware_bridge.roundtrip import FIRST_TIMEOUT_S, LONGEST_S, SHORTEST_S, RoundTrip
+from firmware_bridge.session import Session
+from firmware_bridge.ticket import Ticket
+
+HELLO = HelloReply(
+    firmware=(1, 0, 0),
+    boot_nonce=1,
+    watchdog_ms=500,
+    reset_cause=ResetCause.POWER_ON,
+    resumed=True,
+    ring=8,
+    axes=3,
+    channels=1,
+    objectives=1,
+)
+
+
+def answer(request, kind=FrameType.DONE, payload=b"", **changed):
+    fields = {
+        "session": request.session,
+        "command_id": request.command_id,
+        "opcode": request.opcode,
+    }
+    return Frame(type=kind, payload=payload, **{**fields, **changed})
+
+
+@contextmanager
+def scripted_board(script, *, hello=HELLO):
+    """A pty whose far end answers HELLO, and every other request with what `script` returns."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    ended, end = os.pipe()
+
+    def play():
+        splitter = FrameSplitter()
+        while ended not in (ready := select.select([master, ended], [], [])[0]):
+            for request in splitter.feed(os.read(ready[0], 4096)):
+                if request.opcode == Opcode.HELLO:
+                    replies = [answer(request, payload=hello.pack())] if hello else []
+                elif request.opcode in (Opcode.HEARTBEAT, Opcode.GOODBYE):
+                    replies = [answer(request)] if request.opcode == Opcode.GOODBYE else []
+                else:
+                    replies = script(request)
+                os.write(master, b"".join(encode(reply) for reply in replies))
+
+    thread = threading.Thread(target=play, daemon=True)
+    thread.start()
+    yield os.ttyname(slave)
+    os.write(end, b"e")
+    thread.join()
+    for descriptor in (master, slave, ended, end):
+        os.close(descriptor)
+
+
+@contextmanager
+def session_with(script, clock, **wanted):
+    with scripted_board(script, **wanted) as port:
+        session = Session(port, clock=clock, reopen_s=0.1)
+        yield session
+        session.close()
+
+
+def test_late_reply_never_answers_another_command(clock):
+    earlier = []
+
+    def script(request):
+        late = [answer(old, payload=b"late") for old in earlier]
+        near_misses = [
+            answer(request, payload=b"session", session=request.session ^ 1),
+            answer(request, payload=b"opcode", opcode=request.opcode ^ 1),
+            answer(request, payload=b"id", command_id=request.command_id + 1),
+        ]
+        earlier.append(request)
+        return [*late, *near_misses, answer(request, payload=b"mine")]
+
+    with session_with(script, clock) as session:
+        for opcode in (Opcode.STATUS, Opcode.LIGHT, Opcode.STATUS, Opcode.STATUS):
+            assert session.call(opcode).payload == b"mine"
+
+
+def test_repeated_frames_are_byte_for_byte_the_same(clock):
+    seen = []
+
+    def script(request):
+        seen.append(request)
+        return [answer(request)] if len(seen) == 3 else []
+
+    with session_with(script, clock) as session:
+        session.call(Opcode.MOVE_BY, STEPS.pack(1, 2, 3))
+        assert seen == [seen[0]] * 3
+        assert session.retries == 2
+
+
+def test_accepted_is_not_done(clock):
+    seen = []
+
+    def script(request):
+        seen.append(request)
+        accepted = answer(request, FrameType.ACCEPTED, ACCEPTED_REPLY.pack(30, 0))
+        return [accepted] if len(seen) == 1 else [answer(request, payload=b"arrived")]
+
+    with session_with(script, clock) as session:
+        assert session.call(Opcode.HOME).payload == b"arrived"
+
+
+def test_motion_that_never_ends_is_stopped_and_reported(clock, monkeypatch):
+    monkeypatch.setattr("firmware_bridge.ticket.MOTION_SLACK_S", 0.05)
+    seen = []
+
+    def script(request):
+        seen.append(request.opcode)
+        moving = answer(request, FrameType.ACCEPTED, ACCEPTED_REPLY.pack(0, 0))
+        return [answer(request)] if request.opcode == Opcode.STOP else [moving]
+
+    with session_with(script, clock) as session, pytest.raises(Stalled, match="HOME did not end"):
+        session.call(Opcode.HOME)
+    assert seen[-1] == Opcode.STOP
+
+
+def test_board_that_falls_silent_gives_a_typed_error(clock, monkeypatch):
+    monkeypatch.setattr(exchange, "TRIES", 3)
+    monkeypatch.setattr("firmware_bridge.session.RECOVERIES", 2)
+    with (
+        session_with(lambda request: [], clock) as session,
+        pytest.raises(ReplyTimeout, match=r"does not answer; value /dev/pts/\d+; limit 24 tries"),
+    ):
+        session.call(Opcode.STATUS)
+    assert session.recoveries == 2
+
+
+def test_port_without_a_board_gives_a_typed_error(clock, monkeypatch):
+    monkeypatch.setattr(exchange, "TRIES", 3)
+    with (
+        scripted_board(lambda request: [], hello=None) as port,
+        pytest.raises(ReplyTimeout, match="check that this port is the board's"),
+    ):
+        Session(port, clock=clock)
+
+
+def test_board_taken_over_by_another_host_loses_outcomes_by_name(clock):
+    def script(request):
+        return [answer(request, FrameType.REJECTED, REJECTED_REPLY.pack(Reason.NO_SESSION, 0))]
+
+    forgotten = HelloReply.unpack(HELLO.pack()[:-5] + b"\0" + HELLO.pack()[-4:])
+    with (
+        session_with(script, clock, hello=forgotten) as session,
+        pytest.raises(Rejected, match="another host") as caught,
+    ):
+        session.call(Opcode.MOVE_BY, STEPS.pack(1, 2, 3))
+    assert caught.value.code == "outcome-lost"
+
+
+def test_watchdog_slower_than_asked_is_refused(clock):
+    with (
+        scripted_board(lambda request: []) as port,
+        pytest.raises(FirmwareIncompatible, match="value 500 ms; limit 200 ms"),
+    ):
+        Session(port, clock=clock, watchdog_ms=200)
+
+
+def test_a_place_stays_free_for_stop(clock):
+    def script(request):
+        return [answer(request)] if request.opcode == Opcode.STOP else []
+
+    with session_with(script, clock) as session:
+        tickets = [session.start(Opcode.STATUS) for _ in range(7)]
+        with pytest.raises(Rejected, match="too many commands outstanding; value 8; limit 7"):
+            session.start(Opcode.STATUS)
+        assert session.call(Opcode.STOP, urgent=True).type == FrameType.DONE
+    places = {ticket.frame.command_id % 8 for ticket in tickets}
+    assert len(places) == 7
+
+
+def test_round_trip_follows_what_it_measures_within_bounds():
+    trip = RoundTrip()
+    assert trip.timeout_s(tries=1) == FIRST_TIMEOUT_S
+    for _ in range(50):
+        trip.measured(0.0001)
+    assert trip.timeout_s(tries=1) == SHORTEST_S
+    for duration_s in (0.01, 0.03) * 50:
+        trip.measured(duration_s)
+    # Mean 20 ms, mean deviation 10 ms: 20 + 4 · 10 ms, give or take the last sample's weight.
+    assert 0.055 < trip.timeout_s(tries=1) < 0.065
+    waits = [trip.timeout_s(tries=n) for n in range(1, 30)]
+    assert waits == sorted(waits)
+    assert waits[-1] == LONGEST_S
+
+
+def test_reply_must_match_in_session_id_and_opcode():
+    mine = Frame(type=FrameType.REQUEST, session=1, command_id=2, opcode=3)
+    assert Ticket(mine).answers(answer(mine))
+    for field in ("session", "command_id", "opcode"):
+        assert not Ticket(mine).answers(answer(mine, **{field: 9}))

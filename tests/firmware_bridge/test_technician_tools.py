@@ -1,0 +1,83 @@
+"""Exercise and monitor: what they find, and that the monitor shows every kind of frame."""
+
+import re
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from firmware_bridge.chaos import ChaosProxy
+from firmware_bridge.codec import DELIMITER, Frame, FrameType, decode, encode
+from firmware_bridge.errors import FirmwareIncompatible
+from firmware_bridge.exercise import exercise
+from firmware_bridge.faults import Faults
+from firmware_bridge.monitor import in_words, watch
+from firmware_bridge.protocol import REQUEST_LENGTH, Opcode, Status
+
+SPECIFICATION = Path(__file__).parents[2] / "docs" / "protocol.md"
+
+
+@pytest.mark.parametrize("driver", ["native", "auto"])
+def test_exercise_ends_where_it_began(bench, clock, driver):
+    bench.board.stage.move_to(x_um=-120.0)
+    bench.board.close()
+    seen = []
+    result = exercise(
+        bench.emulator.port, driver=driver, moves=8, seed=5, clock=clock, progress=seen.append
+    )
+    assert (result["moves"], result["errors"], result["final_error_steps"]) == (8, 0, 0)
+    assert result["failsafe"]
+    assert result["latency_ms"]["p99"] >= result["latency_ms"]["p50"] > 0
+    assert seen == list(range(1, 9))
+    assert bench.plant.steps == (-1200, 0, 0)
+
+
+def test_exercise_counts_retries_on_a_bad_line(bench, clock):
+    bench.board.close()
+    faults = Faults.bytewise(0.01)
+    with ChaosProxy(bench.emulator.port, clock=clock, faults=faults, seed=1) as line:
+        result = exercise(line.port, driver="native", moves=5, seed=5, clock=clock)
+    assert result["retries"] > 0
+    assert (result["errors"], result["final_error_steps"]) == (0, 0)
+
+
+def test_exercise_refuses_a_driver_it_does_not_know(bench, clock):
+    with pytest.raises(FirmwareIncompatible, match="unknown driver; value abacus"):
+        exercise(bench.emulator.port, driver="abacus", moves=1, seed=0, clock=clock)
+
+
+def test_monitor_shows_both_directions_in_words(bench, clock):
+    bench.board.close()
+    lines = []
+    with watch(bench.emulator.port, clock=clock, write=lines.append) as line:
+        exercise(line.port, driver="native", moves=2, seed=5, clock=clock)
+    text = "\n".join(lines)
+    assert "host → board  URGENT   HELLO" in text
+    assert re.search(r"board → host  DONE     MOVE_TO   #\d+ +session \w{4} \(-?\d+, ", text)
+    assert "bench-0001" in text
+    assert "GOODBYE" in text
+    assert "DAMAGED" not in text
+
+
+@pytest.mark.parametrize("opcode", [*Opcode, 0x7F])
+def test_any_frame_has_words(opcode):
+    for kind, length, byte in product(FrameType, range(20), (b"\x01", b"\xff")):
+        frame = Frame(type=kind, session=1, command_id=2, opcode=opcode, payload=byte * length)
+        assert in_words(encode(frame).strip(DELIMITER))
+
+
+def test_damage_is_shown_with_what_is_wrong():
+    sent = encode(Frame(type=FrameType.REQUEST, session=1, command_id=2, opcode=3))
+    assert in_words(sent.strip(DELIMITER)[:-1]).startswith("DAMAGED 03 01 01")
+
+
+def test_specification_lists_every_opcode_and_its_example_is_true():
+    text = SPECIFICATION.read_text(encoding="utf-8")
+    for opcode in REQUEST_LENGTH:
+        assert f"| {opcode:#04x} | {opcode.name} |" in text
+    host, board = (
+        bytes.fromhex(line) for line in re.findall(r"^(?:host|board)\s+([0-9a-f ]+)$", text, re.M)
+    )
+    assert decode(host.strip(DELIMITER)).opcode == Opcode.STATUS
+    status = Status.unpack(decode(board.strip(DELIMITER)).payload)
+    assert (status.steps, status.level, status.objective) == ((100, -2, 0), 0, 1)
