@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from firmware_bridge.drivers.native import NativeBoard
+from firmware_bridge.drivers.opening import OpenBoard, open_board
 from firmware_bridge.emulator import BoardEmulator
 from firmware_bridge.errors import BridgeError
 from runtime.clock import HeartbeatClock, SystemClock
 from runtime.errors import HardwareFailed
-from runtime.ports import Camera
-from runtime.rig import ResumeAt, Rig, real_time
+from runtime.mounted import MountedObjective
+from runtime.rig import Rig
 from runtime.settings import Settings
 
 # The board must hear from the control loop several times within its time-out.
@@ -62,55 +62,74 @@ def _simulated(settings: Settings, truth: Path | None, stack: ExitStack) -> Rig:
     emulator = BoardEmulator(world, clock=SystemClock())
     emulator.start()
     stack.callback(emulator.stop)
-    board = _board(settings, emulator.port, stack)
-    clock = _feeding(board, settings)
-    camera = SimulatedCamera(world, clock=clock)
-    motion = settings.motion.model_copy(
-        update={"settle_ms": settings.motion.settle_ms / wanted.speed}
-    )
-    rig = _rig(settings, board, camera, clock, resume_at=world.resume_at, simulated=True)
-    return replace(rig, motion=motion)
-
-
-def _serial(settings: Settings, stack: ExitStack) -> Rig:
-    from runtime.camera.opencv import OpenCvCamera
-
-    board = _board(settings, settings.instrument.port, stack)
-    clock = _feeding(board, settings)
-    camera = OpenCvCamera(settings.instrument.camera, clock=clock)
-    stack.callback(camera.close)
-    return _rig(settings, board, camera, clock)
-
-
-def _board(settings: Settings, port: str, stack: ExitStack) -> NativeBoard:
-    timeout_ms = settings.instrument.watchdog_ms
-    board = NativeBoard.open(port, clock=SystemClock(), watchdog_ms=timeout_ms)
-    stack.callback(board.close)
-    return board
-
-
-def _feeding(board: NativeBoard, settings: Settings) -> HeartbeatClock:
-    period_s = settings.instrument.watchdog_ms / 1000 / BEATS_PER_TIMEOUT
-    return HeartbeatClock(board.beat, period_s=period_s)
-
-
-def _rig(
-    settings: Settings,
-    board: NativeBoard,
-    camera: Camera,
-    clock: HeartbeatClock,
-    *,
-    resume_at: ResumeAt = real_time,
-    simulated: bool = False,
-) -> Rig:
+    board = _native(emulator.port, settings, stack)
+    clock = _feeding([board], settings)
+    settle_ms = settings.motion.settle_ms / wanted.speed
     return Rig(
         stage=board.stage,
         light=board.light,
         turret=board.turret,
+        camera=SimulatedCamera(world, clock=clock),
+        clock=clock,
+        motion=settings.motion.model_copy(update={"settle_ms": settle_ms}),
+        simulated=True,
+        resume_at=world.resume_at,
+        trips=lambda: board.rearmed,
+    )
+
+
+def _native(port: str, settings: Settings, stack: ExitStack) -> NativeBoard:
+    board = NativeBoard.open(port, clock=SystemClock(), watchdog_ms=settings.instrument.watchdog_ms)
+    stack.callback(board.close)
+    return board
+
+
+def _serial(settings: Settings, stack: ExitStack) -> Rig:
+    """Stage, light and turret on one or two serial boards, and a live camera."""
+    from runtime.camera.opencv import OpenCvCamera
+
+    instrument = settings.instrument
+    boards = [_open(instrument.port, instrument.driver, settings, stack)]
+    if instrument.light is not None:
+        boards.append(_open(instrument.light.port, instrument.light.driver, settings, stack))
+    stage, light = boards[0].stage, boards[-1].light
+    if stage is None or light is None:
+        raise HardwareFailed(
+            "the instrument has no " + ("stage" if stage is None else "light"),
+            value=instrument.driver,
+            remedy="name a board that has one: see `nightscope bridge probe`",
+        )
+    clock = _feeding(boards, settings)
+    camera = OpenCvCamera(instrument.camera, clock=clock)
+    stack.callback(camera.close)
+    return Rig(
+        stage=stage,
+        light=light,
+        turret=boards[0].turret or MountedObjective(instrument.mounted),
         camera=camera,
         clock=clock,
         motion=settings.motion,
-        trips=lambda: board.rearmed,
-        resume_at=resume_at,
-        simulated=simulated,
+        trips=lambda: sum(b.rearmed for b in boards if isinstance(b, NativeBoard)),
+        without_failsafe=tuple(
+            b.unique_id for b in boards if not isinstance(b, NativeBoard) and not b.failsafe
+        ),
     )
+
+
+def _open(port: str, driver: str, settings: Settings, stack: ExitStack) -> OpenBoard:
+    timeout_ms = settings.instrument.watchdog_ms
+    board = open_board(port, driver=driver, clock=SystemClock(), watchdog_ms=timeout_ms)
+    stack.callback(board.close)
+    return board
+
+
+def _feeding(boards: Sequence[OpenBoard], settings: Settings) -> HeartbeatClock:
+    """Return the control loop's clock, whose every wait is a heartbeat to the boards that ask."""
+    watched = [board for board in boards if isinstance(board, NativeBoard)]
+
+    def beat() -> None:
+        for board in watched:
+            board.beat()
+
+    period_s = settings.instrument.watchdog_ms / 1000 / BEATS_PER_TIMEOUT
+    return HeartbeatClock(beat, period_s=period_s)

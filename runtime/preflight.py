@@ -55,13 +55,12 @@ def check_settings(plan: Plan, settings: Settings) -> None:
 
 def check_rig(plan: Plan, settings: Settings, rig: Rig) -> None:
     """Raise ConfigRefused when the hardware cannot do the plan unattended."""
-    if not rig.stage.failsafe and rig.stage.stage_id not in (
-        settings.instrument.accept_without_failsafe
-    ):
-        raise ConfigRefused(
-            f"board {rig.stage.stage_id} does not go dark by itself when the host dies",
-            remedy="add it to instrument.accept_without_failsafe to run it unattended",
-        )
+    for board in rig.without_failsafe:
+        if board not in settings.instrument.accept_without_failsafe:
+            raise ConfigRefused(
+                f"board {board} does not go dark by itself when the host dies",
+                remedy="add it to instrument.accept_without_failsafe to run it unattended",
+            )
     if plan.light not in rig.light.channels:
         raise ConfigRefused(
             "plan names an unknown light",

@@ -31,7 +31,8 @@ def real_time(*, time_s: float) -> None:
 class Rig:
     """The devices of one instrument, open.
 
-    `trips` counts how often the board's watchdog found the host late and was re-armed.
+    `trips` counts how often the board's watchdog found the host late and was re-armed;
+    `without_failsafe` holds the ids of boards that do not go dark by themselves.
     """
 
     stage: Stage
@@ -43,6 +44,7 @@ class Rig:
     simulated: bool = False
     resume_at: ResumeAt = real_time
     trips: Callable[[], int] = lambda: 0
+    without_failsafe: tuple[str, ...] = ()
 
     def identity(self, *, objective: str) -> dict[str, object]:
         """Return what a calibration of `objective` depends on: camera, ROI, objective, board."""

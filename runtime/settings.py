@@ -17,13 +17,29 @@ USER_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "n
 SHIPPED_MODELS = Path(__file__).resolve().parents[1] / "models"
 
 
+class LightBoard(Strict):
+    """A board of its own for the light."""
+
+    port: str
+    driver: Literal["native", "sangaboard", "grbl", "illuminate"]
+
+
 class Instrument(Strict):
-    """Which hardware; the simulated microscope is chosen here by name, never fallen back to."""
+    """Which hardware; the simulated microscope is chosen here by name, never fallen back to.
+
+    A "serial" instrument has its stage on `port`, spoken to by `driver`, its light there too
+    unless `light` names another board, and a V4L2 `camera` (index or path). Without a turret the
+    one `mounted` objective is in place. Boards that do not go dark by themselves when the host
+    dies are used only when `accept_without_failsafe` holds their ids.
+    """
 
     kind: Literal["simulated", "serial"]
     name: str = "microscope"
     port: str = ""
+    driver: Literal["native", "sangaboard", "grbl"] = "native"
+    light: LightBoard | None = None
     camera: str = ""
+    mounted: str = ""
     accept_without_failsafe: tuple[str, ...] = ()
     watchdog_ms: Annotated[int, Field(ge=100, le=5000)] = 500
 
