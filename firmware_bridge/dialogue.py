@@ -9,11 +9,13 @@ from collections.abc import Callable
 from firmware_bridge.clock import Clock
 from firmware_bridge.errors import ReplyTimeout
 from firmware_bridge.lineproto import LineSession
+from firmware_bridge.roundtrip import RoundTrip
 
-# Boards answer in 2 to 20 ms, a USB bridge adds up to 16. Time-outs are not made tighter from the
-# measured round trip: without ids a premature one takes a late answer for the next question's.
-REPLY_S = 0.12
-TRIES = 24
+# Boards answer in 2 to 20 ms and a USB bridge adds up to 16. However fast the round trips measured,
+# a question waits this long: without ids a premature time-out takes a late answer for the next
+# question's.
+SHORTEST_REPLY_S = 0.05
+TRIES = 32
 ROUNDS = 40
 
 
@@ -29,15 +31,30 @@ class Dialogue:
         self.lines, self.retries = lines, 0
         self._clock = clock
         self.watch = watch or (lambda _line: None)
+        self._round_trip = RoundTrip()
+        self._heard_last = True
 
     def once(
-        self, question: bytes, answer: re.Pattern[str], *, timeout_s: float = REPLY_S
+        self, question: bytes, answer: re.Pattern[str], *, timeout_s: float | None = None
     ) -> re.Match[str] | None:
-        """Return the first line that is wholly an answer, or None; what lay about is read away."""
+        """Return the first line that is wholly an answer, or None; what lay about is read away.
+
+        Without `timeout_s` it waits as long as the measured round trips suggest.
+        """
         for line in self.lines.pending():
             self.watch(line)
+        sent_s = self._clock.now_s()
         self.lines.write(question)
-        return self.expect(answer, timeout_s=timeout_s)
+        found = self.expect(answer, timeout_s=timeout_s or self.reply_s)
+        if found is not None and self._heard_last and timeout_s is None:
+            self._round_trip.measured(self._clock.now_s() - sent_s)
+        self._heard_last = found is not None
+        return found
+
+    @property
+    def reply_s(self) -> float:
+        """Return how long an answer is waited for."""
+        return max(SHORTEST_REPLY_S, self._round_trip.timeout_s(tries=1))
 
     def expect(self, answer: re.Pattern[str], *, timeout_s: float) -> re.Match[str] | None:
         """Return the next line that is wholly an answer, or None when none came in time."""
@@ -58,26 +75,23 @@ class Dialogue:
         answer: re.Pattern[str],
         *,
         tries: int = TRIES,
-        timeout_s: float = REPLY_S,
     ) -> re.Match[str]:
         """Return the answer to a question that is safe to repeat. Raises ReplyTimeout."""
         for attempt in range(tries):
             self.retries += attempt > 0
-            found = self.once(question, answer, timeout_s=timeout_s)
+            found = self.once(question, answer)
             if found is not None:
                 return found
         raise self.silent(question, tries)
 
-    def agreed(
-        self, question: bytes, answer: re.Pattern[str], *, timeout_s: float = REPLY_S
-    ) -> re.Match[str]:
+    def agreed(self, question: bytes, answer: re.Pattern[str]) -> re.Match[str]:
         """Return an answer that came twice word for word, so that no damaged byte is believed.
 
         Raises ReplyTimeout.
         """
         seen: Counter[str] = Counter()
         for _ in range(ROUNDS):
-            found = self.ask(question, answer, timeout_s=timeout_s)
+            found = self.ask(question, answer)
             seen[found.group()] += 1
             if seen[found.group()] == 2:
                 return found

@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 
 from firmware_bridge.clock import Clock
-from firmware_bridge.dialogue import REPLY_S, TRIES, Dialogue
+from firmware_bridge.dialogue import TRIES, Dialogue
 from firmware_bridge.drivers.grbl_light import GrblLight
 from firmware_bridge.drivers.grbl_report import (
     ALARM,
@@ -140,13 +140,13 @@ class GrblBoard:
         """Return one status report. Raises ReplyTimeout."""
         return Status.parse(self.dialogue.ask(QUERY, STATUS))
 
-    def line(self, text: str, *, timeout_s: float = REPLY_S) -> int | None:
+    def line(self, text: str) -> int | None:
         """Send one line and return its error number, 0 for ok, None when no response came.
 
         A line whose end was lost still lies in the controller: it is ended and its response
         waited for, so that it cannot join the next one.
         """
-        found = self.dialogue.once(f"{text}\n".encode("ascii"), RESPONSE, timeout_s=timeout_s)
+        found = self.dialogue.once(f"{text}\n".encode("ascii"), RESPONSE)
         if found is None:
             self.dialogue.retries += 1
             self.dialogue.once(b"\n", RESPONSE)
@@ -192,7 +192,9 @@ class GrblBoard:
         for _ in range(SETTINGS_ROUNDS):
             self.dialogue.lines.pending()
             self.dialogue.lines.write(b"$$\n")
-            while (line := self.dialogue.lines.next_line(timeout_s=REPLY_S)) is not None:
+            while (
+                line := self.dialogue.lines.next_line(timeout_s=self.dialogue.reply_s)
+            ) is not None:
                 found = SETTING.fullmatch(line)
                 if found is not None:
                     seen[found.group(1), found.group(2)] += 1

@@ -31,7 +31,7 @@ CORRIDOR_STEPS = 64
 # v0.4 hears nothing while it moves, so it moves in legs, and a stop waits for one at most.
 LEG_S = 0.5
 AT_REST_S = 10.0
-TRIES = 24
+TRIES = 32
 RETREAT_AT_MOST_STEPS = 6000
 HOME_S = 300.0
 HOME_TRIES = 8

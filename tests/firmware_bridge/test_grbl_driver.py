@@ -112,6 +112,13 @@ def test_stop_from_another_thread_ends_a_long_move() -> None:
         assert one.from_middle[0] > -90_000
 
 
+def test_a_stop_of_the_past_does_not_spoil_the_next_move() -> None:
+    with rig() as one:
+        one.board.stage.stop()
+        one.board.stage.move_to(x_um=1)
+        assert one.from_middle[0] == 10
+
+
 def test_what_an_earlier_host_left_running_is_ended_on_opening() -> None:
     plant = BenchPlant(steps_per_s=1000)
     firmware = GrblFirmware(plant, settings={"22": 0})

@@ -1,0 +1,197 @@
+"""Foreign boards over a bad line: exact or a typed error, never silently wrong; naive resend is.
+
+One byte in a hundred is lost, one doubled, one flipped. GRBL ends every move exactly where it was
+sent; a Sangaboard too, or says why not.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from firmware_bridge.bench_plant import BENCH_BOARD, BenchPlant
+from firmware_bridge.chaos import ChaosProxy
+from firmware_bridge.dialogue import Dialogue
+from firmware_bridge.drivers.grbl import GrblBoard
+from firmware_bridge.drivers.sangaboard import SangaboardBoard
+from firmware_bridge.emulators.grbl import GrblFirmware
+from firmware_bridge.emulators.pty_host import Firmware, PtyHost
+from firmware_bridge.emulators.sangaboard import V04, V1, V1_BETA, SangaboardFirmware
+from firmware_bridge.errors import (
+    BridgeError,
+    DeviceRebooted,
+    LinkLost,
+    PositionUnknown,
+    Stalled,
+)
+from firmware_bridge.faults import Faults
+from firmware_bridge.lineproto import LineSession, resembles
+from runtime.clock import SystemClock
+
+CLOCK = SystemClock()
+BAD = Faults.bytewise(0.01)
+NAIVE_MOVES = 40
+# Switches at the lower ends; a little room below them, or homing would already be outside.
+SWITCHED_AXES = tuple(replace(axis, limits_steps=(-100, 20_000)) for axis in BENCH_BOARD.axes)
+BUILDS = {
+    name: replace(build, endstops=True, step_delay_us=10)
+    for name, build in {"v0.4": V04, "v1-beta": V1_BETA, "v1": V1}.items()
+}
+HOMINGS = 20
+
+
+@contextmanager
+def bad_line(firmware: Firmware, seed: int, faults: Faults = BAD) -> Iterator[ChaosProxy]:
+    with (
+        PtyHost(firmware, clock=CLOCK) as host,
+        ChaosProxy(host.port, clock=CLOCK, faults=faults, seed=seed) as cable,
+    ):
+        yield cable
+
+
+def home(stage: object) -> None:
+    """Home over the bad line: an error that says to home again is obeyed."""
+    for _ in range(HOMINGS):
+        try:
+            return stage.home()  # type: ignore[attr-defined]
+        except (DeviceRebooted, PositionUnknown):
+            continue
+    pytest.fail(f"not homed in {HOMINGS} tries")
+
+
+def grbl_moves(seed: int, moves: int) -> None:
+    plant, random = BenchPlant(), Random(seed)
+    with bad_line(GrblFirmware(plant), seed) as cable:
+        board = GrblBoard.open(cable.port, clock=CLOCK)
+        home(board.stage)
+        for _ in range(moves):
+            x_um, y_um, z_um = (random.randint(-400, 400) for _ in range(3))
+            while True:
+                try:
+                    board.stage.move_to(x_um=x_um, y_um=y_um, z_um=z_um)
+                    break
+                except (DeviceRebooted, PositionUnknown):
+                    home(board.stage)
+            middle = (-100_000, -100_000, -10_000)
+            truth = tuple(n - m for n, m in zip(plant.steps, middle, strict=True))
+            assert truth == (10 * x_um, 10 * y_um, 20 * z_um)
+        board.close()
+
+
+def sangaboard_moves(build: str, seed: int, moves: int) -> None:
+    plant, random = BenchPlant(), Random(seed)
+    with bad_line(SangaboardFirmware(plant, build=BUILDS[build]), seed) as cable:
+        board = SangaboardBoard.open(cable.port, clock=CLOCK, axes=SWITCHED_AXES)
+        home(board.stage)
+        for _ in range(moves):
+            x_um, y_um, z_um = (random.randint(0, 400) for _ in range(3))
+            try:
+                board.stage.move_to(x_um=x_um, y_um=y_um, z_um=z_um)
+            except (DeviceRebooted, PositionUnknown, Stalled):
+                home(board.stage)
+            else:
+                assert plant.steps == (10 * x_um, 10 * y_um, 20 * z_um)
+        board.close()
+
+
+def naive(firmware: Firmware, seed: int, line: bytes, done: re.Pattern[str]) -> None:
+    """Send relative moves and, hearing no "done", send them again: what most hosts do."""
+    with bad_line(firmware, seed) as cable:
+        dialogue = Dialogue(LineSession(cable.port, clock=CLOCK), clock=CLOCK)
+        for _ in range(NAIVE_MOVES):
+            while dialogue.once(line, done) is None:
+                continue
+        dialogue.lines.close()
+
+
+def test_grbl_is_exact_and_naive_resend_is_not() -> None:
+    grbl_moves(seed=1, moves=3)
+    plant = BenchPlant()
+    firmware = GrblFirmware(plant, settings={"22": 0})
+    naive(firmware, 1, b"$J=G91X-0.01F6000\n", re.compile("ok"))
+    assert plant.steps != (-100 * NAIVE_MOVES, 0, 0)
+
+
+@pytest.mark.parametrize("build", ["v0.4", "v1-beta"])
+def test_sangaboard_is_exact_or_says_why_not(build: str) -> None:
+    sangaboard_moves(build, seed=2, moves=2)
+
+
+def test_naive_resend_goes_wrong_on_a_sangaboard() -> None:
+    plant = BenchPlant()
+    firmware = SangaboardFirmware(plant, build=replace(V1, step_delay_us=0))
+    naive(firmware, 1, b"mr 100 0 0\n", re.compile(r"done\.|stopped"))
+    assert plant.steps != (100 * NAIVE_MOVES, 0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_grbl_stays_exact_for_long(seed: int) -> None:
+    grbl_moves(seed, moves=60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("build", BUILDS)
+def test_sangaboard_stays_true_for_long(build: str, seed: int) -> None:
+    sangaboard_moves(build, seed, moves=60)
+
+
+@pytest.mark.parametrize(
+    "open_stage",
+    [
+        lambda port: SangaboardBoard.open(
+            port, clock=CLOCK, axes=BENCH_BOARD.axes, origin_here=True
+        ),
+        lambda port: GrblBoard.open(port, clock=CLOCK),
+    ],
+    ids=["sangaboard", "grbl"],
+)
+def test_a_plug_pulled_in_mid_move_is_a_lost_link(
+    open_stage: Callable[[str], SangaboardBoard | GrblBoard], request: pytest.FixtureRequest
+) -> None:
+    plant = BenchPlant(steps_per_s=1000)
+    grbl = "grbl" in request.node.name
+    firmware = GrblFirmware(plant) if grbl else SangaboardFirmware(plant, build=V1)
+    with bad_line(firmware, 1, Faults()) as cable:
+        board = open_stage(cable.port)
+        board.stage.home()
+        begin = plant.begin_move
+
+        def pull(*, target_steps: tuple[int, int, int]) -> float:
+            cable.close_line()
+            return begin(target_steps=target_steps)
+
+        plant.begin_move = pull  # type: ignore[method-assign]
+        with pytest.raises(LinkLost, match="home"):
+            board.stage.move_to(x_um=400)
+        board.close()
+        cable.reopen_line()
+        again = open_stage(cable.port)
+        with pytest.raises(BridgeError, match="home"):
+            again.stage.move_to(x_um=0)
+        again.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Sangaboard Firmware v1.0-beta",
+        "Sngabboard Firmwar~ v1.0-bta",
+        "falseSangaboard Firmware v1.0-beta",
+    ],
+)
+def test_a_damaged_banner_is_still_a_banner(line: str) -> None:
+    assert resembles(line, "Sangaboard Firmware v1.0-beta")
+
+
+@pytest.mark.parametrize("line", ["1234 -5678 90", "done.", "Type 'help' for a list of commands."])
+def test_answers_are_no_banners(line: str) -> None:
+    assert not resembles(line, "Sangaboard Firmware v1.0-beta")
+    assert not resembles(line, "OpenFlexure Motor Board v0.4")
+    assert not resembles(line, "Grbl 1.1h ['$' for help]")
