@@ -94,7 +94,9 @@ def stays_put(shift_px: XY) -> bool:
 
 
 def ncc(a: Image, b: Image) -> float:
-    """Return the mean-centred normalised cross-correlation of equal shapes; 0 if one is flat."""
+    """Return the mean-centred NCC of equal shapes; 0 where nothing overlaps or one is flat."""
+    if a.size == 0:
+        return 0.0
     a0, b0 = a - a.mean(), b - b.mean()
     power = float(np.vdot(a0, a0)) * float(np.vdot(b0, b0))
     return float(np.vdot(a0, b0)) / power**0.5 if power > 0 else 0.0

@@ -6,6 +6,7 @@ import pytest
 
 from runtime.stitch.blank import is_blank, texture_ratio
 from runtime.stitch.ladder import match_phase
+from runtime.stitch.phase import ncc
 from runtime.stitch.strips import Borders, cut, predict
 from runtime.stitch.subpixel import refine
 from runtime.stitch.threshold import accept_above, chance_scores
@@ -107,3 +108,9 @@ def test_a_seam_that_shears_is_followed():
     along = np.interp(blocks.centres_px[:, 1], y[:, 0], run[:, 0])
     assert blocks.shifts_px[:, 1] == pytest.approx(along, abs=0.7)
     assert blocks.covariance_px2[1, 1] > 1.0
+
+
+def test_no_overlap_and_flat_overlaps_have_no_correlation() -> None:
+    empty, flat = np.zeros((0, 5), np.float32), np.ones((4, 4), np.float32)
+    assert ncc(empty, empty) == 0.0
+    assert ncc(flat, flat) == 0.0
