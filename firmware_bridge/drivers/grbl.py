@@ -102,8 +102,8 @@ class GrblBoard:
     ) -> GrblBoard:
         """Return the controller on `port`, dark and still.
 
-        `origin_um` is the machine position the stage calls zero, the middle of the travel unless
-        given. Raises PortAbsent, PortBusy, ReplyTimeout when nothing there answers like GRBL,
+        `origin_um` is the machine position the stage calls zero, where homing ends unless given.
+        Raises PortAbsent, PortBusy, ReplyTimeout when nothing there answers like GRBL,
         FirmwareIncompatible for other versions and for settings that cannot be worked with.
         """
         lines = LineSession(port, clock=clock)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 CHANNEL = "spindle"
 TRIES = 12
 FULL_SETTING = 30
+LOCKED = 9
 
 
 class GrblLight:
@@ -46,13 +47,20 @@ class GrblLight:
             for _ in range(TRIES):
                 if self._shown() == speed:
                     return
-                self._board.line(f"M3S{speed}" if speed else "M5")
+                if self._board.line(f"M3S{speed}" if speed else "M5") == LOCKED:
+                    self._unlock()
             raise ReplyTimeout(
                 "GRBL does not confirm the lamp",
                 value=f"S{speed}",
                 limit=f"{TRIES} tries",
                 remedy="check that GRBL is built with a variable spindle and is not locked ($X)",
             )
+
+    def _unlock(self) -> None:
+        """Lift an alarm, which locks the lamp too. The stage stays refused until it is homed."""
+        if self._board.status().state == "Alarm":
+            self._board.stage.forget()
+            self._board.line("$X")
 
     def _shown(self) -> int | None:
         first, second = self._board.status().spindle, self._board.status().spindle

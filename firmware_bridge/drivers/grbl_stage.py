@@ -34,15 +34,14 @@ AT_REST_S = 10.0
 
 
 class GrblStage:
-    """Three axes in whole micrometres. The origin is the middle of the travel unless given."""
+    """Three axes in whole micrometres. Zero is where homing ends unless given."""
 
     failsafe = False
 
     def __init__(self, board: GrblBoard, *, origin_um: MeasuredUm | None) -> None:
         self._board = board
         ranges = board.machine.ranges_um
-        x, y, z = ((low + high) // 2 for low, high in ranges)
-        self._origin_um: MeasuredUm = (x, y, z) if origin_um is None else origin_um
+        self._origin_um = board.machine.homed_um if origin_um is None else origin_um
         self.axes = tuple(
             AxisDescription(
                 name=name, step_nm=RESOLUTION_NM, limits_steps=(low - origin, high - origin)
@@ -64,7 +63,7 @@ class GrblStage:
         """
         with self._board.lock:
             self._stopping.clear()
-            self._known = False
+            self._known, self._lost = False, True  # until the cycle has proved itself
             for _ in range(HOME_TRIES):
                 self._cycle()
                 if self._verified(self._board.machine.homed_um):
@@ -108,7 +107,7 @@ class GrblStage:
 
     def forget(self) -> None:
         """Void the position: GRBL restarted or raised an alarm."""
-        self._lost, self._known = True, False
+        self._lost, self._known = self._lost or self._known, False
 
     def _require_origin(self) -> None:
         if self._lost:

@@ -40,7 +40,7 @@ STILL_READS = 4
 
 
 class SangaboardStage:
-    """Three axes. The origin is the reference switches, or where `home()` was first called."""
+    """Three axes. Zero is where homing ends; without switches, where `home()` was called."""
 
     failsafe = False
 
@@ -71,7 +71,8 @@ class SangaboardStage:
                     remedy="bring it to its origin by hand and open the board again",
                 )
             elif self._origin_here:
-                self._declare_origin()
+                self._zero()
+                self._origin_here = False
             else:
                 raise NotHomed(
                     "this stage has no reference switches",
@@ -120,7 +121,7 @@ class SangaboardStage:
 
     def forget(self) -> None:
         """Void the position: the board restarted."""
-        self._lost, self._known = True, False
+        self._lost, self._known = self._lost or self._known, False
 
     def _go(self, here: Steps, target: Steps) -> Steps:
         for attempt in range(CORRECTIONS):
@@ -219,12 +220,12 @@ class SangaboardStage:
                 remedy="steps may be lost at the end of the travel: home it again",
             )
 
-    def _declare_origin(self) -> None:
+    def _zero(self) -> None:
+        """Set the counter to zero where the stage stands."""
         self._board.dialogue.ask(b"zero\n", ZEROED)
         at = self._settled(timeout_s=AT_REST_S)
         if at != (0, 0, 0):
             raise PositionUnknown("the origin was not taken over", value=at, remedy="home again")
-        self._origin_here = False
 
     def _find_switches(self) -> None:
         """Home towards the lower ends; repeated until the position itself proves that it was done.
@@ -234,11 +235,11 @@ class SangaboardStage:
         """
         self._known, self._lost = False, True
         for _ in range(HOME_TRIES):
-            self._board.dialogue.ask(b"zero\n", ZEROED)
+            self._zero()
             self._board.dialogue.lines.write(b"home_min\n")
             x, y, z = self._lasting_rest()
             if x == y == z and 0 < x <= RETREAT_AT_MOST_STEPS:
-                return
+                return self._zero()
         raise PositionUnknown(
             "homing did not end beside the switches",
             value=f"{(x, y, z)} steps",

@@ -7,6 +7,7 @@ machine positions are negative, as GRBL's are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -398,5 +399,5 @@ class GrblFirmware:
     def _set_spindle(self, speed: float) -> None:
         self.spindle = min(speed, self.settings["30"])
         if self._plant.board.channels:
-            level = round(self.spindle / self.settings["30"] * 255)
+            level = math.ceil(self.spindle / self.settings["30"] * 255)
             self._plant.set_light(channel=0, level=level)

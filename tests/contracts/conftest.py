@@ -2,14 +2,28 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
 
-from firmware_bridge.bench_plant import BenchPlant
+from firmware_bridge.bench_plant import BENCH_BOARD, BenchPlant
+from firmware_bridge.drivers.grbl import GrblBoard
+from firmware_bridge.drivers.illuminate import IlluminateBoard
 from firmware_bridge.drivers.native import NativeBoard
+from firmware_bridge.drivers.sangaboard import SangaboardBoard
 from firmware_bridge.emulator import BoardEmulator
+from firmware_bridge.emulators.grbl import GrblFirmware
+from firmware_bridge.emulators.illuminate import IlluminateFirmware
+from firmware_bridge.emulators.pty_host import PtyHost
+from firmware_bridge.emulators.sangaboard import (
+    V04,
+    V1,
+    V1_BETA,
+    SangaboardBuild,
+    SangaboardFirmware,
+)
 from runtime.clock import SystemClock
 
 
@@ -34,8 +48,56 @@ def open_native(stack: ExitStack) -> Opened:
     return Opened(board, true_steps=lambda: plant.steps, true_light=lit)
 
 
-STAGES = {"native": open_native}
-LIGHTS = {"native": open_native}
+def open_sangaboard(stack: ExitStack, build: SangaboardBuild) -> Opened:
+    plant, clock = BenchPlant(), SystemClock()
+    firmware = SangaboardFirmware(plant, build=replace(build, step_delay_us=10))
+    host = stack.enter_context(PtyHost(firmware, clock=clock))
+    board = SangaboardBoard.open(host.port, clock=clock, axes=BENCH_BOARD.axes, origin_here=True)
+    stack.callback(board.close)
+
+    def lit() -> set[str]:
+        return {board.light.channels[plant.light[0]]} if board.light and plant.light else set()
+
+    return Opened(board, true_steps=lambda: plant.steps, true_light=lit)
+
+
+def open_grbl(stack: ExitStack) -> Opened:
+    plant, clock = BenchPlant(), SystemClock()
+    host = stack.enter_context(PtyHost(GrblFirmware(plant), clock=clock))
+    board = GrblBoard.open(host.port, clock=clock)
+    stack.callback(board.close)
+
+    def micrometres() -> tuple[int, int, int]:
+        x, y, z = (
+            n * a.step_nm // 1000 for n, a in zip(plant.steps, plant.board.axes, strict=True)
+        )
+        return x, y, z
+
+    return Opened(
+        board, true_steps=micrometres, true_light=lambda: {"spindle"} if plant.light else set()
+    )
+
+
+def open_illuminate(stack: ExitStack) -> Opened:
+    firmware, clock = IlluminateFirmware(BenchPlant()), SystemClock()
+    host = stack.enter_context(PtyHost(firmware, clock=clock))
+    board = IlluminateBoard.open(host.port, clock=clock, leds=(5,))
+    stack.callback(board.close)
+    return Opened(board, true_steps=lambda: (0, 0, 0), true_light=lambda: set(firmware.lit))
+
+
+SANGABOARDS = {
+    "sangaboard v0.4": partial(open_sangaboard, build=V04),
+    "sangaboard v1-beta": partial(open_sangaboard, build=V1_BETA),
+    "sangaboard v1": partial(open_sangaboard, build=V1),
+}
+STAGES = {"native": open_native, "grbl": open_grbl, **SANGABOARDS}
+LIGHTS = {
+    "native": open_native,
+    "sangaboard v1": SANGABOARDS["sangaboard v1"],
+    "grbl": open_grbl,
+    "illuminate": open_illuminate,
+}
 TURRETS = {"native": open_native}
 
 

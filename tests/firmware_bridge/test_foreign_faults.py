@@ -34,8 +34,9 @@ from runtime.clock import SystemClock
 CLOCK = SystemClock()
 BAD = Faults.bytewise(0.01)
 NAIVE_MOVES = 40
-# Switches at the lower ends; a little room below them, or homing would already be outside.
-SWITCHED_AXES = tuple(replace(axis, limits_steps=(-100, 20_000)) for axis in BENCH_BOARD.axes)
+# Homing ends this far above the switches at the lower ends.
+RETREAT_STEPS = {"v0.4": 3500, "v1-beta": 5000, "v1": 5000}
+SWITCHED_AXES = tuple(replace(axis, limits_steps=(-3500, 14_000)) for axis in BENCH_BOARD.axes)
 BUILDS = {
     name: replace(build, endstops=True, step_delay_us=10)
     for name, build in {"v0.4": V04, "v1-beta": V1_BETA, "v1": V1}.items()
@@ -68,15 +69,15 @@ def grbl_moves(seed: int, moves: int) -> None:
         board = GrblBoard.open(cable.port, clock=CLOCK)
         home(board.stage)
         for _ in range(moves):
-            x_um, y_um, z_um = (random.randint(-400, 400) for _ in range(3))
+            x_um, y_um, z_um = (random.randint(-400, 0) for _ in range(3))
             while True:
                 try:
                     board.stage.move_to(x_um=x_um, y_um=y_um, z_um=z_um)
                     break
                 except (DeviceRebooted, PositionUnknown):
                     home(board.stage)
-            middle = (-100_000, -100_000, -10_000)
-            truth = tuple(n - m for n, m in zip(plant.steps, middle, strict=True))
+            homed = (-1000, -1000, -2000)
+            truth = tuple(n - m for n, m in zip(plant.steps, homed, strict=True))
             assert truth == (10 * x_um, 10 * y_um, 20 * z_um)
         board.close()
 
@@ -93,7 +94,8 @@ def sangaboard_moves(build: str, seed: int, moves: int) -> None:
             except (DeviceRebooted, PositionUnknown, Stalled):
                 home(board.stage)
             else:
-                assert plant.steps == (10 * x_um, 10 * y_um, 20 * z_um)
+                truth = tuple(n - RETREAT_STEPS[build] for n in plant.steps)
+                assert truth == (10 * x_um, 10 * y_um, 20 * z_um)
         board.close()
 
 
@@ -169,7 +171,7 @@ def test_a_plug_pulled_in_mid_move_is_a_lost_link(
 
         plant.begin_move = pull  # type: ignore[method-assign]
         with pytest.raises(LinkLost, match="home"):
-            board.stage.move_to(x_um=400)
+            board.stage.move_to(x_um=-400)
         board.close()
         cable.reopen_line()
         again = open_stage(cable.port)

@@ -25,8 +25,8 @@ from firmware_bridge.errors import (
 from runtime.clock import SystemClock
 
 CLOCK = SystemClock()
-# The middle of the emulated travel (20, 20 and 1 mm), in plant steps.
-MIDDLE_STEPS = (-100_000, -100_000, -10_000)
+# Where homing ends: 0.1 mm off the switches, in plant steps.
+HOMED_STEPS = (-1000, -1000, -2000)
 
 
 class Rig:
@@ -37,8 +37,8 @@ class Rig:
         self.board = GrblBoard.open(host.port, clock=CLOCK)
 
     @property
-    def from_middle(self) -> tuple[int, ...]:
-        return tuple(n - m for n, m in zip(self.plant.steps, MIDDLE_STEPS, strict=True))
+    def from_home(self) -> tuple[int, ...]:
+        return tuple(n - m for n, m in zip(self.plant.steps, HOMED_STEPS, strict=True))
 
 
 @contextmanager
@@ -55,9 +55,9 @@ def rig(*, homed: bool = True, steps_per_s: float = float("inf")) -> Iterator[Ri
 
 def test_moves_exactly_and_reads_back() -> None:
     with rig() as one:
-        reached = one.board.stage.move_to(x_um=120, y_um=-50, z_um=3)
-        assert (reached.x_um, reached.y_um, reached.z_um) == (120, -50, 3)
-        assert one.from_middle == (1200, -500, 60)
+        reached = one.board.stage.move_to(x_um=-120, y_um=-50, z_um=3)
+        assert (reached.x_um, reached.y_um, reached.z_um) == (-120, -50, 3)
+        assert one.from_home == (-1200, -500, 60)
         assert one.board.stage.stage_id == "bench"
         assert one.board.retries == 0
 
@@ -68,8 +68,8 @@ def test_needs_homing_first_and_checks_the_travel() -> None:
             one.board.stage.move_to(x_um=0)
         one.board.stage.home()
         moves = one.plant.moves
-        with pytest.raises(LimitHit, match="10000 µm"):
-            one.board.stage.move_to(x_um=10_001)
+        with pytest.raises(LimitHit, match="-19900 to 100 µm"):
+            one.board.stage.move_to(x_um=101)
         assert one.plant.moves == moves
 
 
@@ -83,7 +83,7 @@ def test_a_restart_voids_the_position_until_it_is_homed() -> None:
             one.board.stage.move_to(x_um=0)
         one.board.stage.home()
         one.board.stage.move_to(x_um=7)
-        assert one.from_middle[0] == 70
+        assert one.from_home[0] == 70
 
 
 def test_an_alarm_voids_the_position_until_it_is_homed() -> None:
@@ -99,7 +99,7 @@ def test_a_feed_hold_that_noise_made_is_resumed() -> None:
     with rig() as one:
         one.host.do(lambda now_s: one.firmware.receive(b"!", now_s))
         one.board.stage.move_to(x_um=5)
-        assert one.from_middle[0] == 50
+        assert one.from_home[0] == 50
 
 
 def test_stop_from_another_thread_ends_a_long_move() -> None:
@@ -109,14 +109,14 @@ def test_stop_from_another_thread_ends_a_long_move() -> None:
         with pytest.raises(Rejected, match="stopped"):
             one.board.stage.move_to(x_um=-9000)
         timer.join()
-        assert one.from_middle[0] > -90_000
+        assert one.from_home[0] > -90_000
 
 
 def test_a_stop_of_the_past_does_not_spoil_the_next_move() -> None:
     with rig() as one:
         one.board.stage.stop()
         one.board.stage.move_to(x_um=1)
-        assert one.from_middle[0] == 10
+        assert one.from_home[0] == 10
 
 
 def test_what_an_earlier_host_left_running_is_ended_on_opening() -> None:
@@ -222,3 +222,13 @@ def test_where_homing_ends_follows_from_the_settings(
     machine = Machine(name="", settings=settings, options=options)
     assert machine.homed_um[0] == homed
     assert machine.ranges_um[0] == reach
+
+
+def test_lighting_a_locked_controller_does_not_make_its_position_known() -> None:
+    with rig(homed=False) as one:
+        one.board.light.on(channel="spindle", brightness=1)
+        assert one.plant.light == (0, 255)
+        with pytest.raises(NotHomed):
+            one.board.stage.move_to(x_um=0)
+        one.board.stage.home()
+        assert one.board.stage.position().x_um == 0
