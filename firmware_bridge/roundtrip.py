@@ -10,7 +10,7 @@ FIRST_TIMEOUT_S = 0.1
 # Below this a busy scheduler looks like a lost frame; above, the watchdog would notice first.
 SHORTEST_S, LONGEST_S = 0.004, 0.15
 # Gentle, because one line with two ends has no congestion to avoid: silence means damage.
-BACKOFF = 1.25
+BACKOFF, MOST_BACKOFF = 1.15, 4.0
 
 
 class RoundTrip:
@@ -34,4 +34,4 @@ class RoundTrip:
             first_s = FIRST_TIMEOUT_S
         else:
             first_s = max(SHORTEST_S, self._smoothed_s + 4 * self._deviation_s)
-        return float(min(LONGEST_S, first_s * BACKOFF ** min(tries - 1, 50)))
+        return min(LONGEST_S, first_s * min(MOST_BACKOFF, BACKOFF ** (tries - 1)))

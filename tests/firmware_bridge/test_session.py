@@ -206,6 +206,7 @@ def test_round_trip_follows_what_it_measures_within_bounds():
     waits = [trip.timeout_s(tries=n) for n in range(1, 30)]
     assert waits == sorted(waits)
     assert waits[-1] == LONGEST_S
+    assert 2 * waits[0] < waits[-1]
 
 
 def test_reply_must_match_in_session_id_and_opcode():
