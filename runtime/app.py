@@ -11,6 +11,7 @@ from firmware_bridge.drivers.opening import OpenBoard, open_board
 from firmware_bridge.emulator import BoardEmulator
 from firmware_bridge.errors import BridgeError
 from runtime.clock import HeartbeatClock, SystemClock
+from runtime.conveyor import begin
 from runtime.errors import HardwareFailed
 from runtime.mounted import MountedObjective
 from runtime.rig import Rig
@@ -50,13 +51,15 @@ def _simulated(settings: Settings, truth: Path | None, stack: ExitStack) -> Rig:
     from runtime.simulator.world import World
 
     wanted = settings.simulation
+    specimen = Specimen()
+    begin(lambda: specimen.levels)  # decoded while the board is opened and homed
     world = World(
         seed=wanted.seed,
         speed=wanted.speed,
         objectives=settings.objectives,
         camera_width_px=wanted.camera_width_px,
         camera_height_px=wanted.camera_height_px,
-        specimen=Specimen(),
+        specimen=specimen,
         truth=truth,
     )
     emulator = BoardEmulator(world, clock=SystemClock())

@@ -39,6 +39,11 @@ def _load(target: str) -> Any:
     return getattr(import_module(module), name)
 
 
+def _calibrate(*arguments: Any, **options: Any) -> Any:
+    """Run the routines of `calibration`, loaded only when a run turns out to need them."""
+    return _load(CALIBRATE)(*arguments, **options)
+
+
 def _call(target: str, as_json: bool, **arguments: Any) -> None:
     """Call a verb, print its result, and leave with its exit code.
 
@@ -79,7 +84,7 @@ def demo(
         out=out,
         seed=seed,
         speed=speed,
-        calibrate=_load(CALIBRATE),
+        calibrate=_calibrate,
     )
 
 
@@ -107,7 +112,7 @@ def run(
         plan=plan,
         settings=settings,
         out=out,
-        calibrate=_load(CALIBRATE),
+        calibrate=_calibrate,
     )
 
 
@@ -122,7 +127,7 @@ def resume(
 
     `nightscope resume demo-run --json`
     """
-    _call("runtime.commands.scan:resume", as_json, run=folder, calibrate=_load(CALIBRATE))
+    _call("runtime.commands.scan:resume", as_json, run=folder, calibrate=_calibrate)
 
 
 @app.command()

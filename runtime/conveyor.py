@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -12,6 +13,7 @@ from runtime.errors import Stopped
 from runtime.ports import Clock
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 WAIT_S = 0.01
 
 
@@ -87,7 +89,21 @@ class Conveyor(Generic[Item]):
                 return
 
 
-def alongside(work: Callable[[], None], *, clock: Clock) -> None:
+def begin(work: Callable[[], Result]) -> Future[Result]:
+    """Begin long work on a thread of its own, while the control loop does something else."""
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="errand")
+    future = pool.submit(work)
+    pool.shutdown(wait=False)
+    return future
+
+
+def result_of(future: Future[Result], *, clock: Clock) -> Result:
+    """Return what begun work came to, or raise what it raised; the board is fed meanwhile."""
+    while not future.done():
+        clock.sleep(duration_s=WAIT_S)
+    return future.result()
+
+
+def alongside(work: Callable[[], Result], *, clock: Clock) -> Result:
     """Do long compute on a worker while the control loop waits and keeps the board fed."""
-    with Conveyor[bool](lambda _: work(), size=1, clock=clock) as belt:
-        belt.put(True)
+    return result_of(begin(work), clock=clock)

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from runtime.acquire import Taken
 from runtime.budget import Meter
-from runtime.classify import TileClassifier
 from runtime.correct import Corrector
 from runtime.journal import Journal
 from runtime.journal_rows import SeamRow, TileRow
 from runtime.ports import Clock
 from runtime.run_folder import RunFolder
-from runtime.stitch.mosaic import Mosaic
-from runtime.stitch.stitcher import Stitcher
 from runtime.storage import disk_full_is_resumable, read_pixels, write_tile
 from runtime.tile import Label, Pixels, Placement, Shift, Tile
+
+# Their libraries take longer to load than a stage takes to home: `runtime.mapping` loads them then.
+if TYPE_CHECKING:
+    from runtime.classify import TileClassifier
+    from runtime.stitch.mosaic import Mosaic
+    from runtime.stitch.stitcher import Stitcher
 
 PHASES = {"overview": "tiles", "visit": "regions"}
 
@@ -75,7 +79,7 @@ class Intake:
         shifts = self.journal.shifts()
         labelled = self.journal.labels()
         for row in self.journal.tiles("overview"):
-            corrected = self._corrected(row.with_pixels(read_pixels(self.folder.path / row.file)))
+            corrected = row.with_pixels(self._pixels(row.tile_id))
             if row.tile_id in shifts:
                 self.stitcher.restore(corrected, shifts[row.tile_id])
             else:

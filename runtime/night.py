@@ -7,30 +7,29 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 
 from runtime.budget import BUDGETS_MS, Meter
 from runtime.calibrated import Calibrated
-from runtime.classify import TileClassifier
 from runtime.clock import SystemClock
+from runtime.conveyor import begin, result_of
 from runtime.errors import DiskFull, NightscopeError
-from runtime.inference.bundle import find_bundle
-from runtime.inference.session import Choice
 from runtime.journal import Journal
 from runtime.live import LiveLine
 from runtime.plan import Plan
 from runtime.preflight import check_settings
-from runtime.report.page import write_report
 from runtime.rig import Rig
 from runtime.run_folder import RunFolder, RunLock
 from runtime.scan import Scan
 from runtime.settings import Settings
-from runtime.stitch.export import write_ome_tiff, write_png
 from runtime.stop import StopRequest
-from runtime.storage import disk_full_is_resumable
 from runtime.summary import late_stages, summarise
+
+if TYPE_CHECKING:
+    from runtime.classify import TileClassifier
 
 FINISHED, UNFINISHED_BUSINESS = 0, 5
 
@@ -82,11 +81,13 @@ class Night:
         if self.journal.fact("created_at") is None:
             self.journal.note(created_at=SystemClock().wall_s())
         self.folder.make_ready()
-        classifier = self._classifier()
-        self._calibrate()
+        opening = begin(self._classifier)
+        if self.settings.calibration.automatic and not self.journal.fact("calibrated"):
+            opening.result()  # a model that is refused is refused before anything moves
+            self._calibrate()
         with self.open_microscope(self.settings, truth=self.folder.truth) as rig:
-            self._scan(rig, classifier)
-        self._export()
+            self._scan(rig, result_of(opening, clock=rig.clock))
+        finish().export_map(self.folder, self.journal)
         self.journal.note(state="finished", finished_at=SystemClock().wall_s())
 
     def _scan(self, rig: Rig, classifier: TileClassifier | None) -> None:
@@ -119,13 +120,11 @@ class Night:
         self.journal.note(**sums)
 
     def _calibrate(self) -> None:
-        """Run every routine from the start unless all of them were finished before.
+        """Run every routine from the start.
 
         A half-calibrated microscope starts afresh, so that an interrupted calibration ends with
         the same records as one left in peace.
         """
-        if not self.settings.calibration.automatic or self.journal.fact("calibrated"):
-            return
         self.journal.note(state="calibrating")
         clock = SystemClock()
         start_s = clock.now_s()
@@ -155,11 +154,12 @@ class Night:
             )
         return classifier
 
-    def _export(self) -> None:
-        with disk_full_is_resumable("the exported map"):
-            write_ome_tiff(self.folder.mosaic, self.folder.ome_tiff)
-            picture = write_png(self.folder.mosaic, self.folder.picture)
-        self.journal.note(map_png=picture)
+
+def finish() -> ModuleType:
+    """Return `runtime.finish`, loaded only at the end: the first tile does not wait for it."""
+    from runtime import finish
+
+    return finish
 
 
 def open_classifier(
@@ -171,6 +171,10 @@ def open_classifier(
     """
     if plan.model is None:
         return None
+    from runtime.classify import TileClassifier
+    from runtime.inference.bundle import find_bundle
+    from runtime.inference.session import Choice
+
     models = settings.models
     return TileClassifier.open(
         find_bundle(models.folder, plan.model),
@@ -232,7 +236,7 @@ def _told_why(
         kind = type(error).__name__
         journal.event(at=clock.wall_s(), level="warning", kind=kind, message=str(error))
         if not isinstance(error, DiskFull):
-            write_report(folder.path, journal, budgets_ms=budgets_ms)
+            finish().write_report(folder.path, journal, budgets_ms=budgets_ms)
         raise
 
 
@@ -240,7 +244,7 @@ def _conclude(night: Night) -> dict[str, Any]:
     journal, budgets_ms = night.journal, night.budgets_ms
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     journal.note(peak_memory_mb=round(max(peak_mb, journal.fact("peak_memory_mb", 0.0)), 1))
-    write_report(night.folder.path, journal, budgets_ms=budgets_ms)
+    finish().write_report(night.folder.path, journal, budgets_ms=budgets_ms)
     late = late_stages(journal, budgets_ms=budgets_ms)
     summary = summarise(night.folder.path, journal, budgets_ms=budgets_ms)
     summary["late_stages"] = [row.stage for row in late]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runtime.calibrated import Calibrated
-from runtime.classify import TileClassifier
 from runtime.errors import ConfigRefused, DiskFull
 from runtime.plan import Plan, PlannedTile, refuse_outside, tile_positions
 from runtime.rig import Rig
 from runtime.settings import Settings
 from runtime.storage import free_mb
+
+if TYPE_CHECKING:
+    from runtime.classify import TileClassifier
 
 # Raw tile, its share of the uncompressed map pyramid (4/3), and the TIFF of it.
 COPIES_OF_A_TILE = 1 + 4 / 3 + 4 / 3

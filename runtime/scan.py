@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from runtime.acquire import Acquirer, Exposure
 from runtime.budget import Meter
 from runtime.calibrated import Calibrated
-from runtime.classify import TileClassifier
-from runtime.conveyor import alongside
+from runtime.conveyor import begin, result_of
 from runtime.focus.keeper import FocusKeeper
 from runtime.focus.surface import FocusPoint
 from runtime.intake import Intake
@@ -23,13 +19,10 @@ from runtime.preflight import check_disk, check_plan
 from runtime.rig import Rig
 from runtime.run_folder import RunFolder
 from runtime.settings import Settings
-from runtime.stitch.mosaic import Mosaic
-from runtime.stitch.stitcher import Stitcher
 from runtime.stop import StopRequest
 
-# One standard deviation of a good open-loop stage: periodic screw error and drift between fields.
-STAGE_SIGMA_UM = 2.0
-MARGIN_PX = 16
+if TYPE_CHECKING:
+    from runtime.classify import TileClassifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +45,11 @@ class Scan:
         left = len(planned) - len(self.journal.tiles("overview"))
         check_disk(self.folder.path, self.plan, self.settings, self.rig, tiles_left=left)
         self._note(planned)
-        intake = self._intake(watcher, planned)
+        preparing = begin(lambda: self._prepare(watcher, planned))
         self.rig.stage.home()
-        alongside(intake.restore, clock=self.rig.clock)
         self._return_to_last_tile()
         self._anchor_focus()
+        intake = result_of(preparing, clock=self.rig.clock)
         Pipeline(
             plan=self.plan,
             planned=planned,
@@ -90,34 +83,34 @@ class Scan:
             },
         )
 
-    def _intake(self, watcher: Watcher, planned: list[PlannedTile]) -> Intake:
+    def _prepare(self, watcher: Watcher, planned: list[PlannedTile]) -> Intake:
+        """Return the compute side, brought up to the journal; for a thread while the stage homes.
+
+        Loaded only here, because what it needs takes as long to load as homing takes.
+        """
+        from runtime.mapping import map_of
+
         info = self.rig.camera.info
-        shape_px = (info.height_px, info.width_px)
-        pixel_size_um = self.calibrated.pixel_size_um(self.plan.objective)
-        px_from_stage = np.linalg.inv(self.calibrated.stage_from_px(self.plan.objective))
-        return Intake(
+        stitcher, mosaic = map_of(
+            self.folder,
+            self.plan,
+            planned,
+            stage_from_px=self.calibrated.stage_from_px(self.plan.objective),
+            camera=info,
+        )
+        intake = Intake(
             folder=self.folder,
             journal=self.journal,
             corrector=self.calibrated.corrector,
             classifier=self.classifier,
-            stitcher=Stitcher(
-                px_from_stage=px_from_stage.astype(np.float64),
-                stage_sigma_px=STAGE_SIGMA_UM / pixel_size_um,
-                shape_px=shape_px,
-            ),
-            mosaic=Mosaic(
-                self.folder.mosaic,
-                tile_shape_px=shape_px,
-                pixel_size_um=pixel_size_um,
-                dtype=np.dtype(np.uint16 if info.full_scale > 255 else np.uint8),
-                name=self.plan.name,
-                simulated=self.rig.simulated,
-                bounds_px=_bounds_px(planned, px_from_stage, shape_px),
-            ),
+            stitcher=stitcher,
+            mosaic=mosaic,
             meter=self.meter,
             clock=self.rig.clock,
             on_done=watcher.tile_done,
         )
+        intake.restore()
+        return intake
 
     def _return_to_last_tile(self) -> None:
         """Stand where, and in a simulated world when, the last journaled tile was taken.
@@ -186,14 +179,3 @@ class Scan:
                 "focus": focus,
             }
         )
-
-
-def _bounds_px(
-    planned: list[PlannedTile], px_from_stage: NDArray[Any], shape_px: tuple[int, int]
-) -> tuple[float, float, float, float]:
-    """Return (x0, y0, x1, y1) of the mosaic the plan covers, with room for the stage's errors."""
-    centres = np.array([(t.x_um, t.y_um) for t in planned]) @ px_from_stage.T
-    half = np.array(shape_px[::-1]) / 2 + MARGIN_PX
-    x0, y0 = centres.min(axis=0) - half
-    x1, y1 = centres.max(axis=0) + half
-    return float(x0), float(y0), float(x1), float(y1)
