@@ -121,9 +121,11 @@ class Session:
 
         A board that cannot be reached any more goes dark by its own watchdog.
         """
-        if not self._exchange.link.lost:
-            self._exchange.wait(self.start(Opcode.GOODBYE, urgent=True))
-        self._exchange.link.close()
+        try:
+            if not self._exchange.link.lost:
+                self._exchange.wait(self.start(Opcode.GOODBYE, urgent=True))
+        finally:
+            self._exchange.link.close()
 
     def _first_contact(self) -> HelloReply:
         reply = self._greet(NO_NONCE)

@@ -90,20 +90,23 @@ class NativeStage:
 
     def _go(self, target: Steps) -> Steps:
         """Move to absolute steps. Repeating is safe, so a lost outcome or a miss gets one."""
-        for _ in range(2):
-            try:
-                reached = unpack_steps(
-                    self._board.command(Opcode.MOVE_TO, STEPS.pack(*target)).payload
-                )
-            except Rejected as error:
-                if error.code != OUTCOME_LOST:
-                    raise
-                continue
-            if reached == target:
-                return reached
+        try:
+            reached = self._move_to(target)
+        except Rejected as error:
+            if error.code != OUTCOME_LOST:
+                raise
+            reached = self.steps()
+        if reached != target:
+            reached = self._move_to(target)
+        if reached == target:
+            return reached
         raise Stalled(
             "the stage did not reach its target",
             value=f"{reached} steps",
             limit=f"{target} steps",
             remedy="free the axis, home, and resume",
         )
+
+    def _move_to(self, target: Steps) -> Steps:
+        """Return where one absolute move ended."""
+        return unpack_steps(self._board.command(Opcode.MOVE_TO, STEPS.pack(*target)).payload)

@@ -10,15 +10,29 @@ import pytest
 
 from firmware_bridge import exchange
 from firmware_bridge.codec import Frame, FrameSplitter, FrameType, encode
-from firmware_bridge.errors import FirmwareIncompatible, Rejected, ReplyTimeout, Stalled
+from firmware_bridge.drivers.native import NativeBoard
+from firmware_bridge.errors import (
+    FirmwareIncompatible,
+    LimitHit,
+    NotHomed,
+    Rejected,
+    ReplyTimeout,
+    SafetyLatched,
+    Stalled,
+)
+from firmware_bridge.plant import AxisDescription
 from firmware_bridge.protocol import (
     ACCEPTED_REPLY,
     REJECTED_REPLY,
     STEPS,
     HelloReply,
+    Kind,
     Opcode,
     Reason,
     ResetCause,
+    State,
+    Status,
+    pack_axis,
 )
 from firmware_bridge.roundtrip import FIRST_TIMEOUT_S, LONGEST_S, SHORTEST_S, RoundTrip
 from firmware_bridge.session import Session
@@ -191,6 +205,60 @@ def test_a_place_stays_free_for_stop(clock):
         assert session.call(Opcode.STOP, urgent=True).type == FrameType.DONE
     places = {ticket.frame.command_id % 8 for ticket in tickets}
     assert len(places) == 7
+
+
+def stage_on(script, clock):
+    """Return a driver's stage on a board that is homed at the origin and moves as `script` says."""
+
+    def everything(request):
+        if request.opcode == Opcode.STATUS:
+            status = Status(steps=(0, 0, 0), channel=0, level=0, objective=0)
+            return [answer(request, payload=status.pack(), flags=State.HOMED)]
+        if request.opcode == Opcode.DESCRIBE:
+            kind, index = request.payload
+            axis = AxisDescription(name="xyz"[index], step_nm=100, limits_steps=(-99, 99))
+            return [answer(request, payload=pack_axis(axis) if kind == Kind.AXIS else b"name")]
+        return script(request)
+
+    return session_with(everything, clock, hello=HELLO)
+
+
+def test_stage_that_misses_its_target_is_sent_again_once(clock):
+    ends = [STEPS.pack(4, 0, 0), STEPS.pack(50, 0, 0)]
+    with stage_on(lambda request: [answer(request, payload=ends.pop(0))], clock) as session:
+        assert NativeBoard(session).stage.move_to(x_um=5.0).x_um == 5.0
+    assert ends == []
+
+
+def test_stage_that_keeps_missing_has_stalled(clock):
+    with (
+        stage_on(lambda request: [answer(request, payload=STEPS.pack(4, 0, 0))], clock) as session,
+        pytest.raises(Stalled, match=r"value \(4, 0, 0\) steps; limit \(50, 0, 0\) steps"),
+    ):
+        NativeBoard(session).stage.move_to(x_um=5.0)
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        (Reason.LIMIT, LimitHit),
+        (Reason.STALLED, Stalled),
+        (Reason.NOT_HOMED, NotHomed),
+        (Reason.LATCHED, SafetyLatched),
+        (Reason.STALE, Rejected),
+    ],
+)
+def test_every_refusal_is_a_typed_error(clock, reason, error):
+    def script(request):
+        if request.opcode == Opcode.REARM:
+            return [answer(request)]
+        flags = State.LATCHED if reason is Reason.LATCHED else 0
+        payload = REJECTED_REPLY.pack(reason, 1)
+        return [answer(request, FrameType.REJECTED, payload, flags=flags)]
+
+    with stage_on(script, clock) as session, pytest.raises(error, match=reason.code) as caught:
+        NativeBoard(session).stage.move_to(x_um=5.0)
+    assert getattr(caught.value, "axis", "y") == "y"
 
 
 def test_round_trip_follows_what_it_measures_within_bounds():
