@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from firmware_bridge.chaos import ChaosProxy
 from firmware_bridge.drivers.native import NativeBoard
 from firmware_bridge.drivers.opening import OpenBoard, open_board
 from firmware_bridge.emulator import BoardEmulator
 from firmware_bridge.errors import BridgeError
+from firmware_bridge.faults import Faults
 from runtime.clock import HeartbeatClock, SystemClock
 from runtime.conveyor import begin
 from runtime.errors import HardwareFailed
@@ -65,7 +67,7 @@ def _simulated(settings: Settings, truth: Path | None, stack: ExitStack) -> Rig:
     emulator = BoardEmulator(world, clock=SystemClock())
     emulator.start()
     stack.callback(emulator.stop)
-    board = _native(emulator.port, settings, stack)
+    board = _native(_line_to(emulator.port, settings, stack), settings, stack)
     clock = _feeding([board], settings)
     settle_ms = settings.motion.settle_ms / wanted.speed
     return Rig(
@@ -79,6 +81,15 @@ def _simulated(settings: Settings, truth: Path | None, stack: ExitStack) -> Rig:
         resume_at=world.resume_at,
         trips=lambda: board.rearmed,
     )
+
+
+def _line_to(port: str, settings: Settings, stack: ExitStack) -> str:
+    """Return the port to open: the emulator's own, or one with a bad line in front of it."""
+    rate = settings.simulation.line_faults
+    if rate == 0:
+        return port
+    faults, seed = Faults.bytewise(rate), settings.simulation.seed
+    return stack.enter_context(ChaosProxy(port, clock=SystemClock(), faults=faults, seed=seed)).port
 
 
 def _native(port: str, settings: Settings, stack: ExitStack) -> NativeBoard:

@@ -109,10 +109,13 @@ class Pipeline(Strict):
 
 
 class Simulation(Strict):
-    """The simulated microscope. `speed` divides every mechanical time; 1 is real time."""
+    """The simulated microscope. `speed` divides every mechanical time; 1 is real time.
+    `line_faults` is the share of the serial line's bytes dropped, duplicated and flipped, each.
+    """
 
     seed: int = 0
     speed: Annotated[float, Field(gt=0, le=1000)] = 10.0
+    line_faults: Annotated[float, Field(ge=0, le=0.05)] = 0.0
     camera_width_px: Annotated[int, Field(ge=64, le=4096)] = 512
     camera_height_px: Annotated[int, Field(ge=64, le=4096)] = 448
 

@@ -71,6 +71,17 @@ def test_sigkill_in_mid_run(cli, plan, tmp_path, uninterrupted):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_bad_line_changes_nothing(cli, plan, tmp_path, uninterrupted):
+    """0.2 % of the bytes dropped, duplicated and flipped, each, all night."""
+    folder, _ = uninterrupted
+    plan[1].write_text(plan[1].read_text() + "line_faults = 0.002\n")
+    code, _, err = cli("run", plan[0], "--settings", plan[1], "--out", tmp_path / "run")
+    assert code in (0, 5), err
+    same(outcome(tmp_path / "run"), outcome(folder))
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(20))
 def test_sigkill_at_random_moments(cli, plan, tmp_path, uninterrupted, seed):
