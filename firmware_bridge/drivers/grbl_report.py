@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ OK = re.compile(r"ok")
 RESPONSE = re.compile(r"ok|error:(\d+)")
 ALARM = re.compile(r"ALARM:(\d+)")
 UM_PER_MM = 1000
+# GRBL computes in single precision: 0.015 µm at 200 mm.
+FLOAT32_UM = 0.02
 MeasuredUm = tuple[int, int, int]
 
 ALARMS = {
@@ -72,10 +75,23 @@ class Machine:
         """Return the machine position at which a homing cycle ends."""
         return self._homed(0), self._homed(1), self._homed(2)
 
-    @property
-    def step_um(self) -> float:
-        """Return the coarsest axis's motor step."""
-        return max(UM_PER_MM / self.settings[100 + axis] for axis in range(3))
+    def reports_for(self, axis: int, machine_um: int) -> frozenset[int]:
+        """Return the reports that mean an axis stands on the motor step nearest to a target.
+
+        More than one only where rounding to steps or to the report's last digit is a tie.
+        """
+        steps_per_um = self.settings[100 + axis] / UM_PER_MM
+        exact = machine_um * steps_per_um
+        nearest = {
+            count
+            for count in (math.floor(exact), math.ceil(exact))
+            if abs(count - exact) <= 0.5 + FLOAT32_UM * steps_per_um
+        }
+        return frozenset(
+            math.floor(count / steps_per_um + 0.5 + error)
+            for count in nearest
+            for error in (-FLOAT32_UM, FLOAT32_UM)
+        )
 
     @property
     def feed_mm_min(self) -> int:

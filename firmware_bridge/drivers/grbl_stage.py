@@ -50,8 +50,6 @@ class GrblStage:
         )
         self.stage_id: str = board.unique_id
         self.limits: Travel = travel_um(self.axes)
-        # What rounding to motor steps and to the report's last digit can add up to.
-        self._tolerance_um = (board.machine.step_um + 1) / 2
         self._known = self._lost = False
         self._stopping = threading.Event()
 
@@ -155,10 +153,11 @@ class GrblStage:
 
     def _jog(self, here: Steps, target: Steps) -> str:
         """Return a jog of the axes that are not there yet: the shorter a line, the safer."""
+        at, to = self._machine(here), self._machine(target)
         words = (
-            f"{name}{(to + origin) / UM_PER_MM:.3f}"
-            for name, at, to, origin in zip("XYZ", here, target, self._origin_um, strict=True)
-            if abs(to - at) > self._tolerance_um
+            f"{name}{to[axis] / UM_PER_MM:.3f}"
+            for axis, name in enumerate("XYZ")
+            if not self._stands(axis, at, to)
         )
         return f"$J=G90G21G53{''.join(words)}F{self._board.machine.feed_mm_min}"
 
@@ -196,8 +195,16 @@ class GrblStage:
         x, y, z = (um - origin for um, origin in zip(machine_um, self._origin_um, strict=True))
         return x, y, z
 
+    def _machine(self, steps: Steps) -> MeasuredUm:
+        x, y, z = (n + origin for n, origin in zip(steps, self._origin_um, strict=True))
+        return x, y, z
+
+    def _stands(self, axis: int, at: MeasuredUm, to: MeasuredUm) -> bool:
+        return at[axis] in self._board.machine.reports_for(axis, to[axis])
+
     def _arrived(self, here: Steps, target: Steps) -> bool:
-        return all(abs(a - b) <= self._tolerance_um for a, b in zip(here, target, strict=True))
+        at, to = self._machine(here), self._machine(target)
+        return all(self._stands(axis, at, to) for axis in range(3))
 
     def _verified(self, machine_um: MeasuredUm) -> bool:
         first, second = self._board.status(), self._board.status()

@@ -232,3 +232,22 @@ def test_lighting_a_locked_controller_does_not_make_its_position_known() -> None
             one.board.stage.move_to(x_um=0)
         one.board.stage.home()
         assert one.board.stage.position().x_um == 0
+
+
+@pytest.mark.parametrize(
+    ("steps_per_mm", "target_um", "reports"),
+    [
+        (10_000.0, -155, {-155}),
+        (1000.0, -155, {-155}),
+        (250.0, -156, {-156}),
+        (250.0, -155, {-156}),
+        (250.0, -154, {-156, -152}),  # half-way between two motor steps
+        (400.0, -5, {-5}),
+        (400.0, -3, {-2, -3}),  # the step is at 2.5 µm: the report's last digit is a tie
+    ],
+)
+def test_only_the_nearest_motor_step_counts_as_arrived(
+    steps_per_mm: float, target_um: int, reports: set[int]
+) -> None:
+    machine = Machine(name="", settings={100: steps_per_mm}, options="")
+    assert machine.reports_for(0, target_um) == reports
