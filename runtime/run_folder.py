@@ -11,7 +11,8 @@ from typing import Self
 
 from runtime.errors import ConfigRefused, InputRefused
 from runtime.journal import Journal
-from runtime.plan import Plan, load_plan
+from runtime.plan import Plan
+from runtime.plan_file import load_plan
 from runtime.settings import Settings, load_settings
 from runtime.storage import sweep_parts, write_durably
 

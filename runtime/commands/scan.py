@@ -12,7 +12,7 @@ from runtime.app import open_microscope
 from runtime.calibrated import Calibrated, record_files
 from runtime.errors import ConfigRefused
 from runtime.night import Calibrate, carry_out, open_classifier
-from runtime.plan import load_plan
+from runtime.plan_file import load_plan
 from runtime.preflight import check_plan, check_settings
 from runtime.run_folder import RunFolder
 from runtime.settings import Settings, load_settings

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import ConfigRefused
-from runtime.plan import load_plan, parse_plan, refuse_outside, tile_positions
+from runtime.plan import refuse_outside, tile_positions
+from runtime.plan_file import load_plan, parse_plan
 from runtime.tile import StageLimits
 
 AREA = {"region": {"x_um": [-500, 500], "y_um": [-400, 400]}}
