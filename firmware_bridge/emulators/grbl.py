@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+from firmware_bridge.emulators.grbl_modes import Modes
 from firmware_bridge.emulators.grbl_planner import Block, Planner
 from firmware_bridge.emulators.grbl_settings import REPORT_MPOS, defaults, lines
 from firmware_bridge.emulators.grbl_words import (
@@ -26,7 +26,6 @@ from firmware_bridge.emulators.grbl_words import (
     TOO_LONG,
     TRAVEL_EXCEEDED,
     UNKNOWN_SYSTEM,
-    UNSUPPORTED,
     UNUSED_WORDS,
     Refused,
     single,
@@ -46,19 +45,6 @@ SETTING_BYTES = 5
 STATUS, HOLD, RESUME, RESET, JOG_CANCEL, FLOOD = 0x3F, 0x21, 0x7E, 0x18, 0x85, 0xA0
 ALARM_HARD_LIMIT, ALARM_SOFT_LIMIT, ALARM_RESET_IN_MOTION, ALARM_HOMING_RESET = 1, 2, 3, 6
 MM_PER_INCH = 25.4
-
-
-@dataclass(slots=True)
-class _Parser:
-    """G-code's modal state."""
-
-    relative: bool = False
-    inches: bool = False
-    feed_mm_min: float = 0.0
-    spindle_on: bool = False
-    spindle: float = 0.0
-    motion_code: float = 0.0
-    offset_mm: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
 
 
 class GrblFirmware:
@@ -102,7 +88,7 @@ class GrblFirmware:
     def _initialise(self) -> None:
         self._rx, self._line = bytearray(), bytearray()
         self._overflowed = False
-        self._parser = _Parser()
+        self._parser = Modes()
         self._set_spindle(0.0)
         self.flood = False
         self._line_out("")
@@ -314,22 +300,7 @@ class GrblFirmware:
         found = words(line)
         values = single(found)
         parser = self._parser
-        machine = False
-        for letter, code in found:
-            if letter == "G" and code in (90, 91):
-                parser.relative = code == 91
-            elif letter == "G" and code in (20, 21):
-                parser.inches = code == 20
-            elif letter == "G" and code in (0, 1):
-                parser.motion_code = code
-            elif letter == "G" and code == 53:
-                machine = True
-            elif letter == "M" and code in (3, 4, 5):
-                parser.spindle_on = code != 5
-            elif letter in "GM":
-                raise Refused(UNSUPPORTED)
-        parser.spindle = values.get("S", parser.spindle)
-        parser.feed_mm_min = values.get("F", parser.feed_mm_min)
+        machine = parser.apply(found, values)
         self._set_spindle(parser.spindle if parser.spindle_on else 0.0)
         if set(values) & set("XYZ"):
             self._gcode_move(values, machine, now_s)
