@@ -17,11 +17,21 @@ def list_models(*, folder: Path | None, console: Console) -> dict[str, Any]:
     """Return a row for every bundle in a folder, its signature and hashes checked."""
     shelf = folder or SHIPPED_MODELS
     rows = list_bundles(shelf, keys=shelf / "keys")
-    table = Table(*(rows[0] if rows else ["model"]))
+    table = Table("model", "classes", "pixel size µm", "accuracy fp32", "int8", "signed by")
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*_cells(row))
     console.print(table if rows else f"no bundles in {shelf}")
     return {"models": rows}
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    if "refused" in row:
+        return row["file"], "", "", "", "", f"refused: {row['refused']}"
+    low_um, high_um = row["pixel_size_um"]
+    accuracies = (f"{row['metrics'][p]['accuracy']:.3f}" for p in ("fp32", "int8"))
+    classes = ", ".join(row["classes"])
+    name = f"{row['name']} {row['version']}"
+    return name, classes, f"{low_um} to {high_um}", *accuracies, row["signed_by"]
 
 
 def verify(*, bundle: str, console: Console) -> dict[str, Any]:
