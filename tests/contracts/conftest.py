@@ -4,6 +4,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +27,16 @@ from firmware_bridge.emulators.sangaboard import (
     SangaboardFirmware,
 )
 from runtime.clock import SystemClock
+from runtime.micromanager.core import open_core
+from runtime.micromanager.light import MicroManagerLight
+from runtime.micromanager.stage import MicroManagerStage
+from runtime.micromanager.turret import MicroManagerTurret
+from runtime.micromanager_settings import LightChannel
+from runtime.tile import StageLimits
+
+MICROMANAGER_BENCH = Path(__file__).parents[1] / "micromanager" / "bench.cfg"
+# The demo XY stage counts 15 nm steps; its focus drive takes any number.
+DEMO_STEPS_UM = (0.015, 0.015, 0.1)
 
 
 @dataclass
@@ -34,6 +46,17 @@ class Opened:
     board: Any
     true_steps: Callable[[], tuple[int, int, int]]
     true_light: Callable[[], set[str]]
+    steps_um: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        axes = getattr(getattr(self.board, "stage", None), "axes", ())
+        self.steps_um = self.steps_um or tuple(axis.step_nm / 1000 for axis in axes)
+
+    def steps(self) -> tuple[int, ...]:
+        """Return the position the stage states, in motor steps."""
+        at = self.board.stage.position()
+        there_um = (at.x_um, at.y_um, at.z_um)
+        return tuple(round(n / step) for n, step in zip(there_um, self.steps_um, strict=True))
 
 
 def open_native(stack: ExitStack) -> Opened:
@@ -86,19 +109,52 @@ def open_illuminate(stack: ExitStack) -> Opened:
     return Opened(board, true_steps=lambda: (0, 0, 0), true_light=lambda: set(firmware.lit))
 
 
+def open_micromanager(stack: ExitStack) -> Opened:
+    pytest.importorskip("mm_test_adapters", reason="needs the dev extra on x86-64")
+    core = open_core(MICROMANAGER_BENCH, clock=SystemClock())
+    stack.callback(core.close)
+    ways = {
+        "white": LightChannel(shutter="White", level="White Level.Voltage"),
+        "blue": LightChannel(
+            shutter="LED Shutter", choose={"LED.Label": "470nm"}, level="LED Level.Voltage"
+        ),
+    }
+    limits = StageLimits(x_um=(-900.0, 900.0), y_um=(-900.0, 900.0), z_um=(-90.0, 90.0))
+    stage = MicroManagerStage(core, limits=limits, keeps_origin=("z",), arrival_um=0.01)
+    light = MicroManagerLight(core, lights=ways)
+    turret = MicroManagerTurret(core, turret="Objective", objectives={})
+    board = SimpleNamespace(stage=stage, light=light, turret=turret, close=light.close)
+
+    def steps() -> tuple[int, int, int]:
+        (x_um, y_um), z_um = core.mm.getXYPosition("XY"), core.mm.getPosition("Z")
+        x, y, z = (round(n / s) for n, s in zip((x_um, y_um, z_um), DEMO_STEPS_UM, strict=True))
+        return x, y, z
+
+    def lit() -> set[str]:
+        return {name for name, way in ways.items() if core.mm.getShutterOpen(way.shutter)}
+
+    return Opened(board, true_steps=steps, true_light=lit, steps_um=DEMO_STEPS_UM)
+
+
 SANGABOARDS = {
     "sangaboard v0.4": partial(open_sangaboard, build=V04),
     "sangaboard v1-beta": partial(open_sangaboard, build=V1_BETA),
     "sangaboard v1": partial(open_sangaboard, build=V1),
 }
-STAGES = {"native": open_native, "grbl": open_grbl, **SANGABOARDS}
+STAGES = {
+    "native": open_native,
+    "grbl": open_grbl,
+    "micromanager": open_micromanager,
+    **SANGABOARDS,
+}
 LIGHTS = {
     "native": open_native,
     "sangaboard v1": SANGABOARDS["sangaboard v1"],
     "grbl": open_grbl,
     "illuminate": open_illuminate,
+    "micromanager": open_micromanager,
 }
-TURRETS = {"native": open_native}
+TURRETS = {"native": open_native, "micromanager": open_micromanager}
 
 
 def opened(request: pytest.FixtureRequest) -> Any:

@@ -1,5 +1,8 @@
 """What every camera must do: the live one, the recorded one, the simulated one."""
 
+from contextlib import ExitStack
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -8,12 +11,15 @@ from runtime.camera.opencv import OpenCvCamera
 from runtime.camera.recorded import RecordedCamera, load_scan
 from runtime.clock import SystemClock
 from runtime.errors import CameraFailed
+from runtime.micromanager.camera import MicroManagerCamera
+from runtime.micromanager.core import open_core
 from runtime.settings import Objective
 from runtime.simulator.camera import SimulatedCamera
 from runtime.simulator.specimen import Specimen
 from runtime.simulator.world import World
 
 SIZE_PX = (96, 64)
+MICROMANAGER_BENCH = Path(__file__).parents[1] / "micromanager" / "bench.cfg"
 
 
 def pictures():
@@ -21,7 +27,7 @@ def pictures():
     return [rng.integers(0, 256, SIZE_PX[::-1], dtype=np.uint8) for _ in range(24)]
 
 
-def open_video(folder):
+def open_video(folder, stack):
     path = folder / "device.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30.0, SIZE_PX)
     for picture in pictures():
@@ -30,14 +36,14 @@ def open_video(folder):
     return OpenCvCamera(str(path), clock=SystemClock())
 
 
-def open_recorded(folder):
+def open_recorded(folder, stack):
     for number, picture in enumerate(pictures()):
         cv2.imwrite(str(folder / f"r0_c{number}.png"), picture)
     scan = load_scan(folder, pattern="r{row}_c{col}.png", overlap=0.1)
     return RecordedCamera(scan, clock=SystemClock())
 
 
-def open_simulated(folder):
+def open_simulated(folder, stack):
     world = World(
         seed=1,
         speed=1000.0,
@@ -51,14 +57,29 @@ def open_simulated(folder):
     return SimulatedCamera(world, clock=SystemClock())
 
 
-OPENERS = {"video": open_video, "recorded": open_recorded, "simulated": open_simulated}
+def open_micromanager(folder, stack):
+    pytest.importorskip("mm_test_adapters", reason="needs the dev extra on x86-64")
+    core = open_core(MICROMANAGER_BENCH, clock=SystemClock())
+    stack.callback(core.close)
+    return MicroManagerCamera(core)
+
+
+OPENERS = {
+    "video": open_video,
+    "recorded": open_recorded,
+    "simulated": open_simulated,
+    "micromanager": open_micromanager,
+}
+# Micro-Manager's demo camera makes its pictures up, and the driver says so.
+IMAGINED = (SimulatedCamera, MicroManagerCamera)
 
 
 @pytest.fixture(params=OPENERS)
 def camera(request, tmp_path):
-    camera = OPENERS[request.param](tmp_path)
-    yield camera
-    camera.close()
+    with ExitStack() as stack:
+        camera = OPENERS[request.param](tmp_path, stack)
+        yield camera
+        camera.close()
 
 
 def test_frames_are_what_info_promises(camera):
@@ -96,8 +117,8 @@ def test_info_is_constant_while_open(camera):
     assert before.camera_id
 
 
-def test_only_the_simulated_camera_says_that_it_is(camera):
-    assert camera.info.simulated == isinstance(camera, SimulatedCamera)
+def test_a_simulated_camera_says_that_it_is_and_no_other(camera):
+    assert camera.info.simulated == isinstance(camera, IMAGINED)
     assert ("SIMULATED" in camera.info.camera_id) == camera.info.simulated
 
 

@@ -4,7 +4,10 @@ import math
 
 import pytest
 
-from firmware_bridge.errors import Rejected
+from firmware_bridge import errors as bridge
+from runtime.micromanager import errors as micromanager
+
+REJECTED = (bridge.Rejected, micromanager.Rejected)
 
 
 def test_dark_when_opened_after_off_and_when_closed(lighted):
@@ -37,14 +40,14 @@ def test_faintest_brightness_gives_light_and_zero_none(lighted):
 @pytest.mark.parametrize("brightness", [-0.01, 1.01, math.nan])
 def test_brightness_out_of_range_is_refused(lighted, brightness):
     light = lighted.board.light
-    with pytest.raises(Rejected, match=r"limit 0 to 1"):
+    with pytest.raises(REJECTED, match=r"limit 0 to 1"):
         light.on(channel=light.channels[0], brightness=brightness)
     assert lighted.true_light() == set()
 
 
 def test_unknown_channel_is_refused_naming_the_known(lighted):
     light = lighted.board.light
-    with pytest.raises(Rejected, match="unknown light channel; value 'x-ray'") as caught:
+    with pytest.raises(REJECTED, match="unknown light channel; value 'x-ray'") as caught:
         light.on(channel="x-ray", brightness=1.0)
     assert ", ".join(light.channels) in str(caught.value)
     assert lighted.true_light() == set()
@@ -58,5 +61,5 @@ def test_every_objective_can_be_swung_in(turreted):
 
 def test_objective_that_is_not_mounted_is_refused(turreted):
     turret = turreted.board.turret
-    with pytest.raises(Rejected, match="unknown objective; value '400x'"):
+    with pytest.raises(REJECTED, match="unknown objective; value '400x'"):
         turret.select(objective="400x")

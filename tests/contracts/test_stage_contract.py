@@ -4,16 +4,19 @@ import math
 
 import pytest
 
-from firmware_bridge.errors import LimitHit, NotHomed
+from firmware_bridge import errors as bridge
+from runtime.micromanager import errors as micromanager
+
+LIMIT_HIT = (bridge.LimitHit, micromanager.LimitHit)
+NOT_HOMED = (bridge.NotHomed, micromanager.NotHomed)
 
 AXES = ("x", "y", "z")
 
 
-def um(stage, axis, fraction):
+def um(staged, axis, fraction):
     """Return a coordinate that lies on a motor step, at this fraction of the axis's travel."""
-    low, high = getattr(stage.limits, f"{axis}_um")
-    description = stage.axes[AXES.index(axis)]
-    step_um = description.step_nm / 1000
+    low, high = getattr(staged.board.stage.limits, f"{axis}_um")
+    step_um = staged.steps_um[AXES.index(axis)]
     return round((low + (high - low) * fraction) / step_um) * step_um
 
 
@@ -29,9 +32,9 @@ def test_it_says_what_it_is(staged):
 
 def test_without_an_origin_nothing_moves(staged):
     before = staged.true_steps()
-    with pytest.raises(NotHomed, match="home"):
+    with pytest.raises(NOT_HOMED, match="home"):
         staged.board.stage.position()
-    with pytest.raises(NotHomed, match="home"):
+    with pytest.raises(NOT_HOMED, match="home"):
         staged.board.stage.move_to(x_um=1.0)
     assert staged.true_steps() == before
 
@@ -47,23 +50,23 @@ def test_move_ends_where_it_says_and_where_it_is(staged):
     stage.home()
     origin = staged.true_steps()
     for fraction in (0.52, 0.47, 0.5):
-        x_um, y_um, z_um = (um(stage, axis, fraction) for axis in AXES)
+        x_um, y_um, z_um = (um(staged, axis, fraction) for axis in AXES)
         reached = stage.move_to(x_um=x_um, y_um=y_um, z_um=z_um)
         assert (reached.x_um, reached.y_um, reached.z_um) == pytest.approx((x_um, y_um, z_um))
         assert stage.position() == reached
         travelled = (b - a for a, b in zip(origin, staged.true_steps(), strict=True))
-        assert tuple(travelled) == stage.steps()
+        assert tuple(travelled) == staged.steps()
 
 
 @pytest.mark.parametrize("axis", AXES)
 def test_axes_not_named_stay(staged, axis):
     stage = staged.board.stage
     stage.home()
-    stage.move_to(**{f"{axis}_um": um(stage, axis, 0.51)})
-    moved = {name for name, steps in zip(AXES, stage.steps(), strict=True) if steps}
+    stage.move_to(**{f"{axis}_um": um(staged, axis, 0.51)})
+    moved = {name for name, steps in zip(AXES, staged.steps(), strict=True) if steps}
     assert moved <= {axis}
-    assert stage.steps()[AXES.index(axis)] == round(
-        um(stage, axis, 0.51) * 1000 / stage.axes[AXES.index(axis)].step_nm
+    assert staged.steps()[AXES.index(axis)] == round(
+        um(staged, axis, 0.51) / staged.steps_um[AXES.index(axis)]
     )
 
 
@@ -74,8 +77,8 @@ def test_target_outside_the_travel_is_refused_before_anything_moves(staged, axis
     stage.home()
     before = staged.true_steps()
     beyond_um = getattr(stage.limits, f"{axis}_um")[end] + (2 * end - 1) * 5.0
-    inside = {f"{name}_um": um(stage, name, 0.51) for name in AXES}
-    with pytest.raises(LimitHit, match=f"travel of {axis}") as caught:
+    inside = {f"{name}_um": um(staged, name, 0.51) for name in AXES}
+    with pytest.raises(LIMIT_HIT, match=f"travel of {axis}") as caught:
         stage.move_to(**{**inside, f"{axis}_um": beyond_um})
     assert caught.value.axis == axis
     assert f"{beyond_um:g} µm" in str(caught.value)
@@ -86,7 +89,7 @@ def test_target_outside_the_travel_is_refused_before_anything_moves(staged, axis
 def test_target_that_is_no_number_is_refused(staged, nonsense_um):
     staged.board.stage.home()
     before = staged.true_steps()
-    with pytest.raises(LimitHit, match="no number"):
+    with pytest.raises(LIMIT_HIT, match="no number"):
         staged.board.stage.move_to(y_um=nonsense_um)
     assert staged.true_steps() == before
 
@@ -94,7 +97,7 @@ def test_target_that_is_no_number_is_refused(staged, nonsense_um):
 def test_stop_at_rest_changes_nothing(staged):
     stage = staged.board.stage
     stage.home()
-    there = stage.move_to(x_um=um(stage, "x", 0.51))
+    there = stage.move_to(x_um=um(staged, "x", 0.51))
     stage.stop()
     assert stage.position() == there
     assert stage.move_to(x_um=0.0).x_um == 0.0
