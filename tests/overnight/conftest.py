@@ -2,6 +2,7 @@
 their own.
 """
 
+import fcntl
 import json
 import os
 import subprocess
@@ -75,11 +76,19 @@ def cli(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def demo(cli, tmp_path_factory):
-    """(exit code, JSON, run folder) of one demo."""
-    folder = tmp_path_factory.mktemp("demo") / "night"
-    code, result, err = cli("demo", "--out", folder, "--speed", 40)
-    assert result is not None, err
+def demo(cli, tmp_path_factory, request):
+    """(exit code, JSON, run folder) of one demo, which all workers of a test run share."""
+    workers = hasattr(request.config, "workerinput")
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if workers else base
+    folder, told = shared / "demo" / "night", shared / "demo.json"
+    with (shared / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            code, result, err = cli("demo", "--out", folder, "--speed", 40)
+            assert result is not None, err
+            told.write_text(json.dumps([code, result]))
+    code, result = json.loads(told.read_text())
     return code, result, folder
 
 

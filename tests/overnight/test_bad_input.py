@@ -7,9 +7,6 @@ import subprocess
 
 import pytest
 
-# On one worker, which then makes the night they share only once.
-pytestmark = pytest.mark.xdist_group("night")
-
 REFUSED = {
     "unknown settings key": (
         "settings",

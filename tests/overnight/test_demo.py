@@ -12,9 +12,6 @@ from ome_zarr.reader import Reader
 from runtime.journal import Journal
 from runtime.settings import load_settings
 
-# On one worker, which then makes the night they share only once.
-pytestmark = pytest.mark.xdist_group("night")
-
 KEYS = {
     "run_dir",
     "simulated",

@@ -7,9 +7,6 @@ import time
 
 import pytest
 
-# On one worker, which then makes the night they share only once.
-pytestmark = pytest.mark.xdist_group("resume")
-
 
 def outcome(folder):
     """Return what must not depend on interruptions."""

@@ -2,10 +2,6 @@
 
 import csv
 
-import pytest
-
-pytestmark = pytest.mark.xdist_group("night")
-
 
 def test_doctor_finds_this_machine_ready(cli):
     code, result, err = cli("doctor", "--warm")
