@@ -15,6 +15,7 @@ from firmware_bridge.faults import Faults
 from runtime.clock import HeartbeatClock, SystemClock
 from runtime.conveyor import begin
 from runtime.errors import HardwareFailed
+from runtime.micromanager_settings import MicroManager
 from runtime.mounted import MountedObjective
 from runtime.rig import Rig
 from runtime.settings import Settings
@@ -33,6 +34,8 @@ def open_microscope(settings: Settings, *, truth: Path | None = None) -> Iterato
     with bridge_trouble_is_hardware(), ExitStack() as stack:
         if settings.instrument.kind == "simulated":
             yield _simulated(settings, truth, stack)
+        elif settings.micromanager is not None:
+            yield _micromanager(settings, settings.micromanager, stack)
         else:
             yield _serial(settings, stack)
 
@@ -127,6 +130,42 @@ def _serial(settings: Settings, stack: ExitStack) -> Rig:
         without_failsafe=tuple(
             b.unique_id for b in boards if not isinstance(b, NativeBoard) and not b.failsafe
         ),
+    )
+
+
+def _micromanager(settings: Settings, devices: MicroManager, stack: ExitStack) -> Rig:
+    """Devices that Micro-Manager drives; none of them goes dark by itself."""
+    from runtime.micromanager.camera import MicroManagerCamera
+    from runtime.micromanager.core import open_core
+    from runtime.micromanager.light import MicroManagerLight
+    from runtime.micromanager.stage import MicroManagerStage
+    from runtime.micromanager.turret import MicroManagerTurret
+
+    clock = SystemClock()
+    core = open_core(devices.config, clock=clock, adapters=devices.adapters)
+    stack.callback(core.close)
+    light = MicroManagerLight(core, lights=devices.lights)
+    stack.callback(light.close)
+    camera = MicroManagerCamera(core)
+    stack.callback(camera.close)
+    stage = MicroManagerStage(
+        core,
+        limits=devices.limits,
+        keeps_origin=devices.keeps_origin,
+        arrival_um=devices.arrival_um,
+        move_timeout_s=devices.move_timeout_s,
+    )
+    return Rig(
+        stage=stage,
+        light=light,
+        turret=MicroManagerTurret(core, turret=devices.turret, objectives=devices.objectives)
+        if devices.turret
+        else MountedObjective(settings.instrument.mounted),
+        camera=camera,
+        clock=clock,
+        motion=settings.motion,
+        simulated=camera.info.simulated,
+        without_failsafe=(stage.stage_id,),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from runtime.errors import ConfigRefused
+from runtime.micromanager_settings import MicroManager
 from runtime.strict import Strict
 
 Positive = Annotated[float, Field(gt=0)]
@@ -29,11 +30,12 @@ class Instrument(Strict):
 
     A "serial" instrument has its stage on `port`, spoken to by `driver`, its light there too
     unless `light` names another board, and a V4L2 `camera` (index or path). Without a turret the
-    one `mounted` objective is in place. Boards that do not go dark by themselves when the host
+    one `mounted` objective is in place. A "micromanager" instrument is described in the section of
+    that name. Boards that do not go dark by themselves when the host
     dies are used only when `accept_without_failsafe` holds their ids.
     """
 
-    kind: Literal["simulated", "serial"]
+    kind: Literal["simulated", "serial", "micromanager"]
     name: str = "microscope"
     port: str = ""
     driver: Literal["native", "sangaboard", "grbl"] = "native"
@@ -131,6 +133,13 @@ class Settings(Strict):
     pipeline: Pipeline = Pipeline()
     simulation: Simulation = Simulation()
     budgets_ms: dict[str, Positive] = {}
+    micromanager: MicroManager | None = None
+
+    @model_validator(mode="after")
+    def _devices_are_described(self) -> Settings:
+        if self.instrument.kind == "micromanager" and self.micromanager is None:
+            raise ValueError("a micromanager instrument needs the section [micromanager]")
+        return self
 
 
 def load_settings(path: Path) -> Settings:
@@ -153,9 +162,18 @@ def parse_settings(text: str, *, source: Path) -> Settings:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigRefused(f"{source}: not TOML: {error}", remedy="mend the line named") from None
-    settings = Settings.read(values, source=source)
-    folder = settings.calibration.folder
-    if not folder.is_absolute():
-        anchored = settings.calibration.model_copy(update={"folder": source.parent / folder})
-        settings = settings.model_copy(update={"calibration": anchored})
-    return settings
+    return _anchored(Settings.read(values, source=source), source.parent)
+
+
+def _anchored(settings: Settings, base: Path) -> Settings:
+    """Return the settings with their relative folders hung on `base`."""
+    own = settings.calibration
+    anchored: dict[str, Strict] = {
+        "calibration": own.model_copy(update={"folder": base / own.folder})
+    }
+    if (devices := settings.micromanager) is not None:
+        paths = {"config": base / devices.config}
+        if devices.adapters is not None:
+            paths["adapters"] = base / devices.adapters
+        anchored["micromanager"] = devices.model_copy(update=paths)
+    return settings.model_copy(update=anchored)
