@@ -23,6 +23,6 @@ int main(void) {
             board_byte(byte, timer_ms());
         board_poll(timer_ms());
         if (!uart_pending())
-            sleep_mode(); /* the next tick is at most 40 us away */
+            sleep_mode(); /* the next tick is at most 50 us away */
     }
 }

@@ -12,8 +12,8 @@
 #define AXES 3
 #define OBJECTIVES 0 /* no turret */
 
-/* Steps come from a fixed-rate interrupt; 40 us is the jitter of a step. */
-#define TICK_HZ 25000u
+/* Steps come from a fixed-rate interrupt; 50 us is the jitter of a step. */
+#define TICK_HZ 20000u
 #define TICKS_PER_MS (TICK_HZ / 1000u)
 
 /* Every ramp takes at most this long, so this bounds how far from standstill a motor ever is. */
@@ -23,7 +23,7 @@
 
 /* Ticks between energising the drivers and the first step. */
 #define WAKE_TICKS (2u * TICKS_PER_MS)
-/* A switch counts once it has read the same for so many ticks: 160 us against motor noise. */
+/* A switch counts once it has read the same for so many ticks: 200 us against motor noise. */
 #define DEBOUNCE_TICKS 4u
 
 /* Homing: how far past the travel a switch is searched, how long it may take to open or close in

@@ -89,14 +89,15 @@ static bool slowing(void) {
 }
 
 static void step(void) {
-    uint8_t axes = 0;
-    for (uint8_t axis = 0; axis < AXES; axis++) {
-        motion.debt[axis] += motion.steps[axis];
-        if (motion.debt[axis] < motion.total)
-            continue;
-        motion.debt[axis] -= motion.total;
-        axes = (uint8_t)(axes | (1u << axis));
-        motion.position[axis] += motion.negative & (1u << axis) ? -1 : 1;
+    uint8_t axes = 0, bit = 1;
+    for (uint8_t axis = 0; axis < AXES; axis++, bit = (uint8_t)(bit << 1)) {
+        uint32_t debt = motion.debt[axis] + motion.steps[axis];
+        if (debt >= motion.total) {
+            debt -= motion.total;
+            axes |= bit;
+            motion.position[axis] += motion.negative & bit ? -1 : 1;
+        }
+        motion.debt[axis] = debt;
     }
     hal_step(axes);
     if (!slowing() && motion.rate < motion.ceiling)

@@ -91,9 +91,9 @@ static void check(void) {
 static void check_silence(void) {
     /* Whatever came before: an agreed time of silence, 5 s at most, ends dark and idle. */
     for (uint32_t ms = 0; ms < WATCHDOG_HIGHEST_MS; ms += 10) {
+        bench_pass(10);
         if (!bench_lit() && !motion_moving() && !bench.energised)
             return;
-        bench_pass(10);
     }
     abort();
 }
