@@ -42,7 +42,7 @@ def test_homes_and_moves_exactly(simulate: Any, connect: Connect, mcu: str) -> N
 
 
 def test_homing_ends_at_the_same_place_from_either_side(simulate: Any, connect: Connect) -> None:
-    for from_switch in (-30, 1, 900):
+    for from_switch in (-30, 1, 400):
         simulated = simulate(from_switch=from_switch)
         connect(simulated.port).stage.home()
         assert simulated.carriages() == (0, 0, 0)
