@@ -104,6 +104,13 @@ bool bench_reply(struct frame *frame) {
     return false;
 }
 
+uint16_t bench_take(uint8_t bytes[BENCH_SENT]) {
+    uint16_t taken = bench.sent_bytes;
+    memcpy(bytes, bench.sent, taken);
+    read_to = bench.sent_bytes = 0;
+    return taken;
+}
+
 bool bench_lit(void) {
     uint8_t any = 0;
     for (uint8_t led = 0; led < LEDS; led++)

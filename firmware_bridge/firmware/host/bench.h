@@ -38,6 +38,9 @@ void bench_send(const struct frame *frame);
  * the next call. */
 bool bench_reply(struct frame *frame);
 
+/* Copies out and forgets what the board sent; returns how many bytes. */
+uint16_t bench_take(uint8_t bytes[BENCH_SENT]);
+
 bool bench_lit(void); /* light really leaves the array */
 
 #endif
