@@ -1,7 +1,8 @@
 # The device image: everything a scan needs, nothing that trains. Build: docker build -t nightscope .
 # Run, with a board and a camera, on a read-only root:
-#   docker run --read-only -v nightscope:/var/lib/nightscope \
+#   docker run --init --read-only -v nightscope:/var/lib/nightscope \
 #     --device /dev/ttyACM0 --device /dev/video0 nightscope run plan.yaml --out night
+# --init: until a scan listens, PID 1 itself would ignore SIGTERM.
 FROM python:3.11-slim-bookworm AS builder
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -11,9 +12,11 @@ COPY runtime runtime
 COPY firmware_bridge firmware_bridge
 COPY calibration calibration
 COPY export export
+# OpenVINO works without its telemetry package; with it, every device would report to its vendor.
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /dist . \
- && python -m venv /opt/nightscope \
- && /opt/nightscope/bin/pip install --no-cache-dir /dist/nightscope-*.whl
+ && python -m venv --without-pip /opt/nightscope \
+ && pip --python /opt/nightscope install --no-cache-dir /dist/nightscope-*.whl \
+ && pip --python /opt/nightscope uninstall --yes openvino-telemetry
 # The runtime looks for the shipped bundles beside its own package.
 COPY models /opt/nightscope/lib/python3.11/site-packages/models
 
@@ -27,7 +30,9 @@ LABEL org.opencontainers.image.title="nightscope" \
 RUN useradd --uid 10001 --create-home --home-dir /var/lib/nightscope --groups dialout,video nightscope
 COPY --from=builder /opt/nightscope /opt/nightscope
 
-ENV PATH=/opt/nightscope/bin:$PATH \
+# ONNX Runtime reports to its vendor, under a stored device id, unless told not to.
+ENV ORT_DISABLE_TELEMETRY=1 \
+    PATH=/opt/nightscope/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/var/lib/nightscope \
