@@ -95,7 +95,7 @@ class Pair:
         if self._used.setdefault((frame.session, frame.command_id), frame) != frame:
             return
         self.told.append(frame)
-        if frame.opcode == Opcode.HELLO and len(frame.payload) == 8:
+        if frame.opcode == Opcode.HELLO and frame.payload == _greet(NO_NONCE):
             self._session = frame.session
         self._hear(frame)
         while self.core.busy:
