@@ -26,10 +26,10 @@ BUDGETS_MS: dict[str, float] = {
     "expose": 500.0,
     "correct": 30.0,
     "store": 500.0,
-    "classify": 150.0,
-    "register": 250.0,
+    "classify": 250.0,
+    "register": 300.0,
     "solve": 150.0,
-    "render": 800.0,
+    "render": 1200.0,
 }
 MECHANICS = ("move", "focus", "expose")
 

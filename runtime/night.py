@@ -16,7 +16,7 @@ from runtime.budget import BUDGETS_MS, Meter
 from runtime.calibrated import Calibrated
 from runtime.clock import SystemClock
 from runtime.conveyor import begin, result_of
-from runtime.errors import DiskFull, NightscopeError
+from runtime.errors import DiskFull, NightscopeError, Stopped
 from runtime.journal import Journal
 from runtime.live import LiveLine
 from runtime.plan import Plan
@@ -136,9 +136,15 @@ class Night:
                 rig,
                 self.settings,
                 objectives=self.plan.objectives,
-                progress=lambda said: self.console.print(f"calibrating: {said}"),
+                progress=self._calibrating,
             )
         self.journal.note(calibrated=True, calibration_s=clock.now_s() - start_s)
+
+    def _calibrating(self, said: str) -> None:
+        """Say which routine comes next, unless somebody asked to stop before it."""
+        if self.should_stop():
+            raise Stopped("stopped while calibrating", remedy="`nightscope resume` starts it again")
+        self.console.print(f"calibrating: {said}")
 
     def _classifier(self) -> TileClassifier | None:
         """Return the plan's model on the back end the run began with: scores must not change."""

@@ -104,11 +104,21 @@ def open_choice(bundle: Bundle, choice: Choice, *, threads: int) -> Session:
 def _key(bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int) -> dict[str, object]:
     return {
         "bundle": bundle.digest,
-        "machine": f"{platform.machine()} {platform.processor()} {os.cpu_count()}",
+        "machine": f"{platform.machine()} {_processor()} {os.cpu_count()}",
         "threads": threads,
         "allowed": sorted(allowed),
         "libraries": {name: version(name) for name in backends()},
     }
+
+
+def _processor() -> str:
+    """Return the processor's model; an image warmed on one must measure again on another."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
 
 
 def _recall(note: Path, key: dict[str, object]) -> Choice | None:
