@@ -12,7 +12,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # Bash's own `time`, so that every step says how long it took.
 timed = @echo "== $(1)"; TIMEFORMAT="-- $(1): %1R s"; time $(BIN)/$(2)
 
-.PHONY: help demo test test-slow test-export check format bench clean
+.PHONY: help demo test test-slow test-export test-firmware check format bench clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -32,6 +32,9 @@ test-slow: $(VENV)/.dev ## the long tests: crashes, whole runs
 
 test-export: $(VENV)/.export ## training, quantising, packing: installs torch
 	$(BIN)/python -m pytest -m export $(ARGS)
+
+test-firmware: $(VENV)/.dev ## the reference firmware under simavr: needs gcc-avr avr-libc simavr
+	$(BIN)/python -m pytest -m firmware $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, imports, Dockerfile
 	$(call timed,ruff check,ruff check .)
