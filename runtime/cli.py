@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
-from runtime.errors import NightscopeError
-from runtime.options import AsJson, Out, Port, SettingsFile
+from runtime.call import call, forward, load
+from runtime.cli_bridge import bridge
+from runtime.cli_model import model
+from runtime.options import AsJson, Out, SettingsFile
 
 app = typer.Typer(
     name="nightscope",
@@ -24,43 +23,17 @@ app = typer.Typer(
     "error; 2 usage; 3 bad configuration or plan; 4 hardware; 5 finished with skipped tiles or "
     "missed budgets; 6 model refused; 7 disk full; 130 stopped, resumable.",
 )
-model = typer.Typer(no_args_is_help=True, help="Signed model bundles.")
 app.add_typer(model, name="model")
-bridge = typer.Typer(no_args_is_help=True, help="The serial line to stage and light.")
 app.add_typer(bridge, name="bridge")
 
-INTERNAL_ERROR, STOPPED = 1, 130
+INTERNAL_ERROR = 1
 CALIBRATE = "calibration.routines:ensure"
-
-
-def _load(target: str) -> Any:
-    """Return what "package.module:name" names."""
-    module, name = target.split(":")
-    return getattr(import_module(module), name)
+EXPORT = "export.__main__:app"
 
 
 def _calibrate(*arguments: Any, **options: Any) -> Any:
     """Run the routines of `calibration`, loaded only when a run turns out to need them."""
-    return _load(CALIBRATE)(*arguments, **options)
-
-
-def _call(target: str, as_json: bool, **arguments: Any) -> None:
-    """Call a verb, print its result, and leave with its exit code.
-
-    People read the verb's own output, on standard error when JSON is wanted on standard output.
-    """
-    console = Console(stderr=as_json)
-    try:
-        result = _load(target)(console=console, **arguments)
-    except NightscopeError as error:
-        result = {"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}
-        print(f"nightscope: {error}", file=sys.stderr)  # noqa: T201
-    except KeyboardInterrupt:
-        result = {"error": "stopped at once", "exit_code": STOPPED}
-        print("nightscope: stopped at once; what was journaled is safe", file=sys.stderr)  # noqa: T201
-    if as_json:
-        print(json.dumps(result))  # noqa: T201
-    raise typer.Exit(int(result.get("exit_code", 0)))
+    return load(CALIBRATE)(*arguments, **options)
 
 
 @app.command()
@@ -78,7 +51,7 @@ def demo(
 
     `nightscope demo --out /tmp/night --seed 3 --speed 1 --json`
     """
-    _call(
+    call(
         "runtime.commands.demo:demo",
         as_json,
         out=out,
@@ -105,8 +78,8 @@ def run(
     `nightscope run section.yaml --dry-run`
     """
     if dry_run:
-        _call("runtime.commands.scan:check", as_json, plan=plan, settings=settings)
-    _call(
+        call("runtime.commands.scan:check", as_json, plan=plan, settings=settings)
+    call(
         "runtime.commands.scan:run",
         as_json,
         plan=plan,
@@ -127,7 +100,7 @@ def resume(
 
     `nightscope resume demo-run --json`
     """
-    _call("runtime.commands.scan:resume", as_json, run=folder, calibrate=_calibrate)
+    call("runtime.commands.scan:resume", as_json, run=folder, calibrate=_calibrate)
 
 
 @app.command()
@@ -141,7 +114,7 @@ def runs(
 
     `nightscope runs /data --json`
     """
-    _call("runtime.commands.runs:runs", as_json, root=root)
+    call("runtime.commands.runs:runs", as_json, root=root)
 
 
 @app.command()
@@ -155,7 +128,7 @@ def report(
 
     `nightscope report /data/2026-11-21 --json`
     """
-    _call("runtime.commands.runs:report", as_json, run=folder)
+    call("runtime.commands.runs:report", as_json, run=folder)
 
 
 @app.command()
@@ -183,7 +156,7 @@ def stitch(
 
     `nightscope stitch tiles --positions TileConfiguration.txt --out stitched --json`
     """
-    _call(
+    call(
         "runtime.commands.folders:stitch",
         as_json,
         folder=folder,
@@ -212,7 +185,7 @@ def classify(
 
     `nightscope classify tiles --model models/mussel-tissue-1.0.0.nsb --pixel-size-um 0.5`
     """
-    _call(
+    call(
         "runtime.commands.folders:classify",
         as_json,
         folder=folder,
@@ -243,13 +216,13 @@ def calibrate(
 
     `nightscope calibrate camera-stage --objective 10x`
     """
-    _call(
+    call(
         "runtime.commands.calibrate:calibrate",
         as_json,
         routine=routine,
         objective=objective,
         settings=settings,
-        run_routine=_load("calibration.routines:run_routine"),
+        run_routine=load("calibration.routines:run_routine"),
     )
 
 
@@ -269,119 +242,21 @@ def doctor(
 
     `nightscope doctor --warm --settings settings.toml`
     """
-    _call("runtime.commands.doctor:doctor", as_json, settings=settings, warm=warm)
+    call("runtime.commands.doctor:doctor", as_json, settings=settings, warm=warm)
 
 
-@model.command("list")
-def model_list(
-    folder: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of bundles; shipped ones if absent.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the bundles, their signatures checked.
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def export(context: typer.Context) -> None:
+    """Train, evaluate, pack and sign models, on a workstation; needs the extra `export`.
 
-    `nightscope model list`
+    `nightscope export --help`
 
-    `nightscope model list --folder /data/models --json`
+    `nightscope export train --config export/configs/mussel_tissue.toml --out build/mussel`
     """
-    _call("runtime.commands.model:list_models", as_json, folder=folder)
-
-
-@model.command("verify")
-def model_verify(
-    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Name or file.")],
-    as_json: AsJson = False,
-) -> None:
-    """Check a bundle's signature and hashes, and rerun its golden tiles on this machine.
-
-    `nightscope model verify mussel-tissue`
-
-    `nightscope model verify models/mussel-tissue-1.0.0.nsb --json`
-    """
-    _call("runtime.commands.model:verify", as_json, bundle=bundle)
-
-
-@bridge.command("exercise")
-def bridge_exercise(
-    port: Port,
-    driver: Annotated[
-        Literal["auto", "native", "sangaboard", "grbl"], typer.Option(help="Board to expect.")
-    ] = "auto",
-    moves: Annotated[int, typer.Option(metavar="N", min=1, help="How many moves.")] = 100,
-    seed: Annotated[int, typer.Option(metavar="S", help="Seed of the moves.")] = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Make random moves, read every position back, and end at the start.
-
-    `nightscope bridge exercise --port /dev/ttyACM0`
-
-    `nightscope bridge exercise --port /dev/ttyACM0 --driver native --moves 1000 --json`
-    """
-    _call(
-        "runtime.commands.bridge:exercise",
-        as_json,
-        run=_load("firmware_bridge.exercise:exercise"),
-        port=port,
-        driver=driver,
-        moves=moves,
-        seed=seed,
-    )
-
-
-@bridge.command("probe")
-def bridge_probe(
-    ports: Annotated[
-        list[str] | None, typer.Argument(metavar="[PORT]...", help="Ports; all if none.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List what is on the serial ports, and why others were rejected.
-
-    `nightscope bridge probe`
-
-    `nightscope bridge probe /dev/ttyACM0 --json`
-    """
-    look = _load("firmware_bridge.detect:probe")
-    _call("runtime.commands.bridge:probe", as_json, look=look, ports=ports or [])
-
-
-@bridge.command("monitor")
-def bridge_monitor(port: Port, as_json: AsJson = False) -> None:
-    """Show the traffic of a line in words, for a technician.
-
-    `nightscope bridge monitor --port /dev/ttyACM0`
-
-    `nightscope bridge monitor --port /dev/serial/by-id/usb-nightscope`
-    """
-    watch = _load("firmware_bridge.monitor:watch")
-    _call("runtime.commands.bridge:monitor", as_json, watch=watch, port=port)
-
-
-@bridge.command("chaos")
-def bridge_chaos(
-    port: Port,
-    rate: Annotated[
-        float, typer.Option(metavar="P", min=0, max=1, help="Share of bytes hit by each fault.")
-    ] = 0.002,
-    seed: Annotated[int, typer.Option(metavar="S", help="Seed of the faults.")] = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Put a bad line in front of a board: bytes dropped, duplicated and flipped.
-
-    `nightscope bridge chaos --port /dev/ttyACM0`
-
-    `nightscope bridge chaos --port /dev/ttyACM0 --rate 0.01 --seed 3`
-    """
-    _call(
-        "runtime.commands.bridge:chaos",
-        as_json,
-        proxy=_load("firmware_bridge.chaos:ChaosProxy"),
-        faults=_load("firmware_bridge.faults:Faults").bytewise,
-        port=port,
-        rate=rate,
-        seed=seed,
-    )
+    forward(EXPORT, context.args, name="nightscope export", extra="export")
 
 
 def main() -> None:

@@ -1,0 +1,59 @@
+"""How a verb is called: load it by name, run it, print its result, leave with its exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from runtime.errors import ConfigRefused, NightscopeError
+
+STOPPED = 130
+
+
+def load(target: str) -> Any:
+    """Return what "package.module:name" names."""
+    module, name = target.split(":")
+    return getattr(import_module(module), name)
+
+
+def forward(target: str, arguments: list[str], *, name: str, extra: str) -> None:
+    """Hand the rest of the command line to another group of verbs, which an extra installs."""
+    try:
+        load(target)(arguments, prog_name=name)
+    except ModuleNotFoundError as missing:
+        refusal = ConfigRefused(
+            f"{name} needs {missing.name}, which is not installed",
+            remedy=f"pip install 'nightscope[{extra}]'",
+        )
+        _refuse(refusal)
+    except NightscopeError as error:
+        _refuse(error)
+
+
+def call(target: str, as_json: bool, **arguments: Any) -> None:
+    """Call a verb, print its result, and leave with its exit code.
+
+    People read the verb's own output, on standard error when JSON is wanted on standard output.
+    """
+    console = Console(stderr=as_json)
+    try:
+        result = load(target)(console=console, **arguments)
+    except NightscopeError as error:
+        result = {"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}
+        print(f"nightscope: {error}", file=sys.stderr)  # noqa: T201
+    except KeyboardInterrupt:
+        result = {"error": "stopped at once", "exit_code": STOPPED}
+        print("nightscope: stopped at once; what was journaled is safe", file=sys.stderr)  # noqa: T201
+    if as_json:
+        print(json.dumps(result))  # noqa: T201
+    raise typer.Exit(int(result.get("exit_code", 0)))
+
+
+def _refuse(error: NightscopeError) -> NoReturn:
+    print(f"nightscope: {error}", file=sys.stderr)  # noqa: T201
+    raise typer.Exit(error.exit_code)

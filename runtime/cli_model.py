@@ -1,0 +1,43 @@
+"""`nightscope model ...`: the verbs for signed model bundles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runtime.call import call
+from runtime.options import AsJson
+
+model = typer.Typer(no_args_is_help=True, help="Signed model bundles.")
+
+
+@model.command("list")
+def model_list(
+    folder: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of bundles; shipped ones if absent.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the bundles, their signatures checked.
+
+    `nightscope model list`
+
+    `nightscope model list --folder /data/models --json`
+    """
+    call("runtime.commands.model:list_models", as_json, folder=folder)
+
+
+@model.command("verify")
+def model_verify(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Name or file.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check a bundle's signature and hashes, and rerun its golden tiles on this machine.
+
+    `nightscope model verify mussel-tissue`
+
+    `nightscope model verify models/mussel-tissue-1.0.0.nsb --json`
+    """
+    call("runtime.commands.model:verify", as_json, bundle=bundle)
