@@ -61,7 +61,7 @@ def build(
 
     Raises ModelRefused when int8 fails its gate.
     """
-    spec = PreprocessSpec()
+    spec = PreprocessSpec(width_px=256)
     fusion = train(data.training, spec, lut, config.recipe, seed=seed, progress=progress)
     calibration = _draw(data.training, spec, lut, CALIBRATION_EXAMPLES, CALIBRATION_SEED).inputs
     fp32 = to_onnx(fusion, calibration[0])

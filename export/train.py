@@ -37,7 +37,7 @@ def train(
     torch.set_num_threads(recipe.threads)
     rng = np.random.default_rng([seed, 1])
     source = ExampleSource(section, spec, lut, cell_px=CELL_PX)
-    fusion = LateFusion({"intensity": CompactNet(1), "lbp": CompactNet(3 * len(spec.radii_px))})
+    fusion = LateFusion({name: CompactNet(spec.channels(name)) for name in spec.inputs})
     _train_streams(fusion, source, recipe, rng, progress)
     fusion.eval()
     batches = [

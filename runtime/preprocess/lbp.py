@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from runtime.preprocess.share import share_rows
 from runtime.tile import Pixels
 
 NEIGHBOURS = 8
@@ -34,25 +35,45 @@ def lbp_codes(
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
     radii_px: tuple[int, ...],
+    threads: int = 1,
 ) -> NDArray[np.uint8]:
     """Return the codes at (rows x columns), one (len(rows), len(columns)) uint8 map per radius.
 
-    `pixels` is (y, x) uint8 or uint16; pass `np.arange` of its sides for the full-size maps.
+    `pixels` is (y, x) uint8 or uint16; `rows` and `columns` ascend.
     """
     frozen = np.ascontiguousarray(pixels).view()
     frozen.flags.writeable = False  # One kernel for owned and borrowed arrays alike.
     codes = np.empty((len(radii_px), len(rows), len(columns)), dtype=np.uint8)
-    _fill_codes(frozen, rows, columns, circle_offsets(radii_px), codes)
+    offsets = circle_offsets(radii_px)
+    share_rows(
+        lambda first, last: _fill_codes(frozen, rows, columns, offsets, codes, first, last),
+        rows=len(rows),
+        threads=threads,
+    )
     return codes
 
 
+def full_codes(
+    pixels: Pixels, *, radii_px: tuple[int, ...] = (1, 2, 3), threads: int = 1
+) -> NDArray[np.uint8]:
+    """Return the codes of every pixel, (radius, y, x) uint8, for training and for looking at."""
+    height, width = pixels.shape
+    return lbp_codes(
+        pixels,
+        rows=np.arange(height),
+        columns=np.arange(width),
+        radii_px=radii_px,
+        threads=threads,
+    )
+
+
 @njit(cache=True, nogil=True)
-def _fill_codes(image, rows, columns, offsets, codes):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _fill_codes(image, rows, columns, offsets, codes, start, stop):  # type: ignore[no-untyped-def]  # pragma: no cover
     height, width = image.shape
     first = np.searchsorted(columns, REACH_PX)
     last = max(first, np.searchsorted(columns, width - REACH_PX))
     for scale in range(offsets.shape[0]):
-        for i in range(rows.size):
+        for i in range(start, stop):
             inner_row = REACH_PX <= rows[i] < height - REACH_PX
             for j in range(columns.size):
                 if not (inner_row and first <= j < last):

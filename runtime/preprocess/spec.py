@@ -8,14 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SPEC_VERSION = 1
+SPEC_VERSION = 2
+# Names an input may be joined from, in this order, with the channels each brings: the codes of one
+# LBP radius become three coordinates.
+PART_CHANNELS = {"intensity": 1, "lbp1": 3, "lbp2": 3, "lbp3": 3}
+PART_RADII_PX = {"lbp1": 1, "lbp2": 2, "lbp3": 3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreprocessSpec:
     """Sizes, conventions and constants of one preprocessing.
 
-    `height_px, width_px`: the network's input, (y, x). `radii_px`: LBP radii, one map each.
+    `height_px, width_px`: the network's input, (y, x). `inputs`: one name for each stream, saying
+    what its channels hold, such as "intensity", "lbp2" or "intensity+lbp1+lbp2+lbp3".
     The bright and dark percentiles of the tile fix the intensity scale: the bright one becomes 0
     and their distance 1, but never less than `contrast_floor` of the bright level, so that the
     noise of an empty tile stays small; values are clipped to [`lowest`, `highest`].
@@ -23,8 +28,8 @@ class PreprocessSpec:
 
     version: int = SPEC_VERSION
     height_px: int = 224
-    width_px: int = 256
-    radii_px: tuple[int, ...] = (1, 2, 3)
+    width_px: int = 224
+    inputs: tuple[str, ...] = ("intensity", "lbp1+lbp2+lbp3")
     bright_percentile: int = 90
     dark_percentile: int = 5
     contrast_floor: float = 0.25
@@ -36,8 +41,10 @@ class PreprocessSpec:
             raise ValueError(f"preprocessing version {self.version}; expected {SPEC_VERSION}")
         if min(self.height_px, self.width_px) < 1 or max(self.height_px, self.width_px) > 8192:
             raise ValueError(f"input {self.height_px}x{self.width_px}; sides must be 1 to 8192 px")
-        if any(radius not in (1, 2, 3) for radius in self.radii_px):
-            raise ValueError(f"LBP radii {self.radii_px}; only 1, 2 and 3 px are defined")
+        if not self.inputs or len(set(self.inputs)) < len(self.inputs):
+            raise ValueError(f"inputs {self.inputs}; each name once, and at least 1")
+        for name in self.inputs:
+            input_parts(name)
         if not 0 <= self.dark_percentile < self.bright_percentile <= 100:
             raise ValueError(
                 f"percentiles {self.dark_percentile}, {self.bright_percentile}; "
@@ -49,11 +56,37 @@ class PreprocessSpec:
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> PreprocessSpec:
         """Return the spec a manifest holds; ValueError or TypeError for anything unknown."""
-        return cls(**{**plain, "radii_px": tuple(plain["radii_px"])})
+        return cls(**{**plain, "inputs": tuple(plain["inputs"])})
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as plain JSON values."""
-        return {**asdict(self), "radii_px": list(self.radii_px)}
+        return {**asdict(self), "inputs": list(self.inputs)}
+
+    @property
+    def radii_px(self) -> tuple[int, ...]:
+        """Return the LBP radii that any input needs, ascending."""
+        parts = {part for name in self.inputs for part in input_parts(name)}
+        return tuple(radius for part, radius in PART_RADII_PX.items() if part in parts)
+
+    def channels(self, name: str) -> int:
+        """Return the number of channels of one input."""
+        return input_channels(name)
+
+
+def input_parts(name: str) -> tuple[str, ...]:
+    """Return what an input's channels hold, in order; ValueError for a name not so formed."""
+    parts = tuple(name.split("+"))
+    if parts != tuple(part for part in PART_CHANNELS if part in parts):
+        raise ValueError(
+            f"input '{name}'; expected one or more of {', '.join(PART_CHANNELS)}, "
+            "each at most once, in this order, joined by '+'"
+        )
+    return parts
+
+
+def input_channels(name: str) -> int:
+    """Return the number of channels of an input; ValueError for an unknown name."""
+    return sum(PART_CHANNELS[part] for part in input_parts(name))
 
 
 def sample_points(*, source_px: int, target_px: int) -> NDArray[np.int64]:

@@ -44,7 +44,7 @@ pytestmark = [
     # Torch warns that its tracing exporter will go; export/graph.py says why it is used.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
-SPEC = PreprocessSpec()
+SPEC = PreprocessSpec(width_px=256)
 CONFIG = Path(__file__).parents[2] / "export" / "configs" / "mussel_tissue.toml"
 
 

@@ -61,8 +61,8 @@ def test_onnx_runtime_and_openvino_agree(shipped: Bundle, precision: Any) -> Non
 
 
 def test_a_changed_golden_input_fails_the_self_test(forge: Forge) -> None:
-    forge.manifest["golden"][0]["inputs"]["lbp"] = "0" * 64
-    with pytest.raises(ModelRefused, match="input 'lbp' is not the one"):
+    forge.manifest["golden"][0]["inputs"]["lbp1+lbp2+lbp3"] = "0" * 64
+    with pytest.raises(ModelRefused, match=r"input 'lbp1\+lbp2\+lbp3' is not the one"):
         verify(open_bundle(forge.write(), keys=forge.keys))
 
 

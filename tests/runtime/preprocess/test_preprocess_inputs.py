@@ -11,7 +11,8 @@ from runtime.preprocess.intensity import normalised_intensity
 from runtime.preprocess.lbp import lbp_codes
 from runtime.preprocess.spec import PreprocessSpec, sample_points
 
-SPEC = PreprocessSpec()
+SPEC = PreprocessSpec(width_px=256)
+LBP = "lbp1+lbp2+lbp3"
 LUT = np.random.default_rng(0).normal(size=(256, 3)).astype(np.float32)
 
 
@@ -29,7 +30,7 @@ def test_sample_points_are_those_of_opencv(source_px: int, target_px: int) -> No
 
 
 def test_spec_survives_json() -> None:
-    spec = replace(SPEC, radii_px=(2, 3), contrast_floor=0.3)
+    spec = replace(SPEC, inputs=("lbp2+lbp3",), contrast_floor=0.3)
     assert PreprocessSpec.from_json(spec.to_json()) == spec
 
 
@@ -37,7 +38,11 @@ def test_spec_survives_json() -> None:
     "change",
     [
         {"version": 99},
-        {"radii_px": [4]},
+        {"inputs": ["lbp4"]},
+        {"inputs": ["lbp1+intensity"]},
+        {"inputs": ["lbp1+lbp1"]},
+        {"inputs": ["lbp1", "lbp1"]},
+        {"inputs": []},
         {"height_px": 0},
         {"dark_percentile": 95},
         {"contrast_floor": 0.0},
@@ -51,7 +56,7 @@ def test_spec_refuses_what_it_does_not_define(change: dict[str, object]) -> None
 def test_inputs_have_the_promised_shapes_and_are_repeatable() -> None:
     first, second = to_input(tile(), SPEC, LUT), to_input(tile(), SPEC, LUT)
     assert first["intensity"].shape == (1, 1, 224, 256)
-    assert first["lbp"].shape == (1, 9, 224, 256)
+    assert first[LBP].shape == (1, 9, 224, 256)
     for name in first:
         assert first[name].dtype == np.float32
         assert first[name].tobytes() == second[name].tobytes()
@@ -62,7 +67,7 @@ def test_lbp_planes_are_the_table_rows_of_the_codes_radius_by_radius() -> None:
     rows = sample_points(source_px=448, target_px=224)
     columns = sample_points(source_px=512, target_px=256)
     codes = lbp_codes(pixels, rows=rows, columns=columns, radii_px=SPEC.radii_px)
-    planes = to_input(pixels, SPEC, LUT)["lbp"][0]
+    planes = to_input(pixels, SPEC, LUT)[LBP][0]
     for scale in range(3):
         wanted = np.moveaxis(LUT[codes[scale]], -1, 0)
         assert np.array_equal(planes[3 * scale : 3 * scale + 3], wanted)

@@ -1,0 +1,32 @@
+"""Sharing the rows of an image among a few threads that stay, for kernels that drop the GIL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+
+
+def share_rows(work: Callable[[int, int], None], *, rows: int, threads: int) -> None:
+    """Call `work(first, last)` on spans that together cover `rows`, at once on `threads` threads.
+
+    The calling thread takes a span itself. What `work` raises is raised here.
+    """
+    bounds = [rows * index // threads for index in range(threads + 1)]
+    own, *others = pairwise(bounds)
+    if not others:
+        work(*own)
+        return
+    pool = _pool(threads - 1, os.getpid())
+    waiting = [pool.submit(work, first, last) for first, last in others]
+    work(*own)
+    for future in waiting:
+        future.result()
+
+
+@cache
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Return the pool of a process: one inherited through a fork would have no threads."""
+    return ThreadPoolExecutor(threads, thread_name_prefix=f"rows-{process}")
