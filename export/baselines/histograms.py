@@ -1,0 +1,68 @@
+"""Histograms of a whole image's LBP codes, with three treatments of its orientation.
+
+Uniform patterns and rotation by bit shift: Ojala, Pietikainen, Maenpaa 2002,
+doi:10.1109/TPAMI.2002.1017623. Rotation by discrete Fourier transform: Ahonen, Matas, He,
+Pietikainen 2009, doi:10.1007/978-3-642-02230-2_7. All for eight neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+NEIGHBOURS, CODES = 8, 256
+
+Describe = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+
+
+def _rotations() -> NDArray[np.int64]:
+    """Return (256, 8): every code with its neighbours shifted on by 0 to 7 places."""
+    codes, places = np.arange(CODES)[:, None], np.arange(NEIGHBOURS)[None, :]
+    return ((codes << places) | (codes >> (NEIGHBOURS - places))) & (CODES - 1)
+
+
+def _transitions() -> NDArray[np.int64]:
+    """Return (256,): how often each code changes between 0 and 1 around the circle."""
+    bits = (np.arange(CODES)[:, None] >> np.arange(NEIGHBOURS)) & 1
+    return np.asarray((bits != np.roll(bits, 1, axis=1)).sum(axis=1))
+
+
+UNIFORM_CODES = np.flatnonzero(_transitions() <= 2)  # 58 of them.
+# Seven arcs of 1 to 7 set neighbours, each at its eight places around the circle.
+ARCS = _rotations()[[(1 << length) - 1 for length in range(1, NEIGHBOURS)]]
+ORBITS, ORBIT_OF_CODE = np.unique(_rotations().min(axis=1), return_inverse=True)
+
+
+def frequencies(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the (256,) shares of the codes in a map of any shape."""
+    counts = np.bincount(codes.ravel(), minlength=CODES)
+    return np.asarray(counts / codes.size, dtype=np.float64)
+
+
+def uniform(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return 59 shares: each uniform code (at most two transitions), and all others together."""
+    shares = frequencies(codes)[UNIFORM_CODES]
+    return np.append(shares, 1 - shares.sum())
+
+
+def bit_shift(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return 36 shares, one for all codes that are rotations of each other."""
+    shares = np.bincount(ORBIT_OF_CODE, weights=frequencies(codes), minlength=len(ORBITS))
+    return np.asarray(shares, dtype=np.float64)
+
+
+def fourier(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return 38 values (LBP-HF): 7 arc lengths x 5 magnitudes, none set, all set, not uniform.
+
+    Turning the image by a neighbour moves every arc one place on, which changes the phases of the
+    transform over the places and leaves its magnitudes; frequencies above half are mirrored.
+    """
+    shares = frequencies(codes)
+    magnitudes = np.abs(np.fft.rfft(shares[ARCS], axis=1))
+    rest = 1 - shares[UNIFORM_CODES].sum()
+    return np.concatenate([magnitudes.ravel(), [shares[0], shares[CODES - 1], rest]])
+
+
+KINDS: dict[str, Describe] = {"uniform": uniform, "bit shift": bit_shift, "DFT": fourier}
