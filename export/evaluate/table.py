@@ -1,0 +1,121 @@
+"""The table of the results: for a terminal, as Markdown and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from export.evaluate.methods import BASELINE, COLUMNS, Method
+from export.evaluate.results import FP32, INT8, Results
+from export.evaluate.summary import Paired, late_against_intensity, spread
+
+METRICS = ("accuracy", "balanced_accuracy", "f1", "auroc", "log_loss", "calibration_error")
+EMPTY = ""
+
+
+def markdown(results: Results, *, metric: str = "accuracy") -> str:
+    """Return the whole report: how it was trained, the tables, the paired differences."""
+    count = len(results.seeds)
+    lines = [
+        f"# {metric.replace('_', ' ').capitalize()} on test specimens",
+        "",
+        f"Mean (standard deviation) over {count} seed{'s' if count != 1 else ''}; every seed "
+        "draws another split by specimen, the same for all methods.",
+        "",
+        *(f"- {name}: {value}" for name, value in results.settings.items()),
+        "",
+    ]
+    for group in _groups(results):
+        for precision in (FP32, INT8):
+            rows = _rows(results, group, precision, metric)
+            if rows:
+                lines += [f"## {group}, {precision}", "", *_markdown_table(rows), ""]
+    return "\n".join([*lines, *_markdown_paired(late_against_intensity(results, metric=metric))])
+
+
+def to_csv(results: Results) -> str:
+    """Return one line per seed, method and precision, with every metric."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("seed", "group", "row", "column", "precision", *METRICS, "n"))
+    for one in results.seeds:
+        for method, by_precision in one.scores.items():
+            for precision in by_precision:
+                metrics = one.metrics(method, precision)
+                plain = {} if metrics is None else metrics.to_json()
+                numbers = (plain.get(name, EMPTY) for name in (*METRICS, "n"))
+                place = (method.group, method.row, method.column)
+                writer.writerow((one.seed, *place, precision, *numbers))
+    return text.getvalue()
+
+
+def terminal(results: Results, *, metric: str = "accuracy") -> Iterator[Table]:
+    """Yield a table for each group and precision, and one of the paired differences."""
+    for group in _groups(results):
+        for precision in (FP32, INT8):
+            rows = _rows(results, group, precision, metric)
+            if rows:
+                yield _rich(f"{group}, {precision}: {metric.replace('_', ' ')}", rows)
+    paired = late_against_intensity(results, metric=metric)
+    if paired:
+        yield _rich("late fusion minus intensity alone", _paired_rows(paired))
+
+
+def _groups(results: Results) -> list[str]:
+    return list(dict.fromkeys(method.group for method in results.methods))
+
+
+def _rows(results: Results, group: str, precision: str, metric: str) -> list[list[str]]:
+    """Return the head and the filled rows of one table; nothing when no method has a value."""
+    methods = [method for method in results.methods if method.group == group]
+    columns = list(dict.fromkeys(method.column for method in methods))
+    if group != BASELINE:
+        columns = [*COLUMNS, *(name for name in columns if name not in COLUMNS)]
+    body = []
+    for row in dict.fromkeys(method.row for method in methods):
+        cells = (
+            spread(results.values(Method(group, row, column), precision, metric))
+            for column in columns
+        )
+        texts = [EMPTY if cell is None else str(cell) for cell in cells]
+        if any(texts):
+            body.append([row, *texts])
+    return [["input", *columns], *body] if body else []
+
+
+def _markdown_table(rows: list[list[str]]) -> list[str]:
+    head, *body = (f"| {' | '.join(row)} |" for row in rows)
+    return [head, "|" + "---|" * len(rows[0]), *body]
+
+
+def _markdown_paired(paired: list[Paired]) -> list[str]:
+    if not paired:
+        return []
+    return ["## Late fusion minus intensity alone", "", *_markdown_table(_paired_rows(paired)), ""]
+
+
+def _paired_rows(paired: list[Paired]) -> list[list[str]]:
+    head = ["late fusion", "minus", "difference", "better", "equal", "worse"]
+    body = [
+        [
+            f"{one.method.group}, {one.method.row}",
+            f"{one.reference.group}, {one.reference.row}",
+            f"{one.difference.mean:+.3f}"
+            + ("" if one.difference.std is None else f" ({one.difference.std:.3f})"),
+            *(str(number) for number in (one.better, one.equal, one.worse)),
+        ]
+        for one in paired
+    ]
+    return [head, *body]
+
+
+def _rich(title: str, rows: list[list[str]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for index, name in enumerate(rows[0]):
+        table.add_column(name, justify="left" if index == 0 else "right")
+    for row in rows[1:]:
+        table.add_row(*row)
+    return table
