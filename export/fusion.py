@@ -1,48 +1,126 @@
-"""Late fusion: the streams' softmax outputs, joined by a linear SVM with calibrated scores."""
+"""Join networks into one classifier; the linear SVM that does it becomes one linear layer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal, get_args
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
+from export.networks.base import TileNetwork
+from export.svm import Target, Votes, calibrate, linear_svm, unseen_margins
+from runtime.errors import ConfigRefused, InputRefused
 
-class LateFusion(nn.Module):
-    """Streams by input name, and the linear layer that the SVM becomes."""
+Fusion = Literal["none", "early", "mid", "late"]
+FUSIONS: tuple[Fusion, ...] = get_args(Fusion)
+SINGLE: tuple[Fusion, ...] = ("none", "early")
 
-    def __init__(self, streams: Mapping[str, nn.Module], classes: int = 2) -> None:
+
+class FusedClassifier(nn.Module):
+    """Streams by name, what each says ("votes"), and the linear layer over all that is said.
+
+    "none" and "early": one stream, votes are its logits; early means that its input is a stack of
+    intensity and maps. "late": votes are the streams' softmax outputs. "mid": votes are the
+    streams' features, for VGG those of its second fully connected layer. A stream is named by its
+    input, or "architecture:input" where several architectures see the same input: an ensemble of
+    architectures is such a late fusion.
+
+    `fuse` starts as the identity for one stream and untrained for several: see `fit_fusion`.
+    """
+
+    def __init__(self, kind: Fusion, streams: Mapping[str, TileNetwork], *, classes: int) -> None:
         super().__init__()
+        if kind not in FUSIONS or (kind in SINGLE) != (len(streams) == 1):
+            raise ConfigRefused(
+                f"fusion {kind!r} of {len(streams)} streams",
+                value=", ".join(streams),
+                limit="none or early with one stream, mid or late with several",
+            )
+        self.kind, self.classes = kind, classes
         self.streams = nn.ModuleDict(dict(streams))
-        self.fuse = nn.Linear(classes * len(streams), classes)
+        widths = [_width(net, kind, classes) for net in streams.values()]
+        self.fuse = nn.Linear(sum(widths), classes)
+        if kind in SINGLE:
+            with torch.no_grad():
+                self.fuse.weight.copy_(torch.eye(classes))
+                self.fuse.bias.zero_()
 
-    def opinions(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Return the (n, streams * classes) softmax outputs side by side."""
-        votes = [torch.softmax(net(inputs[name])[0], dim=1) for name, net in self.streams.items()]
-        return torch.cat(votes, dim=1)
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Return the names of the distinct inputs, in the order `forward` takes them."""
+        return tuple(dict.fromkeys(input_of(stream) for stream in self.streams))
+
+    def votes(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return the (n, v) votes of all streams side by side, from inputs by name."""
+        said = [self._vote(net, inputs[input_of(name)]) for name, net in self.streams.items()]
+        return said[0] if len(said) == 1 else torch.cat(said, dim=1)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Return the (n, classes) scores; the inputs come in the order of the streams."""
-        named = dict(zip(self.streams, inputs, strict=True))
-        return torch.softmax(self.fuse(self.opinions(named)), dim=1)
+        """Return the (n, classes) probabilities; the inputs come in the order of `inputs`."""
+        named = dict(zip(self.inputs, inputs, strict=True))
+        return torch.softmax(self.fuse(self.votes(named)), dim=1)
+
+    def _vote(self, network: nn.Module, images: Tensor) -> Tensor:
+        if self.kind == "mid":
+            return network.features(images)
+        logits = network(images)
+        return torch.softmax(logits, dim=1) if self.kind == "late" else logits
 
 
-def fit_svm(fusion: LateFusion, opinions: NDArray[np.float32], target: NDArray[np.int64]) -> None:
-    """Fit a two-class linear SVM to the opinions and fold it, calibrated, into `fusion.fuse`.
+def fit_fusion(
+    classifier: FusedClassifier,
+    votes: Votes,
+    target: Target,
+    *,
+    held_out: tuple[Votes, Target] | None = None,
+) -> None:
+    """Fit the classifier's last layer, in place, so that its scores are probabilities.
 
-    The margin d becomes a probability by Platt's sigmoid (1999) of a·d + b; as softmax over
-    (-(a·d + b)/2, +(a·d + b)/2) that is one linear layer.
+    Several streams: a linear SVM, one against the rest, is fitted on the (n, v) `votes` of the
+    training images, then calibrated. One stream: the votes are its logits, and only their
+    temperature is fitted, which leaves its decisions as they are.
+
+    Calibration uses `held_out`, the votes and classes of the validation images, which no network
+    was fitted on. Without them it uses margins that the SVM gave to folds it had not seen; the
+    networks had seen those, so the scores will then be too sure of themselves.
+
+    Raises InputRefused when a class has no image.
     """
-    svm = LinearSVC(C=1.0, random_state=0).fit(opinions, target)
-    margin = svm.decision_function(opinions)[:, None]
-    platt = LogisticRegression(C=1e3).fit(margin, target)
-    steepness, offset = float(platt.coef_[0, 0]), float(platt.intercept_[0])
-    weight = torch.tensor(steepness * svm.coef_[0], dtype=torch.float32)
-    bias = steepness * float(svm.intercept_[0]) + offset
+    _check(classifier, target)
+    single = classifier.kind in SINGLE
+    weight, bias = (
+        (np.eye(classifier.classes), np.zeros(classifier.classes))
+        if single
+        else linear_svm(votes, target, classifier.classes)
+    )
+    if held_out is not None:
+        margins, judged = held_out[0] @ weight.T + bias, held_out[1]
+    elif single:
+        margins, judged = votes.astype(float), target
+    else:
+        margins, judged = unseen_margins(votes, target, classifier.classes), target
+    fitted = calibrate(margins, judged, with_offset=not single)
     with torch.no_grad():
-        fusion.fuse.weight.copy_(torch.stack([-weight, weight]) / 2)
-        fusion.fuse.bias.copy_(torch.tensor([-bias, bias]) / 2)
+        classifier.fuse.weight.copy_(torch.from_numpy(fitted.slope * weight))
+        classifier.fuse.bias.copy_(torch.from_numpy(fitted.slope * bias + fitted.offset))
+
+
+def input_of(stream: str) -> str:
+    """Return the input that a stream of this name sees."""
+    return stream.rpartition(":")[2]
+
+
+def _width(network: TileNetwork, kind: Fusion, classes: int) -> int:
+    return network.feature_width if kind == "mid" else classes
+
+
+def _check(classifier: FusedClassifier, target: Target) -> None:
+    counts = np.bincount(target, minlength=classifier.classes)
+    if len(counts) > classifier.classes or not counts.all():
+        raise InputRefused(
+            "the fusion cannot be fitted: a class has no image",
+            value=f"images per class {counts.tolist()}",
+            limit=f"at least 1 in each of {classifier.classes} classes",
+        )
