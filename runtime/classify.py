@@ -100,14 +100,16 @@ class TileClassifier:
         tile showing less than the trained field.
         """
         self.check_pixel_size(pixel_size_um=tile.pixel_size_um)
-        views = windows(tile, field=self._manifest.field_um)
+        field = self._manifest.field
+        views = windows(tile, field=field)
         if not views:
-            height, width = (side * tile.pixel_size_um for side in tile.shape_px)
-            field = self._manifest.field_um
+            size_um = tile.pixel_size_um
+            height, width = (side * size_um for side in tile.shape_px)
+            least = [side * size_um for side in field.sides_px(pixel_size_um=size_um)]
             raise InputRefused(
                 f"tile {tile.tile_id} shows less than model {self.name} was trained on",
                 value=f"{width:.0f} x {height:.0f} µm",
-                limit=f"{field.width_um:.0f} x {field.height_um:.0f} µm",
+                limit=f"{least[1]:.0f} x {least[0]:.0f} µm",
                 remedy="classify whole camera frames",
             )
         scores = np.mean([self._scores(view) for view in views], axis=0)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from runtime.errors import ModelRefused
 from runtime.preprocess.spec import PreprocessSpec
@@ -27,6 +27,23 @@ class FieldOfView(Strict):
 
     height_um: Annotated[float, Field(gt=0)]
     width_um: Annotated[float, Field(gt=0)]
+
+    def sides_px(self, *, pixel_size_um: float) -> tuple[float, float]:
+        """Return height and width in pixels of that size."""
+        return self.height_um / pixel_size_um, self.width_um / pixel_size_um
+
+
+class FieldInPixels(Strict):
+    """Height and width of what one input shows, in pixels of whatever size: for a model trained
+    on images of many magnifications.
+    """
+
+    height_px: Annotated[int, Field(ge=1)]
+    width_px: Annotated[int, Field(ge=1)]
+
+    def sides_px(self, *, pixel_size_um: float) -> tuple[float, float]:  # noqa: ARG002
+        """Return height and width; the pixel size has no part in it."""
+        return float(self.height_px), float(self.width_px)
 
 
 class GoldenTile(Strict):
@@ -54,8 +71,9 @@ class Manifest(Strict):
     """The bundle's table of contents and everything the device needs to know of the model.
 
     `models` names the ONNX file of each precision, `lut` the LBP table. `pixel_size_um` is the
-    closed range the model was trained for. `tolerance` is how far a golden score may lie from the
-    expected one on another back end. `budgets_ms` holds the p99 a tile may take, per stage.
+    closed range the model was trained for; one view is `field_um` or `field_px`. `tolerance` is how
+    far a golden score may lie from the expected one on another back end. `budgets_ms` holds the p99
+    a tile may take, per stage.
     """
 
     format: Literal[1] = 1
@@ -64,7 +82,8 @@ class Manifest(Strict):
     task: Literal["tile-classification"]
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     pixel_size_um: tuple[float, float]
-    field_um: FieldOfView
+    field_um: FieldOfView | None = None
+    field_px: FieldInPixels | None = None
     preprocessing: dict[str, Any]
     models: dict[Precision, str]
     lut: str
@@ -83,6 +102,17 @@ class Manifest(Strict):
         except (TypeError, KeyError) as error:
             raise ValueError(str(error)) from None
         return plain
+
+    @model_validator(mode="after")
+    def _one_field(self) -> Self:
+        if (self.field_um is None) == (self.field_px is None):
+            raise ValueError("expected one of field_um and field_px")
+        return self
+
+    @property
+    def field(self) -> FieldOfView | FieldInPixels:
+        """Return what one input shows."""
+        return self.field_um or self.field_px  # type: ignore[return-value]
 
     @property
     def spec(self) -> PreprocessSpec:

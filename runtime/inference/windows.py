@@ -6,22 +6,30 @@ import math
 
 import numpy as np
 
-from runtime.inference.manifest import FieldOfView
+from runtime.inference.manifest import FieldInPixels, FieldOfView
 from runtime.tile import Pixels, Tile
 
 # How far, relative to the trained field, one view may be larger or smaller: what the random
 # scales of training cover.
 TOLERANCE = 0.15
 
+View = tuple[slice, slice]
 
-def windows(tile: Tile, *, field: FieldOfView) -> list[Pixels]:
+
+def windows(tile: Tile, *, field: FieldOfView | FieldInPixels) -> list[Pixels]:
     """Return (y, x) views of the tile, each about one trained field, covering it evenly.
 
     A tile within the tolerance of the field is one view, itself; a smaller one gives none.
     """
-    tops, height = _spans(tile.shape_px[0], field.height_um / tile.pixel_size_um)
-    lefts, width = _spans(tile.shape_px[1], field.width_um / tile.pixel_size_um)
-    return [tile.pixels[top : top + height, left : left + width] for top in tops for left in lefts]
+    views = view_slices(tile.shape_px, field.sides_px(pixel_size_um=tile.pixel_size_um))
+    return [tile.pixels[view] for view in views]
+
+
+def view_slices(shape_px: tuple[int, int], field_px: tuple[float, float]) -> list[View]:
+    """Return the rows and columns of every view of an image; both sizes are (height, width)."""
+    tops, height = _spans(shape_px[0], field_px[0])
+    lefts, width = _spans(shape_px[1], field_px[1])
+    return [(slice(top, top + height), slice(left, left + width)) for top in tops for left in lefts]
 
 
 def _spans(side_px: int, wanted_px: float) -> tuple[list[int], int]:
