@@ -12,12 +12,10 @@ from runtime.errors import InputRefused, ModelRefused
 from runtime.inference.bundle import Bundle, open_bundle
 from runtime.inference.selection import choose, open_choice
 from runtime.inference.selftest import check_start
-from runtime.inference.session import Backend, Choice, Session
+from runtime.inference.session import BACKENDS, Choice, Session
 from runtime.inference.windows import windows
 from runtime.preprocess.inputs import to_input
 from runtime.tile import Label, Pixels, Tile
-
-BACKENDS: tuple[Backend, ...] = ("onnxruntime", "openvino")
 
 
 class TileClassifier:
@@ -52,7 +50,7 @@ class TileClassifier:
             allowed = BACKENDS if backend == "auto" else (backend,)
             choice, session = choose(bundle, allowed=allowed, threads=threads, cache=cache)
         else:
-            session = open_choice(bundle, choice, threads=threads)
+            session = open_choice(bundle, choice, threads=threads, cache=cache)
         check_start(bundle, session, choice)
         return cls(bundle, session, choice)
 

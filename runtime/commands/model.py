@@ -41,9 +41,8 @@ def verify(*, bundle: str, console: Console) -> dict[str, Any]:
     rows = selftest(opened)
     console.print(f"{path.name}: signed by {opened.signed_by}; every file as the manifest says")
     for row in rows:
-        console.print(
-            f"  {row['backend']} {row['precision']}: golden tiles off by {row['worst']:.2g}"
-        )
+        ran = f"{row['backend']} {row['precision']} {row['layout']}"
+        console.print(f"  {ran}: golden tiles off by {row['worst']:.2g}")
     return {"bundle": str(path), "signed_by": opened.signed_by, "golden": rows}
 
 

@@ -58,6 +58,13 @@ class GoldenTile(Strict):
     scores: dict[Precision, tuple[float, ...]]
 
 
+class OpenVinoFiles(Strict):
+    """One precision in OpenVINO's own format: the graph and its weights."""
+
+    xml: str
+    bin: str
+
+
 class Training(Strict):
     """Where the model comes from, for the card and for the report."""
 
@@ -67,13 +74,29 @@ class Training(Strict):
     seeds: tuple[int, ...]
 
 
+class Trust(Strict):
+    """What the model takes for strange: see `runtime.inference.trust`.
+
+    `mean` and `whitening` name .npy files over descriptor `descriptor`; a tile further than `limit`
+    from the mean, or blanker than `blank_limit`, is doubted. `false_alarms` is the share of
+    validation views that lay beyond the limit.
+    """
+
+    descriptor: Literal[1]
+    mean: str
+    whitening: str
+    limit: Annotated[float, Field(gt=0)]
+    blank_limit: Annotated[float, Field(gt=0)]
+    false_alarms: Annotated[float, Field(ge=0, le=1)]
+
+
 class Manifest(Strict):
     """The bundle's table of contents and everything the device needs to know of the model.
 
-    `models` names the ONNX file of each precision, `lut` the LBP table. `pixel_size_um` is the
-    closed range the model was trained for; one view is `field_um` or `field_px`. `tolerance` is how
-    far a golden score may lie from the expected one on another back end. `budgets_ms` holds the p99
-    a tile may take, per stage.
+    `models` names the ONNX file of each precision, `ir` the same model as only OpenVINO reads it,
+    `lut` the LBP table. `pixel_size_um` is the closed range the model was trained for; one view is
+    `field_um` or `field_px`. `tolerance` is how far a golden score may lie from the expected one on
+    another back end. `budgets_ms` holds the p99 a tile may take, per stage.
     """
 
     format: Literal[1] = 1
@@ -86,12 +109,14 @@ class Manifest(Strict):
     field_px: FieldInPixels | None = None
     preprocessing: dict[str, Any]
     models: dict[Precision, str]
+    ir: dict[Precision, OpenVinoFiles] = Field(default_factory=dict)
     lut: str
     budgets_ms: dict[str, float]
     metrics: dict[Precision, dict[str, float]]
     training: Training
     golden: Annotated[tuple[GoldenTile, ...], Field(min_length=1)]
     tolerance: Annotated[float, Field(gt=0, lt=0.5)]
+    trust: Trust | None = None
     files: dict[str, FileEntry]
 
     @field_validator("preprocessing")

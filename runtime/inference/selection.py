@@ -1,10 +1,12 @@
-"""Choose back end and precision by measuring on this machine, and remember the choice."""
+"""Choose back end, precision and layout by measuring on this machine, and remember the choice."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -12,12 +14,23 @@ from statistics import median
 from runtime.clock import SystemClock
 from runtime.errors import ModelRefused
 from runtime.inference.bundle import Bundle
-from runtime.inference.session import Backend, Choice, Session, backends, open_session
+from runtime.inference.onnx_scan import output_names
+from runtime.inference.session import (
+    LAYOUTS,
+    VOTE,
+    Backend,
+    Choice,
+    Layout,
+    Session,
+    backends,
+    open_session,
+)
 from runtime.ports import Clock
 from runtime.preprocess.inputs import Inputs, to_input
 
 WARM_UPS, REPEATS = 2, 7
 ABOUT_AS_FAST = 1.25
+COMPILED = "openvino"
 
 
 def choose(
@@ -30,58 +43,67 @@ def choose(
 ) -> tuple[Choice, Session]:
     """Return a choice among the allowed back ends as fast as the fastest, with its session.
 
-    int8 is not always the faster precision on a CPU, so both are tried. With a `cache` folder the
-    choice is made once for a bundle, machine, thread count and library versions. Raises
-    ModelRefused when nothing can load the model.
+    int8 is not always the faster precision on a CPU, nor side by side the faster layout, so all
+    are tried. With a `cache` folder the choice is made once for a bundle, machine, thread count
+    and library versions, and what the back end compiled is kept there. Raises ModelRefused when
+    nothing can load the model.
     """
     key = _key(bundle, allowed=allowed, threads=threads)
     note = None if cache is None else cache / f"backend-{bundle.digest[:16]}.json"
-    remembered = None if note is None else _recall(note, key)
-    if remembered is not None:
-        return remembered, open_choice(bundle, remembered, threads=threads)
-    timed = measure(bundle, allowed=allowed, threads=threads, clock=clock or SystemClock())
-    choice, session = _pick(timed)
-    if note is not None:
-        _remember(note, key, choice)
-    return choice, session
+    choice = None if note is None else _recall(note, key)
+    if choice is None:
+        timed = measure(bundle, allowed=allowed, threads=threads, clock=clock or SystemClock())
+        choice = _pick(timed)
+        if note is not None:
+            _remember(note, key, choice)
+    return choice, open_choice(bundle, choice, threads=threads, cache=cache)
+
+
+def candidates(bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int) -> Iterator[Choice]:
+    """Return every choice that could run here; side by side needs two streams and two threads."""
+    for backend in (name for name in allowed if name in backends()):
+        for precision, file in bundle.manifest.models.items():
+            streams = sum(name.startswith(VOTE) for name in output_names(bundle.files[file]))
+            layouts: tuple[Layout, ...] = LAYOUTS if min(streams, threads) > 1 else ("together",)
+            for layout in layouts:
+                yield Choice(backend=backend, precision=precision, layout=layout)
 
 
 def measure(
     bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int, clock: Clock
-) -> list[tuple[Choice, Session, float]]:
-    """Return every choice that loads, its session, and its median milliseconds per tile."""
+) -> list[tuple[Choice, float]]:
+    """Return every choice that loads with its median milliseconds per tile.
+
+    One session is open at a time. Raises ModelRefused when none loads.
+    """
     tile = bundle.array(bundle.manifest.golden[0].file)
     inputs = to_input(tile, bundle.manifest.spec, bundle.lut())
-    entries, failures = [], []
-    for backend in (name for name in allowed if name in backends()):
-        for precision in bundle.manifest.models:
-            choice = Choice(backend=backend, precision=precision)
-            try:
-                session = open_choice(bundle, choice, threads=threads)
-            except ModelRefused as refusal:
-                failures.append(str(refusal))
-                continue
-            entries.append((choice, session, _latency_ms(session, inputs, clock)))
-    if not entries:
+    timed, failures = [], []
+    for choice in candidates(bundle, allowed=allowed, threads=threads):
+        try:
+            session = open_choice(bundle, choice, threads=threads)
+        except ModelRefused as refusal:
+            failures.append(str(refusal))
+            continue
+        timed.append((choice, _latency_ms(session, inputs, clock)))
+    if not timed:
         raise ModelRefused(
             f"no back end here runs bundle {bundle.path}",
             value="; ".join(failures) or ", ".join(allowed),
             limit=f"installed: {', '.join(backends()) or 'none'}",
             remedy="install onnxruntime, or set models.backend to 'auto'",
         )
-    return entries
+    return timed
 
 
-def _pick(timed: list[tuple[Choice, Session, float]]) -> tuple[Choice, Session]:
+def _pick(timed: list[tuple[Choice, float]]) -> Choice:
     """Return the first of those that are about as fast as the fastest.
 
     ONNX Runtime comes first: it starts ten times faster than OpenVINO, and a choice that noise
     cannot tip is the same at every start.
     """
-    fastest_ms = min(latency_ms for _, _, latency_ms in timed)
-    return next(
-        (choice, session) for choice, session, ms in timed if ms <= fastest_ms * ABOUT_AS_FAST
-    )
+    fastest_ms = min(latency_ms for _, latency_ms in timed)
+    return next(choice for choice, ms in timed if ms <= fastest_ms * ABOUT_AS_FAST)
 
 
 def _latency_ms(session: Session, inputs: Inputs, clock: Clock) -> float:
@@ -95,10 +117,23 @@ def _latency_ms(session: Session, inputs: Inputs, clock: Clock) -> float:
     return median(seconds) * 1e3
 
 
-def open_choice(bundle: Bundle, choice: Choice, *, threads: int) -> Session:
-    """Return a session on one back end and precision of a bundle; raises ModelRefused."""
-    model = bundle.files[bundle.manifest.models[choice.precision]]
-    return open_session(model, backend=choice.backend, threads=threads)
+def open_choice(
+    bundle: Bundle, choice: Choice, *, threads: int, cache: Path | None = None
+) -> Session:
+    """Return a session on one back end, precision and layout of a bundle; raises ModelRefused.
+
+    OpenVINO reads its own format where the bundle has it, and keeps what it compiled below
+    `cache`.
+    """
+    ir = bundle.manifest.ir.get(choice.precision) if choice.backend == "openvino" else None
+    return open_session(
+        bundle.files[bundle.manifest.models[choice.precision] if ir is None else ir.xml],
+        weights=None if ir is None else bundle.files[ir.bin],
+        backend=choice.backend,
+        threads=threads,
+        layout=choice.layout,
+        cache=None if cache is None else cache / COMPILED,
+    )
 
 
 def _key(bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int) -> dict[str, object]:
@@ -131,8 +166,7 @@ def _recall(note: Path, key: dict[str, object]) -> Choice | None:
 
 
 def _remember(note: Path, key: dict[str, object], choice: Choice) -> None:
-    plain = {"key": key, "choice": {"backend": choice.backend, "precision": choice.precision}}
     part = note.with_suffix(".part")
     note.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text(json.dumps(plain), encoding="utf-8")
+    part.write_text(json.dumps({"key": key, "choice": asdict(choice)}), encoding="utf-8")
     part.replace(note)

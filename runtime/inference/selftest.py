@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,23 +11,25 @@ from numpy.typing import NDArray
 
 from runtime.errors import ModelRefused
 from runtime.inference.bundle import Bundle
-from runtime.inference.session import Choice, Session, backends, open_session
+from runtime.inference.selection import candidates, open_choice
+from runtime.inference.session import Choice, Session, backends
 from runtime.preprocess.inputs import Inputs, to_input
 
+# Enough for streams to run side by side, whatever the machine has.
+THREADS = 2
 
-def verify(bundle: Bundle, *, threads: int = 1) -> list[dict[str, Any]]:
-    """Return one row per back end and precision: {"backend", "precision", "worst"}.
+
+def verify(bundle: Bundle, *, threads: int = THREADS) -> list[dict[str, Any]]:
+    """Return one row for all that can run here: {"backend", "precision", "layout", "worst"}.
 
     "worst" is the largest difference between a golden score and the one computed here. Raises
     ModelRefused when an input is not bit-equal or a score leaves the bundle's tolerance.
     """
     inputs = [golden_inputs(bundle, index) for index in range(len(bundle.manifest.golden))]
-    choices = [
-        Choice(backend=backend, precision=precision)
-        for backend in backends()
-        for precision in bundle.manifest.models
+    return [
+        _check_choice(bundle, choice, inputs, threads=threads)
+        for choice in candidates(bundle, allowed=backends(), threads=threads)
     ]
-    return [_check_choice(bundle, choice, inputs, threads=threads) for choice in choices]
 
 
 def check_start(bundle: Bundle, session: Session, choice: Choice) -> None:
@@ -63,12 +66,11 @@ def golden_inputs(bundle: Bundle, index: int) -> Inputs:
 def _check_choice(
     bundle: Bundle, choice: Choice, inputs: list[Inputs], *, threads: int
 ) -> dict[str, Any]:
-    model = bundle.files[bundle.manifest.models[choice.precision]]
-    session = open_session(model, backend=choice.backend, threads=threads)
+    session = open_choice(bundle, choice, threads=threads)
     worst = max(
         _difference(bundle, index, choice, session.run(one)) for index, one in enumerate(inputs)
     )
-    return {"backend": choice.backend, "precision": choice.precision, "worst": worst}
+    return {**asdict(choice), "worst": worst}
 
 
 def _difference(bundle: Bundle, index: int, choice: Choice, scores: NDArray[np.float32]) -> float:
@@ -77,7 +79,7 @@ def _difference(bundle: Bundle, index: int, choice: Choice, scores: NDArray[np.f
     off = float(np.abs(scores - np.asarray(golden.scores[choice.precision])).max())
     if not off <= limit:
         raise ModelRefused(
-            f"golden tile {golden.file} scores differently on {choice.backend} {choice.precision}",
+            f"golden tile {golden.file} scores differently on {choice}",
             value=f"off by {off:.4f}",
             limit=f"{limit:.4f}",
             remedy="choose another models.backend, or pack the model for this machine",

@@ -1,0 +1,52 @@
+"""A network on ONNX Runtime's CPU provider."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as native
+
+from runtime.inference.session import OUTPUT, Layout, unloadable
+from runtime.preprocess.inputs import Inputs
+
+# The library's errors share no base of their own; these are what loading raises.
+REFUSALS = (
+    native.Fail,
+    native.InvalidArgument,
+    native.InvalidGraph,
+    native.InvalidProtobuf,
+    native.NotImplemented,
+    native.RuntimeException,
+)
+
+
+class OnnxRuntimeSession:
+    """One graph; its branches side by side in the "parallel" layout."""
+
+    def __init__(self, model: bytes, *, threads: int, layout: Layout) -> None:
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                model, _options(threads, layout), providers=["CPUExecutionProvider"]
+            )
+        except REFUSALS as error:
+            raise unloadable("onnxruntime", error) from None
+
+    def run(self, inputs: Inputs) -> NDArray[np.float32]:
+        """Return the (classes,) scores of one tile."""
+        return np.asarray(self._session.run([OUTPUT], inputs)[0][0], dtype=np.float32)
+
+
+def _options(threads: int, layout: Layout) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    if layout == "parallel":
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
+    options.intra_op_num_threads = 1 if layout == "parallel" else threads
+    options.inter_op_num_threads = threads if layout == "parallel" else 1
+    # Idle workers must not spin: the control loop shares these cores.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return options
