@@ -89,7 +89,7 @@ def _seed_to_json(one: SeedResult) -> dict[str, Any]:
                 "column": method.column,
                 "precision": precision,
                 "metrics": measure(scores, one.target).to_json(),
-                "scores": np.round(scores, 5).tolist(),
+                "scores": np.round(scores, 7).tolist(),
             }
             for method, by_precision in one.scores.items()
             for precision, scores in by_precision.items()
