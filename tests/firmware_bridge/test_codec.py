@@ -1,23 +1,29 @@
 """Frames survive the round trip; nothing else is ever taken for one."""
 
+import binascii
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.codec import (
+    CRC,
     DELIMITER,
     MAX_PAYLOAD,
     Frame,
     FrameSplitter,
     FrameType,
-    crc16,
+    crc32,
     decode,
     encode,
     stuff,
     unstuff,
 )
 from firmware_bridge.errors import FrameCorrupt
+from firmware_bridge.faults import Faults, Lane
 
+LONGEST_ON_THE_LINE = 64
 U8, U16 = st.integers(0, 0xFF), st.integers(0, 0xFFFF)
 FRAMES = st.builds(
     Frame,
@@ -32,7 +38,7 @@ MOVE = Frame(type=FrameType.REQUEST, session=9, command_id=4, opcode=0x11, paylo
 
 
 def test_checksum_is_the_one_the_specification_names():
-    assert crc16(b"123456789") == 0x29B1
+    assert crc32(b"123456789") == 0xCBF43926
 
 
 @given(st.binary(max_size=253))
@@ -46,7 +52,7 @@ def test_stuffing_holds_no_zero_and_comes_back(data):
 def test_frame_round_trip(frame):
     sent = encode(frame)
     assert decode(sent.strip(DELIMITER)) == frame
-    assert len(sent) <= 64
+    assert len(sent) <= LONGEST_ON_THE_LINE
 
 
 @given(st.lists(FRAMES, max_size=5), st.integers(1, 70), st.binary(max_size=80))
@@ -86,6 +92,42 @@ def test_every_lost_and_every_doubled_byte_is_caught():
     for at in range(len(sent)):
         for damaged in (sent[:at] + sent[at + 1 :], sent[: at + 1] + sent[at:]):
             assert FrameSplitter().feed(damaged + DELIMITER) == []
+
+
+def test_damage_that_sixteen_bits_of_check_would_pass_is_caught():
+    """The generator of CRC-16 itself as damage, at every bit: it divides what it is to divide."""
+    generator_crc16 = 0x11021
+    raw = unstuff(encode(MOVE).strip(DELIMITER))
+    body, crc = raw[: -CRC.size], raw[-CRC.size :]
+    for shift in range(8 * len(body) - generator_crc16.bit_length() + 1):
+        damage = (generator_crc16 << shift).to_bytes(len(body), "big")
+        altered = bytes(a ^ b for a, b in zip(body, damage, strict=True))
+        assert binascii.crc_hqx(altered, 0xFFFF) == binascii.crc_hqx(body, 0xFFFF)
+        with pytest.raises(FrameCorrupt, match="checksum wrong"):
+            decode(stuff(altered + crc))
+
+
+def test_a_hundred_thousand_frames_over_bad_lines_come_whole_or_not_at_all():
+    whole = corrupt = 0
+    for line in range(100):
+        random, lane = Random(line), Lane(Faults.bytewise(0.01), seed=f"codec {line}")
+        sent = set()
+        for command_id in range(1000):
+            frame = Frame(
+                type=FrameType.REQUEST,
+                session=random.randrange(0x10000),
+                command_id=command_id,
+                opcode=0x11,
+                payload=random.randbytes(12),
+            )
+            sent.add(frame)
+            lane.put(encode(frame), 0.0)
+        splitter = FrameSplitter()
+        received = splitter.feed(lane.take(0.0))
+        assert sent.issuperset(received)
+        whole, corrupt = whole + len(received), corrupt + splitter.corrupt
+    assert whole > 40_000
+    assert corrupt > 40_000
 
 
 def test_endless_run_is_dropped_without_growing():

@@ -3,7 +3,8 @@
 #include <avr/interrupt.h>
 #include <avr/io.h>
 
-/* Powers of two, so that the indices wrap by masking. Two frames fit each. */
+/* Powers of two, so that the indices wrap by masking. The longest frame is
+ * half of one, an ordinary one a quarter. */
 #define RX_BYTES 128u
 #define TX_BYTES 128u
 /* Double speed: 117 647 baud, 2.1 % off, where the normal mode would be 3.5 % off. */

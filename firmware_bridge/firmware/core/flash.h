@@ -8,10 +8,12 @@
 #include <avr/pgmspace.h>
 #define FLASH PROGMEM
 #define flash_copy(to, from, bytes) ((void)memcpy_P((to), (from), (bytes)))
+#define flash_u32(from) pgm_read_dword(from)
 #else
 #include <string.h>
 #define FLASH
 #define flash_copy(to, from, bytes) ((void)memcpy((to), (from), (bytes)))
+#define flash_u32(from) (*(from))
 #endif
 
 #endif

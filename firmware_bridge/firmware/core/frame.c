@@ -1,16 +1,29 @@
 #include "frame.h"
 #include "bytes.h"
+#include "flash.h"
 
-uint16_t crc16(uint16_t crc, uint8_t byte) {
-    /* The polynomial's taps folded into shifts: no table, a fifth of the bitwise time. */
-    uint8_t x = (uint8_t)((crc >> 8) ^ byte);
-    x = (uint8_t)(x ^ (x >> 4));
-    return (uint16_t)((uint16_t)(crc << 8) ^ (uint16_t)((uint16_t)x << 12) ^
-                      (uint16_t)((uint16_t)x << 5) ^ x);
+/* What one byte does to the register: the sum of what its bits do, as the CRC is linear. A table
+ * costs a kilobyte of flash and a third of the time of going bit by bit. */
+#define IF(bit, effect) ((bit) ? (effect) : 0u)
+#define EFFECT(n)                                                                                  \
+    (IF((n)&1, 0x77073096u) ^ IF((n)&2, 0xEE0E612Cu) ^ IF((n)&4, 0x076DC419u) ^                    \
+     IF((n)&8, 0x0EDB8832u) ^ IF((n)&16, 0x1DB71064u) ^ IF((n)&32, 0x3B6E20C8u) ^                  \
+     IF((n)&64, 0x76DC4190u) ^ IF((n)&128, 0xEDB88320u))
+#define EFFECTS_4(n) EFFECT(n), EFFECT((n) + 1), EFFECT((n) + 2), EFFECT((n) + 3)
+#define EFFECTS_16(n) EFFECTS_4(n), EFFECTS_4((n) + 4), EFFECTS_4((n) + 8), EFFECTS_4((n) + 12)
+#define EFFECTS_64(n)                                                                              \
+    EFFECTS_16(n), EFFECTS_16((n) + 16), EFFECTS_16((n) + 32), EFFECTS_16((n) + 48)
+
+static const uint32_t effects[256] FLASH = {EFFECTS_64(0), EFFECTS_64(64), EFFECTS_64(128),
+                                            EFFECTS_64(192)};
+
+uint32_t crc32(uint32_t crc, uint8_t byte) {
+    return (crc >> 8) ^ flash_u32(&effects[(uint8_t)crc ^ byte]);
 }
 
 void decoder_reset(struct decoder *decoder) {
     decoder->length = decoder->run = 0;
+    decoder->crc = CRC_SEED;
     decoder->started = decoder->broken = false;
 }
 
@@ -20,15 +33,12 @@ static void append(struct decoder *decoder, uint8_t byte) {
         return;
     }
     decoder->bytes[decoder->length++] = byte;
+    decoder->crc = crc32(decoder->crc, byte); /* while the line is busy with the next byte */
 }
 
 static bool sound(const struct decoder *decoder) {
-    uint16_t crc = CRC_SEED;
-    if (decoder->broken || decoder->run || decoder->length < HEADER_BYTES + CRC_BYTES)
-        return false;
-    for (uint8_t at = 0; at < decoder->length - CRC_BYTES; at++)
-        crc = crc16(crc, decoder->bytes[at]);
-    return crc == get_u16(decoder->bytes + decoder->length - CRC_BYTES);
+    return !decoder->broken && !decoder->run && decoder->length >= HEADER_BYTES + CRC_BYTES &&
+           decoder->crc == CRC_RESIDUE;
 }
 
 static void parse(const struct decoder *decoder, struct frame *frame) {
@@ -67,7 +77,7 @@ bool decoder_feed(struct decoder *decoder, uint8_t byte, struct frame *frame) {
 struct writer {
     uint8_t *wire;
     uint8_t at, run_at;
-    uint16_t crc;
+    uint32_t crc;
 };
 
 static void open_run(struct writer *writer) {
@@ -79,7 +89,7 @@ static void close_run(struct writer *writer) {
 }
 
 static void emit(struct writer *writer, uint8_t byte) {
-    writer->crc = crc16(writer->crc, byte);
+    writer->crc = crc32(writer->crc, byte);
     if (byte) {
         writer->wire[writer->at++] = byte;
         return;
@@ -101,9 +111,9 @@ uint8_t frame_encode(const struct frame *frame, uint8_t wire[MAX_WIRE]) {
     emit(&writer, frame->flags);
     for (uint8_t at = 0; at < frame->length && at < MAX_PAYLOAD; at++)
         emit(&writer, frame->payload[at]);
-    uint16_t crc = writer.crc;
-    emit(&writer, (uint8_t)crc);
-    emit(&writer, (uint8_t)(crc >> 8));
+    uint32_t crc = ~writer.crc;
+    for (uint8_t at = 0; at < CRC_BYTES; at++, crc >>= 8)
+        emit(&writer, (uint8_t)crc);
     close_run(&writer);
     wire[writer.at++] = 0;
     return writer.at;

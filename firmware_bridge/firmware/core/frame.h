@@ -1,4 +1,4 @@
-/* Frames to bytes and back: COBS around a header and a CRC16. */
+/* Frames to bytes and back: COBS around a header and a CRC-32. */
 #ifndef NIGHTSCOPE_FRAME_H
 #define NIGHTSCOPE_FRAME_H
 
@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #define HEADER_BYTES 7
-#define CRC_BYTES 2
+#define CRC_BYTES 4
 #define MAX_PAYLOAD 50
 #define MAX_FRAME (HEADER_BYTES + MAX_PAYLOAD + CRC_BYTES)
 /* Stuffing adds one byte, the delimiters two. */
@@ -24,12 +24,15 @@ struct decoder {
     uint8_t bytes[MAX_FRAME];
     uint8_t length; /* unstuffed so far */
     uint8_t run;    /* bytes left before the next run length */
+    uint32_t crc;   /* over all of them */
     bool started, broken;
 };
 
-/* CRC-16/IBM-3740: polynomial 0x1021, initial 0xFFFF; 0x29B1 for "123456789". */
-#define CRC_SEED 0xFFFFu
-uint16_t crc16(uint16_t crc, uint8_t byte);
+/* CRC-32 of IEEE 802.3, one byte further. What is sent is the complement, low byte first, after
+ * which the register holds the residue whatever the message was. */
+#define CRC_SEED 0xFFFFFFFFu
+#define CRC_RESIDUE 0xDEBB20E3u
+uint32_t crc32(uint32_t crc, uint8_t byte);
 
 void decoder_reset(struct decoder *decoder);
 

@@ -3,8 +3,8 @@
 #include <string.h>
 
 /* The worked example of docs/protocol.md. */
-static const uint8_t status_request[] = {0x00, 0x05, 0x01, 0x34, 0x12, 0x07,
-                                         0x02, 0x03, 0x03, 0x25, 0x24, 0x00};
+static const uint8_t status_request[] = {0x00, 0x05, 0x01, 0x34, 0x12, 0x07, 0x02,
+                                         0x03, 0x05, 0xe9, 0x3e, 0x2a, 0x08, 0x00};
 
 static bool decode(const uint8_t *bytes, size_t length, struct frame *frame) {
     static struct decoder decoder;
@@ -16,10 +16,10 @@ static bool decode(const uint8_t *bytes, size_t length, struct frame *frame) {
 }
 
 static void check_value(void) {
-    uint16_t crc = CRC_SEED;
+    uint32_t crc = CRC_SEED;
     for (const char *at = "123456789"; *at; at++)
-        crc = crc16(crc, (uint8_t)*at);
-    EXPECT_EQUAL(crc, 0x29B1);
+        crc = crc32(crc, (uint8_t)*at);
+    EXPECT_EQUAL(~crc, 0xCBF43926);
 }
 
 static void worked_example(void) {
@@ -39,6 +39,19 @@ static void every_bit_flip_is_noticed(void) {
         struct frame frame;
         memcpy(bytes, status_request, sizeof bytes);
         bytes[bit / 8] = (uint8_t)(bytes[bit / 8] ^ (1u << (bit % 8)));
+        EXPECT(!decode(bytes, sizeof bytes, &frame));
+    }
+}
+
+/* The generator of CRC-16 as damage: a check of sixteen bits sees none of it. */
+static void damage_unseen_by_sixteen_bits_is_noticed(void) {
+    static const uint8_t burst[3] = {0x11, 0x02, 0x10};
+    for (size_t at = 2; at + sizeof burst <= 6; at++) {
+        uint8_t bytes[sizeof status_request];
+        struct frame frame;
+        memcpy(bytes, status_request, sizeof bytes);
+        for (size_t part = 0; part < sizeof burst; part++)
+            bytes[at + part] = bytes[at + part] ^ burst[part];
         EXPECT(!decode(bytes, sizeof bytes, &frame));
     }
 }
@@ -70,6 +83,7 @@ static const struct test tests[] = {
     {"check value", check_value},
     {"worked example", worked_example},
     {"every bit flip is noticed", every_bit_flip_is_noticed},
+    {"damage unseen by sixteen bits is noticed", damage_unseen_by_sixteen_bits_is_noticed},
     {"longest payloads come back", longest_payloads_come_back},
     {"endless frame", an_endless_frame_is_dropped_and_the_next_one_read},
 };
