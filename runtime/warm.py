@@ -7,6 +7,7 @@ import numpy as np
 from runtime.classify import TileClassifier
 from runtime.clock import SystemClock
 from runtime.inference.bundle import SUFFIX
+from runtime.preprocess.warm import warm_kernels
 from runtime.settings import Models
 from runtime.tile import Pixels, StagePosition, Tile
 
@@ -17,6 +18,7 @@ def warm_caches(models: Models) -> float:
     """Compile the kernels and measure every shipped model's back ends; return the seconds taken."""
     clock = SystemClock()
     start_s = clock.now_s()
+    warm_kernels()
     for path in sorted(models.folder.glob(f"*{SUFFIX}")):
         classifier = TileClassifier.open(
             path,

@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from runtime.preprocess.intensity import normalised_intensity
 from runtime.preprocess.lbp import lbp_codes
-from runtime.preprocess.spec import PART_RADII_PX, PreprocessSpec, input_parts, sample_points
+from runtime.preprocess.spec import (
+    PART_CHANNELS,
+    PART_RADII_PX,
+    PreprocessSpec,
+    input_parts,
+    sample_points,
+)
 from runtime.tile import Pixels
 
 Inputs = dict[str, NDArray[np.float32]]
@@ -47,18 +53,31 @@ def sample(pixels: Pixels, spec: PreprocessSpec, *, threads: int = 1) -> Sampled
         radii_px=spec.radii_px,
         threads=threads,
     )
-    return Sampled(intensity=normalised_intensity(pixels, spec), codes=codes)
+    intensity = normalised_intensity(pixels, spec, threads=threads)
+    return Sampled(intensity=intensity, codes=codes)
 
 
 def assemble(sampled: Sampled, spec: PreprocessSpec, lut: NDArray[np.float32]) -> Inputs:
-    """Return the inputs by name, each the parts its name lists along the channel axis."""
+    """Return the inputs by name, each the parts its name lists along the channel axis.
+
+    `sampled` comes from `sample` with the same spec; `lut` is the (256, 3) float32 table.
+    """
     coordinates = np.ascontiguousarray(lut.T)
-    maps = {"intensity": sampled.intensity[None]}
-    for part, radius_px in PART_RADII_PX.items():
-        if radius_px in spec.radii_px:
-            scale = spec.radii_px.index(radius_px)
-            maps[part] = np.take(coordinates, sampled.codes[scale], axis=1)
-    return {
-        name: np.concatenate([maps[part] for part in input_parts(name)])[None]
-        for name in spec.inputs
-    }
+    return {name: _stack(name, sampled, spec, coordinates) for name in spec.inputs}
+
+
+def _stack(
+    name: str, sampled: Sampled, spec: PreprocessSpec, coordinates: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    stack = np.empty((1, spec.channels(name), spec.height_px, spec.width_px), dtype=np.float32)
+    channel = 0
+    for part in input_parts(name):
+        planes = stack[0, channel : channel + PART_CHANNELS[part]]
+        channel += PART_CHANNELS[part]
+        if part == "intensity":
+            planes[0] = sampled.intensity
+            continue
+        codes = sampled.codes[spec.radii_px.index(PART_RADII_PX[part])]
+        # No code lies outside the table: "clip" only spares NumPy a buffer and a check.
+        np.take(coordinates, codes, axis=1, out=planes, mode="clip")
+    return stack

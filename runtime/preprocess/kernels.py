@@ -1,4 +1,4 @@
-"""Sharing the rows of an image among a few threads that stay, for kernels that drop the GIL."""
+"""How Python meets the compiled kernels: pixels in one layout, rows shared among a few threads."""
 
 from __future__ import annotations
 
@@ -7,12 +7,27 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def frozen(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the pixels as the kernels are compiled for: C order, native bytes, read-only.
+
+    Borrowed, owned and strided arrays all become one type, so that warming once is enough.
+    """
+    view = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("=")).view()
+    view.flags.writeable = False
+    return view
 
 
 def share_rows(work: Callable[[int, int], None], *, rows: int, threads: int) -> None:
     """Call `work(first, last)` on spans that together cover `rows`, at once on `threads` threads.
 
-    The calling thread takes a span itself. What `work` raises is raised here.
+    The calling thread takes a span itself. What `work` raises is raised here. Made for kernels
+    that drop the GIL; any number of threads may call this at the same time.
     """
     bounds = [rows * index // threads for index in range(threads + 1)]
     own, *others = pairwise(bounds)

@@ -1,0 +1,18 @@
+"""Compiling every kernel for every pixel type, into Numba's cache, before a tile waits for it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from runtime.preprocess.inputs import sample
+from runtime.preprocess.lbp import full_codes
+from runtime.preprocess.spec import PreprocessSpec
+
+
+def warm_kernels() -> None:
+    """Compile or load the kernels; seconds the first time on a machine, milliseconds after."""
+    spec = PreprocessSpec()
+    for dtype in (np.uint8, np.uint16):
+        pixels = np.zeros((8, 8), dtype=dtype)
+        sample(pixels, spec)
+        full_codes(pixels)
