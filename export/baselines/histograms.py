@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 NEIGHBOURS, CODES = 8, 256
 
-Describe = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+Shares = NDArray[np.float64]
+Describe = Callable[[Shares], NDArray[np.float64]]
 
 
 def _rotations() -> NDArray[np.int64]:
@@ -35,31 +36,30 @@ ARCS = _rotations()[[(1 << length) - 1 for length in range(1, NEIGHBOURS)]]
 ORBITS, ORBIT_OF_CODE = np.unique(_rotations().min(axis=1), return_inverse=True)
 
 
-def frequencies(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+def code_shares(codes: NDArray[np.uint8]) -> Shares:
     """Return the (256,) shares of the codes in a map of any shape."""
     counts = np.bincount(codes.ravel(), minlength=CODES)
     return np.asarray(counts / codes.size, dtype=np.float64)
 
 
-def uniform(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+def uniform(shares: Shares) -> NDArray[np.float64]:
     """Return 59 shares: each uniform code (at most two transitions), and all others together."""
-    shares = frequencies(codes)[UNIFORM_CODES]
-    return np.append(shares, 1 - shares.sum())
+    kept = shares[UNIFORM_CODES]
+    return np.append(kept, 1 - kept.sum())
 
 
-def bit_shift(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+def bit_shift(shares: Shares) -> NDArray[np.float64]:
     """Return 36 shares, one for all codes that are rotations of each other."""
-    shares = np.bincount(ORBIT_OF_CODE, weights=frequencies(codes), minlength=len(ORBITS))
-    return np.asarray(shares, dtype=np.float64)
+    joined = np.bincount(ORBIT_OF_CODE, weights=shares, minlength=len(ORBITS))
+    return np.asarray(joined, dtype=np.float64)
 
 
-def fourier(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+def fourier(shares: Shares) -> NDArray[np.float64]:
     """Return 38 values (LBP-HF): 7 arc lengths x 5 magnitudes, none set, all set, not uniform.
 
     Turning the image by a neighbour moves every arc one place on, which changes the phases of the
     transform over the places and leaves its magnitudes; frequencies above half are mirrored.
     """
-    shares = frequencies(codes)
     magnitudes = np.abs(np.fft.rfft(shares[ARCS], axis=1))
     rest = 1 - shares[UNIFORM_CODES].sum()
     return np.concatenate([magnitudes.ravel(), [shares[0], shares[CODES - 1], rest]])

@@ -7,7 +7,7 @@ import cmath
 import numpy as np
 import pytest
 
-from export.baselines.histograms import KINDS, bit_shift, fourier, uniform
+from export.baselines.histograms import KINDS, bit_shift, code_shares, fourier, uniform
 from runtime.preprocess.lbp import lbp_codes
 
 
@@ -18,6 +18,10 @@ def image(seed=3, shape=(40, 52)):
 def codes_of(pixels, radius_px=1):
     rows, columns = (np.arange(side) for side in pixels.shape)
     return lbp_codes(pixels, rows=rows, columns=columns, radii_px=(radius_px,))[0]
+
+
+def shares_of(pixels, radius_px=1):
+    return code_shares(codes_of(pixels, radius_px))
 
 
 def bits(code):
@@ -31,21 +35,21 @@ def changes(code):
 
 @pytest.mark.parametrize(("kind", "length"), [("uniform", 59), ("bit shift", 36), ("DFT", 38)])
 def test_lengths(kind, length):
-    assert KINDS[kind](codes_of(image())).shape == (length,)
+    assert KINDS[kind](shares_of(image())).shape == (length,)
 
 
 @pytest.mark.parametrize("radius_px", [1, 2, 3])
 @pytest.mark.parametrize("kind", ["bit shift", "DFT"])
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_turned_image_has_the_same_histogram(kind, radius_px, turns):
-    upright = KINDS[kind](codes_of(image(), radius_px))
-    turned = KINDS[kind](codes_of(np.rot90(image(), turns).copy(), radius_px))
+    upright = KINDS[kind](shares_of(image(), radius_px))
+    turned = KINDS[kind](shares_of(np.rot90(image(), turns).copy(), radius_px))
     np.testing.assert_allclose(turned, upright, atol=1e-12)
 
 
 def test_the_uniform_histogram_does_turn():
     striped = image() + (np.arange(52) % 2 * 5000).astype(np.uint16)
-    assert not np.allclose(uniform(codes_of(striped)), uniform(codes_of(striped.T.copy())))
+    assert not np.allclose(uniform(shares_of(striped)), uniform(shares_of(striped.T.copy())))
 
 
 def test_uniform_shares_counted_one_by_one():
@@ -53,7 +57,7 @@ def test_uniform_shares_counted_one_by_one():
     few = [code for code in range(256) if changes(code) <= 2]
     expected = [(codes == code).mean() for code in few]
     assert len(few) == 58
-    np.testing.assert_allclose(uniform(codes), [*expected, 1 - sum(expected)])
+    np.testing.assert_allclose(uniform(code_shares(codes)), [*expected, 1 - sum(expected)])
 
 
 def test_orbits_counted_one_by_one():
@@ -65,7 +69,9 @@ def test_orbits_counted_one_by_one():
 
     orbits = sorted({smallest(code) for code in range(256)})
     smallest_of = np.array([smallest(code) for code in range(256)])[codes]
-    np.testing.assert_allclose(bit_shift(codes), [(smallest_of == one).mean() for one in orbits])
+    np.testing.assert_allclose(
+        bit_shift(code_shares(codes)), [(smallest_of == one).mean() for one in orbits]
+    )
 
 
 def test_fourier_magnitudes_summed_one_by_one():
@@ -81,12 +87,12 @@ def test_fourier_magnitudes_summed_one_by_one():
         return abs(total)
 
     expected = [magnitude(length, u) for length in range(1, 8) for u in range(5)]
-    found = fourier(codes)
+    found = fourier(code_shares(codes))
     np.testing.assert_allclose(found[:35], expected, atol=1e-12)
     np.testing.assert_allclose(found[35:37], [(codes == 0).mean(), (codes == 255).mean()])
 
 
 def test_shares_sum_to_one():
-    codes = codes_of(image())
-    assert uniform(codes).sum() == pytest.approx(1)
-    assert bit_shift(codes).sum() == pytest.approx(1)
+    shares = shares_of(image())
+    assert uniform(shares).sum() == pytest.approx(1)
+    assert bit_shift(shares).sum() == pytest.approx(1)
