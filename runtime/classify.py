@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from runtime.errors import InputRefused, ModelRefused
 from runtime.inference.bundle import Bundle, open_bundle
@@ -14,18 +14,29 @@ from runtime.inference.selection import choose, open_choice
 from runtime.inference.selftest import check_start
 from runtime.inference.session import BACKENDS, Choice, Session
 from runtime.inference.windows import windows
-from runtime.preprocess.inputs import to_input
-from runtime.tile import Label, Pixels, Tile
+from runtime.preprocess.inputs import Inputs, to_input
+from runtime.tile import Label, Tile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A tile ready to be judged: the networks' inputs for each of its views."""
+
+    tile_id: str
+    views: tuple[Inputs, ...]
 
 
 class TileClassifier:
-    """Labels tiles with the model of one bundle; not for several threads at once."""
+    """Labels tiles with the model of one bundle; only `prepare` may run on several threads."""
 
-    def __init__(self, bundle: Bundle, session: Session, choice: Choice) -> None:
+    def __init__(
+        self, bundle: Bundle, session: Session, choice: Choice, *, threads: int = 1
+    ) -> None:
         self._manifest = bundle.manifest
         self._session = session
         self._lut = bundle.lut()
         self._spec = bundle.manifest.spec
+        self._threads = threads
         self.choice = choice
 
     @classmethod
@@ -52,7 +63,7 @@ class TileClassifier:
         else:
             session = open_choice(bundle, choice, threads=threads, cache=cache)
         check_start(bundle, session, choice)
-        return cls(bundle, session, choice)
+        return cls(bundle, session, choice, threads=threads)
 
     @property
     def name(self) -> str:
@@ -97,28 +108,39 @@ class TileClassifier:
         whose scores are averaged. Raises ModelRefused for the pixel size and InputRefused for a
         tile showing less than the trained field.
         """
+        return self.judge(self.prepare(tile))
+
+    def prepare(self, tile: Tile) -> Prepared:
+        """Return what the networks will see of a tile; any thread may, while another judges.
+
+        Raises like `classify`.
+        """
         self.check_pixel_size(pixel_size_um=tile.pixel_size_um)
-        field = self._manifest.field
-        views = windows(tile, field=field)
+        views = windows(tile, field=self._manifest.field)
         if not views:
-            size_um = tile.pixel_size_um
-            height, width = (side * size_um for side in tile.shape_px)
-            least = [side * size_um for side in field.sides_px(pixel_size_um=size_um)]
-            raise InputRefused(
-                f"tile {tile.tile_id} shows less than model {self.name} was trained on",
-                value=f"{width:.0f} x {height:.0f} µm",
-                limit=f"{least[1]:.0f} x {least[0]:.0f} µm",
-                remedy="classify whole camera frames",
-            )
-        scores = np.mean([self._scores(view) for view in views], axis=0)
+            raise self._too_small(tile)
+        inputs = (to_input(view, self._spec, self._lut, threads=self._threads) for view in views)
+        return Prepared(tile_id=tile.tile_id, views=tuple(inputs))
+
+    def judge(self, prepared: Prepared) -> Label:
+        """Return the label of a prepared tile."""
+        scores = np.mean([self._session.run(inputs) for inputs in prepared.views], axis=0)
         best = int(np.argmax(scores))
         return Label(
-            tile_id=tile.tile_id,
+            tile_id=prepared.tile_id,
             name=self.classes[best],
             score=float(scores[best]),
             scores={name: float(s) for name, s in zip(self.classes, scores, strict=True)},
             model=f"{self.name} {self.version}",
         )
 
-    def _scores(self, pixels: Pixels) -> NDArray[np.float32]:
-        return self._session.run(to_input(pixels, self._spec, self._lut))
+    def _too_small(self, tile: Tile) -> InputRefused:
+        size_um = tile.pixel_size_um
+        height, width = (side * size_um for side in tile.shape_px)
+        least = [side * size_um for side in self._manifest.field.sides_px(pixel_size_um=size_um)]
+        return InputRefused(
+            f"tile {tile.tile_id} shows less than model {self.name} was trained on",
+            value=f"{width:.0f} x {height:.0f} µm",
+            limit=f"{least[1]:.0f} x {least[0]:.0f} µm",
+            remedy="classify whole camera frames",
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from runtime.camera.files import IMAGE_SUFFIXES, read_image
 from runtime.classify import TileClassifier
 from runtime.errors import InputRefused
 from runtime.storage import write_durably
+from runtime.streaming import StreamingClassifier
 from runtime.tile import Label, StagePosition, Tile
 
 Progress = Callable[[int, int], None]
@@ -25,22 +27,27 @@ def classify_folder(
     keys: Path,
     out: Path,
     pixel_size_um: float | None = None,
+    threads: int = 1,
+    cache: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write `out`, a CSV of file, label, score, one score per class, error; return the summary.
 
+    The next few images are read while one is labelled. `cache` is as in `TileClassifier.open`.
     Without a pixel size the images are taken to have the one the model was trained for, and the
     summary's "pixel_size_assumed" says so. A file that cannot be read or labelled has no label and
     its error in the last column; "exit_code" is then 5. Raises ModelRefused for the model or the
     pixel size, InputRefused for a folder without images.
     """
     files = _images(folder)
-    classifier = TileClassifier.open(model, keys=keys)
+    classifier = TileClassifier.open(model, keys=keys, threads=threads, cache=cache)
     size_um = classifier.pixel_size_um if pixel_size_um is None else pixel_size_um
     classifier.check_pixel_size(pixel_size_um=size_um)
     rows, counts = [], dict.fromkeys(classifier.classes, 0)
-    for done, file in enumerate(files, start=1):
-        row = _row(file, classifier, size_um=size_um)
+    loads = (partial(_tile, file, size_um=size_um) for file in files)
+    outcomes = StreamingClassifier(classifier).outcomes(loads)
+    for done, (file, outcome) in enumerate(zip(files, outcomes, strict=True), start=1):
+        row = _row(file, outcome)
         rows.append(row)
         if row["label"]:
             counts[row["label"]] += 1
@@ -50,7 +57,7 @@ def classify_folder(
     failed = {row["file"]: row["error"] for row in rows if row["error"]}
     return {
         "model": f"{classifier.name} {classifier.version}",
-        "backend": f"{classifier.choice.backend} {classifier.choice.precision}",
+        "backend": str(classifier.choice),
         "files": len(files),
         "labels": counts,
         "failed": failed,
@@ -70,12 +77,10 @@ def _images(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _row(file: Path, classifier: TileClassifier, *, size_um: float) -> dict[str, Any]:
-    try:
-        label = classifier.classify(_tile(file, size_um=size_um))
-    except InputRefused as refusal:
-        return {"file": file.name, "label": "", "score": "", "error": str(refusal)}
-    return {"file": file.name, "label": label.name, "error": "", **_scores(label)}
+def _row(file: Path, outcome: Label | InputRefused) -> dict[str, Any]:
+    if isinstance(outcome, InputRefused):
+        return {"file": file.name, "label": "", "score": "", "error": str(outcome)}
+    return {"file": file.name, "label": outcome.name, "error": "", **_scores(outcome)}
 
 
 def _tile(file: Path, *, size_um: float) -> Tile:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from runtime.classify_folder import classify_folder
 from runtime.inference.bundle import find_bundle
-from runtime.settings import SHIPPED_MODELS
+from runtime.settings import SHIPPED_MODELS, Models
 from runtime.stitch_folder import stitch_folder
 
 
@@ -37,8 +47,18 @@ def classify(
             keys=SHIPPED_MODELS / "keys",
             out=out,
             pixel_size_um=pixel_size_um,
+            threads=len(os.sched_getaffinity(0)),
+            cache=Models().cache,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
+
+
+class Rate(ProgressColumn):
+    """How many images a second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the speed, empty until there is one."""
+        return Text("" if task.speed is None else f"{task.speed:.1f} images/s")
 
 
 def _bar(console: Console) -> Progress:
@@ -46,6 +66,7 @@ def _bar(console: Console) -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        Rate(),
         TimeRemainingColumn(),
         console=console,
         transient=True,
