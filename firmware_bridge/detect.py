@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firmware_bridge.clock import Clock
-from firmware_bridge.drivers.native import NativeBoard
-from firmware_bridge.drivers.opening import OpenBoard, open_board
+from firmware_bridge.drivers.opening import DRIVERS, open_board, unknown_driver
 from firmware_bridge.errors import BridgeError, PortAbsent, Rejected
 from firmware_bridge.handshake import Identity, identify, questions
+from firmware_bridge.pins import AUTO, candidates, fits, known_port
 from firmware_bridge.ports_inventory import PortRecord, list_serial_ports
 from firmware_bridge.transport import Transport
 
@@ -25,7 +25,6 @@ POLL_S = 0.005
 ROUNDS = 4
 # What is kept of a chatty port.
 HEARD_BYTES = 16_384
-SERIAL_PIN, ID_PIN = "serial:", "id:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +49,27 @@ class Finding:
         """Return whether the board opened and can be driven."""
         return self.driver is not None and not self.rejected
 
+    @property
+    def summary(self) -> str:
+        """Return what the board is, in a few words."""
+        return f"{self.driver} with {', '.join(self.offers) or 'nothing'}, id {self.unique_id}"
 
-def probe(ports: Sequence[str] | None = None, *, clock: Clock) -> list[Finding]:
-    """Return one finding a port, likeliest first; every serial port unless some are named."""
-    known = list_serial_ports()
-    if ports is not None:
-        records = {record.device: record for record in known}
-        known = [records.get(port, PortRecord(device=port)) for port in ports]
-    return [probe_port(record, clock=clock) for record in known]
+
+def probe(pins: Sequence[str] | None = None, *, clock: Clock) -> list[Finding]:
+    """Return one finding a port, likeliest first; every serial port unless some are pinned.
+
+    A pin that fits no port is a finding too.
+    """
+    if pins is None:
+        return [probe_port(record, clock=clock) for record in list_serial_ports()]
+    return [finding for pin in pins for finding in _pinned(pin, clock)]
+
+
+def _pinned(pin: str, clock: Clock) -> list[Finding]:
+    found = [probe_port(record, clock=clock) for record in candidates(pin)]
+    fitting = [finding for finding in found if fits(pin, unique_id=finding.unique_id)]
+    reason = "no serial port fits" if not found else "no board found has this id"
+    return fitting or [Finding(port=PortRecord(device=pin), rejected=(reason,))]
 
 
 def probe_port(port: PortRecord, *, clock: Clock) -> Finding:
@@ -72,20 +84,21 @@ def probe_port(port: PortRecord, *, clock: Clock) -> Finding:
     return _describe(port, identity, clock)
 
 
-def resolve(pin: str, *, clock: Clock, ports: Sequence[str] | None = None) -> Finding:
-    """Return the usable board that a setting pins.
+def resolve(pin: str, *, clock: Clock, driver: str = AUTO, offering: str = "") -> Finding:
+    """Return the usable board that a pin means (see `pins`).
 
-    `pin` is `serial:NUMBER` for a USB serial number, `id:NAME` for a board's unique id, or a
-    port's path. Raises PortAbsent when no usable board fits, naming why, and Rejected
-    ("ambiguous") when more than one does.
+    `driver` and `offering` ("stage", "light") pass over boards of other kinds. Raises PortAbsent
+    when no usable board fits, naming why, and Rejected ("ambiguous") when more than one does.
     """
-    if not pin.startswith((SERIAL_PIN, ID_PIN)):
-        ports = [pin]
-    elif pin.startswith(SERIAL_PIN) and ports is None:
-        wanted = pin.removeprefix(SERIAL_PIN)
-        ports = [p.device for p in list_serial_ports() if p.serial_number == wanted]
-    found = probe(ports, clock=clock)
-    fitting = [finding for finding in found if finding.usable and _fits(finding, pin)]
+    found = [probe_port(record, clock=clock) for record in candidates(pin)]
+    fitting = [
+        finding
+        for finding in found
+        if finding.usable
+        and fits(pin, unique_id=finding.unique_id)
+        and driver in (AUTO, finding.driver)
+        and (not offering or offering in finding.offers)
+    ]
     if len(fitting) > 1:
         raise Rejected(
             "more than one board fits",
@@ -95,7 +108,7 @@ def resolve(pin: str, *, clock: Clock, ports: Sequence[str] | None = None) -> Fi
             remedy="pin the board by its USB serial number or unique id",
         )
     if not fitting:
-        reasons = [f"{f.port.device}: {'; '.join(f.rejected) or 'another board'}" for f in found]
+        reasons = [f"{f.port.device}: {'; '.join(f.rejected) or f.summary}" for f in found]
         raise PortAbsent(
             "no usable board fits",
             value=pin,
@@ -105,12 +118,18 @@ def resolve(pin: str, *, clock: Clock, ports: Sequence[str] | None = None) -> Fi
     return fitting[0]
 
 
-def _fits(finding: Finding, pin: str) -> bool:
-    if pin.startswith(SERIAL_PIN):
-        return finding.port.serial_number == pin.removeprefix(SERIAL_PIN)
-    if pin.startswith(ID_PIN):
-        return finding.unique_id == pin.removeprefix(ID_PIN)
-    return finding.port.device == pin
+def locate(pin: str, *, clock: Clock, driver: str = AUTO, offering: str = "") -> tuple[str, str]:
+    """Return the port and the driver of the board that a pin and a driver's name mean.
+
+    Nothing is asked of a board that these two name already. Raises as `resolve` does, and
+    FirmwareIncompatible for an unknown driver.
+    """
+    if driver not in (AUTO, *DRIVERS):
+        raise unknown_driver(driver)
+    if driver != AUTO and (port := known_port(pin)) is not None:
+        return port, driver
+    found = resolve(pin, clock=clock, driver=driver, offering=offering)
+    return found.port.stable_name, found.driver or driver
 
 
 class _Ear:
@@ -176,13 +195,9 @@ def _describe(port: PortRecord, identity: Identity, clock: Clock) -> Finding:
             port=port,
             driver=identity.driver,
             firmware=identity.firmware,
-            unique_id=_unique_id(board),
+            unique_id=board.unique_id,
             failsafe=board.failsafe,
             offers=tuple(name for name, part in parts.items() if part is not None),
         )
     finally:
         board.close()
-
-
-def _unique_id(board: OpenBoard) -> str:
-    return board.description.unique_id if isinstance(board, NativeBoard) else board.unique_id

@@ -30,6 +30,13 @@ class LinkLost(BridgeError):
     """Raised when the port vanished and could not be reopened in time (unplugged, power gone)."""
 
 
+class LinkInterrupted(BridgeError):
+    """Raised once by a board without ids when its port vanished and came back: nothing is repeated.
+
+    The board is dark and still; a stage that may have restarted raises PositionUnknown instead.
+    """
+
+
 class FrameCorrupt(BridgeError):
     """Raised by the codec for bytes that are no frame: framing, length or checksum is wrong."""
 

@@ -7,8 +7,9 @@ from random import Random
 from typing import Protocol, TypedDict
 
 from firmware_bridge.clock import Clock
-from firmware_bridge.detect import resolve
+from firmware_bridge.detect import locate
 from firmware_bridge.drivers.opening import OpenBoard, open_board
+from firmware_bridge.drivers.options import BoardOptions
 from firmware_bridge.drivers.position import Position, position_um, to_steps
 from firmware_bridge.errors import NotHomed, Rejected, Stalled
 from firmware_bridge.plant import AxisDescription, Steps
@@ -58,13 +59,13 @@ def exercise(
 ) -> Exercised:
     """Make random moves within the limits, read every position back, and return to the start.
 
-    `driver` is one of `drivers.opening.DRIVERS`, or "auto" to ask the board. `progress` is called
-    with the number of moves done. A stage without an origin is homed first. Raises any BridgeError
-    that ends the exercise, Rejected ("no-stage") for a board without one.
+    `port` is a path or any other pin (see `pins`), `driver` one of `drivers.opening.DRIVERS` or
+    "auto" to ask the board. `progress` is called with the number of moves done. A stage without an
+    origin is homed first. Raises any BridgeError that ends the exercise, Rejected ("no-stage") for
+    a board without one.
     """
-    if driver == "auto":
-        driver = resolve(port, clock=clock).driver or driver
-    board = open_board(port, driver=driver, clock=clock, origin_here=True)
+    port, driver = locate(port, driver=driver, offering="stage", clock=clock)
+    board = open_board(port, driver=driver, clock=clock, options=BoardOptions(origin_here=True))
     try:
         if board.stage is None:
             raise Rejected(

@@ -10,8 +10,9 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 from queue import Empty, SimpleQueue
 
+from firmware_bridge.backoff import attempts
 from firmware_bridge.clock import Clock
-from firmware_bridge.errors import LinkLost
+from firmware_bridge.errors import LinkLost, PortAbsent, PortBusy
 from firmware_bridge.transport import BAUD, Transport
 
 POLL_S = 0.002
@@ -27,14 +28,19 @@ class LineSession:
     def __init__(self, port: str, *, clock: Clock, baud: int = BAUD, dtr: bool = True) -> None:
         """Open the port for us alone. Raises PortAbsent or PortBusy."""
         self.port = port
-        self._clock = clock
-        self._lines: SimpleQueue[str] = SimpleQueue()
-        self._partial = bytearray()
-        self._lost_because: str | None = None
-        self._closed = False
-        self._transport = Transport(
-            port, received=self._receive, lost=self._lose, baud=baud, dtr=dtr
-        )
+        self._clock, self._baud, self._dtr = clock, baud, dtr
+        self._closed = True
+        self._open()
+
+    def reopen(self, *, within_s: float) -> None:
+        """Open the port again, waiting for it so long. Raises LinkLost when it stays away."""
+        self.close()
+        for _ in attempts(self._clock, within_s=within_s):
+            try:
+                return self._open()
+            except (PortAbsent, PortBusy) as refusal:
+                self._lost_because = refusal.what
+        return self._refuse_when_lost()
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the line; returns at once. Raises LinkLost on a port that is gone."""
@@ -70,6 +76,15 @@ class LineSession:
             self._closed = True
             self._transport.close()
 
+    def _open(self) -> None:
+        self._lines: SimpleQueue[str] = SimpleQueue()
+        self._partial = bytearray()
+        self._lost_because = ""
+        self._transport = Transport(
+            self.port, received=self._receive, lost=self._lose, baud=self._baud, dtr=self._dtr
+        )
+        self._closed = False
+
     def _receive(self, data: bytes) -> None:
         self._partial += data
         *whole, rest = bytes(self._partial).split(b"\n")
@@ -83,11 +98,11 @@ class LineSession:
         self._lost_because = reason or "the port closed"
 
     def _refuse_when_lost(self) -> None:
-        if self._lost_because is not None or self._closed:
+        if self._lost_because or self._closed:
             raise LinkLost(
                 f"serial line lost ({self._lost_because or 'closed'})",
                 value=self.port,
-                remedy="check cable and power, open the board again and home it",
+                remedy="check cable and power, then home and resume",
             )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from serial.tools import list_ports
 
@@ -17,6 +19,7 @@ LIKELY: dict[tuple[int, int], str] = {
     (0x2341, 0x0010): "native",  # Arduino Mega 2560
     (0x2341, 0x0042): "native",
 }
+BY_ID = Path("/dev/serial/by-id")
 BRIDGE_VENDORS = (0x1A86, 0x0403, 0x10C4, 0x067B)  # CH340, FTDI, CP210x, PL2303: any board
 
 
@@ -29,6 +32,17 @@ class PortRecord:
     product_id: int | None = None
     serial_number: str | None = None
     description: str = ""
+
+    def at(self, device: str) -> PortRecord:
+        """Return the same port under another of its names."""
+        return replace(self, device=device)
+
+    @property
+    def stable_name(self) -> str:
+        """Return the name that stays when the board is plugged in again, where udev gives one."""
+        links = sorted(BY_ID.glob("*")) if BY_ID.is_dir() else []
+        target = os.path.realpath(self.device)
+        return next((str(link) for link in links if os.path.realpath(link) == target), self.device)
 
     @property
     def likely_driver(self) -> str | None:
@@ -64,4 +78,6 @@ def list_serial_ports() -> list[PortRecord]:
 
 def usb_serial_number(device: str) -> str | None:
     """Return the USB serial number of a port, or None when it has none."""
-    return next((p.serial_number for p in list_serial_ports() if p.device == device), None)
+    target = os.path.realpath(device)
+    ports = (p for p in list_serial_ports() if os.path.realpath(p.device) == target)
+    return next((port.serial_number for port in ports), None)

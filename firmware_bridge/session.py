@@ -12,6 +12,7 @@ from __future__ import annotations
 import secrets
 import threading
 
+from firmware_bridge.backoff import attempts
 from firmware_bridge.clock import Clock
 from firmware_bridge.codec import Frame, FrameType
 from firmware_bridge.errors import (
@@ -27,19 +28,20 @@ from firmware_bridge.errors import (
 )
 from firmware_bridge.exchange import TRIES, Exchange
 from firmware_bridge.protocol import (
+    NO_FLAGS,
     NO_NONCE,
     PROTOCOL_MAJOR,
     HelloReply,
     HelloRequest,
     Opcode,
     Reason,
+    RequestFlag,
     State,
     unpack_reason,
 )
 from firmware_bridge.ticket import Ticket
 
 RECOVERIES = 6
-SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 OUTCOME_LOST = "outcome-lost"
 
 
@@ -75,16 +77,30 @@ class Session:
         """Return what the board's last frame said of it."""
         return self._exchange.state
 
-    def call(self, opcode: Opcode, payload: bytes = b"", *, urgent: bool = False) -> Frame:
+    def call(
+        self,
+        opcode: Opcode,
+        payload: bytes = b"",
+        *,
+        urgent: bool = False,
+        flags: RequestFlag = NO_FLAGS,
+    ) -> Frame:
         """Return the outcome of one command, DONE or REJECTED. See `finish` for errors."""
-        return self.finish(self.start(opcode, payload, urgent=urgent))
+        return self.finish(self.start(opcode, payload, urgent=urgent, flags=flags))
 
-    def start(self, opcode: Opcode, payload: bytes = b"", *, urgent: bool = False) -> Ticket:
+    def start(
+        self,
+        opcode: Opcode,
+        payload: bytes = b"",
+        *,
+        urgent: bool = False,
+        flags: RequestFlag = NO_FLAGS,
+    ) -> Ticket:
         """Send one command and return its ticket without waiting.
 
         Raises Rejected ("queue-full") when the board could not remember one more outcome.
         """
-        ticket = self._exchange.ticket(opcode, payload, urgent=urgent)
+        ticket = self._exchange.ticket(opcode, payload, urgent=urgent, flags=flags)
         self._exchange.send(ticket)
         return ticket
 
@@ -174,10 +190,9 @@ class Session:
             self._reconcile(hello or self._reopen())
 
     def _reopen(self) -> HelloReply:
-        deadline_s = self._clock.now_s() + self._reopen_s
-        pause_s = SHORTEST_PAUSE_S
-        while True:
-            failure: BridgeError = self._silent()
+        failure: BridgeError = self._silent()
+        for _ in attempts(self._clock, within_s=self._reopen_s):
+            failure = self._silent()
             try:
                 self._exchange.link.open()
                 hello = self._greet(self.hello.boot_nonce)
@@ -185,10 +200,7 @@ class Session:
                     return hello
             except (PortAbsent, PortBusy) as refusal:
                 failure = self._lost(refusal)
-            if self._clock.now_s() >= deadline_s:
-                raise failure
-            self._clock.sleep(duration_s=pause_s)
-            pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+        raise failure
 
     def _reconcile(self, hello: HelloReply) -> None:
         """Keep outstanding ids when the board still knows them; otherwise fail them by name."""

@@ -45,19 +45,22 @@ class Transport:
         self._outbox: SimpleQueue[bytes] = SimpleQueue()
         self._wake_read, self._wake_write = os.pipe()
         self._closing = self._gone = False
+        self._handing_over = threading.Lock()
         self._owner = threading.Thread(target=self._own, name=f"serial {port}", daemon=True)
         self._owner.start()
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the owner thread; returns at once. Bytes for a lost port vanish."""
-        if not self._gone:
-            self._outbox.put(data)
-            os.write(self._wake_write, b"w")
+        with self._handing_over:
+            if not (self._gone or self._closing):
+                self._outbox.put(data)
+                os.write(self._wake_write, b"w")
 
     def close(self) -> None:
         """Send what was handed over, release the port and join its thread. Call it once."""
-        self._closing = True
-        os.write(self._wake_write, b"c")
+        with self._handing_over:  # a stop from another thread may come at any moment
+            self._closing = True
+            os.write(self._wake_write, b"c")
         self._owner.join(JOIN_TIMEOUT_S)
         os.close(self._wake_read)
         os.close(self._wake_write)

@@ -7,18 +7,25 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from firmware_bridge.chaos import ChaosProxy
+from firmware_bridge.detect import locate
 from firmware_bridge.drivers.native import NativeBoard
 from firmware_bridge.drivers.opening import OpenBoard, open_board
+from firmware_bridge.drivers.options import BoardOptions
+from firmware_bridge.drivers.position import NM_PER_UM
+from firmware_bridge.drivers.sangaboard import OPENFLEXURE_AXES
 from firmware_bridge.emulator import BoardEmulator
 from firmware_bridge.errors import BridgeError
 from firmware_bridge.faults import Faults
+from firmware_bridge.pins import known_port
+from firmware_bridge.plant import AxisDescription
+from runtime.board_settings import LightBoard, MotorAxis
 from runtime.clock import HeartbeatClock, SystemClock
 from runtime.conveyor import begin
 from runtime.errors import HardwareFailed
 from runtime.micromanager_settings import MicroManager
 from runtime.mounted import MountedObjective
 from runtime.rig import Rig
-from runtime.settings import Settings
+from runtime.settings import Instrument, Settings
 
 # The board must hear from the control loop several times within its time-out.
 BEATS_PER_TIMEOUT = 5
@@ -38,6 +45,11 @@ def open_microscope(settings: Settings, *, truth: Path | None = None) -> Iterato
             yield _micromanager(settings, settings.micromanager, stack)
         else:
             yield _serial(settings, stack)
+
+
+def port_of(pin: str) -> str:
+    """Return the serial port of the board that a pin means. Raises BridgeError, see `locate`."""
+    return known_port(pin) or locate(pin, clock=SystemClock())[0]
 
 
 @contextmanager
@@ -106,17 +118,18 @@ def _serial(settings: Settings, stack: ExitStack) -> Rig:
     from runtime.camera.opencv import OpenCvCamera
 
     instrument = settings.instrument
-    boards = [_open(instrument.port, instrument.driver, settings, stack)]
+    watched: list[NativeBoard] = []
+    clock = _feeding(watched, settings)
+    boards = [_open(instrument, settings, watched, clock, stack, offering="stage")]
     if instrument.light is not None:
-        boards.append(_open(instrument.light.port, instrument.light.driver, settings, stack))
+        boards.append(_open(instrument.light, settings, watched, clock, stack, offering="light"))
     stage, light = boards[0].stage, boards[-1].light
     if stage is None or light is None:
         raise HardwareFailed(
             "the instrument has no " + ("stage" if stage is None else "light"),
-            value=instrument.driver,
+            value=boards[0 if stage is None else -1].driver,
             remedy="name a board that has one: see `nightscope bridge probe`",
         )
-    clock = _feeding(boards, settings)
     camera = OpenCvCamera(instrument.camera, clock=clock)
     stack.callback(camera.close)
     return Rig(
@@ -126,10 +139,8 @@ def _serial(settings: Settings, stack: ExitStack) -> Rig:
         camera=camera,
         clock=clock,
         motion=settings.motion,
-        trips=lambda: sum(b.rearmed for b in boards if isinstance(b, NativeBoard)),
-        without_failsafe=tuple(
-            b.unique_id for b in boards if not isinstance(b, NativeBoard) and not b.failsafe
-        ),
+        trips=lambda: sum(board.rearmed for board in watched),
+        without_failsafe=tuple(board.unique_id for board in boards if not board.failsafe),
     )
 
 
@@ -169,16 +180,55 @@ def _micromanager(settings: Settings, devices: MicroManager, stack: ExitStack) -
     )
 
 
-def _open(port: str, driver: str, settings: Settings, stack: ExitStack) -> OpenBoard:
-    timeout_ms = settings.instrument.watchdog_ms
-    board = open_board(port, driver=driver, clock=SystemClock(), watchdog_ms=timeout_ms)
+def _open(
+    wanted: Instrument | LightBoard,
+    settings: Settings,
+    watched: list[NativeBoard],
+    clock: HeartbeatClock,
+    stack: ExitStack,
+    *,
+    offering: str,
+) -> OpenBoard:
+    """Open the board that a setting means; one with a watchdog joins those that `clock` feeds.
+
+    A board without a watchdog waits by `clock`, so that a long move of its stage does not darken
+    the light on another board. One with a watchdog feeds its own while it waits.
+    """
+    port, driver = locate(wanted.port, driver=wanted.driver, offering=offering, clock=clock)
+    own = SystemClock() if driver == NativeBoard.driver else clock
+    board = open_board(port, driver=driver, clock=own, options=_options(settings.instrument))
     stack.callback(board.close)
+    if isinstance(board, NativeBoard):
+        watched.append(board)
     return board
 
 
-def _feeding(boards: Sequence[OpenBoard], settings: Settings) -> HeartbeatClock:
-    """Return the control loop's clock, whose every wait is a heartbeat to the boards that ask."""
-    watched = [board for board in boards if isinstance(board, NativeBoard)]
+def _options(instrument: Instrument) -> BoardOptions:
+    """Return what the boards cannot say of themselves."""
+    told = instrument.boards
+    named = {"x": told.sangaboard.x, "y": told.sangaboard.y, "z": told.sangaboard.z}
+    axes = (
+        axis if (wanted := named[axis.name]) is None else _axis(axis.name, wanted)
+        for axis in OPENFLEXURE_AXES
+    )
+    return BoardOptions(
+        reopen_s=told.reopen_s,
+        watchdog_ms=instrument.watchdog_ms,
+        axes=tuple(axes),
+        origin_here=told.sangaboard.origin_here,
+        origin_um=told.grbl.origin_um,
+        led_groups=told.illuminate.led_groups,
+        na=told.illuminate.na,
+    )
+
+
+def _axis(name: str, wanted: MotorAxis) -> AxisDescription:
+    low, high = (round(um * NM_PER_UM / wanted.step_nm) for um in wanted.travel_um)
+    return AxisDescription(name=name, step_nm=wanted.step_nm, limits_steps=(low, high))
+
+
+def _feeding(watched: Sequence[NativeBoard], settings: Settings) -> HeartbeatClock:
+    """Return the control loop's clock, whose every wait is a heartbeat to the watched boards."""
 
     def beat() -> None:
         for board in watched:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from runtime.board_settings import Boards, LightBoard
 from runtime.errors import ConfigRefused
 from runtime.micromanager_settings import MicroManager
 from runtime.strict import Strict
@@ -18,28 +19,24 @@ USER_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "n
 SHIPPED_MODELS = Path(__file__).resolve().parents[1] / "models"
 
 
-class LightBoard(Strict):
-    """A board of its own for the light."""
-
-    port: str
-    driver: Literal["native", "sangaboard", "grbl", "illuminate"]
-
-
 class Instrument(Strict):
     """Which hardware; the simulated microscope is chosen here by name, never fallen back to.
 
     A "serial" instrument has its stage on `port`, spoken to by `driver`, its light there too
-    unless `light` names another board, and a V4L2 `camera` (index or path). Without a turret the
-    one `mounted` objective is in place. A "micromanager" instrument is described in the section of
-    that name. Boards that do not go dark by themselves when the host
-    dies are used only when `accept_without_failsafe` holds their ids.
+    unless `light` names another board, and a V4L2 `camera` (index or path). `port` is a path, or
+    pins a board wherever it is plugged in: "serial:NUMBER" of its USB plug, "id:NAME" of its own,
+    or "auto" for the only one there is; `driver` may be "auto" too. `boards` holds what boards
+    cannot say of themselves. Without a turret the one `mounted` objective is in place. A
+    "micromanager" instrument is described in the section of that name. Boards that do not go dark
+    by themselves when the host dies are used only when `accept_without_failsafe` holds their ids.
     """
 
     kind: Literal["simulated", "serial", "micromanager"]
     name: str = "microscope"
     port: str = ""
-    driver: Literal["native", "sangaboard", "grbl"] = "native"
+    driver: Literal["native", "sangaboard", "grbl", "auto"] = "native"
     light: LightBoard | None = None
+    boards: Boards = Boards()
     camera: str = ""
     mounted: str = ""
     accept_without_failsafe: tuple[str, ...] = ()

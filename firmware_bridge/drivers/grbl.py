@@ -8,11 +8,10 @@ board by name.
 from __future__ import annotations
 
 import re
-import threading
 from collections import Counter
 
 from firmware_bridge.clock import Clock
-from firmware_bridge.dialogue import TRIES, Dialogue
+from firmware_bridge.dialogue import TRIES
 from firmware_bridge.drivers.grbl_light import GrblLight
 from firmware_bridge.drivers.grbl_report import (
     ALARM,
@@ -27,14 +26,9 @@ from firmware_bridge.drivers.grbl_report import (
     Status,
 )
 from firmware_bridge.drivers.grbl_stage import GrblStage
-from firmware_bridge.errors import (
-    BridgeError,
-    DeviceRebooted,
-    FirmwareIncompatible,
-    PositionUnknown,
-    ReplyTimeout,
-)
-from firmware_bridge.lineproto import LineSession, resembles
+from firmware_bridge.drivers.line_board import REOPEN_S, LineBoard, opened
+from firmware_bridge.errors import FirmwareIncompatible, PositionUnknown, ReplyTimeout
+from firmware_bridge.lineproto import LineSession
 from firmware_bridge.ports_inventory import usb_serial_number
 
 QUERY, RESET, RESUME, JOG_CANCEL = b"?", b"\x18", b"~", b"\x85"
@@ -56,12 +50,10 @@ REQUIRED = (
 )
 
 
-class GrblBoard:
-    """An open controller. `rebooted` counts restarts seen on the line since opening."""
+class GrblBoard(LineBoard):
+    """An open controller. `machine` is what it said of itself."""
 
     driver = "grbl"
-    failsafe = False
-    turret = None
 
     def __init__(
         self,
@@ -70,11 +62,9 @@ class GrblBoard:
         clock: Clock,
         origin_um: tuple[int, int, int] | None = None,
         board_id: str | None = None,
+        reopen_s: float = REOPEN_S,
     ) -> None:
-        self.lock = threading.RLock()
-        self.clock = clock
-        self.rebooted = 0
-        self.dialogue = Dialogue(lines, clock=clock)
+        super().__init__(lines, clock=clock, reopen_s=reopen_s)
         self._come_to_rest()
         version = self._version()
         self.firmware = f"Grbl {version.group(1)}.{version.group(2)}"
@@ -88,8 +78,8 @@ class GrblBoard:
             board_id or self.machine.name or usb_serial_number(lines.port) or f"grbl@{lines.port}"
         )
         self.dialogue.watch = self._watch
-        self.light = GrblLight(self)
-        self.stage = GrblStage(self, origin_um=origin_um)
+        self.light: GrblLight = GrblLight(self)
+        self.stage: GrblStage = GrblStage(self, origin_um=origin_um)
 
     @classmethod
     def open(
@@ -99,42 +89,22 @@ class GrblBoard:
         clock: Clock,
         origin_um: tuple[int, int, int] | None = None,
         board_id: str | None = None,
+        reopen_s: float = REOPEN_S,
     ) -> GrblBoard:
         """Return the controller on `port`, dark and still.
 
-        `origin_um` is the machine position the stage calls zero, where homing ends unless given.
-        Raises PortAbsent, PortBusy, ReplyTimeout when nothing there answers like GRBL,
-        FirmwareIncompatible for other versions and for settings that cannot be worked with.
+        `origin_um` is the machine position the stage calls zero, where homing ends unless given;
+        `reopen_s` is how long an unplugged line is waited for. Raises PortAbsent, PortBusy,
+        ReplyTimeout when nothing there answers like GRBL, FirmwareIncompatible for other versions
+        and for settings that cannot be worked with.
         """
-        lines = LineSession(port, clock=clock)
-        try:
-            board = cls(lines, clock=clock, origin_um=origin_um, board_id=board_id)
-            board.light.off()
-        except BridgeError:
-            lines.close()
-            raise
-        return board
-
-    @property
-    def retries(self) -> int:
-        """Return how often a question or a move had to be repeated."""
-        return self.dialogue.retries
-
-    def beat(self) -> None:
-        """Do nothing: this board has no watchdog to feed."""
-
-    def close(self) -> None:
-        """Stop, dark, port released; may be called twice.
-
-        The port is released even when the controller can no longer be told.
-        """
-        try:
-            self.stage.stop()
-            self.light.off()
-        except BridgeError:
-            return
-        finally:
-            self.dialogue.lines.close()
+        return opened(
+            port,
+            clock=clock,
+            board_on=lambda lines: cls(
+                lines, clock=clock, origin_um=origin_um, board_id=board_id, reopen_s=reopen_s
+            ),
+        )
 
     def status(self) -> Status:
         """Return one status report. Raises ReplyTimeout."""
@@ -160,6 +130,14 @@ class GrblBoard:
             self.dialogue.once(RESET, BOOTED, timeout_s=BOOT_S)
         finally:
             self.dialogue.watch = watch
+
+    def _greet_again(self) -> bool:
+        """A controller that must be homed after a restart and is not locked did not restart."""
+        kept = self.dialogue.ask(QUERY, STATE).group(1) in ("Idle", "Jog")
+        self._come_to_rest()
+        self._require_same(self._version().group(3), self.machine.name)
+        self._require_same(self._settings(), self.machine.settings)
+        return kept
 
     def _come_to_rest(self) -> None:
         """End what an earlier host left running. Raises ReplyTimeout when this is no GRBL."""
@@ -216,14 +194,7 @@ class GrblBoard:
                 )
 
     def _watch(self, line: str) -> None:
-        if resembles(line, BANNER):
-            self.rebooted += 1
-            self.stage.forget()
-            raise DeviceRebooted(
-                "GRBL restarted",
-                value=self.dialogue.lines.port,
-                remedy="its outputs are off and its position is not to be trusted: home, resume",
-            )
+        self._heard_banner(line, BANNER)
         alarm = ALARM.fullmatch(line)
         if alarm is not None:
             self.stage.forget()

@@ -34,16 +34,17 @@ class GrblLight:
 
     def off(self) -> None:
         """Dark; when the line does not carry M5, a soft reset of the controller does it."""
-        try:
-            self._set(0)
-        except ReplyTimeout:
-            self._board.reset()
-            if self._shown() != 0:
-                raise
+        with self._board.talking():
+            try:
+                self._set(0)
+            except ReplyTimeout:
+                self._board.reset()
+                if self._shown() != 0:
+                    raise
 
     def _set(self, speed: int) -> None:
         """Repeat until two reports in a row show the speed; setting it twice does no harm."""
-        with self._board.lock:
+        with self._board.talking():
             for _ in range(TRIES):
                 if self._shown() == speed:
                     return

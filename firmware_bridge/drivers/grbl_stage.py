@@ -7,13 +7,12 @@ spaces in it: with its highest bit flipped a space is GRBL's realtime command fo
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from firmware_bridge.drivers.grbl_report import RESPONSE, STATUS, UM_PER_MM, MeasuredUm, Status
-from firmware_bridge.drivers.position import Position, Travel, position_um, travel_um
-from firmware_bridge.drivers.targets import left_corridor, target_steps
-from firmware_bridge.errors import LimitHit, NotHomed, PositionUnknown, Rejected, Stalled
+from firmware_bridge.drivers.line_stage import AT_REST_S, LineStage
+from firmware_bridge.drivers.targets import left_corridor
+from firmware_bridge.errors import LimitHit, PositionUnknown
 from firmware_bridge.plant import AxisDescription, Steps
 
 if TYPE_CHECKING:
@@ -30,28 +29,21 @@ HOME_TRIES = 12
 HOME_POLL_S = 0.5
 TRAVEL_EXCEEDED = 15
 S_PER_MIN = 60
-AT_REST_S = 10.0
 
 
-class GrblStage:
+class GrblStage(LineStage["GrblBoard"]):
     """Three axes in whole micrometres. Zero is where homing ends unless given."""
 
-    failsafe = False
-
     def __init__(self, board: GrblBoard, *, origin_um: MeasuredUm | None) -> None:
-        self._board = board
         ranges = board.machine.ranges_um
         self._origin_um = board.machine.homed_um if origin_um is None else origin_um
-        self.axes = tuple(
+        axes = tuple(
             AxisDescription(
                 name=name, step_nm=RESOLUTION_NM, limits_steps=(low - origin, high - origin)
             )
             for name, (low, high), origin in zip("xyz", ranges, self._origin_um, strict=True)
         )
-        self.stage_id: str = board.unique_id
-        self.limits: Travel = travel_um(self.axes)
-        self._known = self._lost = False
-        self._stopping = threading.Event()
+        super().__init__(board, axes=axes)
 
     def home(self) -> None:
         """Run GRBL's homing cycle; afterwards the position is known.
@@ -59,14 +51,13 @@ class GrblStage:
         An "ok" is not believed by itself: a damaged `$H` may unlock instead. The cycle must end at
         the pull-off position. Raises PositionUnknown when it does not, and on alarms.
         """
-        with self._board.lock:
+        with self._board.talking():
             self._stopping.clear()
-            self._known, self._lost = False, True  # until the cycle has proved itself
+            self._unhomed()
             for _ in range(HOME_TRIES):
                 self._cycle()
                 if self._verified(self._board.machine.homed_um):
-                    self._known, self._lost = True, False
-                    return
+                    return self._homed()
             raise PositionUnknown(
                 "homing did not end at the pull-off position",
                 value=f"{self._board.status().at_um} µm",
@@ -74,44 +65,13 @@ class GrblStage:
                 remedy="check limit switches, $23 and $27, then home again",
             )
 
-    def move_to(
-        self, *, x_um: float | None = None, y_um: float | None = None, z_um: float | None = None
-    ) -> Position:
-        """Move the named axes, wait until they stand still, and return the position read back.
-
-        Raises LimitHit before anything moves, NotHomed or PositionUnknown without an origin,
-        Rejected ("stopped") when another thread stopped it, Stalled when it did not arrive.
-        """
-        with self._board.lock:
-            self._stopping.clear()
-            here = self.steps()
-            target = target_steps(here, (x_um, y_um, z_um), self.axes)
-            return position_um(self._go(here, target), self.axes)
-
-    def position(self) -> Position:
-        """Return the position read back. Raises NotHomed or PositionUnknown without an origin."""
-        return position_um(self.steps(), self.axes)
-
-    def steps(self) -> Steps:
-        """Return the position in micrometres, from two equal reports while idle."""
-        with self._board.lock:
-            self._require_origin()
-            return self._at_rest(timeout_s=HOME_S)
-
     def stop(self) -> None:
         """Halt all axes at once, ahead of anything queued; callable from any thread."""
         self._stopping.set()
         self._board.dialogue.lines.write(JOG_CANCEL)
 
-    def forget(self) -> None:
-        """Void the position: GRBL restarted or raised an alarm."""
-        self._lost, self._known = self._lost or self._known, False
-
-    def _require_origin(self) -> None:
-        if self._lost:
-            raise PositionUnknown("the stage lost its position", remedy="home it again")
-        if not self._known:
-            raise NotHomed("the stage has no origin yet", remedy="home it first")
+    def _standing(self) -> Steps:
+        return self._at_rest(timeout_s=HOME_S)
 
     def _cycle(self) -> None:
         """Run one homing cycle. GRBL 1.1 answers nothing meanwhile; others report "Home"."""
@@ -130,8 +90,7 @@ class GrblStage:
         for attempt in range(TRIES):
             if self._arrived(here, target):
                 return here
-            if self._stopping.is_set():
-                raise Rejected("move stopped", code="stopped", remedy="move again when it is safe")
+            self._refuse_when_stopping()
             self._board.dialogue.retries += attempt > 0
             response = self._board.line(self._jog(here, target))
             refusals = refusals + 1 if response == TRAVEL_EXCEEDED else 0
@@ -144,12 +103,7 @@ class GrblStage:
                     remedy="choose a target inside the travel",
                 )
             here = self._at_rest(timeout_s=self._duration_s(here, target), way=(here, target))
-        raise Stalled(
-            "the stage did not reach its target",
-            value=f"{here} µm",
-            limit=f"{target} µm",
-            remedy="free the axis, home, and resume",
-        )
+        raise self._missed(here, target, unit="µm")
 
     def _jog(self, here: Steps, target: Steps) -> str:
         """Return a jog of the axes that are not there yet: the shorter a line, the safer."""
@@ -184,12 +138,7 @@ class GrblStage:
                 self._board.dialogue.lines.write(RESUME)
             before = now
             clock.sleep(duration_s=POLL_S if now.state != "Idle" else 0.0)
-        self.stop()
-        raise Stalled(
-            "the stage does not come to rest",
-            limit=f"{timeout_s:.1f} s",
-            remedy="free the axis, home, and resume",
-        )
+        raise self._restless(timeout_s)
 
     def _relative(self, machine_um: MeasuredUm) -> Steps:
         x, y, z = (um - origin for um, origin in zip(machine_um, self._origin_um, strict=True))

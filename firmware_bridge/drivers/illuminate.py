@@ -8,43 +8,44 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from firmware_bridge.clock import Clock
-from firmware_bridge.dialogue import ROUNDS, Dialogue
+from firmware_bridge.dialogue import ROUNDS
 from firmware_bridge.drivers.illuminate_light import IlluminateLight
-from firmware_bridge.errors import BridgeError, FirmwareIncompatible
+from firmware_bridge.drivers.line_board import REOPEN_S, LineBoard, opened
+from firmware_bridge.errors import FirmwareIncompatible
 from firmware_bridge.lineproto import LineSession
 
 END = re.compile(r".*-==-")
+NO_GROUPS: Mapping[str, Sequence[int]] = MappingProxyType({})
 
 
-class IlluminateBoard:
+class IlluminateBoard(LineBoard):
     """An open array. `properties` is what it says of itself (`pprops`)."""
 
     driver = "illuminate"
-    failsafe = False
     stage = None
-    turret = None
 
     def __init__(
         self,
         lines: LineSession,
         *,
         clock: Clock,
-        leds: tuple[int, ...] = (),
+        led_groups: Mapping[str, Sequence[int]] = NO_GROUPS,
         na: float | None = None,
         board_id: str | None = None,
+        reopen_s: float = REOPEN_S,
     ) -> None:
-        self.lock = threading.RLock()
-        self.dialogue = Dialogue(lines, clock=clock)
+        super().__init__(lines, clock=clock, reopen_s=reopen_s)
         self.dialogue.ask(b"machine\n", END)
         self.properties = self._read_properties()
         self.firmware = f"illuminate {self.properties.get('interface_version', '')}".strip()
         serial_number = self.properties.get("serial_number", lines.port)
         self.unique_id = board_id or f"illuminate-{serial_number}"
-        self.light = IlluminateLight(self, leds=leds, na=na)
+        self.light: IlluminateLight = IlluminateLight(self, led_groups=led_groups, na=na)
 
     @classmethod
     def open(
@@ -52,49 +53,45 @@ class IlluminateBoard:
         port: str,
         *,
         clock: Clock,
-        leds: tuple[int, ...] = (),
+        led_groups: Mapping[str, Sequence[int]] = NO_GROUPS,
         na: float | None = None,
         board_id: str | None = None,
+        reopen_s: float = REOPEN_S,
     ) -> IlluminateBoard:
         """Return the array on `port`, dark.
 
-        `leds` are the single LEDs to offer as channels `led N`, `na` the objective's aperture that
-        bounds bright field and half circles (the array's own setting unless given). Raises
-        PortAbsent, PortBusy, ReplyTimeout when nothing there answers like illuminate.
+        `led_groups` are the LEDs to light together, by the channel's name; `na` is the objective's
+        aperture, which bounds bright field and half circles (the array's own setting unless
+        given); `reopen_s` is how long an unplugged line is waited for. Raises PortAbsent,
+        PortBusy, ReplyTimeout when nothing there answers like illuminate, Rejected ("bad-index")
+        for an LED the array has not.
         """
-        lines = LineSession(port, clock=clock)
-        try:
-            board = cls(lines, clock=clock, leds=leds, na=na, board_id=board_id)
-            board.light.off()
-        except BridgeError:
-            lines.close()
-            raise
-        return board
+        return opened(
+            port,
+            clock=clock,
+            board_on=lambda lines: cls(
+                lines,
+                clock=clock,
+                led_groups=led_groups,
+                na=na,
+                board_id=board_id,
+                reopen_s=reopen_s,
+            ),
+        )
 
     @property
     def led_count(self) -> int:
         """Return how many LEDs the array has."""
         return int(str(self.properties["led_count"]))
 
-    @property
-    def retries(self) -> int:
-        """Return how often a command had to be repeated."""
-        return self.dialogue.retries
+    def _greet_again(self) -> bool:
+        self.dialogue.ask(b"machine\n", END)
+        self._require_same(self._read_properties(), self.properties)
+        self.light.set_aperture()
+        return False
 
-    def beat(self) -> None:
-        """Do nothing: this board has no watchdog to feed."""
-
-    def close(self) -> None:
-        """Dark, port released; may be called twice.
-
-        The port is released even when the array can no longer be told.
-        """
-        try:
-            self.light.off()
-        except BridgeError:
-            return
-        finally:
-            self.dialogue.lines.close()
+    def _watch(self, line: str) -> None:
+        """Do nothing: an array has no position to lose, and says nothing when it starts."""
 
     def _read_properties(self) -> dict[str, object]:
         """Return `pprops` once it has come twice alike, so that no damaged digit is believed."""

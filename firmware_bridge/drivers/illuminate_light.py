@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from firmware_bridge.drivers.illumination import check_illumination
@@ -25,7 +27,7 @@ FINISHED = re.compile(r"(?:ERROR.*)?-==-|ERROR.*")
 
 
 class IlluminateLight:
-    """Channels: the patterns, then `led N` for every single LED asked for on opening.
+    """Channels: the patterns, then the groups of LEDs named on opening.
 
     Every command sets an absolute state, so it may be repeated. The array does not echo patterns:
     a damaged byte that makes another valid one ("dpc.r" to "dpc.b") shows in the image only.
@@ -33,9 +35,15 @@ class IlluminateLight:
 
     failsafe = False
 
-    def __init__(self, board: IlluminateBoard, *, leds: tuple[int, ...], na: float | None) -> None:
-        self._board = board
-        for led in leds:
+    def __init__(
+        self,
+        board: IlluminateBoard,
+        *,
+        led_groups: Mapping[str, Sequence[int]],
+        na: float | None,
+    ) -> None:
+        self._board, self._na = board, na
+        for led in chain.from_iterable(led_groups.values()):
             if not 0 <= led < board.led_count:
                 raise Rejected(
                     "no such LED",
@@ -44,23 +52,28 @@ class IlluminateLight:
                     limit=f"0 to {board.led_count - 1}",
                     remedy="name LEDs the array has",
                 )
-        self._commands = PATTERNS | {f"led {led}": f"l.{led}" for led in leds}
+        groups = {name: ".".join(map(str, ("l", *leds))) for name, leds in led_groups.items()}
+        self._commands = PATTERNS | groups
         self.channels: tuple[str, ...] = tuple(self._commands)
-        if na is not None:
-            self._set("na", round(na * 100))
+        self.set_aperture()
+
+    def set_aperture(self) -> None:
+        """Tell the array the aperture again: it forgets it when it restarts."""
+        if self._na is not None:
+            self._set("na", round(self._na * 100))
 
     def on(self, *, channel: str, brightness: float) -> None:
         """Light one channel at 0 to 1; all others go off. Raises Rejected, ReplyTimeout."""
         check_illumination(channel, brightness, self.channels)
         if brightness == 0:
             return self.off()
-        with self._board.lock:
+        with self._board.talking():
             self._set("sb", max(1, round(brightness * FULL_LEVEL)))
             return self._show(self._commands[channel])
 
     def off(self) -> None:
         """Everything dark."""
-        with self._board.lock:
+        with self._board.talking():
             # Twice: a command that finds a sequence running ends it and is itself thrown away.
             self._show("x")
             self._show("x")

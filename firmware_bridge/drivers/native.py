@@ -12,10 +12,13 @@ from firmware_bridge.plant import BoardDescription
 from firmware_bridge.protocol import (
     AXES,
     DESCRIBE_REQUEST,
+    NO_FLAGS,
+    Feature,
     HelloReply,
     Kind,
     Opcode,
     Reason,
+    RequestFlag,
     State,
     unpack_axis,
     unpack_name,
@@ -30,6 +33,7 @@ class NativeBoard:
     and after. `description` is what the board said of itself.
     """
 
+    driver = "native"
     failsafe = True
 
     def __init__(self, session: Session) -> None:
@@ -58,6 +62,11 @@ class NativeBoard:
             raise
 
     @property
+    def unique_id(self) -> str:
+        """Return the board's serial number."""
+        return self.description.unique_id
+
+    @property
     def hello(self) -> HelloReply:
         """Return the board's versions, boot nonce, reset cause and agreed watchdog."""
         return self.session.hello
@@ -71,26 +80,43 @@ class NativeBoard:
         """Tell the board that the control loop is alive; call at least every 100 ms."""
         self.session.beat()
 
+    def trigger_flags(self, trigger: bool) -> RequestFlag:
+        """Return the flags of a command that pulses the camera trigger, or does not.
+
+        Raises FirmwareIncompatible when the board has no trigger: a camera would wait for ever.
+        """
+        if trigger and Feature.TRIGGER not in self.hello.features:
+            raise FirmwareIncompatible(
+                "the board has no camera trigger",
+                value=self.unique_id,
+                remedy="trigger the camera by software, or use a board with the output",
+            )
+        return RequestFlag.TRIGGER if trigger else NO_FLAGS
+
     def close(self) -> None:
         """Light off, motors idle, port released; may be called twice."""
         self.session.close()
 
-    def command(self, opcode: Opcode, payload: bytes = b"") -> Frame:
+    def command(
+        self, opcode: Opcode, payload: bytes = b"", *, flags: RequestFlag = NO_FLAGS
+    ) -> Frame:
         """Return the reply to a command that is safe to repeat.
 
         A board that latched because the host was late is re-armed once and asked again. Raises
         SafetyLatched when it trips at once again, and the typed error of any other refusal.
         """
-        reply = self.attempt(opcode, payload)
+        reply = self.attempt(opcode, payload, flags=flags)
         if reason_of(reply) is Reason.LATCHED:
-            reply = self.attempt(opcode, payload)
+            reply = self.attempt(opcode, payload, flags=flags)
         if reply.type == FrameType.REJECTED:
             raise refusal(reply)
         return reply
 
-    def attempt(self, opcode: Opcode, payload: bytes = b"") -> Frame:
+    def attempt(
+        self, opcode: Opcode, payload: bytes = b"", *, flags: RequestFlag = NO_FLAGS
+    ) -> Frame:
         """Return the reply to one command, refused or not; the board is armed afterwards."""
-        reply = self.session.call(opcode, payload)
+        reply = self.session.call(opcode, payload, flags=flags)
         if State(reply.flags) & State.LATCHED:
             self.session.call(Opcode.REARM)
             self.rearmed += 1

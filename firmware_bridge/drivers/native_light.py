@@ -20,10 +20,11 @@ class NativeLight:
         self._board = board
         self.channels: tuple[str, ...] = board.description.channels
 
-    def on(self, *, channel: str, brightness: float) -> None:
+    def on(self, *, channel: str, brightness: float, trigger: bool = False) -> None:
         """Light one channel at 0 to 1; all others go off.
 
-        Any brightness above 0 gives light. Raises Rejected ("bad-index" for an unknown channel,
+        `trigger` pulses the camera trigger once the light stands (FirmwareIncompatible on a board
+        without one). Any brightness above 0 gives light. Raises Rejected ("bad-index" for an unknown channel,
         "bad-payload" for a brightness out of range) before anything is sent.
         """
         index = _index("light channel", channel, self.channels)
@@ -36,7 +37,8 @@ class NativeLight:
                 remedy="give a fraction of full brightness",
             )
         level = max(round(brightness * FULL_LEVEL), 1 if brightness > 0 else 0)
-        self._board.command(Opcode.LIGHT, LIGHT_REQUEST.pack(index, level))
+        flags = self._board.trigger_flags(trigger)
+        self._board.command(Opcode.LIGHT, LIGHT_REQUEST.pack(index, level), flags=flags)
 
     def off(self) -> None:
         """Everything dark; works on a latched board too."""

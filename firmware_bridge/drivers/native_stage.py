@@ -16,7 +16,16 @@ from firmware_bridge.drivers.refusal import reason_of, refusal
 from firmware_bridge.drivers.targets import target_steps
 from firmware_bridge.errors import NotHomed, PositionUnknown, Rejected, Stalled
 from firmware_bridge.plant import Steps
-from firmware_bridge.protocol import STEPS, Opcode, Reason, State, Status, unpack_steps
+from firmware_bridge.protocol import (
+    NO_FLAGS,
+    STEPS,
+    Opcode,
+    Reason,
+    RequestFlag,
+    State,
+    Status,
+    unpack_steps,
+)
 from firmware_bridge.session import OUTCOME_LOST
 
 if TYPE_CHECKING:
@@ -44,15 +53,23 @@ class NativeStage:
         self._was_homed = True
 
     def move_to(
-        self, *, x_um: float | None = None, y_um: float | None = None, z_um: float | None = None
+        self,
+        *,
+        x_um: float | None = None,
+        y_um: float | None = None,
+        z_um: float | None = None,
+        trigger: bool = False,
     ) -> Position:
         """Move the named axes, wait until they stand still, and return the position read back.
 
+        `trigger` pulses the camera trigger as they arrive (FirmwareIncompatible on a board
+        without one).
         Raises LimitHit before anything moves, NotHomed or PositionUnknown when there is no origin,
         Rejected ("stopped") when another thread stopped it, Stalled when it did not arrive.
         """
         target = target_steps(self.steps(), (x_um, y_um, z_um), self.axes)
-        return position_um(self._go(target), self.axes)
+        flags = self._board.trigger_flags(trigger)
+        return position_um(self._go(target, flags=flags), self.axes)
 
     def move_by_steps(self, delta: Steps) -> Steps:
         """Move relatively, wait, and return the motor positions read back.
@@ -88,16 +105,16 @@ class NativeStage:
         """Halt all axes at once, ahead of anything queued; callable from any thread."""
         self._board.session.call(Opcode.STOP, urgent=True)
 
-    def _go(self, target: Steps) -> Steps:
+    def _go(self, target: Steps, *, flags: RequestFlag = NO_FLAGS) -> Steps:
         """Move to absolute steps. Repeating is safe, so a lost outcome or a miss gets one."""
         try:
-            reached = self._move_to(target)
+            reached = self._move_to(target, flags=flags)
         except Rejected as error:
             if error.code != OUTCOME_LOST:
                 raise
             reached = self.steps()
         if reached != target:
-            reached = self._move_to(target)
+            reached = self._move_to(target, flags=flags)
         if reached == target:
             return reached
         raise Stalled(
@@ -107,6 +124,7 @@ class NativeStage:
             remedy="free the axis, home, and resume",
         )
 
-    def _move_to(self, target: Steps) -> Steps:
+    def _move_to(self, target: Steps, *, flags: RequestFlag) -> Steps:
         """Return where one absolute move ended."""
-        return unpack_steps(self._board.command(Opcode.MOVE_TO, STEPS.pack(*target)).payload)
+        reply = self._board.command(Opcode.MOVE_TO, STEPS.pack(*target), flags=flags)
+        return unpack_steps(reply.payload)

@@ -6,29 +6,47 @@ from firmware_bridge.clock import Clock
 from firmware_bridge.drivers.grbl import GrblBoard
 from firmware_bridge.drivers.illuminate import IlluminateBoard
 from firmware_bridge.drivers.native import NativeBoard
+from firmware_bridge.drivers.options import BoardOptions
 from firmware_bridge.drivers.sangaboard import SangaboardBoard
 from firmware_bridge.errors import FirmwareIncompatible
 
 DRIVERS = ("native", "sangaboard", "grbl", "illuminate")
+AS_IT_IS = BoardOptions()
 OpenBoard = NativeBoard | SangaboardBoard | GrblBoard | IlluminateBoard
 
 
 def open_board(
-    port: str, *, driver: str, clock: Clock, origin_here: bool = False, watchdog_ms: int = 500
+    port: str, *, driver: str, clock: Clock, options: BoardOptions = AS_IT_IS
 ) -> OpenBoard:
     """Return the board on `port` through one of DRIVERS; see that driver's `open` for errors.
 
-    `origin_here` concerns Sangaboards without switches, `watchdog_ms` native boards. `stage` is
-    None on a board without one, `light` too; `failsafe` says whether the board goes dark alone.
+    `stage` is None on a board without one, `light` too; `failsafe` says whether the board goes
+    dark alone.
     """
+    reopen_s = options.reopen_s
     if driver == "native":
-        return NativeBoard.open(port, clock=clock, watchdog_ms=watchdog_ms)
+        return NativeBoard.open(
+            port, clock=clock, watchdog_ms=options.watchdog_ms, reopen_s=reopen_s
+        )
     if driver == "sangaboard":
-        return SangaboardBoard.open(port, clock=clock, origin_here=origin_here)
+        return SangaboardBoard.open(
+            port,
+            clock=clock,
+            axes=options.axes,
+            origin_here=options.origin_here,
+            reopen_s=reopen_s,
+        )
     if driver == "grbl":
-        return GrblBoard.open(port, clock=clock)
+        return GrblBoard.open(port, clock=clock, origin_um=options.origin_um, reopen_s=reopen_s)
     if driver == "illuminate":
-        return IlluminateBoard.open(port, clock=clock)
-    raise FirmwareIncompatible(
+        return IlluminateBoard.open(
+            port, clock=clock, led_groups=options.led_groups, na=options.na, reopen_s=reopen_s
+        )
+    raise unknown_driver(driver)
+
+
+def unknown_driver(driver: str) -> FirmwareIncompatible:
+    """Return the error for a name that is none of DRIVERS."""
+    return FirmwareIncompatible(
         "unknown driver", value=driver, limit=", ".join(DRIVERS), remedy="name one of them"
     )

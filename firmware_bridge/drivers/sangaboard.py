@@ -7,14 +7,14 @@ A Sangaboard has no watchdog: when this computer dies, a move runs to its end an
 from __future__ import annotations
 
 import re
-import threading
 
 from firmware_bridge.clock import Clock
-from firmware_bridge.dialogue import TRIES, Dialogue
+from firmware_bridge.dialogue import TRIES
+from firmware_bridge.drivers.line_board import REOPEN_S, LineBoard, opened
 from firmware_bridge.drivers.sangaboard_light import SangaboardLight
 from firmware_bridge.drivers.sangaboard_stage import SangaboardStage
-from firmware_bridge.errors import BridgeError, DeviceRebooted, FirmwareIncompatible, ReplyTimeout
-from firmware_bridge.lineproto import LineSession, resembles
+from firmware_bridge.errors import FirmwareIncompatible, ReplyTimeout
+from firmware_bridge.lineproto import LineSession
 from firmware_bridge.plant import AxisDescription
 from firmware_bridge.ports_inventory import usb_serial_number
 
@@ -39,12 +39,10 @@ GREETINGS = 2
 SETTING_TRIES = 8
 
 
-class SangaboardBoard:
-    """An open board. `rebooted` counts restarts seen on the line since opening."""
+class SangaboardBoard(LineBoard):
+    """An open board."""
 
     driver = "sangaboard"
-    failsafe = False
-    turret = None
 
     def __init__(
         self,
@@ -54,11 +52,9 @@ class SangaboardBoard:
         axes: tuple[AxisDescription, ...] = OPENFLEXURE_AXES,
         origin_here: bool = False,
         board_id: str | None = None,
+        reopen_s: float = REOPEN_S,
     ) -> None:
-        self.lock = threading.RLock()
-        self.clock = clock
-        self.rebooted = 0
-        self.dialogue = Dialogue(lines, clock=clock)
+        super().__init__(lines, clock=clock, reopen_s=reopen_s)
         self.firmware = self._greet()
         self.blocking_only = self.firmware.startswith("OpenFlexure")
         self.unique_id = board_id or usb_serial_number(lines.port) or f"sangaboard@{lines.port}"
@@ -68,9 +64,11 @@ class SangaboardBoard:
         self.ramp_time_us = int(self.dialogue.agreed(b"ramp_time?\n", RAMP_TIME).group(1))
         self.has_endstops = self._knows(b"endstops?\n", ENDSTOPS) is not None
         self.dialogue.watch = self._watch
-        self.stage = SangaboardStage(self, axes=axes, origin_here=origin_here)
+        self.stage: SangaboardStage = SangaboardStage(self, axes=axes, origin_here=origin_here)
         leds = self._knows(b"led_channels?\n", LED_CHANNELS)
-        self.light = SangaboardLight(self, *(int(n) for n in leds.groups())) if leds else None
+        self.light: SangaboardLight | None = (
+            SangaboardLight(self, *(int(n) for n in leds.groups())) if leds else None
+        )
 
     @classmethod
     def open(
@@ -81,47 +79,34 @@ class SangaboardBoard:
         axes: tuple[AxisDescription, ...] = OPENFLEXURE_AXES,
         origin_here: bool = False,
         board_id: str | None = None,
+        reopen_s: float = REOPEN_S,
     ) -> SangaboardBoard:
         """Return the board on `port`, dark and still.
 
         `origin_here` lets `home()` declare the present position the origin, once, on a board
-        without reference switches. Raises PortAbsent, PortBusy, ReplyTimeout when nothing there
-        answers like a Sangaboard, FirmwareIncompatible for versions whose manners are unknown.
+        without reference switches; `reopen_s` is how long an unplugged line is waited for. Raises
+        PortAbsent, PortBusy, ReplyTimeout when nothing there answers like a Sangaboard,
+        FirmwareIncompatible for versions whose manners are unknown.
         """
-        lines = LineSession(port, clock=clock)
-        try:
-            board = cls(lines, clock=clock, axes=axes, origin_here=origin_here, board_id=board_id)
-            board.make_safe()
-        except BridgeError:
-            lines.close()
-            raise
-        return board
+        return opened(
+            port,
+            clock=clock,
+            board_on=lambda lines: cls(
+                lines,
+                clock=clock,
+                axes=axes,
+                origin_here=origin_here,
+                board_id=board_id,
+                reopen_s=reopen_s,
+            ),
+        )
 
-    @property
-    def retries(self) -> int:
-        """Return how often a question or a move had to be repeated."""
-        return self.dialogue.retries
-
-    def beat(self) -> None:
-        """Do nothing: this board has no watchdog to feed."""
-
-    def make_safe(self) -> None:
-        """Stop the stage and turn the LEDs off."""
-        self.stage.stop()
-        if self.light is not None:
-            self.light.off()
-
-    def close(self) -> None:
-        """Stop, dark, port released; may be called twice. Nothing more can be done on a bad line.
-
-        The port is released even when the board can no longer be told.
-        """
-        try:
-            self.make_safe()
-        except BridgeError:
-            return
-        finally:
-            self.dialogue.lines.close()
+    def _greet_again(self) -> bool:
+        """Nothing proves it: after a restart some firmware tells the very position it had."""
+        self._require_same(self._greet(), self.firmware)
+        if not self.blocking_only:
+            self._moves_in_background()
+        return False
 
     def _greet(self) -> str:
         for _ in range(GREETINGS):
@@ -155,11 +140,4 @@ class SangaboardBoard:
         return answer.fullmatch(told)
 
     def _watch(self, line: str) -> None:
-        if resembles(line, self.firmware):
-            self.rebooted += 1
-            self.stage.forget()
-            raise DeviceRebooted(
-                "the Sangaboard restarted",
-                value=self.dialogue.lines.port,
-                remedy="its LEDs are off and its position is not to be trusted: home, then resume",
-            )
+        self._heard_banner(line, self.firmware)

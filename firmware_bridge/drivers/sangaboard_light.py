@@ -30,7 +30,7 @@ class SangaboardLight:
     def on(self, *, channel: str, brightness: float) -> None:
         """Light one channel at 0 to 1; all others go off first. Raises Rejected, ReplyTimeout."""
         check_illumination(channel, brightness, self.channels)
-        with self._board.lock:
+        with self._board.talking():
             for other in self.channels:
                 if other != channel:
                     self._set(other, 0.0)
@@ -40,7 +40,7 @@ class SangaboardLight:
 
     def off(self) -> None:
         """Everything dark."""
-        with self._board.lock:
+        with self._board.talking():
             for channel in self.channels:
                 self._set(channel, 0.0)
 

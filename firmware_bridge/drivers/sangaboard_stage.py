@@ -8,12 +8,11 @@ never a wrong place.
 from __future__ import annotations
 
 import re
-import threading
 from typing import TYPE_CHECKING
 
-from firmware_bridge.drivers.position import Position, Travel, position_um, travel_um
-from firmware_bridge.drivers.targets import inside_travel, left_corridor, target_steps
-from firmware_bridge.errors import NotHomed, PositionUnknown, Rejected, Stalled
+from firmware_bridge.drivers.line_stage import AT_REST_S, LineStage
+from firmware_bridge.drivers.targets import inside_travel, left_corridor
+from firmware_bridge.errors import NotHomed, PositionUnknown
 from firmware_bridge.plant import AxisDescription, Steps
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ POLL_S = 0.01
 CORRIDOR_STEPS = 64
 # v0.4 hears nothing while it moves, so it moves in legs, and a stop waits for one at most.
 LEG_S = 0.5
-AT_REST_S = 10.0
 TRIES = 32
 RETREAT_AT_MOST_STEPS = 6000
 HOME_S = 300.0
@@ -39,21 +37,14 @@ STILL_S = 0.1
 STILL_READS = 4
 
 
-class SangaboardStage:
+class SangaboardStage(LineStage["SangaboardBoard"]):
     """Three axes. Zero is where homing ends; without switches, where `home()` was called."""
-
-    failsafe = False
 
     def __init__(
         self, board: SangaboardBoard, *, axes: tuple[AxisDescription, ...], origin_here: bool
     ) -> None:
-        self._board = board
-        self.axes = axes
-        self.stage_id: str = board.unique_id
-        self.limits: Travel = travel_um(axes)
+        super().__init__(board, axes=axes)
         self._origin_here = origin_here
-        self._known = self._lost = False
-        self._stopping = threading.Event()
 
     def home(self) -> None:
         """Find the reference switches, or declare the origin here where the caller allowed it.
@@ -61,11 +52,11 @@ class SangaboardStage:
         Raises NotHomed on a board without switches whose origin was not declared, PositionUnknown
         when the position was lost and there are no switches to find it again.
         """
-        with self._board.lock:
+        with self._board.talking():
             self._stopping.clear()
             if self._board.has_endstops:
                 self._find_switches()
-            elif self._lost:
+            elif self.lost:
                 raise PositionUnknown(
                     "the stage lost its position and has no reference switches",
                     remedy="bring it to its origin by hand and open the board again",
@@ -78,34 +69,7 @@ class SangaboardStage:
                     "this stage has no reference switches",
                     remedy="bring it to its origin by hand and open the board with origin_here",
                 )
-            self._known, self._lost = True, False
-
-    def move_to(
-        self, *, x_um: float | None = None, y_um: float | None = None, z_um: float | None = None
-    ) -> Position:
-        """Move the named axes, wait until they stand still, and return the position read back.
-
-        Raises LimitHit before anything moves, NotHomed or PositionUnknown without an origin,
-        Rejected ("stopped") when another thread stopped it, Stalled when it did not arrive.
-        """
-        with self._board.lock:
-            self._stopping.clear()
-            here = self.steps()
-            target = target_steps(here, (x_um, y_um, z_um), self.axes)
-            return position_um(self._go(here, target), self.axes)
-
-    def position(self) -> Position:
-        """Return the position read back. Raises NotHomed or PositionUnknown without an origin."""
-        return position_um(self.steps(), self.axes)
-
-    def steps(self) -> Steps:
-        """Return the motor positions, read until two readings agree and nothing moves."""
-        with self._board.lock:
-            if self._lost:
-                raise PositionUnknown("the stage lost its position", remedy="home it again")
-            if not self._known:
-                raise NotHomed("the stage has no origin yet", remedy="home it first")
-            return self._settled(timeout_s=AT_REST_S)
+            self._homed()
 
     def stop(self) -> None:
         """Halt all axes; callable from any thread. v0.4 firmware ends its present leg first."""
@@ -119,25 +83,18 @@ class SangaboardStage:
             finally:
                 self._board.lock.release()
 
-    def forget(self) -> None:
-        """Void the position: the board restarted."""
-        self._lost, self._known = self._lost or self._known, False
+    def _standing(self) -> Steps:
+        return self._settled(timeout_s=AT_REST_S)
 
     def _go(self, here: Steps, target: Steps) -> Steps:
         for attempt in range(CORRECTIONS):
             if here == target:
                 return here
-            if self._stopping.is_set():
-                raise Rejected("move stopped", code="stopped", remedy="move again when it is safe")
+            self._refuse_when_stopping()
             here = self._leg(here, target)
             self._board.dialogue.retries += attempt > 0 and here != target
             self._require_inside(here)
-        raise Stalled(
-            "the stage did not reach its target",
-            value=f"{here} steps",
-            limit=f"{target} steps",
-            remedy="free the axis, home, and resume",
-        )
+        raise self._missed(here, target, unit="steps")
 
     def _leg(self, here: Steps, target: Steps) -> Steps:
         dx, dy, dz = (b - a for a, b in zip(here, target, strict=True))
@@ -179,12 +136,7 @@ class SangaboardStage:
             if self._stopping.is_set() and not self._board.blocking_only:
                 dialogue.once(b"stop\n", STOPPED)
             if clock.now_s() > deadline_s:
-                self.stop()
-                raise Stalled(
-                    "the stage does not come to rest",
-                    limit=f"{timeout_s:.1f} s",
-                    remedy="free the axis, home, and resume",
-                )
+                raise self._restless(timeout_s)
             before = at
             clock.sleep(duration_s=POLL_S)
 
@@ -233,7 +185,7 @@ class SangaboardStage:
         "done." comes early, and a lost `home_min` says nothing. So the counter is set to zero
         first: beside the switches, and only there, it stands at the same way back on every axis.
         """
-        self._known, self._lost = False, True
+        self._unhomed()
         for _ in range(HOME_TRIES):
             self._zero()
             self._board.dialogue.lines.write(b"home_min\n")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
-from runtime.app import bridge_trouble_is_hardware
+from runtime.app import bridge_trouble_is_hardware, port_of
 from runtime.clock import SystemClock
 
 LOOK_EVERY_S = 0.2
@@ -70,7 +70,10 @@ def probe(
 def monitor(*, watch: Callable[..., Any], port: str, console: Console) -> dict[str, Any]:
     """Show the line's traffic in words until Ctrl-C; the host opens the printed port instead."""
     clock = SystemClock()
-    with bridge_trouble_is_hardware(), watch(port, clock=clock, write=console.print) as proxy:
+    with (
+        bridge_trouble_is_hardware(),
+        watch(port_of(port), clock=clock, write=console.print) as proxy,
+    ):
         return _until_ctrl_c(proxy, clock, console)
 
 
@@ -86,7 +89,10 @@ def chaos(
     """Put a bad line in front of a board until Ctrl-C; the host opens the printed port instead."""
     clock = SystemClock()
     bad = faults(rate)
-    with bridge_trouble_is_hardware(), proxy(port, clock=clock, faults=bad, seed=seed) as line:
+    with (
+        bridge_trouble_is_hardware(),
+        proxy(port_of(port), clock=clock, faults=bad, seed=seed) as line,
+    ):
         return _until_ctrl_c(line, clock, console)
 
 

@@ -104,7 +104,7 @@ def open_grbl(stack: ExitStack) -> Opened:
 def open_illuminate(stack: ExitStack) -> Opened:
     firmware, clock = IlluminateFirmware(BenchPlant()), SystemClock()
     host = stack.enter_context(PtyHost(firmware, clock=clock))
-    board = IlluminateBoard.open(host.port, clock=clock, leds=(5,))
+    board = IlluminateBoard.open(host.port, clock=clock, led_groups={"led 5": (5,)})
     stack.callback(board.close)
     return Opened(board, true_steps=lambda: (0, 0, 0), true_light=lambda: set(firmware.lit))
 

@@ -2,26 +2,30 @@
 
 import os
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from serial.tools.list_ports_common import ListPortInfo
 
+from firmware_bridge import ports_inventory
 from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.detect import Finding, probe, resolve
+from firmware_bridge.detect import Finding, locate, probe, resolve
 from firmware_bridge.emulator import BoardEmulator
 from firmware_bridge.emulators.grbl import GrblFirmware
 from firmware_bridge.emulators.illuminate import IlluminateFirmware
 from firmware_bridge.emulators.pty_host import PtyHost
 from firmware_bridge.emulators.sangaboard import V04, V1, SangaboardFirmware
-from firmware_bridge.errors import PortAbsent, Rejected
+from firmware_bridge.errors import FirmwareIncompatible, PortAbsent, Rejected
 from firmware_bridge.handshake import GRBL_REALTIME, hello, identify, questions
 from firmware_bridge.ports_inventory import PortRecord
 from firmware_bridge.transport import Transport
 from runtime.clock import SystemClock
 
 CLOCK = SystemClock()
+Plug = Callable[..., None]
 BOARDS = {
     "native": lambda: BoardEmulator(BenchPlant(), clock=CLOCK),
     "sangaboard": lambda: PtyHost(SangaboardFirmware(BenchPlant(), build=V1), clock=CLOCK),
@@ -91,25 +95,86 @@ def test_probing_moves_nothing_and_lights_nothing() -> None:
     assert plant.light is None
 
 
-def test_a_board_is_pinned_by_its_id_wherever_it_is_plugged_in() -> None:
+@pytest.fixture
+def plugged(monkeypatch: pytest.MonkeyPatch) -> Plug:
+    """Plug pseudo-terminals into this computer's inventory of ports: serial numbers to ports."""
+
+    def plug(**ports: str) -> None:
+        found = []
+        for number, device in ports.items():
+            info = ListPortInfo(device)
+            info.serial_number = number
+            found.append(info)
+        monkeypatch.setattr(ports_inventory.list_ports, "comports", lambda: found)
+
+    return plug
+
+
+def test_a_board_is_pinned_by_its_id_wherever_it_is_plugged_in(plugged: Plug) -> None:
     with BOARDS["grbl"]() as grbl, BOARDS["illuminate"]() as array:
-        ports = [array.port, grbl.port]
-        assert resolve("id:stage-7", clock=CLOCK, ports=ports).port.device == grbl.port
+        plugged(A1=array.port, G1=grbl.port)
+        assert resolve("id:stage-7", clock=CLOCK).port.device == grbl.port
         assert resolve(array.port, clock=CLOCK).driver == "illuminate"
-        with pytest.raises(PortAbsent, match="another board"):
-            resolve("id:stage-8", clock=CLOCK, ports=ports)
+        with pytest.raises(
+            PortAbsent, match=r"id:stage-8.*illuminate with light, id illuminate-21"
+        ):
+            resolve("id:stage-8", clock=CLOCK)
 
 
-def test_two_boards_with_one_id_are_ambiguous() -> None:
+def test_a_board_is_pinned_by_the_number_of_its_plug(plugged: Plug) -> None:
+    with BOARDS["grbl"]() as grbl, BOARDS["illuminate"]() as array:
+        plugged(A1=array.port, G1=grbl.port)
+        assert locate("serial:G1", clock=CLOCK) == (grbl.port, "grbl")
+        assert locate("serial:A1", driver="illuminate", clock=CLOCK) == (array.port, "illuminate")
+        with pytest.raises(PortAbsent, match="no such port"):
+            locate("serial:B1", driver="grbl", clock=CLOCK)
+
+
+def test_the_only_board_that_will_do_needs_no_pin(plugged: Plug) -> None:
+    with BOARDS["grbl"]() as grbl, BOARDS["illuminate"]() as array:
+        plugged(A1=array.port, G1=grbl.port)
+        assert locate("auto", offering="stage", clock=CLOCK) == (grbl.port, "grbl")
+        assert locate("auto", driver="illuminate", clock=CLOCK) == (array.port, "illuminate")
+        with pytest.raises(Rejected, match="more than one board fits; value auto") as caught:
+            locate("auto", offering="light", clock=CLOCK)
+        assert array.port in str(caught.value)
+        assert grbl.port in str(caught.value)
+
+
+def test_a_port_and_a_driver_are_taken_at_their_word(silent_port: str) -> None:
+    assert locate(silent_port, driver="grbl", clock=CLOCK) == (silent_port, "grbl")
+    with pytest.raises(PortAbsent, match="native: no answer to HELLO"):
+        locate(silent_port, clock=CLOCK)
+    with pytest.raises(FirmwareIncompatible, match="unknown driver; value abacus"):
+        locate(silent_port, driver="abacus", clock=CLOCK)
+
+
+def test_two_boards_with_one_id_are_ambiguous(plugged: Plug) -> None:
     with BOARDS["grbl"]() as one, BOARDS["grbl"]() as two:
+        plugged(A=one.port, B=two.port)
         with pytest.raises(Rejected, match="more than one") as caught:
-            resolve("id:stage-7", clock=CLOCK, ports=[one.port, two.port])
+            resolve("id:stage-7", clock=CLOCK)
         assert caught.value.code == "ambiguous"
 
 
-def test_a_usb_serial_number_that_is_not_there_is_absent() -> None:
-    with pytest.raises(PortAbsent, match="no such port"):
-        resolve("serial:no-such-number", clock=CLOCK)
+def test_probing_what_is_pinned_shows_only_that(plugged: Plug) -> None:
+    with BOARDS["grbl"]() as grbl, BOARDS["illuminate"]() as array:
+        plugged(A1=array.port, G1=grbl.port)
+        assert only(probe(["id:stage-7"], clock=CLOCK)).driver == "grbl"
+        assert only(probe(["serial:A1"], clock=CLOCK)).driver == "illuminate"
+        assert only(probe(["id:x"], clock=CLOCK)).rejected == ("no board found has this id",)
+        assert only(probe(["serial:x"], clock=CLOCK)).rejected == ("no serial port fits",)
+
+
+def test_a_name_that_stays_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = tmp_path / "ttyACM7"
+    device.touch()
+    by_id = tmp_path / "by-id"
+    by_id.mkdir()
+    (by_id / "usb-board").symlink_to(device)
+    monkeypatch.setattr(ports_inventory, "BY_ID", by_id)
+    assert PortRecord(device=str(device)).stable_name == str(by_id / "usb-board")
+    assert PortRecord(device="/dev/ttyACM8").stable_name == "/dev/ttyACM8"
 
 
 @pytest.mark.parametrize(

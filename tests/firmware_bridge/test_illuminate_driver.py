@@ -24,7 +24,9 @@ def firmware() -> IlluminateFirmware:
 @pytest.fixture
 def board(firmware: IlluminateFirmware) -> Iterator[IlluminateBoard]:
     with PtyHost(firmware, clock=CLOCK) as host:
-        opened = IlluminateBoard.open(host.port, clock=CLOCK, leds=(3, 12), na=0.4)
+        opened = IlluminateBoard.open(
+            host.port, clock=CLOCK, led_groups={"led 3": (3,), "pair": (7, 12)}, na=0.4
+        )
         yield opened
         opened.close()
 
@@ -32,12 +34,12 @@ def board(firmware: IlluminateFirmware) -> Iterator[IlluminateBoard]:
 def test_describes_itself(board: IlluminateBoard, firmware: IlluminateFirmware) -> None:
     assert board.led_count == 16
     assert board.unique_id == "illuminate-21"
-    assert board.light.channels[-2:] == ("led 3", "led 12")
+    assert board.light.channels[-2:] == ("led 3", "pair")
     assert firmware.na_percent == 40
     assert not board.failsafe
 
 
-@pytest.mark.parametrize("channel", ["brightfield", "left", "top", "led 12"])
+@pytest.mark.parametrize("channel", ["brightfield", "left", "top", "led 3"])
 def test_lights_one_channel_at_a_brightness(
     board: IlluminateBoard, firmware: IlluminateFirmware, channel: str
 ) -> None:
@@ -46,6 +48,13 @@ def test_lights_one_channel_at_a_brightness(
     assert firmware.level == 128
     board.light.on(channel=channel, brightness=0)
     assert firmware.lit == ()
+
+
+def test_a_group_of_leds_is_one_channel(
+    board: IlluminateBoard, firmware: IlluminateFirmware
+) -> None:
+    board.light.on(channel="pair", brightness=1)
+    assert firmware.lit == ("led 7", "led 12")
 
 
 def test_refuses_what_it_has_not(board: IlluminateBoard, firmware: IlluminateFirmware) -> None:
@@ -58,7 +67,7 @@ def test_refuses_what_it_has_not(board: IlluminateBoard, firmware: IlluminateFir
 
 def test_an_led_the_array_has_not_is_refused_on_opening(firmware: IlluminateFirmware) -> None:
     with PtyHost(firmware, clock=CLOCK) as host, pytest.raises(Rejected, match="no such LED"):
-        IlluminateBoard.open(host.port, clock=CLOCK, leds=(16,))
+        IlluminateBoard.open(host.port, clock=CLOCK, led_groups={"ring": (1, 16)})
 
 
 def test_off_is_off_even_when_a_sequence_runs(

@@ -1,0 +1,22 @@
+"""How a port that is gone is tried again: at once, then ever more rarely, and not for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from firmware_bridge.clock import Clock
+
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
+
+
+def attempts(clock: Clock, *, within_s: float) -> Iterator[None]:
+    """Yield once for every attempt to make, the first at once and the last after `within_s`."""
+    deadline_s = clock.now_s() + within_s
+    pause_s = SHORTEST_PAUSE_S
+    while True:
+        yield
+        left_s = deadline_s - clock.now_s()
+        if left_s <= 0:
+            return
+        clock.sleep(duration_s=min(pause_s, left_s))
+        pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)

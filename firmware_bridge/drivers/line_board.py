@@ -1,0 +1,186 @@
+"""What the boards of others have in common: lines without ids, no watchdog, a line that comes back.
+
+None of them goes dark by itself when this computer dies. When a line vanishes it is waited for;
+then the board is made dark and still, and whoever was talking is told. Nothing is ever repeated
+whose fate is unknown.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+from firmware_bridge.clock import Clock
+from firmware_bridge.dialogue import Dialogue
+from firmware_bridge.errors import (
+    BridgeError,
+    DeviceRebooted,
+    FirmwareIncompatible,
+    LinkInterrupted,
+    LinkLost,
+    PositionUnknown,
+)
+from firmware_bridge.lineproto import LineSession, resembles
+
+if TYPE_CHECKING:
+    from firmware_bridge.drivers.line_stage import LineStage
+
+REOPEN_S = 10.0
+
+
+class Darkens(Protocol):
+    """A light, as far as its board cares."""
+
+    def off(self) -> None:
+        """Everything dark."""
+
+
+class LineBoard(ABC):
+    """An open board. `rebooted` counts restarts seen on the line since opening."""
+
+    driver: ClassVar[str]
+    failsafe = False
+    turret = None
+    firmware: str
+    unique_id: str
+    stage: LineStage[Any] | None
+    light: Darkens | None
+
+    def __init__(self, lines: LineSession, *, clock: Clock, reopen_s: float) -> None:
+        self.lock = threading.RLock()
+        self.clock = clock
+        self.rebooted = 0
+        self.dialogue = Dialogue(lines, clock=clock)
+        self._reopen_s = reopen_s
+        self._talks = 0
+        self._closed = False
+
+    @property
+    def retries(self) -> int:
+        """Return how often a question or a command had to be repeated."""
+        return self.dialogue.retries
+
+    def make_safe(self) -> None:
+        """Stop the stage and turn the light off."""
+        if self.stage is not None:
+            self.stage.stop()
+        if self.light is not None:
+            self.light.off()
+
+    def close(self) -> None:
+        """Stop, dark, port released; may be called twice. Nothing more can be done on a bad line.
+
+        The port is released even when the board can no longer be told. A plug that is back by now
+        is used to darken the board; none is waited for.
+        """
+        if self._closed:
+            return
+        self._reopen_s = 0.0
+        try:
+            with self.talking():
+                self.make_safe()
+        except BridgeError:
+            return
+        finally:
+            self._closed = True
+            self.dialogue.lines.close()
+
+    @contextmanager
+    def talking(self) -> Iterator[None]:
+        """Hold the line for one command. When it vanishes meanwhile, wait for it and then raise.
+
+        Raises LinkLost when it stays away, PositionUnknown when it came back with a stage that may
+        have restarted, and LinkInterrupted otherwise. The board is dark and still then.
+        """
+        with self.lock:
+            self._talks += 1
+            try:
+                yield
+            except LinkLost:
+                if self._talks > 1 or self._closed:
+                    raise
+                raise self._regained() from None
+            finally:
+                self._talks -= 1
+
+    @abstractmethod
+    def _greet_again(self) -> bool:
+        """Return whether the board on the reopened line proves that it did not restart.
+
+        Raises FirmwareIncompatible when it is another board.
+        """
+
+    @abstractmethod
+    def _watch(self, line: str) -> None:
+        """Raise for a line that changes what is known of the board."""
+
+    def _regained(self) -> BridgeError:
+        """Get the line back, board dark and still, and return what its user must know."""
+        lines = self.dialogue.lines
+        lines.reopen(within_s=self._reopen_s)
+        try:
+            self.dialogue.watch = _hear_nothing
+            kept = self._greet_again()
+            self.dialogue.watch = self._watch
+            if self.stage is not None and not kept:
+                self.stage.forget()
+            self.make_safe()
+        except BridgeError:
+            lines.close()  # so that the next command greets the board first, too
+            raise
+        if self.stage is None or not self.stage.lost:
+            return LinkInterrupted(
+                "the serial line was lost and is back",
+                value=lines.port,
+                remedy="the board is dark and still; what it was doing was cut short: do it again",
+            )
+        return PositionUnknown(
+            "the serial line was lost and is back, but the board may have restarted meanwhile",
+            value=lines.port,
+            remedy="it is dark and still: home it, then resume",
+        )
+
+    def _require_same(self, told: object, expected: object) -> None:
+        """Raise FirmwareIncompatible when another board answers than before."""
+        if told != expected:
+            raise FirmwareIncompatible(
+                "another board answers on this port than before",
+                value=told,
+                limit=expected,
+                remedy="plug the boards in as they were, and pin them by number or id",
+            )
+
+    def _heard_banner(self, line: str, banner: str) -> None:
+        """Raise DeviceRebooted when a line is, or was before it was damaged, the boot banner."""
+        if not resembles(line, banner):
+            return
+        self.rebooted += 1
+        if self.stage is not None:
+            self.stage.forget()
+        raise DeviceRebooted(
+            f"the {self.driver} board restarted",
+            value=self.dialogue.lines.port,
+            remedy="its light is off and its position is not to be trusted: home, then resume",
+        )
+
+
+Board = TypeVar("Board", bound=LineBoard)
+
+
+def opened(port: str, *, clock: Clock, board_on: Callable[[LineSession], Board]) -> Board:
+    """Return the board that `board_on` makes of an open line, dark and still."""
+    lines = LineSession(port, clock=clock)
+    try:
+        board = board_on(lines)
+        board.make_safe()
+    except BridgeError:
+        lines.close()
+        raise
+    return board
+
+
+def _hear_nothing(_line: str) -> None:
+    """A greeting asks for itself what a banner would say."""
