@@ -41,22 +41,34 @@ def choose(
     cache: Path | None,
     clock: Clock | None = None,
 ) -> tuple[Choice, Session]:
-    """Return a choice among the allowed back ends as fast as the fastest, with its session.
+    """Return what `chosen` returns, with its session; what OpenVINO compiled stays in `cache`."""
+    choice = chosen(bundle, allowed=allowed, threads=threads, cache=cache, clock=clock)
+    return choice, open_choice(bundle, choice, threads=threads, cache=cache)
+
+
+def chosen(
+    bundle: Bundle,
+    *,
+    allowed: tuple[Backend, ...],
+    threads: int,
+    cache: Path | None,
+    clock: Clock | None = None,
+) -> Choice:
+    """Return a choice among the allowed back ends as fast as the fastest.
 
     int8 is not always the faster precision on a CPU, nor side by side the faster layout, so all
-    are tried. With a `cache` folder the choice is made once for a bundle, machine, thread count
-    and library versions, and what the back end compiled is kept there. Raises ModelRefused when
-    nothing can load the model.
+    are tried. With a `cache` folder that is done once for a bundle, machine, thread count and
+    library versions. Raises ModelRefused when nothing can load the model.
     """
     key = _key(bundle, allowed=allowed, threads=threads)
     note = None if cache is None else cache / f"backend-{bundle.digest[:16]}.json"
-    choice = None if note is None else _recall(note, key)
-    if choice is None:
-        timed = measure(bundle, allowed=allowed, threads=threads, clock=clock or SystemClock())
-        choice = _pick(timed)
-        if note is not None:
-            _remember(note, key, choice)
-    return choice, open_choice(bundle, choice, threads=threads, cache=cache)
+    remembered = None if note is None else _recall(note, key)
+    if remembered is not None:
+        return remembered
+    choice = _pick(measure(bundle, allowed=allowed, threads=threads, clock=clock or SystemClock()))
+    if note is not None:
+        _remember(note, key, choice)
+    return choice
 
 
 def candidates(bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int) -> Iterator[Choice]:
@@ -139,14 +151,14 @@ def open_choice(
 def _key(bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int) -> dict[str, object]:
     return {
         "bundle": bundle.digest,
-        "machine": f"{platform.machine()} {_processor()} {os.cpu_count()}",
+        "machine": f"{platform.machine()} {processor()} {os.cpu_count()}",
         "threads": threads,
         "allowed": sorted(allowed),
         "libraries": {name: version(name) for name in backends()},
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the processor's model; an image warmed on one must measure again on another."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
