@@ -20,7 +20,8 @@ class BenchPlant:
     """Moves exactly where it is told and remembers what it did.
 
     `steps` is where the motors truly stand, `light` the lit channel and its level or None,
-    `moves` how many motions were begun. `steps_per_s` is infinite by default: moves take no time.
+    `moves` how many motions were begun, `triggers` how many pulses the camera got. `steps_per_s`
+    is infinite by default: moves take no time.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class BenchPlant:
         self.light: tuple[int, int] | None = None
         self.objective = 0
         self.moves = 0
+        self.triggers = 0
         self.powered = True
         self._steps_per_s = steps_per_s
         self._from: Steps = (0, 0, 0)
@@ -69,6 +71,10 @@ class BenchPlant:
         self._from = self._target = self.steps
         self.objective = index
         return 0.0
+
+    def trigger(self) -> None:
+        """Count one pulse: what a board with a camera trigger is to call."""
+        self.triggers += 1
 
     def power_off(self) -> None:
         """Dark and idle."""

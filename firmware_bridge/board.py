@@ -17,16 +17,19 @@ from firmware_bridge.protocol import (
     DESCRIBE_REQUEST,
     LIGHT_REQUEST,
     MOTIONS,
+    NO_FEATURES,
     NO_NONCE,
     PROTOCOL_MAJOR,
     REJECTED_REPLY,
     REQUEST_LENGTH,
     STEPS,
+    Feature,
     HelloReply,
     HelloRequest,
     Kind,
     Opcode,
     Reason,
+    RequestFlag,
     ResetCause,
     State,
     Status,
@@ -40,7 +43,7 @@ class Board:
     """One boot of a board: a new instance is a reboot.
 
     `receive` takes frames that passed the codec, `tick` lets time pass, `next_event_s` says when
-    `tick` is due; answers go to `send`.
+    `tick` is due; answers go to `send`. `trigger` pulses a camera; without it the board has none.
     """
 
     def __init__(
@@ -53,15 +56,17 @@ class Board:
         watchdog_range_ms: tuple[int, int] = (100, 5000),
         reset_cause: ResetCause = ResetCause.POWER_ON,
         protocol_major: int = PROTOCOL_MAJOR,
+        trigger: Callable[[], None] | None = None,
     ) -> None:
         self.latched = False
+        self._trigger = trigger
         self._plant, self._send = plant, send
         self._nonce, self._cause, self._major = boot_nonce, reset_cause, protocol_major
         self._watchdog_ms, self._watchdog_range_ms = watchdog_ms, watchdog_range_ms
         self._session: int | None = None
         self._fed_s = 0.0
         self._light = (0, 0)
-        self._motions = MotionQueue(plant, conclude=self._conclude)
+        self._motions = MotionQueue(plant, conclude=self._conclude, trigger=trigger)
         self._outcomes = OutcomeRing()
 
     def next_event_s(self) -> float | None:
@@ -121,13 +126,16 @@ class Board:
             stale = REJECTED_REPLY.pack(Reason.STALE, 0)
             self._reply(frame, FrameType.REJECTED, stale)
             return None
-        self._outcomes.begin(frame.command_id)
+        self._outcomes.begin(frame)
         try:
             return self._execute(frame, now_s)
         except Refused as refusal:
             return self._conclude(frame, FrameType.REJECTED, refusal.payload)
 
     def _replay(self, frame: Frame, now_s: float) -> None:
+        """Answer as before; be silent to an id used for two commands: no answer is right."""
+        if not self._outcomes.same_command(frame):
+            return
         outcome = self._outcomes.outcome(frame.command_id)
         if outcome is None:
             self._reply(frame, FrameType.ACCEPTED, self._motions.progress(frame, now_s))
@@ -142,24 +150,27 @@ class Board:
             self._motions.submit(frame, now_s)
             self._reply(frame, FrameType.ACCEPTED, self._motions.progress(frame, now_s))
         else:
-            self._conclude(frame, FrameType.DONE, self._immediate(opcode, frame.payload, now_s))
+            self._conclude(frame, FrameType.DONE, self._immediate(frame, now_s))
         if opcode is Opcode.GOODBYE:
             self._session = None
 
-    def _immediate(self, opcode: Opcode, payload: bytes, now_s: float) -> bytes:
+    def _immediate(self, frame: Frame, now_s: float) -> bytes:
         """Execute what takes no time; return the payload of its DONE."""
-        if opcode is Opcode.STOP:
+        opcode, payload = frame.opcode, frame.payload
+        if opcode == Opcode.STOP:
             self._motions.halt(Reason.STOPPED, now_s)
             return STEPS.pack(*self._motions.steps)
-        if opcode is Opcode.STATUS:
+        if opcode == Opcode.STATUS:
             return self._status().pack()
-        if opcode is Opcode.DESCRIBE:
+        if opcode == Opcode.DESCRIBE:
             return self._describe(*DESCRIBE_REQUEST.unpack(payload))
-        if opcode is Opcode.LIGHT:
+        if opcode == Opcode.LIGHT:
             self._set_light(*LIGHT_REQUEST.unpack(payload))
-        elif opcode is Opcode.GOODBYE:
+            if self._trigger and frame.flags & RequestFlag.TRIGGER:
+                self._trigger()
+        elif opcode == Opcode.GOODBYE:
             self._go_safe(Reason.STOPPED, now_s)
-        elif opcode is Opcode.REARM:
+        elif opcode == Opcode.REARM:
             self.latched = False
         return b""
 
@@ -193,6 +204,7 @@ class Board:
             axes=len(board.axes),
             channels=len(board.channels),
             objectives=len(board.objectives),
+            features=Feature.TRIGGER if self._trigger else NO_FEATURES,
         )
 
     def _describe(self, kind: int, index: int) -> bytes:

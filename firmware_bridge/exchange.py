@@ -13,7 +13,15 @@ from firmware_bridge.clock import Clock
 from firmware_bridge.codec import Frame, FrameType
 from firmware_bridge.errors import BridgeError, FrameCorrupt, Rejected
 from firmware_bridge.link import Link
-from firmware_bridge.protocol import ACCEPTED_REPLY, Opcode, Reason, State, unpack
+from firmware_bridge.protocol import (
+    ACCEPTED_REPLY,
+    NO_FLAGS,
+    Opcode,
+    Reason,
+    RequestFlag,
+    State,
+    unpack,
+)
 from firmware_bridge.roundtrip import RoundTrip
 from firmware_bridge.ticket import Ticket
 
@@ -44,7 +52,14 @@ class Exchange:
         self._last_id = 0
         self._fed_s = float("-inf")
 
-    def ticket(self, opcode: Opcode, payload: bytes = b"", *, urgent: bool = False) -> Ticket:
+    def ticket(
+        self,
+        opcode: Opcode,
+        payload: bytes = b"",
+        *,
+        urgent: bool = False,
+        flags: RequestFlag = NO_FLAGS,
+    ) -> Ticket:
         """Return a new command, not yet sent.
 
         Raises Rejected ("queue-full") when the board could not remember one more outcome.
@@ -56,6 +71,7 @@ class Exchange:
                     session=self.session,
                     command_id=self._free_id(opcode, urgent=urgent),
                     opcode=opcode,
+                    flags=flags,
                     payload=payload,
                 )
             )

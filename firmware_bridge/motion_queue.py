@@ -16,6 +16,7 @@ from firmware_bridge.protocol import (
     TURRET_REQUEST,
     Opcode,
     Reason,
+    RequestFlag,
 )
 
 WAITING = 4
@@ -45,6 +46,11 @@ class _Job:
     def swings_turret(self) -> bool:
         return self.request.opcode == Opcode.TURRET
 
+    @property
+    def triggers(self) -> bool:
+        moves = self.request.opcode in (Opcode.MOVE_TO, Opcode.MOVE_BY)
+        return moves and bool(self.request.flags & RequestFlag.TRIGGER)
+
     def fraction(self, now_s: float) -> float:
         if self.duration_s <= 0:
             return 1.0
@@ -52,13 +58,18 @@ class _Job:
 
 
 class MotionQueue:
-    """Where the motors stand and what they do next; outcomes go to `conclude`."""
+    """Where the motors stand and what they do next; outcomes go to `conclude`.
 
-    def __init__(self, plant: Plant, *, conclude: Conclude) -> None:
+    A move that asks for it calls `trigger` as it arrives.
+    """
+
+    def __init__(
+        self, plant: Plant, *, conclude: Conclude, trigger: Callable[[], None] | None = None
+    ) -> None:
         self.steps: Steps = (0, 0, 0)
         self.homed = False
         self.objective = 0
-        self._plant, self._conclude = plant, conclude
+        self._plant, self._conclude, self._trigger = plant, conclude, trigger
         self._jobs: deque[_Job] = deque()
 
     @property
@@ -91,6 +102,8 @@ class MotionQueue:
         while self.ends_s <= now_s:
             job = self._jobs.popleft()
             self._arrive(job)
+            if self._trigger and job.triggers:
+                self._trigger()
             self._conclude(job.request, FrameType.DONE, STEPS.pack(*self.steps))
             self._begin_next(now_s)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from firmware_bridge.codec import Frame
@@ -19,6 +20,12 @@ class Seen(Enum):
     STALE = auto()
 
 
+@dataclass(slots=True)
+class _Place:
+    request: Frame
+    outcome: Frame | None = None
+
+
 class OutcomeRing:
     """The outcomes of one session's last commands, one place for each `id % RING`.
 
@@ -27,31 +34,35 @@ class OutcomeRing:
     """
 
     def __init__(self) -> None:
-        self._places: dict[int, tuple[int, Frame | None]] = {}
+        self._places: dict[int, _Place] = {}
 
     def seen(self, command_id: int) -> Seen:
         """Return how an arriving id stands to what is remembered."""
         known = self._places.get(command_id % RING)
         if known is None:
             return Seen.NEW
-        ahead = (command_id - known[0]) % ALL_IDS
+        ahead = (command_id - known.request.command_id) % ALL_IDS
         if ahead == 0:
             return Seen.KNOWN
         return Seen.NEW if ahead < HALF_OF_ALL_IDS else Seen.STALE
 
+    def same_command(self, request: Frame) -> bool:
+        """Return whether a known id asks for what it asked for the first time."""
+        return self._places[request.command_id % RING].request.opcode == request.opcode
+
     def outcome(self, command_id: int) -> Frame | None:
         """Return the outcome of a known id, or None while it is under way."""
-        return self._places[command_id % RING][1]
+        return self._places[command_id % RING].outcome
 
-    def begin(self, command_id: int) -> None:
+    def begin(self, request: Frame) -> None:
         """Remember a new id as under way."""
-        self._places[command_id % RING] = (command_id, None)
+        self._places[request.command_id % RING] = _Place(request)
 
     def conclude(self, outcome: Frame) -> None:
         """Remember an outcome, unless a newer command has taken its place."""
-        place = outcome.command_id % RING
-        if self._places.get(place, (None, None))[0] == outcome.command_id:
-            self._places[place] = (outcome.command_id, outcome)
+        place = self._places.get(outcome.command_id % RING)
+        if place is not None and place.request.command_id == outcome.command_id:
+            place.outcome = outcome
 
     def clear(self) -> None:
         """Forget everything: a new session begins."""

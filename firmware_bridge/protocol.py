@@ -73,6 +73,27 @@ class State(IntFlag):
     LIT = 0x08
 
 
+class RequestFlag(IntFlag):
+    """What a host asks for besides, in the flags of a request.
+
+    TRIGGER: pulse the camera trigger when the move has arrived or the light stands.
+    """
+
+    TRIGGER = 0x01
+
+
+NO_FLAGS = RequestFlag(0)
+
+
+class Feature(IntFlag):
+    """What not every board has, in its HELLO. TRIGGER: an output that triggers a camera."""
+
+    TRIGGER = 0x01
+
+
+NO_FEATURES = Feature(0)
+
+
 class ResetCause(IntEnum):
     """Why the board last started."""
 
@@ -96,7 +117,7 @@ class Kind(IntEnum):
 
 
 HELLO_REQUEST = struct.Struct("<BBHI")
-HELLO_REPLY = struct.Struct("<BBBBBIHBBBBBB")
+HELLO_REPLY = struct.Struct("<BBBBBIHBBBBBBB")
 DESCRIBE_REQUEST = struct.Struct("<BB")
 AXIS_REPLY = struct.Struct("<Iii")
 STATUS_REPLY = struct.Struct("<iiiBBB")
@@ -163,6 +184,7 @@ class HelloReply:
     axes: int
     channels: int
     objectives: int
+    features: Feature = NO_FEATURES
 
     def pack(self) -> bytes:
         """Return the payload."""
@@ -178,15 +200,15 @@ class HelloReply:
             self.axes,
             self.channels,
             self.objectives,
+            self.features,
         )
 
     @classmethod
     def unpack(cls, payload: bytes) -> HelloReply:
         """Return what a payload says. Raises FrameCorrupt for a wrong length or reset cause."""
         values = unpack(HELLO_REPLY, payload)
-        major, minor, *version, nonce, watchdog_ms, cause, resumed, ring, axes, lamps, lenses = (
-            values
-        )
+        major, minor, *version, nonce, watchdog_ms, cause, resumed, ring = values[:10]
+        axes, channels, objectives, features = values[10:]
         if cause not in RESET_CAUSES:
             raise FrameCorrupt("reset cause unknown", value=cause)
         return cls(
@@ -199,8 +221,9 @@ class HelloReply:
             resumed=bool(resumed),
             ring=ring,
             axes=axes,
-            channels=lamps,
-            objectives=lenses,
+            channels=channels,
+            objectives=objectives,
+            features=Feature(features),
         )
 
 

@@ -10,6 +10,9 @@ from firmware_bridge.errors import BridgeError
 
 # A motion may take twice what the board announced, and this much for ramps and slow clocks.
 MOTION_SLACK_S = 5.0
+# The time a board announces is the longest that the motion can take, a minute for HOME: a lost DONE
+# must not cost that much.
+ASK_AGAIN_S = 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -36,12 +39,12 @@ class Ticket:
         self.resend_s = now_s + timeout_s
 
     def accepted(self, *, now_s: float, left_s: float, ahead: int, timeout_s: float) -> None:
-        """Note that the board works on it: ask again only when it should have ended.
+        """Note that the board works on it: ask again when it should have ended, or every second.
 
         `left_s` is the rest of the motion under way, `ahead` how many motions come before ours.
         """
         self.tries = 0
-        self.resend_s = now_s + left_s + timeout_s
+        self.resend_s = now_s + min(left_s, ASK_AGAIN_S) + timeout_s
         if ahead != self.ahead:
             self.ahead = ahead
             self.give_up_s = now_s + 2 * left_s + MOTION_SLACK_S

@@ -24,8 +24,8 @@ class NativeLight:
         """Light one channel at 0 to 1; all others go off.
 
         `trigger` pulses the camera trigger once the light stands (FirmwareIncompatible on a board
-        without one). Any brightness above 0 gives light. Raises Rejected ("bad-index" for an unknown channel,
-        "bad-payload" for a brightness out of range) before anything is sent.
+        without one). Any brightness above 0 gives light. Raises Rejected ("bad-index" for an
+        unknown channel, "bad-payload" for a brightness out of range) before anything is sent.
         """
         index = _index("light channel", channel, self.channels)
         if not 0 <= brightness <= 1:

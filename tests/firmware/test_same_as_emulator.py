@@ -84,15 +84,17 @@ class Pair:
         self._now_ms = 0
         self._session = 0
         self.told: list[Frame] = []
-        self._used: dict[tuple[int, int], Frame] = {}
-        self._board = Board(BenchPlant(board=description), send=self._said.append, boot_nonce=NONCE)
+        self._used: dict[tuple[int, int, int], Frame] = {}
+        plant = BenchPlant(board=description)
+        self._board = Board(plant, send=self._said.append, boot_nonce=NONCE, trigger=plant.trigger)
 
     def tell(self, frame: Frame) -> None:
         """Both hear a frame, and then rest long enough for what it began.
 
-        No host gives one id to two commands: the second is not said.
+        A board remembers no payloads: one id for two ways is not said. One id for two opcodes is.
         """
-        if self._used.setdefault((frame.session, frame.command_id), frame) != frame:
+        key = (frame.session, frame.command_id, frame.opcode)
+        if self._used.setdefault(key, frame) != frame:
             return
         self.told.append(frame)
         if frame.opcode == Opcode.HELLO and frame.payload == _greet(NO_NONCE):

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from firmware_bridge.chaos import ChaosProxy
-from firmware_bridge.codec import Frame, FrameType
+from firmware_bridge.codec import FrameType
 from firmware_bridge.drivers.native import NativeBoard
 from firmware_bridge.errors import DeviceRebooted, LimitHit, NotHomed, Rejected
 from firmware_bridge.faults import Faults
-from firmware_bridge.protocol import LIGHT_REQUEST, STEPS, Opcode, unpack_steps
+from firmware_bridge.protocol import STEPS, Opcode, unpack_steps
 from runtime.clock import SystemClock
 
 pytestmark = [pytest.mark.firmware, pytest.mark.xdist_group("firmware")]
@@ -174,27 +174,13 @@ def test_the_trigger_pulses_when_the_light_stands_and_the_move_has_ended(
     simulated = simulate()
     board = connect(simulated.port)
     board.stage.home()
-
-    def send(opcode: Opcode, payload: bytes) -> int:
-        mark = len(simulated.events)
-        ticket = board.session._exchange.ticket(opcode, payload)
-        ticket.frame = Frame(
-            type=FrameType.REQUEST,
-            session=ticket.frame.session,
-            command_id=ticket.frame.command_id,
-            opcode=opcode,
-            flags=1,
-            payload=payload,
-        )
-        board.session._exchange.send(ticket)
-        board.session.finish(ticket)
-        return mark
-
-    mark = send(Opcode.LIGHT, LIGHT_REQUEST.pack(0, 255))
+    mark = len(simulated.events)
+    board.light.on(channel="brightfield", brightness=1.0, trigger=True)
     lit = simulated.wait("light", "0001ff", since=mark)
     up = simulated.wait("trigger", "1", since=mark)
     assert 0 <= up.cycle - lit.cycle < CYCLES_PER_MS
-    mark = send(Opcode.MOVE_BY, STEPS.pack(200, 0, 0))
+    mark = len(simulated.events)
+    board.stage.move_to(x_um=50.0, trigger=True)
     up = simulated.wait("trigger", "1", since=mark)
     down = simulated.wait("trigger", "0", since=mark)
     last_step_cycle = int(simulated.wait("still", since=mark).values[0])

@@ -1,6 +1,7 @@
 """The board's promises, with time as an argument: once only, dark in time, latched, limits."""
 
 import struct
+from dataclasses import replace
 
 import pytest
 from hypothesis import settings
@@ -90,6 +91,19 @@ def test_id_that_fell_out_of_memory_is_refused_not_executed():
         wire.say(Opcode.STATUS)
     assert reason(wire.deliver(move)[0]) is Reason.STALE
     assert wire.plant.steps == (10, 0, 0)
+
+
+def test_an_id_used_for_two_commands_gets_no_second_answer():
+    """Whichever answer it got would be the other's."""
+    wire = Wire(steps_per_s=100)
+    move = wire.frame(Opcode.MOVE_BY, by(50))
+    wire.deliver(move)
+    other = replace(move, opcode=Opcode.HOME, payload=b"")
+    assert wire.deliver(other) == []
+    wire.advance(0.5)
+    assert wire.deliver(other) == []
+    assert wire.deliver(move)[0].type == FrameType.DONE
+    assert wire.plant.steps == (50, 0, 0)
 
 
 def test_repeated_frame_of_a_move_under_way_is_accepted_again():

@@ -168,10 +168,10 @@ static void execute(struct tag tag, const struct frame *frame, uint32_t now_ms) 
 
 static void replay(struct tag tag, const struct frame *frame, uint32_t now_ms) {
     const struct outcome *outcome = outcome_of(tag.id);
+    if (outcome->opcode != tag.opcode)
+        return; /* an id used twice for different things: no answer is right */
     if (!outcome->type)
         queue_accept(tag, now_ms);
-    else if (outcome->opcode != tag.opcode)
-        return; /* an id used twice for different things: no answer is right */
     else if (outcome->length == OUTCOME_REMAKE)
         describe(tag, frame->payload);
     else

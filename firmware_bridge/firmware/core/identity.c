@@ -21,6 +21,7 @@ void identity_hello(const struct terms *terms, uint8_t payload[HELLO_REPLY_BYTES
     payload[14] = AXES;
     payload[15] = CHANNELS;
     payload[16] = OBJECTIVES;
+    payload[17] = FEATURE_TRIGGER;
 }
 
 static uint8_t describe_axis(uint8_t index, uint8_t *payload) {

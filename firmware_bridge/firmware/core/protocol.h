@@ -56,8 +56,11 @@ enum reason {
 enum state_flag { STATE_LATCHED = 0x01, STATE_HOMED = 0x02, STATE_MOVING = 0x04, STATE_LIT = 0x08 };
 
 /* In the flags of a request: pulse the camera trigger when the motion has arrived or the light
- * stands. Boards without a trigger ignore it. */
+ * stands. */
 enum request_flag { REQUEST_TRIGGER = 0x01 };
+
+/* In the answer to HELLO. */
+enum feature { FEATURE_TRIGGER = 0x01 };
 
 enum reset_cause {
     RESET_POWER_ON = 0,
@@ -71,7 +74,7 @@ enum kind { KIND_UNIQUE_ID = 0, KIND_AXIS = 1, KIND_CHANNEL = 2, KIND_OBJECTIVE 
 
 enum payload_length {
     HELLO_REQUEST_BYTES = 8,
-    HELLO_REPLY_BYTES = 17,
+    HELLO_REPLY_BYTES = 18,
     DESCRIBE_REQUEST_BYTES = 2,
     AXIS_REPLY_BYTES = 12,
     STATUS_REPLY_BYTES = 15,

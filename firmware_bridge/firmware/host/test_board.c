@@ -60,6 +60,16 @@ static void an_id_that_fell_out_of_memory_is_refused(void) {
     EXPECT_EQUAL(talk(4 + HALF_ID - RING, OP_STATUS, 0, 0).type, TYPE_DONE);
 }
 
+static void an_id_used_for_two_commands_gets_no_second_answer(void) {
+    talk_home();
+    (void)talk_move(2, OP_MOVE_BY, 100, 0, 0);
+    EXPECT_EQUAL(talk(2, OP_HOME, 0, 0).type, 0); /* under way */
+    talk_wait(500);
+    (void)talk_last(2);
+    EXPECT_EQUAL(talk(2, OP_HOME, 0, 0).type, 0); /* done */
+    expect_steps(talk_move(2, OP_MOVE_BY, 100, 0, 0), 100, 0, 0);
+}
+
 static void ids_wrap(void) {
     talk_home();
     for (uint32_t id = 2; id < 0x10100; id += 5)
@@ -165,6 +175,7 @@ static const struct test tests[] = {
     {"homing without a switch", homing_without_a_switch_stalls_and_names_the_axis},
     {"a repeated move moves once", a_repeated_move_moves_once},
     {"an old id is refused", an_id_that_fell_out_of_memory_is_refused},
+    {"an id used twice", an_id_used_for_two_commands_gets_no_second_answer},
     {"ids wrap", ids_wrap},
     {"limits hold", limits_hold_for_both_kinds_of_move},
     {"moves wait their turn", moves_wait_their_turn_and_the_queue_is_bounded},
