@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,17 +13,21 @@ from runtime.inference.bundle import Bundle, open_bundle
 from runtime.inference.selection import choose, open_choice
 from runtime.inference.selftest import check_start
 from runtime.inference.session import BACKENDS, Choice, Session
+from runtime.inference.trust import UNGUARDED, Guard, Verdict
 from runtime.inference.windows import windows
-from runtime.preprocess.inputs import Inputs, to_input
-from runtime.tile import Label, Tile
+from runtime.preprocess.inputs import Inputs, Sampled, assemble, sample
+from runtime.tile import Label, Pixels, Tile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A tile ready to be judged: the networks' inputs for each of its views."""
+    """A tile ready to be judged: the networks' inputs for each of its views, and what the guard,
+    if the model has one, says of the tile.
+    """
 
     tile_id: str
     views: tuple[Inputs, ...]
+    verdict: Verdict
 
 
 class TileClassifier:
@@ -36,6 +40,7 @@ class TileClassifier:
         self._session = session
         self._lut = bundle.lut()
         self._spec = bundle.manifest.spec
+        self._guard = Guard.of(bundle)
         self._threads = threads
         self.choice = choice
 
@@ -101,16 +106,18 @@ class TileClassifier:
                 remedy="scan with another objective, or choose a model trained for this one",
             )
 
-    def classify(self, tile: Tile) -> Label:
-        """Return the most probable class with every class's score, which sum to 1.
+    def classify(self, tile: Tile, *, raw: Pixels | None = None) -> Label:
+        """Return the most probable class with every class's score, which sum to 1, and whether to
+        believe it.
 
         A tile showing more than the trained field is read as evenly spaced windows of that field,
-        whose scores are averaged. Raises ModelRefused for the pixel size and InputRefused for a
-        tile showing less than the trained field.
+        whose scores are averaged. `raw` is the tile's pixels before flat-field correction, in which
+        alone saturation can be seen; None when there was none. Raises ModelRefused for the pixel
+        size and InputRefused for a tile showing less than the trained field.
         """
-        return self.judge(self.prepare(tile))
+        return self.judge(self.prepare(tile, raw=raw))
 
-    def prepare(self, tile: Tile) -> Prepared:
+    def prepare(self, tile: Tile, *, raw: Pixels | None = None) -> Prepared:
         """Return what the networks will see of a tile; any thread may, while another judges.
 
         Raises like `classify`.
@@ -119,8 +126,23 @@ class TileClassifier:
         views = windows(tile, field=self._manifest.field)
         if not views:
             raise self._too_small(tile)
-        inputs = (to_input(view, self._spec, self._lut, threads=self._threads) for view in views)
-        return Prepared(tile_id=tile.tile_id, views=tuple(inputs))
+        sampled = [sample(view, self._spec, threads=self._threads) for view in views]
+        raw_views = (
+            views if raw is None else windows(replace(tile, pixels=raw), field=self._manifest.field)
+        )
+        return Prepared(
+            tile_id=tile.tile_id,
+            views=tuple(assemble(one, self._spec, self._lut) for one in sampled),
+            verdict=self._verdict(views, sampled, raw_views),
+        )
+
+    def _verdict(
+        self, views: list[Pixels], sampled: list[Sampled], raw_views: list[Pixels]
+    ) -> Verdict:
+        if self._guard is None:
+            return UNGUARDED
+        looks = zip(views, sampled, raw_views, strict=True)
+        return self._guard.judge([self._guard.look(v, s, raw=r) for v, s, r in looks])
 
     def judge(self, prepared: Prepared) -> Label:
         """Return the label of a prepared tile."""
@@ -132,6 +154,8 @@ class TileClassifier:
             score=float(scores[best]),
             scores={name: float(s) for name, s in zip(self.classes, scores, strict=True)},
             model=f"{self.name} {self.version}",
+            strangeness=prepared.verdict.strangeness,
+            doubt=prepared.verdict.doubt,
         )
 
     def _too_small(self, tile: Tile) -> InputRefused:

@@ -31,12 +31,14 @@ def classify_folder(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Write `out`, a CSV of file, label, score, one score per class, error; return the summary.
+    """Write `out`, a CSV of file, label, score, one score per class, strangeness, doubt, error;
+    return the summary.
 
     The next few images are read while one is labelled. `cache` is as in `TileClassifier.open`.
     Without a pixel size the images are taken to have the one the model was trained for, and the
     summary's "pixel_size_assumed" says so. A file that cannot be read or labelled has no label and
-    its error in the last column; "exit_code" is then 5. Raises ModelRefused for the model or the
+    its error in the last column; "exit_code" is then 5. A label with a doubt is not to be trusted;
+    "doubted" counts them. Raises ModelRefused for the model or the
     pixel size, InputRefused for a folder without images.
     """
     files = _images(folder)
@@ -60,6 +62,7 @@ def classify_folder(
         "backend": str(classifier.choice),
         "files": len(files),
         "labels": counts,
+        "doubted": sum(bool(row.get("doubt")) for row in rows),
         "failed": failed,
         "out": str(out),
         "pixel_size_um": size_um,
@@ -98,11 +101,18 @@ def _tile(file: Path, *, size_um: float) -> Tile:
 
 def _scores(label: Label) -> dict[str, str]:
     shown = {f"score_{name}": f"{score:.4f}" for name, score in label.scores.items()}
-    return {"score": f"{label.score:.4f}", **shown}
+    strangeness = "" if label.strangeness is None else f"{label.strangeness:.3f}"
+    return {
+        "score": f"{label.score:.4f}",
+        **shown,
+        "strangeness": strangeness,
+        "doubt": label.doubt,
+    }
 
 
 def _table(rows: list[dict[str, Any]], classes: tuple[str, ...]) -> bytes:
-    columns = ["file", "label", "score", *(f"score_{name}" for name in classes), "error"]
+    scores = [f"score_{name}" for name in classes]
+    columns = ["file", "label", "score", *scores, "strangeness", "doubt", "error"]
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
     writer.writeheader()

@@ -36,6 +36,7 @@ class TileDone:
 
     tile_id: str
     label: str | None
+    trusted: bool
     sigma_z_um: float
     residual_px: float | None
 
@@ -61,7 +62,7 @@ class Intake:
         """Take an overview tile from the camera to the map."""
         self._store(taken, phase="overview")
         corrected = self._corrected(taken.tile)
-        label = self._classify(corrected)
+        label = self._classify(corrected, raw=taken.tile.pixels)
         shifts = self._register(corrected)
         with self.meter.time("solve", corrected.tile_id):
             self._place()
@@ -79,13 +80,14 @@ class Intake:
         shifts = self.journal.shifts()
         labelled = self.journal.labels()
         for row in self.journal.tiles("overview"):
-            corrected = row.with_pixels(self._pixels(row.tile_id))
+            raw = read_pixels(self.folder.path / row.file)
+            corrected = row.with_pixels(self.corrector(row.objective).apply(raw))
             if row.tile_id in shifts:
                 self.stitcher.restore(corrected, shifts[row.tile_id])
             else:
                 self._register(corrected)
             if self.classifier is not None and row.tile_id not in labelled:
-                self._classify(corrected)
+                self._classify(corrected, raw=raw)
         self._place()
         self._draw()
 
@@ -133,11 +135,11 @@ class Intake:
         with self.meter.time("correct", tile.tile_id):
             return replace(tile, pixels=self.corrector(tile.objective).apply(tile.pixels))
 
-    def _classify(self, tile: Tile) -> Label | None:
+    def _classify(self, tile: Tile, *, raw: Pixels) -> Label | None:
         if self.classifier is None:
             return None
         with self.meter.time("classify", tile.tile_id):
-            label = self.classifier.classify(tile)
+            label = self.classifier.classify(tile, raw=raw)
             self.journal.add_label(label)
         return label
 
@@ -180,6 +182,7 @@ class Intake:
             TileDone(
                 tile_id=taken.tile.tile_id,
                 label=label.name if label else None,
+                trusted=label is None or label.trusted,
                 sigma_z_um=taken.focus.verdict.sigma_z_um,
                 residual_px=residual_px,
             )

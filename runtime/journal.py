@@ -32,7 +32,8 @@ CREATE TABLE IF NOT EXISTS focus (
     tile_id TEXT PRIMARY KEY, source TEXT, status TEXT, z_um REAL, sigma_z_um REAL, reason TEXT,
     curve TEXT);
 CREATE TABLE IF NOT EXISTS labels (
-    tile_id TEXT PRIMARY KEY, name TEXT, score REAL, scores TEXT, model TEXT);
+    tile_id TEXT PRIMARY KEY, name TEXT, score REAL, scores TEXT, model TEXT,
+    strangeness REAL, doubt TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS registered (tile_id TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS shifts (
     a TEXT, b TEXT, tile_id TEXT, body TEXT, PRIMARY KEY (a, b));

@@ -33,6 +33,7 @@ class LiveLine:
         self._opened_s = clock.now_s()
         self.first_tile_s: float | None = None
         self._labels: Counter[str] = Counter()
+        self._doubted = 0
         self._latest: TileDone | None = None
 
     def __enter__(self) -> Self:
@@ -65,6 +66,7 @@ class LiveLine:
         self._latest = tile
         if tile.label is not None:
             self._labels[tile.label] += 1
+            self._doubted += not tile.trusted
         if self._console.is_terminal:
             self._live.update(self._picture())
         elif self._done % PLAIN_EVERY == 0 or self._done == self._total:
@@ -74,6 +76,8 @@ class LiveLine:
         parts = [f"{self._badge}{self._phase} {self._done}/{self._total}", f"ETA {self._eta()}"]
         if self._labels:
             parts.append(" ".join(f"{name} {n}" for name, n in sorted(self._labels.items())))
+        if self._doubted:
+            parts.append(f"not to be trusted {self._doubted}")
         if self._latest is not None:
             parts.append(f"focus ±{self._latest.sigma_z_um:.2f} µm")
             if self._latest.residual_px is not None:

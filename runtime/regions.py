@@ -22,13 +22,14 @@ def find_regions(
     The surest tile of a wanted label starts a region, which grows over edge-sharing neighbours of
     the same label, surest first, to at most `wanted.max_tiles`; the next surest tile left over
     starts the next. Growing from the peaks rather than cutting up connected areas keeps every
-    region compact around what it is about. Ties break by tile id, so the result depends on the
-    labels alone.
+    region compact around what it is about. A label that is not to be trusted sends the scan
+    nowhere. Ties break by tile id, so the result depends on the labels alone.
     """
     candidates = {
         (tile.row, tile.col): (tile, labels[tile.tile_id])
         for tile in tiles
         if tile.tile_id in labels
+        and labels[tile.tile_id].trusted
         and labels[tile.tile_id].name in wanted.labels
         and labels[tile.tile_id].score >= wanted.min_score
     }

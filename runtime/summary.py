@@ -27,6 +27,7 @@ def summarise(
         "tiles_done": len(journal.tiles("overview")),
         "tiles_skipped": len(journal.skips()),
         "tiles_flagged": sum(bool(p.flag) for p in journal.placements().values()),
+        "tiles_doubted": sum(not label.trusted for label in journal.labels().values()),
         "regions_found": len(journal.regions()),
         "regions_visited": len(journal.visited()),
         "budgets": [_row(row) for row in table],

@@ -162,15 +162,30 @@ class FocusVerdict:
         _finite("FocusVerdict", z_um=self.z_um)
 
 
+BLANK_DOUBT = "blank: nothing in it beyond noise"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """What the classifier says of one tile; `scores` maps every class to its probability."""
+    """What the classifier says of one tile; `scores` maps every class to its probability.
+
+    `strangeness` is how unlike the training set the tile is, 1 at the model's limit, None for a
+    model without a guard; beyond the limit `doubt` says in words why the label is not to be
+    trusted. A doubt that is `BLANK_DOUBT` is an answer rather than a fault.
+    """
 
     tile_id: str
     name: str
     score: float
     scores: dict[str, float] = field(default_factory=dict[str, float])
     model: str = ""
+    strangeness: float | None = None
+    doubt: str = ""
+
+    @property
+    def trusted(self) -> bool:
+        """Return whether nothing speaks against believing this label."""
+        return not self.doubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

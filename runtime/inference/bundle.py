@@ -125,6 +125,8 @@ def _version(path: Path) -> tuple[str, tuple[int, ...], str]:
 def _check_files(files: dict[str, bytes], manifest: Manifest, path: Path) -> None:
     named = {*manifest.models.values(), manifest.lut, *(tile.file for tile in manifest.golden)}
     named |= {file for ir in manifest.ir.values() for file in (ir.xml, ir.bin)}
+    if manifest.trust is not None:
+        named |= {manifest.trust.mean, manifest.trust.whitening}
     for name in sorted({*files, *manifest.files, *named}):
         if name not in files:
             raise ModelRefused(f"bundle {path}: {name} is missing", remedy=TAMPERED)

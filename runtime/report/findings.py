@@ -1,10 +1,11 @@
-"""What a person should look at: every tile that was skipped, misfocused or not held by matches."""
+"""What a person should look at: every tile skipped, misfocused, doubted or not held by matches."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from runtime.report.run_data import RunData
+from runtime.tile import BLANK_DOUBT
 
 PLACEMENT_REASONS = {
     "blank": "nothing to match in the overlaps; left where the stage put it",
@@ -16,7 +17,7 @@ PLACEMENT_REASONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One tile and one reason; `kind` is "skipped", "focus" or a placement's flag."""
+    """One tile and one reason; `kind` is "skipped", "focus", "doubt" or a placement's flag."""
 
     tile_id: str
     kind: str
@@ -38,9 +39,14 @@ def findings(run: RunData) -> list[Finding]:
         elif row.verdict.status == "empty":
             reason = row.verdict.reason or "nothing to focus on; kept the predicted z"
             found.append(Finding(tile_id=tile_id, kind="blank", reason=f"focus: {reason}"))
+    for label in run.labels.values():
+        if not label.trusted:
+            kind = "blank" if label.doubt == BLANK_DOUBT else "doubt"
+            reason = f"label '{label.name}' not to be trusted; {label.doubt}"
+            found.append(Finding(tile_id=label.tile_id, kind=kind, reason=reason))
     for tile_id, placement in run.placements.items():
         if placement.flag:
             reason = PLACEMENT_REASONS[placement.flag]
             found.append(Finding(tile_id=tile_id, kind=placement.flag, reason=reason))
-    order = ("skipped", "focus", "suspect", "stage-only", "blank")
+    order = ("skipped", "focus", "doubt", "suspect", "stage-only", "blank")
     return sorted(found, key=lambda f: (order.index(f.kind), f.tile_id))

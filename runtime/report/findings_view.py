@@ -10,7 +10,9 @@ def findings_section(found: list[Finding]) -> Html:
     """Return every skipped or flagged tile with its reason."""
     title = "Skipped and flagged tiles"
     if not found:
-        words = "Every planned tile was taken, in focus, and is held by matches."
+        words = (
+            "Every planned tile was taken, in focus, held by matches, and labelled without doubt."
+        )
         return section("tiles", title, "", element("p", words, class_="empty"))
     lead = "A blank field is an answer, not a fault: there is nothing in it to match or focus on."
     rows = [

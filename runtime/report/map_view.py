@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from runtime.report.markup import Html, element, join, legend, section
 from runtime.report.pictures import Picture, map_picture
 from runtime.report.run_data import RunData
 from runtime.report.scales import class_colour
-from runtime.report.svg import canvas, scale_bar
+from runtime.report.svg import canvas, hatching, scale_bar
 from runtime.report.wording import counted, percent, signed_um
 from runtime.tile import Placement, Region
 
@@ -42,6 +43,7 @@ def map_section(run: RunData, found: list[Finding]) -> Html:
     if extent is None:
         return section("map", title, "", element("p", "No tile is placed yet.", class_="empty"))
     drawing = canvas(
+        hatching("in-doubt", step=extent.width / 90) if run.doubted else None,
         _image(picture, extent),
         element("g", *_class_cells(run), class_="layer classes"),
         element("g", *_outlines(run), class_="layer grid"),
@@ -111,17 +113,18 @@ def _class_cells(run: RunData) -> list[Html]:
         label, at = run.labels.get(tile.tile_id), run.placements.get(tile.tile_id)
         if label is None or at is None:
             continue
-        cells.append(
-            element(
-                "rect",
-                element("title", _hint(run, tile.tile_id)),
-                x=at.x_px + (tile.width - width) / 2,
-                y=at.y_px + (tile.height - height) / 2,
-                width=width,
-                height=height,
-                class_=f"cell {class_colour(run.classes.index(label.name))}",
-            )
+        cell = partial(
+            element,
+            "rect",
+            element("title", _hint(run, tile.tile_id)),
+            x=at.x_px + (tile.width - width) / 2,
+            y=at.y_px + (tile.height - height) / 2,
+            width=width,
+            height=height,
         )
+        cells.append(cell(class_=f"cell {class_colour(run.classes.index(label.name))}"))
+        if not label.trusted:
+            cells.append(cell(class_="doubted", fill="url(#in-doubt)"))
     return cells
 
 
@@ -130,6 +133,7 @@ def _hint(run: RunData, tile_id: str) -> str:
     lines = [tile_id]
     if label := run.labels.get(tile_id):
         lines.append(f"{label.name}, {percent(label.score)}")
+        lines += [f"not to be trusted: {label.doubt}"] if label.doubt else []
     if focus := run.focus.get(tile_id):
         lines.append(f"z {signed_um(focus.verdict.z_um)} by {focus.source}")
     if at := run.placements.get(tile_id):
@@ -232,6 +236,8 @@ def _legend(run: RunData, found: list[Finding]) -> Html:
     unlabelled = len(run.overview) - sum(counts.values())
     if unlabelled and run.classes:
         entries.append(("none", f"not labelled: {counted(unlabelled, 'tile')}"))
+    if run.doubted:
+        entries.append(("doubted", f"label not to be trusted: {counted(len(run.doubted), 'tile')}"))
     if run.regions:
         entries.append(("region", counted(len(run.regions), "region")))
     flagged = {f.tile_id for f in found if f.serious and f.kind != "skipped"}

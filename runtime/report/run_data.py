@@ -79,6 +79,11 @@ class RunData:
         tiles = {tile.tile_id for tile in self.overview}
         return Counter(label.name for label in self.labels.values() if label.tile_id in tiles)
 
+    @property
+    def doubted(self) -> set[str]:
+        """Return the tiles whose label is not to be trusted."""
+        return {label.tile_id for label in self.labels.values() if not label.trusted}
+
     def grid(self) -> dict[str, tuple[int, int]]:
         """Return (row, column) of every overview tile, taken or given up."""
         taken = {tile.tile_id: (tile.row, tile.col) for tile in self.overview}

@@ -27,6 +27,24 @@ def canvas(
     )
 
 
+def hatching(name: str, *, step: float) -> Html:
+    """Return the definition of a hatch, for `fill="url(#name)"`; its lines lie `step` apart."""
+    line = element("rect", width=step / 5, height=step)
+    return element(
+        "defs",
+        element(
+            "pattern",
+            line,
+            id=name,
+            width=step,
+            height=step,
+            patternUnits="userSpaceOnUse",
+            patternTransform="rotate(45)",
+            class_="hatch",
+        ),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schematic:
     """The tile grid as a drawing: equal cells in the tiles' shape, whatever the overlap."""
