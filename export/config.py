@@ -1,66 +1,110 @@
-"""A training configuration: one TOML file says which data, which recipe, which name."""
+"""A training configuration: one TOML file says which data, networks, fusion, recipe and name."""
 
 from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
-from export.datasets.section import Section, read_section
+from export.data_config import DataConfig
+from export.recipe import Recipe
 from runtime.errors import ConfigRefused
+from runtime.inference.manifest import Name
+from runtime.preprocess.spec import PreprocessSpec, input_parts
 from runtime.strict import Strict
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Architecture = Literal["compact", "resnet50", "vgg16_bn"]
 Micrometres = Annotated[float, Field(gt=0)]
 
 
-class SectionConfig(Strict):
-    """A labelled section; paths are relative to the configuration file. Row spans are fractions of
-    the height: training and validation never share a pixel.
+class NetworkConfig(Strict):
+    """One architecture for every stream, or several: an ensemble, each on every input.
+
+    `imagenet` names a file of weights to start from for each architecture; relative to the
+    configuration.
     """
 
-    image: Path
-    labels: Path
-    image_pixel_size_um: Micrometres
-    pixel_size_um: Micrometres
-    train_rows: tuple[Share, Share] = (0.0, 1.0)
-    validation_rows: tuple[Share, Share] = (0.0, 1.0)
-
-    def load(self, base: Path) -> Section:
-        """Return the whole section."""
-        return read_section(
-            base / self.image,
-            base / self.labels,
-            image_pixel_size_um=self.image_pixel_size_um,
-            pixel_size_um=self.pixel_size_um,
-        )
+    architectures: Annotated[tuple[Architecture, ...], Field(min_length=1)]
+    imagenet: dict[Architecture, Path] = {}
 
 
-class Recipe(Strict):
-    """How long and how fast to train."""
+class FusionConfig(Strict):
+    """How streams join, and what each of them sees.
 
-    steps: Annotated[int, Field(ge=1)] = 240
-    batch: Annotated[int, Field(ge=2)] = 32
-    learning_rate: Annotated[float, Field(gt=0)] = 4e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-3
-    fusion_examples: Annotated[int, Field(ge=2)] = 640
-    threads: Annotated[int, Field(ge=1)] = 2
+    "none": one input. "early": one input of joined parts. "mid" (vgg16_bn) and "late": two
+    streams or more.
+    """
+
+    kind: Literal["none", "early", "mid", "late"]
+    inputs: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @field_validator("inputs")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            input_parts(name)
+        if len(set(names)) < len(names):
+            raise ValueError("each input once")
+        return names
+
+
+class PreprocessConfig(Strict):
+    """Size and intensity scale of the networks' inputs; see `PreprocessSpec`."""
+
+    height_px: Annotated[int, Field(ge=32, le=2048)] = 224
+    width_px: Annotated[int, Field(ge=32, le=2048)] = 224
+    bright_percentile: int = 90
+    dark_percentile: int = 5
+    contrast_floor: Annotated[float, Field(gt=0)] = 0.25
 
 
 class TrainingConfig(Strict):
-    """Everything that decides a model but the seed."""
+    """Everything that decides a model but the seed and the images.
 
-    name: str
-    version: str
-    classes: tuple[str, str]
-    pixel_size_um: tuple[Micrometres, Micrometres]
+    `pixel_size_um` is the range the model is for, or "from-data": what the images span.
+    """
+
+    name: Name
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    pixel_size_um: tuple[Micrometres, Micrometres] | Literal["from-data"] = "from-data"
     licence: str
-    section: SectionConfig
-    test_section: SectionConfig | None = None
+    data: DataConfig
+    network: NetworkConfig
+    fusion: FusionConfig
+    preprocessing: PreprocessConfig = PreprocessConfig()
     recipe: Recipe = Recipe()
     budgets_ms: dict[str, float] = {}
+
+    @model_validator(mode="after")
+    def _streams_fit_the_fusion(self) -> Self:
+        streams = len(self.streams)
+        kind, several = self.fusion.kind, self.fusion.kind in ("mid", "late")
+        if several and streams < 2:
+            raise ValueError(f"{kind} fusion joins streams; give two inputs or architectures")
+        if not several and streams > 1:
+            raise ValueError(f"fusion '{kind}' has one stream, not {streams}")
+        if kind == "early" and len(input_parts(self.fusion.inputs[0])) < 2:
+            raise ValueError("early fusion has one input of joined parts: 'intensity+lbp1'")
+        if kind == "mid" and set(self.network.architectures) != {"vgg16_bn"}:
+            raise ValueError("mid fusion needs fully connected layers: architecture vgg16_bn")
+        self.spec()
+        return self
+
+    @property
+    def streams(self) -> tuple[tuple[str, str], ...]:
+        """Return (architecture, input) of every stream, architectures first."""
+        return tuple(
+            (architecture, name)
+            for architecture in self.network.architectures
+            for name in self.fusion.inputs
+        )
+
+    def spec(self) -> PreprocessSpec:
+        """Return the preprocessing the streams share."""
+        return PreprocessSpec(inputs=self.fusion.inputs, **self.preprocessing.model_dump())
 
 
 def read_config(path: Path) -> TrainingConfig:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from export.datasets.augment import Exposure, expose
-from export.datasets.patches import HEIGHT_PX, WIDTH_PX
+from export.datasets.patches import HEIGHT_PX, MASK_STEP, WIDTH_PX
 from export.datasets.section import Section
 
 OVERLAP = 0.15
@@ -17,10 +19,18 @@ CLEAR_GREY = 245
 CAMERA = Exposure(blur_px=0.5, white_dn=2800.0, electrons_per_dn=4.0, read_dn=1.5)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScannedTile:
+    """`pixels` is the (448, 512) uint16 raw tile, `tissue` its (56, 64) float32 mask."""
+
+    pixels: NDArray[np.uint16]
+    tissue: NDArray[np.float32]
+
+
 def overview_tiles(
     section: Section, rng: np.random.Generator, *, rows: int = 7, columns: int = 7
-) -> list[tuple[NDArray[np.uint16], float]]:
-    """Return (raw tile, share of tissue) for a grid of tiles about the section's centre.
+) -> list[ScannedTile]:
+    """Return the tiles of a grid about the section's centre.
 
     The camera is turned against the section, and tiles beyond its edge see bare slide. The grid's
     own place is moved at random by up to 40 px.
@@ -30,6 +40,7 @@ def overview_tiles(
     height, width = section.image.shape
     origin = np.array([width / 2, height / 2]) + rng.uniform(-40, 40, 2)
     step = np.array([WIDTH_PX, HEIGHT_PX]) * (1 - OVERLAP)
+    image, mask = section.image.astype(np.float32), section.tissue.astype(np.float32)
     tiles = []
     for row in range(rows):
         for column in range(columns):
@@ -38,10 +49,16 @@ def overview_tiles(
             matrix = np.column_stack(
                 [turn, centre - turn @ np.array([(WIDTH_PX - 1) / 2, (HEIGHT_PX - 1) / 2])]
             )
-            grey = _cut(section.image.astype(np.float32), matrix, outside=CLEAR_GREY)
-            tissue = _cut(section.tissue.astype(np.float32), matrix, outside=0)
-            tiles.append((expose(grey, CAMERA, rng), float(tissue.mean())))
+            pixels = expose(_cut(image, matrix, outside=CLEAR_GREY), CAMERA, rng)
+            tissue = _coarse(_cut(mask, matrix, outside=0))
+            tiles.append(ScannedTile(pixels=pixels, tissue=tissue))
     return tiles
+
+
+def _coarse(mask: NDArray[np.float32]) -> NDArray[np.float32]:
+    rows, columns = HEIGHT_PX // MASK_STEP, WIDTH_PX // MASK_STEP
+    blocks = mask.reshape(rows, MASK_STEP, columns, MASK_STEP)
+    return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
 
 
 def _cut(

@@ -1,0 +1,72 @@
+"""Which images a configuration trains on, and how they are cut into views."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from runtime.strict import Strict
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Micrometres = Annotated[float, Field(gt=0)]
+
+
+class Views(Strict):
+    """The side of one square view, in micrometres or pixels; without either, the images' shorter
+    side, and then all images must have one size unless `mixed_sizes` says otherwise.
+    """
+
+    view_um: Micrometres | None = None
+    view_px: Annotated[int, Field(ge=8)] | None = None
+    mixed_sizes: bool = False
+
+
+class FolderData(Views):
+    """A folder of images with labels.csv."""
+
+    reader: Literal["folder"]
+
+
+class UhcsData(Views):
+    """Ultra-high-carbon steel, UHCSDB."""
+
+    reader: Literal["uhcs"]
+
+
+class VncData(Views):
+    """Patches of the Drosophila ventral nerve cord; classes (without, with) mitochondria."""
+
+    reader: Literal["vnc"]
+
+
+class SectionConfig(Strict):
+    """A labelled section; paths are relative to the configuration file. Row spans are fractions of
+    the height: training and validation never share a pixel.
+    """
+
+    image: Path
+    labels: Path
+    image_pixel_size_um: Micrometres
+    pixel_size_um: Micrometres
+    train_rows: tuple[Share, Share] = (0.0, 1.0)
+    validation_rows: tuple[Share, Share] = (0.0, 1.0)
+
+
+class SectionsData(Strict):
+    """Patches drawn from outlined sections: `section` trains and validates, `test_section` is
+    scanned as the device would, `scans` times.
+    """
+
+    reader: Literal["sections"]
+    section: SectionConfig
+    test_section: SectionConfig
+    train_patches: Annotated[int, Field(ge=8)] = 4096
+    validation_patches: Annotated[int, Field(ge=8)] = 512
+    scans: Annotated[int, Field(ge=1)] = 3
+
+
+DataConfig = Annotated[
+    FolderData | UhcsData | VncData | SectionsData, Field(discriminator="reader")
+]

@@ -1,0 +1,79 @@
+"""Labelled images, whatever they were read from, and their division into parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.tile import Pixels
+
+# One orientation of an image, and all eight of the square's symmetry.
+AS_IT_IS, ALL_VARIANTS = (0,), tuple(range(8))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledImages:
+    """Images with their classes; `load(i)` reads image i, (y, x) uint8 or uint16.
+
+    `target` is (n,) int64, an index into `classes`; `specimen`, `pixel_size_um` and `names` (how a
+    message calls the image) are (n,); `shape_px` is (n, (height, width)), empty until the images
+    were inspected. `part` is (n,) of "train", "validation" or "test" where the
+    source itself fixes the division. `variants` are the dihedral variants to train on: all eight,
+    or the first alone where images were drawn at random angles already. `cells` is
+    (n, classes, y, x) float32, the share of each class in each part of an image, where it is known.
+    """
+
+    source: str
+    classes: tuple[str, ...]
+    load: Callable[[int], Pixels]
+    target: NDArray[np.int64]
+    specimen: NDArray[np.str_]
+    pixel_size_um: NDArray[np.float64]
+    names: NDArray[np.str_]
+    shape_px: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    part: NDArray[np.str_] | None = None
+    variants: tuple[int, ...] = ALL_VARIANTS
+    cells: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def subset(self, chosen: NDArray[np.int64]) -> LabelledImages:
+        """Return the images at those indices, in that order."""
+        load = self.load
+        return replace(
+            self,
+            load=lambda index: load(int(chosen[index])),
+            target=self.target[chosen],
+            specimen=self.specimen[chosen],
+            pixel_size_um=self.pixel_size_um[chosen],
+            names=self.names[chosen],
+            shape_px=self.shape_px[chosen] if len(self.shape_px) else self.shape_px,
+            part=None if self.part is None else self.part[chosen],
+            cells=None if self.cells is None else self.cells[chosen],
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Return how many images each class has."""
+        found = np.bincount(self.target, minlength=len(self.classes))
+        return dict(zip(self.classes, found.tolist(), strict=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """One data set divided by specimen: no specimen is in two parts."""
+
+    train: LabelledImages
+    validation: LabelledImages
+    test: LabelledImages
+
+    def summary(self) -> str:
+        """Return one line: images and specimens of each part."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return ", ".join(
+            f"{name} {len(images)} images of {len(set(images.specimen.tolist()))} specimens"
+            for name, images in parts.items()
+        )
