@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.guard import FittedGuard
 from runtime.errors import InputRefused
 
 ABOUT, FP32, INT8, LUT = "training.json", "fp32.onnx", "int8.onnx", "lbp_mds.npy"
@@ -18,7 +19,7 @@ ABOUT, FP32, INT8, LUT = "training.json", "fp32.onnx", "int8.onnx", "lbp_mds.npy
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artefacts:
     """What one training run leaves: both models, the LBP table, golden tiles, and `about`, the
-    manifest's own fields as plain JSON.
+    manifest's own fields as plain JSON; `guard` is None for a model that doubts nothing.
     """
 
     about: dict[str, Any]
@@ -26,6 +27,7 @@ class Artefacts:
     int8: bytes
     lut: NDArray[np.float32]
     golden: list[NDArray[np.uint16]]
+    guard: FittedGuard | None = None
 
     def write(self, folder: Path) -> None:
         """Write them into a folder, made if need be."""
@@ -36,6 +38,8 @@ class Artefacts:
         np.save(folder / LUT, self.lut)
         for index, tile in enumerate(self.golden):
             np.save(folder / f"golden_{index}.npy", tile)
+        if self.guard is not None:
+            self.guard.write(folder)
 
     @classmethod
     def read(cls, folder: Path) -> Artefacts:
@@ -50,6 +54,7 @@ class Artefacts:
                     np.load(path, allow_pickle=False)
                     for path in sorted(folder.glob("golden_*.npy"))
                 ],
+                guard=FittedGuard.read(folder),
             )
         except (OSError, ValueError) as error:
             raise InputRefused(

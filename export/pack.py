@@ -36,6 +36,8 @@ def pack(artefacts: Artefacts, *, key: Path, out: Path) -> None:
         LUT: _npy(artefacts.lut),
         **{f"golden/{i}.npy": _npy(tile) for i, tile in enumerate(artefacts.golden)},
     }
+    if artefacts.guard is not None:
+        files |= {name: _npy(array) for name, array in artefacts.guard.arrays().items()}
     content = json.dumps(_manifest(artefacts, files), indent=1).encode()
     parse_manifest(content, bundle=str(out))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +66,7 @@ def _manifest(artefacts: Artefacts, files: dict[str, bytes]) -> dict[str, Any]:
             for i, one in enumerate(inputs)
         ],
         "tolerance": max(LEAST_TOLERANCE, MARGIN * spread),
+        "trust": None if artefacts.guard is None else artefacts.guard.manifest(),
         "files": {
             name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
             for name, data in files.items()

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
+from export.guard import FittedGuard
 from runtime.errors import InputRefused
-from runtime.inference.descriptor import (
-    DESCRIPTOR_VERSION,
-    describe,
-)
+from runtime.inference.descriptor import describe
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tile import Pixels
@@ -29,28 +25,6 @@ LEAST_DEVIATION = 0.05
 # White noise is 1; a picture in which points eight apart differ no more than that is none.
 LEAST_BLANK_LIMIT, BLANK_QUANTILE = 0.98, 0.999
 LEAST_VIEWS = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FittedGuard:
-    """`mean` (features,) and `whitening` (features, features) float64, and the manifest's numbers:
-    see `runtime.inference.manifest.Trust`.
-    """
-
-    mean: NDArray[np.float64]
-    whitening: NDArray[np.float64]
-    limit: float
-    blank_limit: float
-    false_alarms: float
-
-    def numbers(self) -> dict[str, Any]:
-        """Return the manifest's fields but the names of the two arrays."""
-        return {
-            "descriptor": DESCRIPTOR_VERSION,
-            "limit": self.limit,
-            "blank_limit": self.blank_limit,
-            "false_alarms": self.false_alarms,
-        }
 
 
 def fit_guard(
