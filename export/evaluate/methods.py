@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
-COLUMNS = ("none", "early", "mid", "late")
+from runtime.preprocess.spec import input_parts
+
+Kind = Literal["none", "early", "mid", "late"]
+COLUMNS: tuple[Kind, ...] = get_args(Kind)
 INTENSITY = "intensity"
 SCALES = {"LBP1,8": "lbp1", "LBP2,8": "lbp2", "LBP3,8": "lbp3"}
 MULTISCALE = "multiscale"
@@ -40,7 +44,14 @@ class Cell:
     """A method made of networks, in the order in which their votes are joined."""
 
     method: Method
+    kind: Kind
     streams: tuple[Stream, ...]
+
+    @property
+    def slug(self) -> str:
+        """A file name for it."""
+        place = (self.method.group, self.method.row, self.method.column)
+        return "_".join(place).replace(",", "-").replace(" ", "")
 
 
 def paper_cells(architectures: Sequence[str]) -> list[Cell]:
@@ -48,7 +59,7 @@ def paper_cells(architectures: Sequence[str]) -> list[Cell]:
     cells = [cell for architecture in architectures for cell in _of_one(architecture)]
     if len(architectures) > 1:
         joined = tuple(Stream(architecture, INTENSITY) for architecture in architectures)
-        cells.append(Cell(Method(ENSEMBLE, INTENSITY, "late"), joined))
+        cells.append(Cell(Method(ENSEMBLE, INTENSITY, "late"), "late", joined))
     return cells
 
 
@@ -57,10 +68,19 @@ def distinct_streams(cells: Iterable[Cell]) -> list[Stream]:
     return list(dict.fromkeys(stream for cell in cells for stream in cell.streams))
 
 
+def restricted(cells: Iterable[Cell], parts: Sequence[str]) -> list[Cell]:
+    """Return the cells whose networks see nothing but these parts ("intensity", "lbp1", ...)."""
+    return [
+        cell
+        for cell in cells
+        if all(set(input_parts(stream.input_name)) <= set(parts) for stream in cell.streams)
+    ]
+
+
 def _of_one(architecture: str) -> list[Cell]:
-    def cell(row: str, column: str, *inputs: str) -> Cell:
+    def cell(row: str, kind: Kind, *inputs: str) -> Cell:
         streams = tuple(Stream(architecture, name) for name in inputs)
-        return Cell(Method(architecture, row, column), streams)
+        return Cell(Method(architecture, row, kind), kind, streams)
 
     cells = [cell(INTENSITY, "none", INTENSITY)]
     for row, lbp in SCALES.items():

@@ -1,0 +1,87 @@
+"""The verb `evaluate` and its options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperCommand
+
+
+class Lists(TyperCommand):
+    """Lets an option that may be repeated take several values at once: `--configs A B`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Repeat the option before each of its values, then parse as usual."""
+        several = {
+            name
+            for option in self.params
+            if getattr(option, "multiple", False)
+            for name in option.opts
+        }
+        return super().parse_args(ctx, _spread(args, several))
+
+
+def evaluate(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Trainings and report; resumable.")],
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="The labelled images.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Splits, each with its trainings.")] = 1,
+    configs: Annotated[
+        list[Path] | None, typer.Option(metavar="TOML...", help="Data and recipes.")
+    ] = None,
+    architectures: Annotated[
+        list[str] | None, typer.Option(metavar="NAME...", help="compact resnet50 vgg16_bn")
+    ] = None,
+    inputs: Annotated[
+        list[str] | None, typer.Option(metavar="NAME...", help="intensity lbp1 lbp2 lbp3")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="In place of the recipe's.")] = None,
+    image_px: Annotated[int | None, typer.Option(min=32, help="Side of the input.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = 2,
+    int8: Annotated[bool, typer.Option(help="Quantise and run every classifier.")] = True,
+) -> None:
+    """Train and compare inputs, fusions and baselines; write tables, pictures and numbers.
+
+    `nightscope export evaluate --data uhcs_sem --out build/uhcs --seeds 5`
+
+    Stopped and started again, it goes on where it was. Prefix it with `nice` on a busy machine.
+    """
+    from export.evaluate.run import evaluate as run
+    from export.evaluate.setup import Choices, set_up
+    from export.evaluate.table import terminal
+
+    choices = Choices(
+        architectures=tuple(architectures or ()),
+        inputs=tuple(inputs or ()),
+        epochs=epochs,
+        image_px=image_px,
+        threads=threads,
+        int8=int8,
+    )
+    results = run(set_up(data, configs or [], choices), data, out=out, seeds=seeds)
+    console = Console()
+    for table in terminal(results):
+        console.print(table)
+    console.print(f"Written to {out}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command("evaluate", cls=Lists)(evaluate)
+
+
+def _spread(args: list[str], several: set[str]) -> list[str]:
+    """Return `--configs A B` as `--configs A --configs B`; all else as it is."""
+    spread: list[str] = []
+    option = ""
+    for arg in args:
+        if arg.startswith("-"):
+            option = arg if arg in several else ""
+            spread.append(arg)
+        elif option and spread[-1] != option:
+            spread += [option, arg]
+        else:
+            spread.append(arg)
+    return spread

@@ -1,0 +1,64 @@
+"""A classifier of the table as the device would run it: exported, quantised, in ONNX Runtime."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.datasets.prepared import Prepared
+from export.fusion import FusedClassifier
+from export.graph import to_onnx
+from export.progress import Progress, silent
+from export.quantise import quantise
+from runtime.inference.session import open_session
+from runtime.preprocess.inputs import Inputs
+
+CALIBRATION_VIEWS = 128
+
+
+def integer_scores(
+    classifier: FusedClassifier,
+    train: Prepared,
+    test: Prepared,
+    *,
+    kept: Path,
+    threads: int,
+    progress: Progress = silent,
+) -> NDArray[np.float32]:
+    """Return the (test views, classes) scores of the classifier in int8.
+
+    Calibrated on views spread evenly over the training views. `kept` is the file that holds the
+    scores between runs, for this very model and these very views.
+    """
+    names = classifier.inputs
+    fp32 = to_onnx(classifier, view_inputs(test, 0, names))
+    key = hashlib.sha256(fp32 + test.fingerprint().encode()).hexdigest()
+    if kept.is_file():
+        with np.load(kept) as found:
+            if str(found["key"]) == key:
+                return np.asarray(found["scores"])
+    progress("quantising", 0, 1)
+    chosen = np.linspace(0, len(train.image) - 1, min(CALIBRATION_VIEWS, len(train.image)))
+    int8 = quantise(fp32, [view_inputs(train, int(view), names) for view in chosen.round()])
+    scores = onnx_scores(int8, test, names, threads=threads)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(kept, key=np.array(key), scores=scores)
+    return scores
+
+
+def onnx_scores(
+    model: bytes, prepared: Prepared, names: tuple[str, ...], *, threads: int
+) -> NDArray[np.float32]:
+    """Return the (views, classes) scores of an ONNX model in ONNX Runtime, a view at a time."""
+    session = open_session(model, backend="onnxruntime", threads=threads)
+    views = range(len(prepared.image))
+    return np.stack([session.run(view_inputs(prepared, view, names)) for view in views])
+
+
+def view_inputs(prepared: Prepared, view: int, names: tuple[str, ...]) -> Inputs:
+    """Return the named inputs of one view, as it is."""
+    inputs = prepared.inputs(view)
+    return {name: inputs[name] for name in names}

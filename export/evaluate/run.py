@@ -1,0 +1,52 @@
+"""The whole evaluation: seed after seed, with what is finished kept in the folder."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from export.data import Data, read_data
+from export.evaluate.cost import seed_cost
+from export.evaluate.progress import job
+from export.evaluate.report import write_report
+from export.evaluate.results import Results
+from export.evaluate.seed import evaluate_seed
+from export.evaluate.setup import Setup
+from runtime.errors import InputRefused
+from runtime.tile import Pixels
+
+
+def evaluate(setup: Setup, folder: Path | None, *, out: Path, seeds: int) -> Results:
+    """Return the results of `seeds` splits; the report in `out` is complete after each.
+
+    Networks and int8 scores already in `out` are taken from there: an evaluation that was stopped
+    goes on where it was, one with more seeds or architectures adds to it. All data are read and
+    checked before any training starts.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(setup.threads)
+    splits = [_read(setup, folder, seed) for seed in range(seeds)]
+    found = []
+    with job(seeds * seed_cost(setup)) as work:
+        for seed, data in enumerate(splits):
+            found.append(evaluate_seed(setup, data, seed=seed, out=out / f"seed{seed}", job=work))
+            results = Results(
+                classes=setup.config.classes, settings=setup.described(), seeds=tuple(found)
+            )
+            write_report(results, out, partial(image_named, data))
+    return results
+
+
+def image_named(data: Data, name: str) -> Pixels:
+    """Return the pixels of the image of that name, whichever part it is in."""
+    for images in (data.parts.train, data.parts.validation, data.parts.test):
+        found = (images.names == name).nonzero()[0]
+        if len(found):
+            return images.load(int(found[0]))
+    raise InputRefused("no such image", value=name, remedy="evaluate into a fresh folder")
+
+
+def _read(setup: Setup, folder: Path | None, seed: int) -> Data:
+    return read_data(setup.config, folder, base=setup.base, seed=seed)

@@ -1,0 +1,133 @@
+"""One seed of an evaluation: a split, its networks, the scores of every method on its test part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.data import Data, PreparedParts, prepare_parts
+from export.evaluate.cost import BASELINES, cell_cost, network_cost
+from export.evaluate.integer import integer_scores
+from export.evaluate.machines import baseline_scores, image_shares
+from export.evaluate.methods import Cell, Method, Stream, distinct_streams
+from export.evaluate.progress import Job
+from export.evaluate.results import FP32, INT8, Scores, SeedResult
+from export.evaluate.setup import Setup
+from export.evaluate.votes import Said, fit_cell, fused_scores, joined_votes, said_once
+from export.fusion import FusedClassifier
+from export.lbp_table import make_table
+from export.networks.base import TileNetwork
+from export.train import train_network
+from runtime.errors import ModelRefused
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """The networks of one seed, and what each said of the views of each part."""
+
+    networks: Mapping[Stream, TileNetwork]
+    said: Mapping[str, Mapping[Stream, Said]]
+    parts: PreparedParts
+
+    def classifier(self, cell: Cell) -> FusedClassifier:
+        """Return the cell's networks with their last layer fitted."""
+        return fit_cell(
+            cell,
+            self.networks,
+            self.said,
+            {part: getattr(self.parts, part).target for part in PARTS},
+            classes=len(self.parts.train.images.classes),
+        )
+
+
+def evaluate_seed(setup: Setup, data: Data, *, seed: int, out: Path, job: Job) -> SeedResult:
+    """Return the scores of every method on this split, whose networks are kept in `out`."""
+    scores: dict[Method, dict[str, Scores]] = {}
+    trained = _train(setup, data, seed=seed, out=out, job=job)
+    for cell in setup.cells:
+        scores[cell.method] = _cell_scores(setup, trained, cell, seed=seed, out=out, job=job)
+    with job.step(f"seed {seed}: baselines", BASELINES) as progress:
+        shares = image_shares(data.parts, threads=setup.threads, progress=progress)
+        for method, found in baseline_scores(data.parts, shares, seed=seed).items():
+            scores[method] = {FP32: found}
+    return SeedResult(
+        seed=seed,
+        names=tuple(data.parts.test.names.tolist()),
+        target=data.parts.test.target,
+        scores=scores,
+        split=_counts(data),
+    )
+
+
+def _train(setup: Setup, data: Data, *, seed: int, out: Path, job: Job) -> Trained:
+    """Return every network of the table, each trained once or read from `out`."""
+    networks: dict[Stream, TileNetwork] = {}
+    said: dict[str, dict[Stream, Said]] = {part: {} for part in PARTS}
+    parts = prepare_parts(data, setup.spec, make_table().coordinates)
+    for stream in distinct_streams(setup.cells):
+        folder = out / stream.architecture / stream.input_name
+        name = f"seed {seed}: {stream.architecture} {stream.input_name}"
+        with job.step(name, network_cost(setup, stream)) as progress:
+            networks[stream] = train_network(
+                parts.train,
+                parts.validation,
+                architecture=stream.architecture,
+                input_name=stream.input_name,
+                recipe=setup.recipes[stream.architecture],
+                seed=seed,
+                out=folder,
+                progress=progress,
+            )
+            for part in PARTS:
+                said[part][stream] = said_once(
+                    networks[stream],
+                    getattr(parts, part),
+                    stream.input_name,
+                    folder=folder,
+                    part=part,
+                )
+    return Trained(networks=networks, said=said, parts=parts)
+
+
+def _cell_scores(
+    setup: Setup, trained: Trained, cell: Cell, *, seed: int, out: Path, job: Job
+) -> dict[str, Scores]:
+    classifier, test = trained.classifier(cell), trained.parts.test
+    views = fused_scores(classifier, joined_votes(cell, trained.said["test"]))
+    scores = {FP32: _of_images(trained, views)}
+    if not setup.int8:
+        return scores
+    with job.step(f"seed {seed}: {cell.method}, int8", cell_cost(cell)) as progress:
+        kept = out / "int8" / f"{cell.slug}.npz"
+        try:
+            views = integer_scores(
+                classifier,
+                trained.parts.train,
+                test,
+                kept=kept,
+                threads=setup.threads,
+                progress=progress,
+            )
+        except ModelRefused as refusal:
+            job.say(f"seed {seed}: {cell.method} has no int8: {refusal}")
+            return scores
+    return {**scores, INT8: _of_images(trained, views)}
+
+
+def _of_images(trained: Trained, views: NDArray[np.float32]) -> Scores:
+    return np.asarray(trained.parts.test.image_scores(views), dtype=np.float64)
+
+
+def _counts(data: Data) -> dict[str, int]:
+    counts = {}
+    for part in PARTS:
+        images = getattr(data.parts, part)
+        counts[f"{part} images"] = len(images)
+        counts[f"{part} specimens"] = len(set(images.specimen.tolist()))
+    return counts

@@ -1,0 +1,136 @@
+"""What one evaluation compares, on which data, and how its networks are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from export.config import TrainingConfig, read_config
+from export.evaluate.methods import Cell, distinct_streams, paper_cells, restricted
+from export.recipe import Recipe
+from runtime.errors import ConfigRefused
+from runtime.preprocess.spec import PreprocessSpec
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What the command line may change; None leaves it as the configurations have it."""
+
+    architectures: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    epochs: int | None = None
+    image_px: int | None = None
+    threads: int = 2
+    int8: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """`config` says which data, classes and preprocessing; its paths are relative to `base`.
+
+    `recipes` goes by architecture.
+    """
+
+    config: TrainingConfig
+    base: Path
+    cells: tuple[Cell, ...]
+    recipes: Mapping[str, Recipe]
+    spec: PreprocessSpec
+    threads: int
+    int8: bool
+
+    def described(self) -> dict[str, str]:
+        """Return the training in words, for the head of the table."""
+        size = f"{self.spec.width_px} x {self.spec.height_px} px"
+        recipes = {f"{name} recipe": _in_words(one) for name, one in self.recipes.items()}
+        return {"data": self.config.data.reader, "licence": self.config.licence, "input": size} | (
+            recipes
+        )
+
+
+def set_up(folder: Path | None, configs: Sequence[Path], choices: Choices) -> Setup:
+    """Return what to evaluate on a folder of images.
+
+    Every configuration lends the table its recipe for its architectures; data, classes and
+    preprocessing must be the same in all. Without one, the built-in configuration for the data in
+    `folder` is taken. An architecture that no configuration trains gets the paper's recipe.
+    Raises ConfigRefused when they do not fit together or nothing is left to evaluate.
+    """
+    paths = list(configs) or [_built_in(folder)]
+    read = [read_config(path) for path in paths]
+    for path, config in zip(paths, read, strict=True):
+        _check_same(config, read[0], path, paths[0])
+    recipes: dict[str, Recipe] = {
+        name: one.recipe for one in read for name in one.network.architectures
+    }
+    names = choices.architectures or tuple(recipes)
+    cells = paper_cells(names)
+    if choices.inputs:
+        cells = restricted(cells, choices.inputs)
+    if not cells:
+        raise ConfigRefused(
+            "nothing to evaluate",
+            value=", ".join(choices.inputs),
+            remedy="name inputs among intensity, lbp1, lbp2, lbp3",
+        )
+    return Setup(
+        config=read[0],
+        base=paths[0].parent,
+        cells=tuple(cells),
+        recipes={name: _recipe(recipes.get(name, Recipe()), choices) for name in names},
+        spec=_spec(read[0], cells, choices.image_px),
+        threads=choices.threads,
+        int8=choices.int8,
+    )
+
+
+def _built_in(folder: Path | None) -> Path:
+    """Return the configuration that knows the data set in this folder by its files."""
+    labels = None if folder is None else folder / "labels.csv"
+    if folder is not None and (folder / "mitochondria").is_dir():
+        return CONFIGS / "vnc_compact_late.toml"
+    if labels is not None and labels.is_file():
+        with labels.open(encoding="utf-8") as lines:
+            if "sample_key" in lines.readline():
+                return CONFIGS / "uhcs_compact_late.toml"
+    raise ConfigRefused(
+        "no configuration for these images",
+        value=folder,
+        limit="uhcs_sem or drosophila_vnc, known by their files",
+        remedy="name one that says reader and classes with --configs",
+    )
+
+
+def _check_same(config: TrainingConfig, first: TrainingConfig, path: Path, where: Path) -> None:
+    for key in ("data", "classes", "preprocessing"):
+        if getattr(config, key) != getattr(first, key):
+            raise ConfigRefused(
+                f"{path} and {where} differ in '{key}': they cannot share a table",
+                remedy="evaluate them into two folders",
+            )
+
+
+def _recipe(recipe: Recipe, choices: Choices) -> Recipe:
+    changed: dict[str, int] = {"threads": choices.threads}
+    if choices.epochs is not None:
+        changed["epochs"] = choices.epochs
+    return recipe.model_copy(update=changed)
+
+
+def _spec(config: TrainingConfig, cells: Sequence[Cell], image_px: int | None) -> PreprocessSpec:
+    preprocessing = config.preprocessing.model_dump()
+    if image_px is not None:
+        preprocessing |= {"height_px": image_px, "width_px": image_px}
+    inputs = dict.fromkeys(stream.input_name for stream in distinct_streams(cells))
+    return PreprocessSpec(inputs=tuple(inputs), **preprocessing)
+
+
+def _in_words(recipe: Recipe) -> str:
+    return (
+        f"{recipe.epochs} epochs, {recipe.optimiser}, learning rate {recipe.learning_rate:g} "
+        f"({recipe.schedule}), weight decay {recipe.weight_decay:g}, batch {recipe.batch}, "
+        f"dihedral variants: {recipe.variants}"
+    )

@@ -1,0 +1,114 @@
+"""What trained networks say about views, kept on disk, and a fusion fitted to what they said."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from export.datasets.prepared import Prepared
+from export.evaluate.methods import Cell, Stream
+from export.fusion import FusedClassifier, fit_fusion
+from export.networks.base import TileNetwork
+
+BATCH = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One network's answers: (views, classes) logits and (views, f) features, float32."""
+
+    logits: NDArray[np.float32]
+    features: NDArray[np.float32]
+
+    def votes(self, kind: str) -> NDArray[np.float32]:
+        """Return what `FusedClassifier.votes` would, of this stream, in a fusion of that kind."""
+        if kind == "mid":
+            return self.features
+        return np.asarray(softmax(self.logits, axis=1)) if kind == "late" else self.logits
+
+
+def listen(network: TileNetwork, prepared: Prepared, input_name: str) -> Said:
+    """Return the network's answers to every view as it is, in order, in fp32."""
+    network.eval()
+    device = next(network.parameters()).device
+    logits, features = [], []
+    with torch.inference_mode():
+        for batch in prepared.in_order(input_name, batch=BATCH):
+            images = torch.from_numpy(batch.images).to(device)
+            logits.append(network(images).float().cpu().numpy())
+            features.append(network.features(images).float().cpu().numpy())
+    return Said(logits=np.concatenate(logits), features=np.concatenate(features))
+
+
+def said_once(
+    network: TileNetwork, prepared: Prepared, input_name: str, *, folder: Path, part: str
+) -> Said:
+    """Return `listen`, from `folder` when this network has been asked about these views before."""
+    key = _key(network, prepared)
+    path = folder / f"said_{part}.npz"
+    if path.is_file():
+        with np.load(path) as kept:
+            if str(kept["key"]) == key:
+                return Said(logits=kept["logits"], features=kept["features"])
+    said = listen(network, prepared, input_name)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(path, key=np.array(key), logits=said.logits, features=said.features)
+    return said
+
+
+def fit_cell(
+    cell: Cell,
+    networks: Mapping[Stream, TileNetwork],
+    said: Mapping[str, Mapping[Stream, Said]],
+    targets: Mapping[str, NDArray[np.int64]],
+    *,
+    classes: int,
+) -> FusedClassifier:
+    """Return the cell's classifier, its last layer fitted; `said` and `targets` go by part.
+
+    The SVM sees the training views, the calibration of its scores the validation views.
+    """
+    chosen = [networks[stream] for stream in cell.streams]
+    streams = dict(zip(stream_names(cell.streams), chosen, strict=True))
+    classifier = FusedClassifier(cell.kind, streams, classes=classes)
+    fit_fusion(
+        classifier,
+        joined_votes(cell, said["train"]),
+        targets["train"],
+        held_out=(joined_votes(cell, said["validation"]), targets["validation"]),
+    )
+    classifier.eval()
+    return classifier
+
+
+def joined_votes(cell: Cell, said: Mapping[Stream, Said]) -> NDArray[np.float32]:
+    """Return the (views, v) votes of the cell's streams side by side."""
+    votes = [said[stream].votes(cell.kind) for stream in cell.streams]
+    return np.concatenate(votes, axis=1)
+
+
+def fused_scores(classifier: FusedClassifier, votes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the (views, classes) scores that the classifier's last layer gives these votes."""
+    with torch.inference_mode():
+        scores = torch.softmax(classifier.fuse(torch.from_numpy(votes)), dim=1)
+    return np.asarray(scores.numpy(), dtype=np.float32)
+
+
+def stream_names(streams: Sequence[Stream]) -> list[str]:
+    """Return a name for each stream: its input, with its architecture where those differ."""
+    several = len({stream.architecture for stream in streams}) > 1
+    return [f"{s.architecture}:{s.input_name}" if several else s.input_name for s in streams]
+
+
+def _key(network: TileNetwork, prepared: Prepared) -> str:
+    digest = hashlib.sha256(prepared.fingerprint().encode())
+    for tensor in network.state_dict().values():
+        digest.update(tensor.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
