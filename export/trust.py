@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
+from export.datasets.labelled import LabelledImages, Parts
+from export.datasets.views import ViewField, views_of
 from export.guard import FittedGuard
-from runtime.errors import InputRefused
+from export.progress import Progress, silent
 from runtime.inference.descriptor import describe
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
@@ -22,22 +24,39 @@ ALLOWANCE = 1.15
 # A feature that never varies in training (no pixel saturated, say) still may, by this much: 0.05 of
 # an arcsin root is a share of 0.25 %.
 LEAST_DEVIATION = 0.05
-# White noise is 1; a picture in which points eight apart differ no more than that is none.
+# White noise is 1; a picture in which points eight apart differ no more than neighbours is none.
 LEAST_BLANK_LIMIT, BLANK_QUANTILE = 0.98, 0.999
-LEAST_VIEWS = 20
+# Fewer training or validation views say nothing of what is usual; more teach nothing new.
+LEAST_VIEWS, LEAST_HELD_OUT, MOST_IMAGES = 20, 5, 1500
 
 
 def fit_guard(
+    parts: Parts, field: ViewField, spec: PreprocessSpec, *, progress: Progress = silent
+) -> FittedGuard | None:
+    """Return the guard of divided images, from the views the runtime would cut.
+
+    None when there are fewer than 20 views to train on or 5 to fit the limit on. At most 1500
+    images of each part are looked at, evenly spread.
+    """
+    return fit(
+        _views(parts.train, field, progress=progress, part="training"),
+        _views(parts.validation, field, progress=progress, part="validation"),
+        spec,
+    )
+
+
+def fit(
     training: Iterable[Pixels], validation: Iterable[Pixels], spec: PreprocessSpec
-) -> FittedGuard:
-    """Return the guard of views as the network sees them, (y, x) uint8 or uint16, raw.
+) -> FittedGuard | None:
+    """Return the guard of views, (y, x) uint8 or uint16; None when they are too few.
 
     The covariance is shrunk (Ledoit & Wolf 2004, doi:10.1016/S0047-259X(03)00096-4), the limit the
-    distance that 1 % of the validation views exceed, widened by 15 %. Raises InputRefused for fewer
-    than 20 views of either set.
+    distance that 1 % of the validation views exceed, widened by 15 %.
     """
-    seen, blank = _descriptors(training, spec, name="training")
-    held_out, _ = _descriptors(validation, spec, name="validation")
+    seen, blank = _descriptions(training, spec)
+    held_out, _ = _descriptions(validation, spec)
+    if len(seen) < LEAST_VIEWS or len(held_out) < LEAST_HELD_OUT:
+        return None
     mean, whitening = _whiten(seen)
     distances = np.linalg.norm((held_out - mean) @ whitening.T, axis=1)
     limit = ALLOWANCE * float(np.quantile(distances, 1 - FALSE_ALARMS, method="higher"))
@@ -51,23 +70,26 @@ def fit_guard(
     )
 
 
-def _descriptors(
-    views: Iterable[Pixels], spec: PreprocessSpec, *, name: str
+def _views(
+    images: LabelledImages, field: ViewField, *, progress: Progress, part: str
+) -> Iterator[Pixels]:
+    chosen = np.unique(np.linspace(0, len(images) - 1, MOST_IMAGES).astype(int))
+    for done, index in enumerate(chosen.tolist(), start=1):
+        pixels = images.load(index)
+        yield from (pixels[view] for view in views_of(images, index, field))
+        progress(f"guard: {part}", done, len(chosen))
+
+
+def _descriptions(
+    views: Iterable[Pixels], spec: PreprocessSpec
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the (views, features) descriptors and the (views,) blankness."""
+    """Return the (views, features) features and the (views,) blankness."""
     found = [describe(pixels, sample(pixels, spec), spec) for pixels in views]
-    if len(found) < LEAST_VIEWS:
-        raise InputRefused(
-            f"too few {name} views to say what is strange",
-            value=str(len(found)),
-            limit=f"at least {LEAST_VIEWS}",
-            remedy=f"add images to the {name} split",
-        )
-    return np.stack([one.features for one in found]), np.array([one.blankness for one in found])
+    return np.array([one.features for one in found]), np.array([one.blankness for one in found])
 
 
 def _whiten(seen: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean and the symmetric whitening of the standardised features."""
+    """Return the mean, and the symmetric whitening of the standardised features."""
     mean = seen.mean(axis=0)
     deviation = np.maximum(seen.std(axis=0), LEAST_DEVIATION)
     fitted = LedoitWolf(assume_centered=True).fit((seen - mean) / deviation)
