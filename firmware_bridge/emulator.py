@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from firmware_bridge.board import Board
 from firmware_bridge.clock import Clock
@@ -13,7 +14,10 @@ from firmware_bridge.protocol import NO_NONCE, PROTOCOL_MAJOR, ResetCause
 
 
 class BoardEmulator(PtyHost):
-    """An emulated board driving `plant`. Use as a context manager, or `start` and `stop`."""
+    """An emulated board driving `plant`. Use as a context manager, or `start` and `stop`.
+
+    `trigger` pulses a camera; without it the board has no trigger output.
+    """
 
     def __init__(
         self,
@@ -23,12 +27,14 @@ class BoardEmulator(PtyHost):
         watchdog_ms: int = 500,
         watchdog_range_ms: tuple[int, int] = (100, 5000),
         protocol_major: int = PROTOCOL_MAJOR,
+        trigger: Callable[[], None] | None = None,
     ) -> None:
         self._native = NativeFirmware(
             plant,
             watchdog_ms=watchdog_ms,
             watchdog_range_ms=watchdog_range_ms,
             protocol_major=protocol_major,
+            trigger=trigger,
         )
         super().__init__(self._native, clock=clock)
 
@@ -48,8 +54,9 @@ class NativeFirmware:
         watchdog_ms: int,
         watchdog_range_ms: tuple[int, int],
         protocol_major: int,
+        trigger: Callable[[], None] | None,
     ) -> None:
-        self._plant, self._protocol_major = plant, protocol_major
+        self._plant, self._protocol_major, self._trigger = plant, protocol_major, trigger
         self._watchdog_ms, self._watchdog_range_ms = watchdog_ms, watchdog_range_ms
         self.reset_cause = ResetCause.POWER_ON
 
@@ -64,6 +71,7 @@ class NativeFirmware:
             watchdog_range_ms=self._watchdog_range_ms,
             reset_cause=self.reset_cause,
             protocol_major=self._protocol_major,
+            trigger=self._trigger,
         )
 
     def receive(self, data: bytes, now_s: float, /) -> None:

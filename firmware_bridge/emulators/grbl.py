@@ -74,7 +74,7 @@ class GrblFirmware:
         self.state = "Alarm" if self.settings["22"] else "Idle"
         self._initialise()
 
-    def power_off(self) -> None:
+    def power_off(self, _now_s: float, /) -> None:
         """Motors and outputs lose their current."""
         self._plant.power_off()
 
@@ -99,6 +99,7 @@ class GrblFirmware:
     # Time and bytes.
     def receive(self, data: bytes, now_s: float, /) -> None:
         """Take realtime bytes out at once and buffer the rest; deaf while EEPROM is written."""
+        self.tick(now_s)
         for byte in data:
             if now_s < self._deaf_until_s:
                 continue
@@ -152,7 +153,7 @@ class GrblFirmware:
             self._line_out("ok")
 
     def _line_out(self, text: str) -> None:
-        self._send(text + "\r\n")
+        self._send(f"{text}\r\n".encode("latin-1"))
 
     # Realtime bytes.
     def _realtime(self, byte: int, now_s: float) -> bool:

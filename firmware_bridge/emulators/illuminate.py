@@ -52,7 +52,7 @@ class IlluminateFirmware:
         self.level, self.na_percent = 255, 25
         self.lit: tuple[str, ...] = ()
 
-    def power_off(self) -> None:
+    def power_off(self, _now_s: float, /) -> None:
         """Dark."""
         self.lit = ()
         self._plant.power_off()
@@ -77,8 +77,7 @@ class IlluminateFirmware:
         if self._scanning:
             # Any command ends a sequence and is itself thrown away.
             self._scanning = False
-            self._send(f"{END}\r\n")
-            return
+            return self._answer("")
         name, *arguments = re.split(r"[.]", line)
         run = self._commands.get(name)
         try:
@@ -87,7 +86,11 @@ class IlluminateFirmware:
             reply = run(arguments)
         except ValueError as error:
             reply = f"ERROR (illuminate): {error}"
-        self._send(f"{reply}\r\n{END}\r\n" if reply else f"{END}\r\n")
+        return self._answer(reply)
+
+    def _answer(self, reply: str) -> None:
+        lines = (reply, END) if reply else (END,)
+        self._send("".join(f"{line}\r\n" for line in lines).encode("latin-1"))
 
     def _say(self, machine: str, human: str) -> str:
         return machine if self._machine else human

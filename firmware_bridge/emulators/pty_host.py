@@ -1,4 +1,8 @@
-"""A pseudo-terminal with a board's firmware at its far end, in a thread of the host process."""
+"""A board on a real pseudo-terminal: the bytes and the timing of firmware.
+
+It runs in a thread of the host process that sleeps in `select` until bytes come or the board has
+something due. Whoever opens `port` cannot tell it from a board on a cable.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +19,14 @@ from firmware_bridge.clock import Clock
 READ_CHUNK = 4096
 JOIN_TIMEOUT_S = 2.0
 
-Send = Callable[[str], None]
+Send = Callable[[bytes], None]
 
 
 class Firmware(Protocol):
     """What runs on an emulated board; called from one thread only."""
 
     def power_on(self, send: Send, now_s: float, /) -> None:
-        """Boot; `send` puts text on the line."""
+        """Boot; `send` puts bytes on the line."""
 
     def receive(self, data: bytes, now_s: float, /) -> None:
         """Take in what arrived at the serial receiver."""
@@ -33,7 +37,7 @@ class Firmware(Protocol):
     def next_event_s(self) -> float | None:
         """Return when `tick` must be called next, or None while nothing is pending."""
 
-    def power_off(self) -> None:
+    def power_off(self, now_s: float, /) -> None:
         """Lose the supply: everything dark, all that is not in EEPROM forgotten."""
 
 
@@ -72,6 +76,16 @@ class PtyHost:
         """Press the reset button; returns when the board has restarted."""
         self.do(self._restart)
 
+    def replace(self, firmware: Firmware) -> None:
+        """Put another board in its place; returns when that one runs."""
+
+        def swap(now_s: float) -> None:
+            self._firmware.power_off(now_s)
+            self._firmware = firmware
+            firmware.power_on(self._transmit, now_s)
+
+        self.do(swap)
+
     def do(self, action: Callable[[float], None]) -> None:
         """Run `action(now_s)` on the board's own thread and wait for it."""
         done = threading.Event()
@@ -85,16 +99,16 @@ class PtyHost:
         done.wait(JOIN_TIMEOUT_S)
 
     def _restart(self, now_s: float) -> None:
-        self._firmware.power_off()
+        self._firmware.power_off(now_s)
         self._firmware.power_on(self._transmit, now_s)
 
     def _order(self, order: Callable[[], bool]) -> None:
         self._orders.put(order)
         os.write(self._wake_write, b"o")
 
-    def _transmit(self, text: str) -> None:
+    def _transmit(self, data: bytes) -> None:
         try:
-            os.write(self._master, text.encode("latin-1"))
+            os.write(self._master, data)
         except BlockingIOError:
             return  # Nobody reads the line: a serial transmitter would not wait either.
 
@@ -105,12 +119,12 @@ class PtyHost:
             due_s = self._firmware.next_event_s()
             wait_s = None if due_s is None else max(0.0, due_s - self._clock.now_s())
             ready, _, _ = select.select([self._master, self._wake_read], [], [], wait_s)
-            self._firmware.tick(self._clock.now_s())
             if self._master in ready:
                 self._firmware.receive(os.read(self._master, READ_CHUNK), self._clock.now_s())
+            self._firmware.tick(self._clock.now_s())
             if self._wake_read in ready:
                 powered = self._obey()
-        self._firmware.power_off()
+        self._firmware.power_off(self._clock.now_s())
 
     def _obey(self) -> bool:
         os.read(self._wake_read, READ_CHUNK)

@@ -76,14 +76,15 @@ class SangaboardFirmware:
         self._blocking = self._blocking_stored
         self._motion.set_count(self._stored)
 
-    def power_off(self) -> None:
+    def power_off(self, now_s: float, /) -> None:
         """Motors and LEDs lose their current."""
-        self._motion.halt(self._last_byte_s)
+        self._motion.halt(now_s)
         self._plant.power_off()
 
     # Time and bytes.
     def receive(self, data: bytes, now_s: float, /) -> None:
         """Put bytes into the ring buffer and work on them unless busy."""
+        self.tick(now_s)
         room = RX_BUFFER - len(self._rx) if self._busy(now_s) else len(data)
         self._rx += data[:room]
         self._last_byte_s = now_s
@@ -168,7 +169,7 @@ class SangaboardFirmware:
         return self._print("Type 'help' for a list of commands.")
 
     def _print(self, text: str) -> None:
-        self._send(text + "\r\n")
+        self._send(f"{text}\r\n".encode("latin-1"))
 
     def _version(self, _arguments: str, _now_s: float) -> None:
         self._print(self.build.banner)
@@ -327,7 +328,7 @@ class SangaboardFirmware:
 
     def _crash(self, now_s: float) -> None:
         self.crashes += 1
-        self.power_off()
+        self.power_off(now_s)
         self.power_on(self._send, now_s)
 
 

@@ -5,7 +5,7 @@ sent; a Sangaboard too, or says why not.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from random import Random
@@ -21,9 +21,7 @@ from firmware_bridge.emulators.grbl import GrblFirmware
 from firmware_bridge.emulators.pty_host import Firmware, PtyHost
 from firmware_bridge.emulators.sangaboard import V04, V1, V1_BETA, SangaboardFirmware
 from firmware_bridge.errors import (
-    BridgeError,
     DeviceRebooted,
-    LinkLost,
     PositionUnknown,
     Stalled,
 )
@@ -147,42 +145,6 @@ def test_grbl_stays_exact_for_long(seed: int) -> None:
 @pytest.mark.parametrize("build", BUILDS)
 def test_sangaboard_stays_true_for_long(build: str, seed: int) -> None:
     sangaboard_moves(build, seed, moves=60)
-
-
-@pytest.mark.parametrize(
-    "open_stage",
-    [
-        lambda port: SangaboardBoard.open(
-            port, clock=CLOCK, axes=BENCH_BOARD.axes, origin_here=True
-        ),
-        lambda port: GrblBoard.open(port, clock=CLOCK),
-    ],
-    ids=["sangaboard", "grbl"],
-)
-def test_a_plug_pulled_in_mid_move_is_a_lost_link(
-    open_stage: Callable[[str], SangaboardBoard | GrblBoard], request: pytest.FixtureRequest
-) -> None:
-    plant = BenchPlant(steps_per_s=1000)
-    grbl = "grbl" in request.node.name
-    firmware = GrblFirmware(plant) if grbl else SangaboardFirmware(plant, build=V1)
-    with bad_line(firmware, 1, Faults()) as cable:
-        board = open_stage(cable.port)
-        board.stage.home()
-        begin = plant.begin_move
-
-        def pull(*, target_steps: tuple[int, int, int]) -> float:
-            cable.close_line()
-            return begin(target_steps=target_steps)
-
-        plant.begin_move = pull  # type: ignore[method-assign]
-        with pytest.raises(LinkLost, match="home"):
-            board.stage.move_to(x_um=-400)
-        board.close()
-        cable.reopen_line()
-        again = open_stage(cable.port)
-        with pytest.raises(BridgeError, match="home"):
-            again.stage.move_to(x_um=0)
-        again.close()
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ class Bench:
         self.said = ""
         self.firmware.power_on(self._hear, 0.0)
 
-    def _hear(self, text: str) -> None:
-        self.said += text
+    def _hear(self, data: bytes) -> None:
+        self.said += data.decode("ascii")
 
     def tell(self, data: bytes | str, at_s: float = 0.0) -> list[str]:
         self.said = ""

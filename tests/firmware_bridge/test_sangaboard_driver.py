@@ -21,7 +21,6 @@ from firmware_bridge.errors import (
     DeviceRebooted,
     FirmwareIncompatible,
     LimitHit,
-    LinkLost,
     NotHomed,
     PortBusy,
     PositionUnknown,
@@ -161,18 +160,6 @@ def test_closing_leaves_it_dark_and_still() -> None:
         one.board.close()
         one.host.do(lambda _now_s: None)
         assert one.plant.light is None
-
-
-def test_an_unplugged_board_is_a_lost_link() -> None:
-    plant = BenchPlant()
-    host = PtyHost(SangaboardFirmware(plant, build=V1), clock=CLOCK)
-    host.start()
-    board = SangaboardBoard.open(host.port, clock=CLOCK, axes=BENCH_BOARD.axes, origin_here=True)
-    board.stage.home()
-    host.stop()
-    with pytest.raises(LinkLost, match="check cable"):
-        board.stage.move_to(x_um=1)
-    board.close()
 
 
 def test_a_second_host_is_kept_out() -> None:

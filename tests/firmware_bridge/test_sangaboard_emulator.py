@@ -28,8 +28,8 @@ class Bench:
         self.firmware.power_on(self._hear, 0.0)
         self.firmware.tick(BOOTED_S)
 
-    def _hear(self, text: str) -> None:
-        self.said += text
+    def _hear(self, data: bytes) -> None:
+        self.said += data.decode("ascii")
 
     def tell(self, text: str, at_s: float = BOOTED_S) -> list[str]:
         """Return the lines said because of `text`."""
@@ -156,7 +156,7 @@ def test_endstop_builds_print_numbers_nobody_asked_for() -> None:
 def test_after_a_reset_the_position_is_what_was_stored_not_where_it_is() -> None:
     bench = Bench(replace(V1_BETA, step_delay_us=0))
     bench.tell("mr 700 0 0\n")
-    bench.firmware.power_off()
+    bench.firmware.power_off(BOOTED_S)
     bench.firmware.power_on(bench._hear, BOOTED_S)
     bench.wait(2 * BOOTED_S)
     assert bench.tell("p?\n", 2 * BOOTED_S) == ["0 0 0"]

@@ -5,6 +5,7 @@ import select
 import threading
 import tty
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -177,7 +178,7 @@ def test_board_taken_over_by_another_host_loses_outcomes_by_name(clock):
     def script(request):
         return [answer(request, FrameType.REJECTED, REJECTED_REPLY.pack(Reason.NO_SESSION, 0))]
 
-    forgotten = HelloReply.unpack(HELLO.pack()[:-5] + b"\0" + HELLO.pack()[-4:])
+    forgotten = replace(HELLO, resumed=False)
     with (
         session_with(script, clock, hello=forgotten) as session,
         pytest.raises(Rejected, match="another host") as caught,
