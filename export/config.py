@@ -94,7 +94,7 @@ class TrainingConfig(Strict):
         return self
 
     @property
-    def streams(self) -> tuple[tuple[str, str], ...]:
+    def streams(self) -> tuple[tuple[Architecture, str], ...]:
         """Return (architecture, input) of every stream, architectures first."""
         return tuple(
             (architecture, name)

@@ -1,90 +1,232 @@
-"""Train the streams and the fusion of a tile classifier from one labelled section."""
+"""Train one network on one input: an epoch, a checkpoint, the curves, and on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from export.config import Recipe
-from export.datasets.examples import Batch, ExampleSource
-from export.datasets.section import Section
-from export.fusion import LateFusion, fit_svm
-from export.networks.compact import CELL_PX, CompactNet
-from runtime.preprocess.spec import PreprocessSpec
+from export.checkpoint import Checkpoint, load, save
+from export.curves import write_curves
+from export.datasets.prepared import Batch, Prepared
+from export.device import arithmetic, best_device, place, to_device, uses_bf16
+from export.networks.base import TileNetwork
+from export.networks.compact import CompactNet
+from export.networks.imagenet import load_imagenet
+from export.networks.registry import make_network
+from export.progress import Progress, silent
+from export.recipe import Recipe
+from runtime.preprocess.spec import input_channels
 
-Progress = Callable[[int, int, float], None]
+EPOCH_STREAM = 21
 
 
-def train(
-    section: Section,
-    spec: PreprocessSpec,
-    lut: NDArray[np.float32],
-    recipe: Recipe,
+def train_network(
+    train: Prepared,
+    validation: Prepared,
     *,
-    seed: int,
-    progress: Progress,
-) -> LateFusion:
-    """Return the trained fusion, in evaluation mode.
-
-    `progress` is told the step, the number of steps and the loss. The same seed on the same
-    machine gives the same weights.
-    """
-    torch.manual_seed(seed)
-    torch.set_num_threads(recipe.threads)
-    rng = np.random.default_rng([seed, 1])
-    source = ExampleSource(section, spec, lut, cell_px=CELL_PX)
-    fusion = LateFusion({name: CompactNet(spec.channels(name)) for name in spec.inputs})
-    _train_streams(fusion, source, recipe, rng, progress)
-    fusion.eval()
-    batches = [
-        source.batch(recipe.batch, rng) for _ in range(recipe.fusion_examples // recipe.batch)
-    ]
-    with torch.no_grad():
-        opinions = torch.cat([fusion.opinions(tensors(batch)) for batch in batches])
-    fit_svm(fusion, opinions.numpy(), np.concatenate([batch.target for batch in batches]))
-    return fusion
-
-
-def tensors(batch: Batch) -> dict[str, Tensor]:
-    """Return a batch's inputs as tensors."""
-    return {name: torch.from_numpy(array) for name, array in batch.inputs.items()}
-
-
-def _train_streams(
-    fusion: LateFusion,
-    source: ExampleSource,
+    architecture: str,
+    input_name: str,
     recipe: Recipe,
-    rng: np.random.Generator,
-    progress: Progress,
-) -> None:
-    """Train every stream on its own loss; they share batches and nothing else."""
-    fusion.train()
-    optimiser = torch.optim.AdamW(
-        fusion.streams.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=recipe.learning_rate, total_steps=recipe.steps
-    )
-    for step in range(recipe.steps):
-        batch = source.batch(recipe.batch, rng)
-        inputs = tensors(batch)
-        losses = [_loss(net(inputs[name]), batch) for name, net in fusion.streams.items()]
-        loss = torch.stack(losses).sum()
-        optimiser.zero_grad()
+    seed: int,
+    out: Path,
+    progress: Progress = silent,
+    imagenet: Path | None = None,
+) -> TileNetwork:
+    """Return the trained network, on the processor and in evaluation mode.
+
+    After every epoch `out` holds a checkpoint, curves.csv and curves.png. A training found there
+    goes on where it stopped and ends as if it had never stopped; a finished one is loaded at once.
+    Raises ConfigRefused when `out` holds another training. `imagenet` is a file of weights to
+    start from.
+    """
+    training = _Training(train, validation, architecture, input_name, recipe, seed, imagenet)
+    held = load(out, identity=training.identity)
+    if held is not None:
+        training.restore(held)
+    label = f"{architecture} {input_name}"
+    for epoch in range(training.epoch, recipe.epochs):
+        training.run_epoch(epoch, progress, label)
+        save(out, training.checkpoint(), identity=training.identity)
+        write_curves(out, training.curves, title=f"{label}, seed {seed}")
+    network = training.network
+    network.to(device="cpu", memory_format=torch.contiguous_format)
+    network.eval()
+    return network
+
+
+def network_logits(network: TileNetwork, data: Prepared, input_name: str) -> NDArray[np.float32]:
+    """Return the (views, classes) logits of every view as it is."""
+    device = next(network.parameters()).device
+    network.eval()
+    with torch.no_grad():
+        logits = [
+            network(to_device(torch.from_numpy(batch.images), device)).float().cpu()
+            for batch in data.in_order(input_name, batch=32)
+        ]
+    return np.asarray(torch.cat(logits).numpy())
+
+
+class _Training:
+    def __init__(
+        self,
+        train: Prepared,
+        validation: Prepared,
+        architecture: str,
+        input_name: str,
+        recipe: Recipe,
+        seed: int,
+        imagenet: Path | None,
+    ) -> None:
+        self._train, self._validation, self._input = train, validation, input_name
+        self._recipe, self._seed = recipe, seed
+        self._device = best_device()
+        self._bf16 = uses_bf16(recipe, self._device)
+        self.identity = _identity(train, architecture, input_name, recipe, seed, imagenet)
+        self.epoch, self.curves = 0, list[dict[str, float]]()
+        torch.set_num_threads(recipe.threads)
+        torch.manual_seed(seed)
+        self._area = train.images.cells is not None and architecture == "compact"
+        classes = len(train.images.classes)
+        self.network = make_network(
+            architecture,
+            channels=input_channels(input_name),
+            classes=classes,
+            head="area" if self._area else "pooled",
+        )
+        if imagenet is not None:
+            load_imagenet(self.network, imagenet)
+        place(self.network, self._device)
+        self._weights = class_weights(train, recipe).to(self._device)
+        self._optimiser = _optimiser(self.network, recipe)
+        self._steps = train.epoch_batches(batch=recipe.batch, variants=recipe.variants)
+        self._schedule = _schedule(self._optimiser, recipe, self._steps)
+
+    def restore(self, held: Checkpoint) -> None:
+        self.network.load_state_dict(held.network)
+        self._optimiser.load_state_dict(held.optimiser)
+        self._schedule.load_state_dict(held.schedule)
+        self.epoch, self.curves = held.epoch, held.curves
+
+    def checkpoint(self) -> Checkpoint:
+        return Checkpoint(
+            epoch=self.epoch,
+            network=self.network.state_dict(),
+            optimiser=self._optimiser.state_dict(),
+            schedule=self._schedule.state_dict(),
+            curves=self.curves,
+        )
+
+    def run_epoch(self, epoch: int, progress: Progress, label: str) -> None:
+        # Drop-out and order start from the epoch, so that a resumed training draws the same.
+        torch.manual_seed(self._seed * 1_000_003 + epoch + 1)
+        rng = np.random.default_rng([self._seed, EPOCH_STREAM, epoch])
+        self.network.train()
+        loss_sum, right, seen = 0.0, 0, 0
+        batches = self._train.batches(
+            self._input, batch=self._recipe.batch, rng=rng, variants=self._recipe.variants
+        )
+        for done, batch in enumerate(batches, start=epoch * self._steps + 1):
+            loss, hits = self._step(batch)
+            loss_sum, right = loss_sum + loss * len(batch.target), right + hits
+            seen += len(batch.target)
+            progress(label, done, self._recipe.epochs * self._steps, f"loss {loss_sum / seen:.3f}")
+        self.epoch = epoch + 1
+        self.curves = [*self.curves, self._row(loss_sum / seen, right / seen)]
+
+    def _step(self, batch: Batch) -> tuple[float, int]:
+        images = to_device(torch.from_numpy(batch.images), self._device)
+        target = torch.from_numpy(batch.target).to(self._device)
+        with arithmetic(self._device, bf16=self._bf16):
+            logits, loss = self._loss(images, target, batch.cells)
+        self._optimiser.zero_grad()
         loss.backward()
-        optimiser.step()
-        schedule.step()
-        progress(step + 1, recipe.steps, loss.item())
+        self._optimiser.step()
+        self._schedule.step()
+        return float(loss.item()), int((logits.argmax(dim=1) == target).sum())
+
+    def _loss(
+        self, images: Tensor, target: Tensor, cells: NDArray[np.float32] | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the logits and the loss; area labels add the cross-entropy of every cell."""
+        if not self._area or cells is None:
+            logits = self.network(images)
+            return logits, nn.functional.cross_entropy(logits, target, weight=self._weights)
+        assert isinstance(self.network, CompactNet)
+        logits, cell_logits = self.network.with_cells(images)
+        shares = torch.from_numpy(cells).to(self._device)
+        shares = nn.functional.adaptive_avg_pool2d(shares, cell_logits.shape[-2:])
+        tile_loss = nn.functional.cross_entropy(logits, target, weight=self._weights)
+        return logits, tile_loss + nn.functional.cross_entropy(cell_logits, shares)
+
+    def _row(self, loss: float, accuracy: float) -> dict[str, float]:
+        logits = network_logits(self.network, self._validation, self._input)
+        scores = torch.from_numpy(logits).double().log_softmax(dim=1).numpy()
+        target = self._validation.target
+        by_image = self._validation.image_scores(np.exp(scores).astype(np.float32))
+        return {
+            "epoch": float(self.epoch),
+            "train_loss": loss,
+            "validation_loss": float(-scores[np.arange(len(target)), target].mean()),
+            "train_accuracy": accuracy,
+            "validation_accuracy": float(
+                (by_image.argmax(axis=1) == self._validation.image_target).mean()
+            ),
+        }
 
 
-def _loss(outputs: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
-    """Return the cross-entropy of the tile's class plus that of every cell's share of tissue."""
-    logits, cells = outputs
-    share = torch.from_numpy(batch.cells)
-    soft_target = torch.stack([1 - share, share], dim=1)
-    tile_loss = nn.functional.cross_entropy(logits, torch.from_numpy(batch.target))
-    return tile_loss + nn.functional.cross_entropy(cells, soft_target)
+def class_weights(train: Prepared, recipe: Recipe) -> Tensor:
+    """Return the (classes,) weights that make every class count alike, or ones."""
+    counts = np.bincount(train.target, minlength=len(train.images.classes))
+    weights = len(train.target) / (len(counts) * counts) if recipe.class_weights else counts**0
+    return torch.tensor(weights, dtype=torch.float32)
+
+
+def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimiser == "adamw":
+        return torch.optim.AdamW(
+            network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def _schedule(
+    optimiser: torch.optim.Optimizer, recipe: Recipe, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    if recipe.schedule == "one-cycle":
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimiser,
+            max_lr=recipe.learning_rate,
+            total_steps=recipe.epochs * steps,
+            cycle_momentum=False,
+        )
+    return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0, total_iters=0)
+
+
+def _identity(
+    train: Prepared,
+    architecture: str,
+    input_name: str,
+    recipe: Recipe,
+    seed: int,
+    imagenet: Path | None,
+) -> dict[str, Any]:
+    """Return what decides the weights; the number of threads is left out."""
+    return {
+        "architecture": architecture,
+        "input": input_name,
+        "recipe": recipe.model_dump(exclude={"threads"}),
+        "seed": seed,
+        "data": train.fingerprint(),
+        "imagenet": "" if imagenet is None else hashlib.sha256(imagenet.read_bytes()).hexdigest(),
+    }

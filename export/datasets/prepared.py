@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -99,11 +100,12 @@ class Prepared:
     def epoch_batches(self, *, batch: int, variants: str) -> int:
         """Return how many batches an epoch has."""
         views, held = self.intensity.shape[:2]
-        return -(-views * (held if variants == "all" else 1) // batch)
+        shown = views * (held if variants == "all" else 1)
+        return math.ceil(shown / batch)
 
     def _yield(self, input_name: str, pairs: NDArray[np.int64], batch: int) -> Iterator[Batch]:
         # Batches differ in size by one at most: normalisation over a batch of one would fail.
-        for part in np.array_split(pairs, -(-len(pairs) // batch)):
+        for part in np.array_split(pairs, math.ceil(len(pairs) / batch)):
             view, variant = part[:, 0], part[:, 1]
             image = self.image[view]
             cells = self.images.cells

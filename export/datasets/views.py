@@ -17,7 +17,8 @@ ViewField = FieldOfView | FieldInPixels
 def dihedral(pixels: Pixels, variant: int) -> Pixels:
     """Return one of the eight symmetries of the square: quarter turns, from 4 on also mirrored."""
     turned = np.rot90(pixels, variant % 4)
-    return np.ascontiguousarray(np.fliplr(turned) if variant >= 4 else turned)
+    oriented: Pixels = np.ascontiguousarray(np.fliplr(turned) if variant >= 4 else turned)
+    return oriented
 
 
 def upright_variants(variants: tuple[int, ...], *, square: bool) -> tuple[int, ...]:

@@ -51,7 +51,8 @@ def read_vnc(folder: Path, *, classes: tuple[str, ...], seed: int = 0) -> Labell
         patch = patches[index]
         rows = slice(patch.top_px, patch.top_px + PATCH_PX)
         columns = slice(patch.left_px, patch.left_px + PATCH_PX)
-        return np.ascontiguousarray(read(patch.section)[rows, columns])
+        pixels: Pixels = np.ascontiguousarray(read(patch.section)[rows, columns])
+        return pixels
 
     return LabelledImages(
         source=folder.name,
