@@ -1,38 +1,43 @@
-"""`python -m export`: train, evaluate, pack and sign models; nothing here runs on a device."""
+"""`nightscope export`: train, evaluate, pack and sign models; nothing here runs on a device."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from statistics import mean, pstdev
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import TimeRemainingColumn as Eta
 
-from export.artefacts import Artefacts
-from export.build import Data, build, read_data, test_metrics
-from export.config import TrainingConfig, read_config
-from export.lbp_table import make_table
-from export.pack import pack as pack_bundle
-from export.sign import make_key
+from export.evaluate.command import register
+from export.extras import require_extra
+from export.progress import shown
 from runtime.errors import NightscopeError
 
 app = typer.Typer(help="Train, evaluate, pack and sign models.", no_args_is_help=True)
 
 Config = Annotated[Path, typer.Option(metavar="TOML", help="Training configuration.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder of the images; the mussel sections need none."),
+]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Where the result goes.")]
-DEFAULT = Path(__file__).parent / "configs" / "mussel_tissue.toml"
+
+
+@app.callback()
+def check_installed() -> None:
+    """Train, evaluate, pack and sign models."""
+    require_extra()
 
 
 @app.command("lbp-table")
 def lbp_table(out: Annotated[Path, typer.Option(metavar="NPY")]) -> None:
     """Make the 256 x 3 table of LBP codes and print its stress.
 
-    `python -m export lbp-table --out lbp_mds.npy`
+    `nightscope export lbp-table --out lbp_mds.npy`
     """
+    from export.lbp_table import make_table
+
     table = make_table()
     np.save(out, table.coordinates)
     typer.echo(json.dumps({"file": str(out), "kruskal_stress_1": round(table.stress, 4)}))
@@ -40,39 +45,36 @@ def lbp_table(out: Annotated[Path, typer.Option(metavar="NPY")]) -> None:
 
 @app.command()
 def train(
+    config: Config,
     out: Out,
-    config: Config = DEFAULT,
-    seed: Annotated[int, typer.Option(help="Fixes weights, patches and noise.")] = 0,
+    data: Data = None,
+    seed: Annotated[int, typer.Option(help="Fixes division, weights and order.")] = 0,
 ) -> None:
     """Train one model, quantise it, and leave both with their metrics in a folder.
 
-    `python -m export train --out build/mussel --seed 0`
+    A training that was stopped goes on where it was: give the same --out again.
+
+    `nightscope export train --config uhcs_compact_late.toml --data uhcs_sem --out build/uhcs`
     """
-    settings = read_config(config)
-    artefacts = _build(settings, read_data(settings, config.parent), seed=seed)
+    from export.build import build
+    from export.config import read_config
+    from export.data import read_data
+    from export.lbp_table import stored_table
+
+    settings, base = read_config(config), config.parent
+    with shown() as progress:
+        images = read_data(settings, data, base=base, seed=seed, progress=progress)
+        artefacts = build(
+            settings,
+            images,
+            stored_table().coordinates,
+            seed=seed,
+            out=out,
+            base=base,
+            progress=progress,
+        )
     artefacts.write(out)
     typer.echo(json.dumps(artefacts.about["metrics"], indent=1))
-
-
-@app.command()
-def evaluate(
-    out: Out,
-    config: Config = DEFAULT,
-    seeds: Annotated[int, typer.Option(min=1, help="How many trainings.")] = 3,
-) -> None:
-    """Train several seeds; write fp32 beside int8, mean and spread, on validation and test.
-
-    `python -m export evaluate --out build/mussel --seeds 3`
-    """
-    settings = read_config(config)
-    data = read_data(settings, config.parent)
-    runs = []
-    for seed in range(seeds):
-        artefacts = _build(settings, data, seed=seed)
-        artefacts.write(out / f"seed{seed}")
-        runs.append(_all_metrics(artefacts, data))
-        (out / "evaluation.json").write_text(json.dumps(_summary(runs), indent=1) + "\n")
-    typer.echo(json.dumps(_summary(runs)["summary"], indent=1))
 
 
 @app.command()
@@ -83,8 +85,11 @@ def pack(
 ) -> None:
     """Pack and sign a trained model.
 
-    `python -m export pack --from build/mussel --key signing.pem --out models/mussel-1.0.0.nsb`
+    `nightscope export pack --from build/uhcs --key signing.pem --out models/uhcs-1.0.0.nsb`
     """
+    from export.artefacts import Artefacts
+    from export.pack import pack as pack_bundle
+
     pack_bundle(Artefacts.read(source), key=key, out=out)
     typer.echo(json.dumps({"bundle": str(out), "bytes": out.stat().st_size}))
 
@@ -93,52 +98,14 @@ def pack(
 def key(out: Annotated[Path, typer.Option(metavar="PEM")]) -> None:
     """Make a signing key; its public half goes into the device's models/keys folder.
 
-    `python -m export key --out signing.pem`
+    `nightscope export key --out signing.pem`
     """
+    from export.sign import make_key
+
     typer.echo(json.dumps({"private": str(out), "public": str(make_key(out))}))
 
 
-def _build(settings: TrainingConfig, data: Data, *, seed: int) -> Artefacts:
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), Eta())
-    with Progress(*columns) as bar:
-        task: TaskID = bar.add_task(f"seed {seed}", total=None)
-
-        def show(step: int, steps: int, loss: float) -> None:
-            bar.update(
-                task, completed=step, total=steps, description=f"seed {seed} loss {loss:.3f}"
-            )
-
-        table = make_table()
-        return build(settings, data, table.coordinates, seed=seed, examples=512, progress=show)
-
-
-def _all_metrics(artefacts: Artefacts, data: Data) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        precision: {"validation": values}
-        for precision, values in artefacts.about["metrics"].items()
-    }
-    if data.test is not None:
-        for precision, sets in test_metrics(artefacts, data.test).items():
-            found[precision] |= {f"test {name}": values for name, values in sets.items()}
-    return found
-
-
-def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the runs and, for every precision, set and metric, its mean and spread over seeds."""
-    summary = {
-        precision: {
-            name: {
-                metric: [
-                    round(mean(run[precision][name][metric] for run in runs), 4),
-                    round(pstdev([run[precision][name][metric] for run in runs]), 4),
-                ]
-                for metric in values
-            }
-            for name, values in sets.items()
-        }
-        for precision, sets in runs[0].items()
-    }
-    return {"summary": summary, "runs": runs}
+register(app)
 
 
 def main() -> None:

@@ -4,48 +4,45 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.artefacts import Artefacts
+from export.classifier import train_classifier
 from export.config import TrainingConfig
-from export.datasets.augment import expose
-from export.datasets.examples import ExampleSource
-from export.datasets.overview import CAMERA
-from export.datasets.patches import HEIGHT_PX, WIDTH_PX, draw_patch
-from export.datasets.section import Section
-from export.evaluate import Examples, drawn_examples, metrics, overview_examples
+from export.data import Data, PreparedParts, prepare_parts
+from export.datasets.labelled import LabelledImages
+from export.datasets.prepared import Prepared
+from export.datasets.views import ViewField, views_of
+from export.evaluate.metrics import measure
 from export.graph import to_onnx
-from export.networks.compact import CELL_PX
-from export.quantise import check_gate, quantise
-from export.train import Progress, train
+from export.progress import Progress, silent
+from export.quantise import Quantised, Validation, quantise
+from export.trust import fit_guard
+from runtime.inference.manifest import FieldOfView
+from runtime.inference.session import Backend
+from runtime.inference.windows import TOLERANCE
 from runtime.preprocess.inputs import Inputs
-from runtime.preprocess.spec import PreprocessSpec
+from runtime.tile import Pixels
 
-CALIBRATION_EXAMPLES, GOLDEN_DRAWS, GOLDEN_TILES = 128, 40, 6
-VALIDATION_SEED, CALIBRATION_SEED, GOLDEN_SEED = 101, 102, 103
-OVERVIEWS = 3
+CALIBRATION_VIEWS, GOLDEN_TILES = 128, 6
+REFERENCE: Backend = "onnxruntime"
+# How far beyond the trained pixel sizes a model still serves.
+SLACK = 1 + TOLERANCE
+SCALARS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Data:
-    """The sections of one configuration, cut as it says."""
+class _Exported:
+    """The classifier as the device will have it, in both precisions."""
 
-    training: Section
-    validation: Section
-    test: Section | None
+    fp32: bytes
+    quantised: Quantised
 
-
-def read_data(config: TrainingConfig, base: Path) -> Data:
-    """Return the sections; paths in the configuration are relative to `base`."""
-    whole = config.section.load(base)
-    return Data(
-        training=whole.rows(*config.section.train_rows),
-        validation=whole.rows(*config.section.validation_rows),
-        test=None if config.test_section is None else config.test_section.load(base),
-    )
+    def models(self) -> dict[str, bytes]:
+        return {"fp32": self.fp32, "int8": self.quantised.int8}
 
 
 def build(
@@ -54,97 +51,102 @@ def build(
     lut: NDArray[np.float32],
     *,
     seed: int,
-    examples: int,
-    progress: Progress,
+    out: Path,
+    base: Path = Path(),
+    progress: Progress = silent,
 ) -> Artefacts:
-    """Return the artefacts of one seed, measured on `examples` validation examples.
+    """Return the artefacts of one seed; checkpoints and curves go into `out`/streams.
 
-    Raises ModelRefused when int8 fails its gate.
+    `lut` is the (256, 3) table of LBP codes; files the configuration names are relative to `base`.
+    Raises ModelRefused when int8 fails its gate on the validation images.
     """
-    spec = PreprocessSpec(width_px=256)
-    fusion = train(data.training, spec, lut, config.recipe, seed=seed, progress=progress)
-    calibration = _draw(data.training, spec, lut, CALIBRATION_EXAMPLES, CALIBRATION_SEED).inputs
-    fp32 = to_onnx(fusion, calibration[0])
-    int8 = quantise(fp32, calibration)
-    validation = _draw(data.validation, spec, lut, examples, VALIDATION_SEED)
-    measured = {"fp32": metrics(fp32, validation), "int8": metrics(int8, validation)}
-    check_gate(
-        fp32_accuracy=measured["fp32"]["accuracy"], int8_accuracy=measured["int8"]["accuracy"]
+    prepared = prepare_parts(data, config.spec(), lut, progress=progress)
+    classifier = train_classifier(
+        config, prepared, seed=seed, out=out / "streams", base=base, progress=progress
     )
+    examples = _spread_views(prepared.train, CALIBRATION_VIEWS)
+    fp32 = to_onnx(classifier, examples[0])
+    exported = _Exported(fp32=fp32, quantised=quantise(fp32, examples, _views(prepared.validation)))
     return Artefacts(
-        about=_about(config, data, spec, seed=seed, measured=measured),
+        about=_about(config, data, seed=seed)
+        | {"metrics": _metrics(exported, prepared), "quantisation": exported.quantised.about()},
         fp32=fp32,
-        int8=int8,
+        int8=exported.quantised.int8,
         lut=lut,
-        golden=_golden(data.validation),
+        golden=_golden(data),
+        guard=fit_guard(data.parts, data.field, config.spec(), progress=progress),
     )
 
 
-def test_metrics(artefacts: Artefacts, test: Section) -> dict[str, dict[str, dict[str, float]]]:
-    """Return metrics by precision on the section never seen: whole scans, and random patches."""
-    spec = PreprocessSpec.from_json(artefacts.about["preprocessing"])
-    scans = [overview_examples(test, spec, artefacts.lut, seed=seed) for seed in range(OVERVIEWS)]
-    sets = {
-        "overview": _joined(scans),
-        "patches": _draw(test, spec, artefacts.lut, 384, VALIDATION_SEED),
-    }
-    models = {"fp32": artefacts.fp32, "int8": artefacts.int8}
-    return {
-        precision: {name: metrics(model, examples) for name, examples in sets.items()}
-        for precision, model in models.items()
-    }
+def _spread_views(prepared: Prepared, count: int) -> list[Inputs]:
+    """Return views spread evenly over the set, each in an orientation of its own."""
+    views, variants = prepared.intensity.shape[:2]
+    chosen = np.unique(np.linspace(0, views - 1, count).round().astype(int))
+    return [prepared.inputs(int(view), int(view) % variants) for view in chosen]
 
 
-def _draw(
-    section: Section, spec: PreprocessSpec, lut: NDArray[np.float32], count: int, seed: int
-) -> Examples:
-    source = ExampleSource(section, spec, lut, cell_px=CELL_PX)
-    return drawn_examples(source, count=count, seed=seed, limit=section.min_area_fraction)
-
-
-def _joined(parts: list[Examples]) -> Examples:
-    inputs: list[Inputs] = [one for part in parts for one in part.inputs]
-    return Examples(
-        inputs=inputs,
-        coverage=np.concatenate([part.coverage for part in parts]),
-        target=np.concatenate([part.target for part in parts]),
-        limit=parts[0].limit,
+def _views(prepared: Prepared) -> Validation:
+    return Validation(
+        inputs=[prepared.inputs(view) for view in range(len(prepared.image))],
+        target=prepared.target,
+        image=prepared.image,
     )
 
 
-def _golden(section: Section) -> list[NDArray[np.uint16]]:
-    """Return camera tiles evenly spread from no tissue to most tissue."""
-    rng = np.random.default_rng(GOLDEN_SEED)
-    patches = [draw_patch(section, rng) for _ in range(GOLDEN_DRAWS)]
-    patches.sort(key=lambda patch: patch.coverage)
-    chosen = np.linspace(0, GOLDEN_DRAWS - 1, GOLDEN_TILES).round().astype(int)
-    return [expose(patches[index].pixels, CAMERA, rng) for index in chosen]
+def _metrics(exported: _Exported, prepared: PreparedParts) -> dict[str, dict[str, float]]:
+    """Return by precision the metrics of images on validation, and on test as "test_..."."""
+    sets = {"": prepared.validation, "test_": prepared.test}
+    found: dict[str, dict[str, float]] = {}
+    for precision, model in exported.models().items():
+        found[precision] = {}
+        for prefix, part in sets.items():
+            scores = part.image_scores(_views(part).scores(model, REFERENCE))
+            values = measure(scores, part.image_target).to_json()
+            found[precision] |= {f"{prefix}{name}": values[name] for name in SCALARS}
+            found[precision][f"{prefix}tiles"] = float(len(scores))
+    return found
 
 
-def _about(
-    config: TrainingConfig,
-    data: Data,
-    spec: PreprocessSpec,
-    *,
-    seed: int,
-    measured: dict[str, dict[str, float]],
-) -> dict[str, Any]:
-    pixel_um = data.training.pixel_size_um
-    rows = config.section
+def _golden(data: Data) -> list[Pixels]:
+    """Return views of validation images, the classes in turn."""
+    images = data.parts.validation
+    classes = len(images.classes)
+    groups = [np.flatnonzero(images.target == index) for index in range(classes)]
+    share = max(1, round(GOLDEN_TILES / classes))
+    chosen = np.concatenate(
+        [group[np.unique(np.linspace(0, len(group) - 1, share).astype(int))] for group in groups]
+    )
+    return [_first_view(images, int(index), data.field) for index in chosen]
+
+
+def _first_view(images: LabelledImages, index: int, field: ViewField) -> Pixels:
+    view = views_of(images, index, field)[0]
+    return cast("Pixels", np.ascontiguousarray(images.load(index)[view]))
+
+
+def _about(config: TrainingConfig, data: Data, *, seed: int) -> dict[str, Any]:
+    kind = "field_um" if isinstance(data.field, FieldOfView) else "field_px"
     return {
         "name": config.name,
         "version": config.version,
         "task": "tile-classification",
         "classes": list(config.classes),
-        "pixel_size_um": list(config.pixel_size_um),
-        "field_um": {"height_um": HEIGHT_PX * pixel_um, "width_um": WIDTH_PX * pixel_um},
-        "preprocessing": spec.to_json(),
+        "pixel_size_um": _pixel_sizes(config, data.parts.train),
+        kind: data.field.model_dump(),
+        "preprocessing": config.spec().to_json(),
         "budgets_ms": config.budgets_ms,
-        "metrics": measured,
         "training": {
-            "data": f"section {data.training.name}",
+            "data": data.parts.train.source,
             "licence": config.licence,
-            "split": f"rows {rows.train_rows} train, {rows.validation_rows} validate",
+            "split": data.parts.summary(),
             "seeds": [seed],
         },
     }
+
+
+def _pixel_sizes(config: TrainingConfig, train: LabelledImages) -> list[float]:
+    """Return the range the model is for: the configuration's, or what it was trained on."""
+    if config.pixel_size_um != "from-data":
+        return list(config.pixel_size_um)
+    sizes_um = train.pixel_size_um
+    return [float(sizes_um.min()) / SLACK, float(sizes_um.max()) * SLACK]

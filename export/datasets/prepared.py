@@ -99,8 +99,8 @@ class Prepared:
 
     def epoch_batches(self, *, batch: int, variants: str) -> int:
         """Return how many batches an epoch has."""
-        views, held = self.intensity.shape[:2]
-        shown = views * (held if variants == "all" else 1)
+        views, held = (int(side) for side in self.intensity.shape[:2])
+        shown = views * held if variants == "all" else views
         return math.ceil(shown / batch)
 
     def _yield(self, input_name: str, pairs: NDArray[np.int64], batch: int) -> Iterator[Batch]:

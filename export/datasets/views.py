@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,8 +19,7 @@ ViewField = FieldOfView | FieldInPixels
 def dihedral(pixels: Pixels, variant: int) -> Pixels:
     """Return one of the eight symmetries of the square: quarter turns, from 4 on also mirrored."""
     turned = np.rot90(pixels, variant % 4)
-    oriented: Pixels = np.ascontiguousarray(np.fliplr(turned) if variant >= 4 else turned)
-    return oriented
+    return cast("Pixels", np.ascontiguousarray(np.fliplr(turned) if variant >= 4 else turned))
 
 
 def upright_variants(variants: tuple[int, ...], *, square: bool) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +52,7 @@ def read_vnc(folder: Path, *, classes: tuple[str, ...], seed: int = 0) -> Labell
         patch = patches[index]
         rows = slice(patch.top_px, patch.top_px + PATCH_PX)
         columns = slice(patch.left_px, patch.left_px + PATCH_PX)
-        pixels: Pixels = np.ascontiguousarray(read(patch.section)[rows, columns])
-        return pixels
+        return cast("Pixels", np.ascontiguousarray(read(patch.section)[rows, columns]))
 
     return LabelledImages(
         source=folder.name,
