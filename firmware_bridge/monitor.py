@@ -1,4 +1,4 @@
-"""The traffic of a native board in words, for a technician."""
+"""The traffic of a serial line in words, for a technician: native frames, or lines of text."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from firmware_bridge.chaos import ChaosProxy
 from firmware_bridge.clock import Clock
 from firmware_bridge.codec import DELIMITER, MAX_STUFFED, Frame, FrameType, decode
 from firmware_bridge.errors import FrameCorrupt
+from firmware_bridge.line_words import text_in_words
 from firmware_bridge.protocol import (
     ACCEPTED_REPLY,
     DESCRIBE_REQUEST,
@@ -31,22 +32,33 @@ ARROWS = {"host": "host → board", "board": "board → host"}
 class Monitor:
     """Turns the bytes of both directions into lines of text; feed it as a `ChaosProxy`'s tap.
 
-    Each line is time since the start, direction, and one frame in words. Damaged bytes are shown
-    with what is wrong with them.
+    Each line is time since the start, direction, and one frame in words, or one line of text as
+    it is. Damaged bytes are shown with what is wrong with them.
     """
 
     def __init__(self, *, clock: Clock, write: Callable[[str], None]) -> None:
         self._clock, self._write = clock, write
         self._start_s = clock.now_s()
         self._partial = {"host": b"", "board": b""}
+        self._frames = False
 
     def tap(self, sender: str, data: bytes) -> None:
         """Take in what "host" or "board" sent."""
-        *pieces, rest = (self._partial[sender] + data).split(DELIMITER)
+        heard = self._partial[sender] + data
+        self._frames = self._frames or DELIMITER in heard
+        if not self._frames and (lines := text_in_words(heard)) is not None:
+            self._partial[sender] = b""
+            for line in lines:
+                self._show(sender, line)
+            return
+        *pieces, rest = heard.split(DELIMITER)
         self._partial[sender] = rest[-MAX_STUFFED - 1 :]
         for piece in filter(None, pieces):
-            at_s = self._clock.now_s() - self._start_s
-            self._write(f"{at_s:9.3f} s  {ARROWS[sender]}  {in_words(piece)}")
+            self._show(sender, in_words(piece))
+
+    def _show(self, sender: str, words: str) -> None:
+        at_s = self._clock.now_s() - self._start_s
+        self._write(f"{at_s:9.3f} s  {ARROWS[sender]}  {words}")
 
 
 def watch(port: str, *, clock: Clock, write: Callable[[str], None]) -> ChaosProxy:

@@ -43,15 +43,18 @@ def call(target: str, as_json: bool, **arguments: Any) -> None:
     console = Console(stderr=as_json)
     try:
         result = load(target)(console=console, **arguments)
+        code = int(result.pop("exit_code", 0))
     except NightscopeError as error:
+        code = error.exit_code
         result = {"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}
         print(f"nightscope: {error}", file=sys.stderr)  # noqa: T201
     except KeyboardInterrupt:
+        code = STOPPED
         result = {"error": "stopped at once", "exit_code": STOPPED}
         print("nightscope: stopped at once; what was journaled is safe", file=sys.stderr)  # noqa: T201
     if as_json:
         print(json.dumps(result))  # noqa: T201
-    raise typer.Exit(int(result.get("exit_code", 0)))
+    raise typer.Exit(code)
 
 
 def _refuse(error: NightscopeError) -> NoReturn:

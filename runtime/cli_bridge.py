@@ -16,13 +16,16 @@ bridge = typer.Typer(no_args_is_help=True, help="The serial line to stage and li
 def bridge_exercise(
     port: Port,
     driver: Annotated[
-        Literal["auto", "native", "sangaboard", "grbl"], typer.Option(help="Board to expect.")
+        Literal["auto", "native", "sangaboard", "grbl", "illuminate"],
+        typer.Option(help="Board to expect."),
     ] = "auto",
     moves: Annotated[int, typer.Option(metavar="N", min=1, help="How many moves.")] = 100,
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of the moves.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Make random moves, read every position back, and end at the start.
+
+    A board with a light and no stage changes its light as often, and ends dark.
 
     `nightscope bridge exercise --port /dev/ttyACM0`
 
@@ -42,7 +45,8 @@ def bridge_exercise(
 @bridge.command("probe")
 def bridge_probe(
     ports: Annotated[
-        list[str] | None, typer.Argument(metavar="[PORT]...", help="Ports; all if none.")
+        list[str] | None,
+        typer.Argument(metavar="[PORT]...", help="Ports, or pins of boards; all if none."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -11,7 +11,12 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object as the last line of output.")
 ]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")]
-Port = Annotated[str, typer.Option(metavar="PORT", help="Serial port, or a path to one.")]
+Port = Annotated[
+    str,
+    typer.Option(
+        metavar="PORT", help="Serial port; or serial:NUMBER, id:NAME, auto for the only board."
+    ),
+]
 SettingsFile = Annotated[
     Path,
     typer.Option(

@@ -19,7 +19,7 @@ LOOK_EVERY_S = 0.2
 def exercise(
     *, run: Callable[..., Any], port: str, driver: str, moves: int, seed: int, console: Console
 ) -> dict[str, Any]:
-    """Make random moves, read every position back, end at the start; return what was found."""
+    """Put a board through random moves or lights; return what was found, and nothing besides."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with bridge_trouble_is_hardware(), Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("moves", total=moves)

@@ -1,18 +1,27 @@
 """Exercise and monitor: what they find, and that the monitor shows every kind of frame."""
 
 import re
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from firmware_bridge.bench_plant import BenchPlant
 from firmware_bridge.chaos import ChaosProxy
 from firmware_bridge.codec import DELIMITER, Frame, FrameType, decode, encode
+from firmware_bridge.emulators.grbl import GrblFirmware
+from firmware_bridge.emulators.illuminate import IlluminateFirmware
+from firmware_bridge.emulators.pty_host import PtyHost
+from firmware_bridge.emulators.sangaboard import V1, SangaboardFirmware
 from firmware_bridge.errors import FirmwareIncompatible
 from firmware_bridge.exercise import exercise
 from firmware_bridge.faults import Faults
-from firmware_bridge.monitor import in_words, watch
+from firmware_bridge.monitor import Monitor, in_words, watch
 from firmware_bridge.protocol import REQUEST_LENGTH, Opcode, Status
+from runtime.clock import SystemClock
 
 SPECIFICATION = Path(__file__).parents[2] / "docs" / "protocol.md"
 
@@ -41,6 +50,28 @@ def test_exercise_counts_retries_on_a_bad_line(bench, clock):
     assert (result["errors"], result["final_error_steps"]) == (0, 0)
 
 
+FOUND = {"moves", "retries", "errors", "final_error_steps", "latency_ms", "failsafe"}
+FOREIGN = {
+    "sangaboard": lambda plant: SangaboardFirmware(plant, build=replace(V1, step_delay_us=10)),
+    "grbl": GrblFirmware,
+    "illuminate": IlluminateFirmware,
+}
+
+
+@pytest.mark.parametrize("driver", FOREIGN)
+def test_exercise_finds_the_same_of_every_board_and_leaves_it_dark(clock, driver):
+    plant = BenchPlant()
+    with PtyHost(FOREIGN[driver](plant), clock=clock) as host:
+        for named in (driver, "auto"):
+            result = exercise(host.port, driver=named, moves=4, seed=5, clock=clock)
+            assert set(result) == FOUND
+            assert set(result["latency_ms"]) == {"p50", "p99"}
+            assert (result["moves"], result["errors"], result["final_error_steps"]) == (4, 0, 0)
+            assert result["latency_ms"]["p99"] >= result["latency_ms"]["p50"] > 0
+            assert not result["failsafe"]
+    assert plant.light is None
+
+
 def test_exercise_refuses_a_driver_it_does_not_know(bench, clock):
     with pytest.raises(FirmwareIncompatible, match="unknown driver; value abacus"):
         exercise(bench.emulator.port, driver="abacus", moves=1, seed=0, clock=clock)
@@ -57,6 +88,29 @@ def test_monitor_shows_both_directions_in_words(bench, clock):
     assert "bench-0001" in text
     assert "GOODBYE" in text
     assert "DAMAGED" not in text
+
+
+def test_monitor_shows_lines_of_text_as_they_are(clock):
+    lines = []
+    with (
+        PtyHost(GrblFirmware(BenchPlant()), clock=clock) as host,
+        watch(host.port, clock=clock, write=lines.append) as line,
+    ):
+        exercise(line.port, driver="grbl", moves=1, seed=5, clock=clock)
+    text = "\n".join(lines)
+    assert "host → board  <status ?>" in text
+    assert re.search(r"host → board  \$J=G90G21G53X-?\d", text)
+    assert "board → host  <Idle|MPos:" in text
+    assert "board → host  ok" in text
+    assert "host → board  <jog cancel>" in text
+    assert "DAMAGED" not in text
+
+
+@given(st.lists(st.binary(max_size=40), max_size=20))
+def test_monitor_survives_any_bytes_in_any_pieces(pieces):
+    monitor = Monitor(clock=SystemClock(), write=lambda _line: None)
+    for piece in pieces:
+        monitor.tap("host", piece)
 
 
 @pytest.mark.parametrize("opcode", [*Opcode, 0x7F])
