@@ -32,12 +32,12 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
-            found = list(reader)
+            given, found = reader.fieldnames or (), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputRefused(
             f"{path} cannot be read: {error}", remedy=f"it needs columns {', '.join(columns)}"
         ) from None
-    absent = [name for name in columns if name not in (reader.fieldnames or ())]
+    absent = [name for name in columns if name not in given]
     if absent:
         raise InputRefused(f"{path} lacks columns", value=absent, limit=", ".join(columns))
     if not found:

@@ -36,8 +36,9 @@ class CompactNet(TileNetwork):
         self.stages = nn.Sequential(
             *(Stage(before, after) for before, after in zip(widths, WIDTHS, strict=False))
         )
-        self.cells = nn.Conv2d(WIDTHS[-1], classes, 1)
         initialise_convolutions(self)
+        # Starts small, as linear layers do: drawn for ReLUs, first logits would be tens.
+        self.cells = nn.Conv2d(WIDTHS[-1], classes, 1)
         self.decide = _steep(classes) if head == "area" else None
 
     def features(self, images: Tensor) -> Tensor:
