@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -96,13 +97,13 @@ class _Grid:
             sample_points(source_px=shape[1], target_px=spec.width_px),
         )
 
-    def values(self, pixels: Pixels, *, right_px: int = 0) -> NDArray[np.int32]:
+    def values(self, pixels: Pixels, *, right_px: int = 0) -> Pixels:
         """Return the pixels at the points, or at most so far to the right of them."""
         columns = np.minimum(self.columns + right_px, pixels.shape[1] - 1)
-        return np.asarray(pixels[self.rows].take(columns, axis=1), dtype=np.int32)
+        return np.asarray(pixels[self.rows].take(columns, axis=1))
 
 
-def _end_shares(values: NDArray[np.int32]) -> Feature:
+def _end_shares(values: Pixels) -> Feature:
     ends = [np.count_nonzero(values == values.max()), np.count_nonzero(values == values.min())]
     return _stabilised(np.array(ends), values.size)
 
@@ -115,7 +116,7 @@ def _contrast_and_roughness(grid: _Grid, pixels: Pixels, *, levels: Feature) -> 
         _level(below, percentile) for percentile in (DARK_PERCENTILE, BRIGHT_PERCENTILE)
     )
     spread = max(bright - dark, 1)
-    roughness = float(np.abs(grid.values(pixels, right_px=1) - values).mean())
+    roughness = _mean_gap(values, grid.values(pixels, right_px=1))
     return np.array([np.log(spread / max(bright, 1)), *levels, np.log((roughness + 0.01) / spread)])
 
 
@@ -123,28 +124,37 @@ def _level(below: NDArray[np.int64], percentile: int) -> int:
     return int(np.searchsorted(below, (below[-1] - 1) * percentile // 100, side="right"))
 
 
-def _steps(intensity: NDArray[np.float32], spec: PreprocessSpec) -> NDArray[np.int16]:
+def _steps(intensity: NDArray[np.float32], spec: PreprocessSpec) -> NDArray[np.uint8]:
     scale = np.float32(STEPS / (spec.highest - spec.lowest))
-    return ((intensity - np.float32(spec.lowest)) * scale).astype(np.int16)
+    return ((intensity - np.float32(spec.lowest)) * scale).astype(np.uint8)
 
 
-def _outer_shares(steps: NDArray[np.int16], spec: PreprocessSpec) -> Feature:
-    below = np.concatenate([[0], np.cumsum(np.bincount(steps.ravel(), minlength=STEPS + 1))])
+def _outer_shares(steps: NDArray[np.uint8], spec: PreprocessSpec) -> Feature:
+    below = np.concatenate([[0], np.cumsum(_counts(steps))])
     scale = STEPS / (spec.highest - spec.lowest)
     edges = np.clip((np.array(OUTER_LEVELS) - spec.lowest) * scale, 0, STEPS + 1)
     at = below[np.ceil(edges).astype(np.int64)]
     return _stabilised(at[:, 1] - at[:, 0], steps.size)
 
 
-def _mean_difference(steps: NDArray[np.int16], lag: int) -> float:
+def _mean_difference(steps: NDArray[np.uint8], lag: int) -> float:
     """Return the mean absolute difference along rows between points `lag` apart."""
     lag = min(lag, steps.shape[1] - 1)
-    return float(np.abs(steps[:, lag:] - steps[:, : steps.shape[1] - lag]).mean(dtype=np.float64))
+    return _mean_gap(steps[:, lag:], steps[:, : steps.shape[1] - lag])
+
+
+def _mean_gap(a: Pixels, b: Pixels) -> float:
+    """Return the mean absolute difference; the sum is of integers and exact."""
+    return cv2.norm(a, b, cv2.NORM_L1) / a.size
 
 
 def _code_shares(codes: NDArray[np.uint8]) -> Feature:
-    counts = np.bincount(codes.ravel(), minlength=256)
-    return _stabilised(np.bincount(UNIFORM, weights=counts, minlength=BINS), codes.size)
+    return _stabilised(np.bincount(UNIFORM, weights=_counts(codes), minlength=BINS), codes.size)
+
+
+def _counts(values: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return how often each of the 256 values occurs."""
+    return cv2.calcHist([values], [0], None, [256], [0, 256]).ravel().astype(np.int64)
 
 
 def _stabilised(counts: NDArray[np.int64] | Feature, total: int) -> Feature:

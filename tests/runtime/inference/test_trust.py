@@ -1,0 +1,231 @@
+"""What a tile looks like in numbers, and whether the model is to be believed on it."""
+
+import hashlib
+import io
+import itertools
+
+import numpy as np
+import pytest
+
+from runtime.classify import TileClassifier
+from runtime.errors import ModelRefused
+from runtime.inference.bundle import open_bundle
+from runtime.inference.descriptor import UNIFORM, describe, feature_groups
+from runtime.inference.trust import REASONS, Evidence, Guard, Verdict
+from runtime.preprocess.inputs import sample
+from runtime.preprocess.spec import PreprocessSpec
+from runtime.tile import BLANK_DOUBT, StagePosition, Tile
+
+SPEC = PreprocessSpec()
+GROUPS = np.array(feature_groups(SPEC.radii_px))
+FULL_SCALE = 4095
+
+
+def picture(*, seed: int = 0) -> np.ndarray:
+    """Return (448, 512) uint16 blobs of several sizes with noise, in the middle of the range."""
+    rng = np.random.default_rng(seed)
+    spectrum = np.fft.rfft2(rng.standard_normal((448, 512)))
+    frequency = np.hypot(np.fft.fftfreq(448)[:, None], np.fft.rfftfreq(512)[None, :])
+    smooth = np.fft.irfft2(spectrum / (frequency + 0.01) ** 1.5)
+    scaled = 2000 + 400 * (smooth / smooth.std()) + 8 * rng.standard_normal(smooth.shape)
+    return np.clip(scaled, 0, FULL_SCALE).astype(np.uint16)
+
+
+def noise(level: float = 2000) -> np.ndarray:
+    return np.random.default_rng(3).normal(level, 20, (448, 512)).astype(np.uint16)
+
+
+def features(pixels: np.ndarray, **options: np.ndarray) -> np.ndarray:
+    return describe(pixels, sample(pixels, SPEC), SPEC, **options).features
+
+
+def blankness(pixels: np.ndarray, spec: PreprocessSpec = SPEC) -> float:
+    return describe(pixels, sample(pixels, spec), spec).blankness
+
+
+def guard() -> Guard:
+    """Return a guard that knows one picture and takes every feature for equally telling."""
+    return Guard(
+        spec=SPEC,
+        mean=features(picture()),
+        whitening=np.eye(len(GROUPS)) / 0.05,
+        limit=5.0,
+        blank_limit=0.98,
+    )
+
+
+def judge(pixels: np.ndarray, *, raw: np.ndarray | None = None) -> Verdict:
+    return guard().judge([guard().look(pixels, sample(pixels, SPEC), raw=raw)])
+
+
+@pytest.mark.parametrize("name", ["picture", "constant", "noise", "black", "tiny", "uint8"])
+def test_every_tile_has_finite_features(name):
+    tiles = {
+        "picture": picture(),
+        "constant": np.full((300, 200), 7, np.uint16),
+        "noise": noise(),
+        "black": np.zeros((64, 64), np.uint8),
+        "tiny": np.arange(12, dtype=np.uint16).reshape(3, 4),
+        "uint8": (picture() >> 4).astype(np.uint8),
+    }
+    found = features(tiles[name])
+    assert found.shape == GROUPS.shape
+    assert np.isfinite(found).all()
+
+
+def test_the_same_tile_gives_the_same_bits():
+    assert features(picture()).tobytes() == features(picture().copy()).tobytes()
+
+
+def test_gain_hardly_matters():
+    assert np.abs(features(picture()) - features(picture() * np.uint16(4))).max() < 0.02
+
+
+def test_turning_hardly_matters():
+    pixels = picture()[:448, :448]
+    away = features(pixels) - features(np.ascontiguousarray(np.rot90(pixels)))
+    assert np.abs(away[np.char.startswith(GROUPS, "texture")]).max() < 0.02
+
+
+def test_uniform_codes_do_not_change_when_the_ring_turns():
+    codes = np.arange(256)
+    assert (UNIFORM[(codes << 1 | codes >> 7) & 255] == UNIFORM).all()
+    assert np.bincount(UNIFORM).tolist() == [1, 8, 8, 8, 8, 8, 8, 8, 1, 198]
+
+
+def test_share_of_pixels_at_either_end():
+    pixels = picture()
+    pixels[:112] = FULL_SCALE
+    pixels[448 - 28 :] = 0
+    found = np.sin(features(pixels)[:2]) ** 2
+    assert found == pytest.approx([112 / 448, 28 / 448], abs=0.01)
+
+
+def test_saturation_is_seen_before_the_flat_field_smears_it():
+    raw = picture()
+    raw[:200] = FULL_SCALE
+    gain = 1 + 0.1 * np.random.default_rng(1).random(raw.shape)
+    corrected = (raw * gain).astype(np.uint16)
+    assert features(corrected)[0] < 0.1
+    assert features(corrected, raw=raw)[0] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("pixels", "blank"),
+    [(noise(), True), (np.full((448, 512), 900, np.uint16), True), (picture(), False)],
+)
+def test_blankness(pixels, blank):
+    assert (blankness(pixels) > 0.97) == blank
+    assert blank or blankness(pixels) < 0.5
+
+
+def test_a_tile_like_training_is_trusted():
+    verdict = judge(picture(seed=1))
+    assert verdict.doubt == ""
+    assert verdict.strangeness < 1
+
+
+@pytest.mark.parametrize(("name", "value"), [("saturated", FULL_SCALE), ("black", 0)])
+def test_clipped_pixels_are_named(name, value):
+    raw = picture()
+    raw[:160] = value
+    verdict = judge(picture(), raw=raw)
+    assert verdict.strangeness > 1
+    assert verdict.doubt == REASONS[name]
+
+
+def test_a_blank_is_named_whatever_else_is_strange():
+    assert judge(noise()).doubt == BLANK_DOUBT
+
+
+@pytest.mark.parametrize("group", sorted(set(GROUPS)))
+def test_the_largest_part_of_the_distance_names_the_reason(group):
+    squares = np.ones(len(GROUPS))
+    squares[group == GROUPS] = 1000
+    doubt = guard().judge([Evidence(squares=squares, blankness=0.1)]).doubt
+    radius = group.removeprefix("texture ")
+    assert doubt == REASONS.get(group, f"texture unlike training at r = {radius} px")
+
+
+def test_one_strange_view_counts_but_many_usual_ones_do_not_add_up():
+    usual = Evidence(squares=np.full(len(GROUPS), 0.5), blankness=0.1)
+    strange = Evidence(squares=np.full(len(GROUPS), 20.0), blankness=0.1)
+    assert guard().judge([usual] * 16).doubt == ""
+    assert guard().judge([usual] * 16 + [strange]).doubt != ""
+
+
+def _tile(pixels: np.ndarray) -> Tile:
+    return Tile(
+        tile_id="t",
+        pixels=pixels,
+        stage=StagePosition(x_um=0, y_um=0, z_um=0),
+        pixel_size_um=0.5,
+        exposure_ms=1,
+        light="b",
+        time_s=0,
+        objective="10x",
+    )
+
+
+def _with_guard(forge, *, mean: np.ndarray | None = None):
+    watch = guard()
+    arrays = {"m.npy": watch.mean if mean is None else mean, "w.npy": watch.whitening}
+    for name, array in arrays.items():
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        data = forge.files[name] = buffer.getvalue()
+        digest = hashlib.sha256(data).hexdigest()
+        forge.manifest["files"][name] = {"size": len(data), "sha256": digest}
+    forge.manifest["trust"] = {
+        "descriptor": 1,
+        "mean": "m.npy",
+        "whitening": "w.npy",
+        "limit": watch.limit,
+        "blank_limit": watch.blank_limit,
+        "false_alarms": 0.01,
+    }
+    return forge.write()
+
+
+def test_the_classifier_judges_with_the_bundles_guard(forge, shipped):
+    path = _with_guard(forge)
+    classifier = TileClassifier.open(path, keys=forge.keys, backend="onnxruntime")
+    usual, strange = (classifier.classify(_tile(pixels)) for pixels in (picture(), noise()))
+    assert usual.trusted
+    assert usual.strangeness == pytest.approx(blankness(picture(), shipped.manifest.spec) / 0.98)
+    assert strange.doubt == BLANK_DOUBT
+
+
+def test_the_classifier_looks_at_the_raw_tile_for_saturation(forge):
+    path = _with_guard(forge)
+    classifier = TileClassifier.open(path, keys=forge.keys, backend="onnxruntime")
+    raw = picture()
+    raw[:160] = FULL_SCALE
+    label = classifier.classify(_tile(picture()), raw=raw)
+    assert label.doubt == REASONS["saturated"]
+
+
+def test_a_bundle_without_a_guard_doubts_nothing(forge):
+    forge.manifest["trust"] = None
+    classifier = TileClassifier.open(forge.write(), keys=forge.keys, backend="onnxruntime")
+    label = classifier.classify(_tile(noise()))
+    assert (label.strangeness, label.doubt, label.trusted) == (None, "", True)
+
+
+@pytest.mark.parametrize(
+    "mean", [np.zeros(3), np.full(len(GROUPS), np.nan), np.zeros(len(GROUPS), np.float32)]
+)
+def test_a_guard_that_does_not_fit_is_refused(forge, mean):
+    bundle = open_bundle(_with_guard(forge, mean=mean), keys=forge.keys)
+    with pytest.raises(ModelRefused, match=r"m\.npy does not fit the descriptor"):
+        Guard.of(bundle)
+
+
+def test_groups_cover_the_descriptor_of_any_radii():
+    for radii in itertools.chain.from_iterable(
+        itertools.combinations((1, 2, 3), n) for n in range(4)
+    ):
+        inputs = ("intensity", *(f"lbp{radius}" for radius in radii))
+        spec = PreprocessSpec(inputs=inputs)
+        found = describe(picture(), sample(picture(), spec), spec)
+        assert len(found.features) == len(feature_groups(spec.radii_px))
