@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.guard import FittedGuard
-from runtime.errors import InputRefused
+from export.quantise.ir import OpenVinoModel, to_ir
+from runtime.errors import InputRefused, ModelRefused
+from runtime.inference.onnx_scan import has_external_data
 
 ABOUT, FP32, INT8, LUT = "training.json", "fp32.onnx", "int8.onnx", "lbp_mds.npy"
+IR_XML, IR_BIN = "int8.xml", "int8.bin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +32,19 @@ class Artefacts:
     golden: list[NDArray[np.uint16]]
     guard: FittedGuard | None = None
 
+    def ir(self) -> OpenVinoModel:
+        """Return the int8 model in OpenVINO's own format."""
+        return to_ir(self.int8)
+
     def write(self, folder: Path) -> None:
-        """Write them into a folder, made if need be."""
+        """Write them into a folder, made if need be, the int8 model in OpenVINO's format too."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ABOUT).write_text(json.dumps(self.about, indent=1) + "\n", encoding="utf-8")
         (folder / FP32).write_bytes(self.fp32)
         (folder / INT8).write_bytes(self.int8)
+        ir = self.ir()
+        (folder / IR_XML).write_bytes(ir.xml)
+        (folder / IR_BIN).write_bytes(ir.weights)
         np.save(folder / LUT, self.lut)
         for index, tile in enumerate(self.golden):
             np.save(folder / f"golden_{index}.npy", tile)
@@ -43,12 +53,14 @@ class Artefacts:
 
     @classmethod
     def read(cls, folder: Path) -> Artefacts:
-        """Return what a folder holds; raises InputRefused when something is missing."""
+        """Return what a folder holds; raises InputRefused when something is missing, ModelRefused
+        when a model keeps its weights in another file.
+        """
         try:
             return cls(
                 about=json.loads((folder / ABOUT).read_text(encoding="utf-8")),
-                fp32=(folder / FP32).read_bytes(),
-                int8=(folder / INT8).read_bytes(),
+                fp32=_model(folder / FP32),
+                int8=_model(folder / INT8),
                 lut=np.load(folder / LUT, allow_pickle=False),
                 golden=[
                     np.load(path, allow_pickle=False)
@@ -61,3 +73,12 @@ class Artefacts:
                 f"{folder} holds no finished training: {error}",
                 remedy="run 'python -m export train' with this --out",
             ) from None
+
+
+def _model(path: Path) -> bytes:
+    model = path.read_bytes()
+    if has_external_data(model):
+        raise ModelRefused(
+            f"{path} keeps its weights in another file", remedy="save it with its weights inside"
+        )
+    return model

@@ -9,11 +9,10 @@ import onnx
 import torch
 
 from export.fusion import FusedClassifier
-from runtime.inference.session import OUTPUT
+from runtime.inference.session import OUTPUT, VOTE
 from runtime.preprocess.inputs import Inputs
 
 OPSET = 17
-VOTE = "vote:"
 
 
 def to_onnx(classifier: FusedClassifier, example: Inputs) -> bytes:
@@ -27,8 +26,9 @@ def to_onnx(classifier: FusedClassifier, example: Inputs) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The tracing exporter folds batch normalisation and needs no onnxscript; torch announces
-        # its retirement on every call.
+        # its retirement on every call. It also warns that sizes become constants: they shall.
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
         torch.onnx.export(
             classifier,
             tuple(torch.from_numpy(example[name]) for name in classifier.inputs),
@@ -39,10 +39,24 @@ def to_onnx(classifier: FusedClassifier, example: Inputs) -> bytes:
             dynamo=False,
         )
     model = onnx.load_model_from_string(buffer.getvalue())
+    _own_constants(model.graph)
     if len(classifier.streams) > 1:
         _name_votes(model.graph, list(classifier.streams))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+def _own_constants(graph: onnx.GraphProto) -> None:
+    """Give every layer its own weights where the exporter let layers share equal ones through an
+    Identity: quantisation knows a bias by its being a constant, and scales it for one layer.
+    """
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    shared = [n for n in graph.node if n.op_type == "Identity" and n.input[0] in constants]
+    for node in shared:
+        own = graph.initializer.add()
+        own.CopyFrom(constants[node.input[0]])
+        own.name = node.output[0]
+        graph.node.remove(node)
 
 
 def _name_votes(graph: onnx.GraphProto, streams: list[str]) -> None:

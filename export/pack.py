@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.artefacts import FP32, INT8, LUT, Artefacts
+from export.artefacts import FP32, INT8, IR_BIN, IR_XML, LUT, Artefacts
 from export.sign import sign
+from runtime.errors import ModelRefused
+from runtime.inference.archive import MAX_BUNDLE_BYTES
 from runtime.inference.bundle import MANIFEST, SIGNATURE
 from runtime.inference.manifest import parse_manifest
 from runtime.inference.selftest import input_digests
@@ -28,34 +30,58 @@ LEAST_TOLERANCE, MARGIN = 0.02, 3.0
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def pack(artefacts: Artefacts, *, key: Path, out: Path) -> None:
-    """Write the bundle; raises ConfigRefused for a bad key, ModelRefused for a bad manifest."""
+def pack(artefacts: Artefacts, *, key: Path, out: Path, with_fp32: bool = True) -> None:
+    """Write the bundle; raises ConfigRefused for a bad key, ModelRefused for a bad manifest or a
+    bundle larger than a device takes.
+
+    Without fp32 it is about a third as large; the device then has int8 alone to choose from.
+    """
+    models = {"int8": (INT8, artefacts.int8)}
+    if with_fp32:
+        models["fp32"] = (FP32, artefacts.fp32)
+    ir = artefacts.ir()
     files = {
-        FP32: artefacts.fp32,
-        INT8: artefacts.int8,
+        **dict(models.values()),
+        IR_XML: ir.xml,
+        IR_BIN: ir.weights,
         LUT: _npy(artefacts.lut),
         **{f"golden/{i}.npy": _npy(tile) for i, tile in enumerate(artefacts.golden)},
     }
     if artefacts.guard is not None:
         files |= {name: _npy(array) for name, array in artefacts.guard.arrays().items()}
-    content = json.dumps(_manifest(artefacts, files), indent=1).encode()
+    _check_size(files, out)
+    content = json.dumps(_manifest(artefacts, models, files), indent=1).encode()
     parse_manifest(content, bundle=str(out))
     out.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for name, data in {MANIFEST: content, SIGNATURE: sign(content, key), **files}.items():
             archive.writestr(zipfile.ZipInfo(name, EPOCH), data, zipfile.ZIP_DEFLATED)
 
 
-def _manifest(artefacts: Artefacts, files: dict[str, bytes]) -> dict[str, Any]:
+def _check_size(files: dict[str, bytes], out: Path) -> None:
+    total = sum(len(data) for data in files.values())
+    # The manifest comes on top, a few kilobytes.
+    if total > MAX_BUNDLE_BYTES - 2**20:
+        raise ModelRefused(
+            f"bundle {out} would be too large",
+            value=f"{total} bytes",
+            limit=f"{MAX_BUNDLE_BYTES} bytes",
+            remedy="pack it with --no-fp32",
+        )
+
+
+def _manifest(
+    artefacts: Artefacts, models: dict[str, tuple[str, bytes]], files: dict[str, bytes]
+) -> dict[str, Any]:
     spec = PreprocessSpec.from_json(artefacts.about["preprocessing"])
     inputs = [to_input(tile, spec, artefacts.lut) for tile in artefacts.golden]
-    models = {"int8": artefacts.int8, "fp32": artefacts.fp32}
-    scores = {precision: _scores(model, inputs) for precision, model in models.items()}
+    scores = {precision: _scores(model, inputs) for precision, (_, model) in models.items()}
     spread = max(_spread(runs) for runs in scores.values())
     return {
         **artefacts.about,
         "format": 1,
-        "models": {"int8": INT8, "fp32": FP32},
+        "models": {precision: name for precision, (name, _) in models.items()},
+        "ir": {"int8": {"xml": IR_XML, "bin": IR_BIN}},
         "lut": LUT,
         "golden": [
             {

@@ -28,7 +28,6 @@ class VGG16BN(TileNetwork):
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         self.convolutions = _convolutions(channels)
-        self.avgpool = nn.AdaptiveAvgPool2d(POOLED_PX)
         self.classifier = nn.Sequential(
             nn.Linear(BLOCKS[-1][-1] * POOLED_PX**2, HIDDEN), nn.ReLU(inplace=True), nn.Dropout(),
             nn.Linear(HIDDEN, HIDDEN), nn.ReLU(inplace=True), nn.Dropout(),
@@ -44,7 +43,7 @@ class VGG16BN(TileNetwork):
 
     def features(self, images: Tensor) -> Tensor:
         """Return the (n, 4096) output of the second fully connected layer, after its ReLU."""
-        x = torch.flatten(self.avgpool(self.convolutions(images)), 1)
+        x = torch.flatten(_pool(self.convolutions(images), POOLED_PX), 1)
         return self.classifier[:-1](x)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -65,6 +64,28 @@ def _convolutions(channels: int) -> nn.Sequential:
             before = after
         layers.append(nn.MaxPool2d(2))
     return nn.Sequential(*layers)
+
+
+def _pool(images: Tensor, side: int) -> Tensor:
+    """Return adaptive average pooling to (n, channels, side, side) as two products with constants:
+    the layer of that name cannot be exported for sizes that `side` does not divide.
+    """
+    height, width = int(images.shape[2]), int(images.shape[3])
+    if (height, width) == (side, side):
+        return images
+    rows, columns = (_means(size, side, like=images) for size in (height, width))
+    return torch.matmul(torch.matmul(rows, images), columns.T)
+
+
+def _means(size: int, side: int, *, like: Tensor) -> Tensor:
+    """Return the (side, size) matrix whose row i averages floor(i s) to ceil((i + 1) s), with
+    s = size / side: adaptive pooling's cells.
+    """
+    matrix = torch.zeros(side, size, device=like.device, dtype=like.dtype)
+    for cell in range(side):
+        start, stop = cell * size // side, -(-(cell + 1) * size // side)
+        matrix[cell, start:stop] = 1 / (stop - start)
+    return matrix
 
 
 def _publish_names(_: nn.Module, state: dict[str, Any], prefix: str, *_rest: object) -> None:

@@ -65,6 +65,16 @@ class OpenVinoFiles(Strict):
     bin: str
 
 
+class Quantisation(Strict):
+    """How int8 came about: layers left in fp32, accuracy on the validation images, and how far int8
+    was allowed to fall below fp32 there.
+    """
+
+    kept_fp32: tuple[str, ...]
+    accuracy: dict[Precision, float]
+    gate: Annotated[float, Field(ge=0)]
+
+
 class Training(Strict):
     """Where the model comes from, for the card and for the report."""
 
@@ -113,6 +123,7 @@ class Manifest(Strict):
     lut: str
     budgets_ms: dict[str, float]
     metrics: dict[Precision, dict[str, float]]
+    quantisation: Quantisation | None = None
     training: Training
     golden: Annotated[tuple[GoldenTile, ...], Field(min_length=1)]
     tolerance: Annotated[float, Field(gt=0, lt=0.5)]

@@ -1,0 +1,91 @@
+"""Put pairs of quantise and dequantise into a graph: what both back ends turn into int8 kernels."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType
+from onnxruntime.quantization.calibrate import create_calibrator
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+from export.quantise.layers import fp32_tail, quantisable_layers
+from runtime.preprocess.inputs import Inputs
+
+# Everything between two weighted layers, so that activations stay in eight bits all the way.
+OPERATIONS = ["Conv", "Gemm", "Add", "Relu", "MaxPool", "AveragePool", "Flatten"]
+
+
+class Calibrated:
+    """An fp32 model with the range of each of its tensors, quantised as often as asked."""
+
+    def __init__(self, model: bytes, examples: list[Inputs]) -> None:
+        self._model = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(model))
+        self._tail = fp32_tail(self._model.graph)
+        self.layers = quantisable_layers(self._model.graph)
+        self._ranges = _ranges(self._model, examples)
+
+    def int8(self, *, keep: Collection[str] = ()) -> bytes:
+        """Return the int8 model, with the layers named in `keep` left in fp32.
+
+        Weights are symmetric, one scale a channel, and have seven bits: CPUs without VNNI add
+        pairs of products in sixteen bits, which eight overflow. Activations have eight bits.
+        """
+        return self._quantised(exclude={*self._tail, *keep})
+
+    def only(self, layer: str) -> bytes:
+        """Return the model with this one layer in int8."""
+        return self._quantised(exclude=set(), only=[layer])
+
+    def _quantised(self, *, exclude: set[str], only: list[str] | None = None) -> bytes:
+        quantiser: Any = QDQQuantizer(
+            copy.deepcopy(self._model),
+            per_channel=True,
+            reduce_range=True,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QUInt8,
+            tensors_range=self._ranges,
+            nodes_to_quantize=only or [],
+            nodes_to_exclude=sorted(exclude),
+            op_types_to_quantize=OPERATIONS,
+            extra_options={},
+        )
+        quantiser.quantize_model()
+        return bytes(quantiser.model.model.SerializeToString())
+
+
+def to_int8(model: bytes, examples: list[Inputs]) -> bytes:
+    """Return the model in int8, all of it but the tail, unjudged; see `quantise` for the gate.
+
+    `examples` are single tiles from `to_input`.
+    """
+    return Calibrated(model, examples).int8()
+
+
+class _Reader(CalibrationDataReader):
+    def __init__(self, examples: list[Inputs], names: list[str]) -> None:
+        self._left: Iterator[Inputs] = iter(
+            [{name: one[name] for name in names} for one in examples]
+        )
+
+    def get_next(self) -> Inputs | None:
+        return next(self._left, None)
+
+
+def _ranges(model: onnx.ModelProto, examples: list[Inputs]) -> Any:
+    """Return the least and largest value of every tensor over the examples."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "fp32.onnx"
+        onnx.save_model(model, source)
+        calibrator = create_calibrator(
+            source,
+            OPERATIONS,
+            augmented_model_path=str(Path(folder) / "augmented.onnx"),
+            calibrate_method=CalibrationMethod.MinMax,
+        )
+        calibrator.collect_data(_Reader(examples, [one.name for one in model.graph.input]))
+        return calibrator.compute_data()

@@ -1,0 +1,38 @@
+"""What a precision is judged on: images, as the views the runtime would cut from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.inference.session import Backend, open_session
+from runtime.preprocess.inputs import Inputs
+
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """Views from `to_input`, their classes (views,), and which image each belongs to (views,).
+
+    Without `image` every view is an image of its own.
+    """
+
+    inputs: list[Inputs]
+    target: NDArray[np.int64]
+    image: NDArray[np.int64] | None = None
+
+    def scores(self, model: bytes, backend: Backend, *, threads: int = 2) -> Scores:
+        """Return the (views, classes) scores of an ONNX model."""
+        session = open_session(model, backend=backend, threads=threads)
+        return np.stack([session.run(one) for one in self.inputs])
+
+    def accuracy(self, scores: Scores) -> float:
+        """Return the share of images whose views, on average, score highest for their class."""
+        image = np.arange(len(scores)) if self.image is None else self.image
+        names, first, member = np.unique(image, return_index=True, return_inverse=True)
+        sums = np.zeros((len(names), scores.shape[1]))
+        np.add.at(sums, member, scores)
+        return float((sums.argmax(axis=1) == self.target[first]).mean())
