@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV ?= .venv
 OUT ?= demo-run
 BIN := $(VENV)/bin
+FIRMWARE := $(MAKE) --no-print-directory -C firmware_bridge/firmware
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # Bash's own `time`, so that every step says how long it took.
 timed = @echo "== $(1)"; TIMEFORMAT="-- $(1): %1R s"; time $(BIN)/$(2)
@@ -33,7 +34,8 @@ test-slow: $(VENV)/.dev ## the long tests: crashes, whole runs
 test-export: $(VENV)/.export ## training, quantising, packing: installs torch
 	$(BIN)/python -m pytest -m export $(ARGS)
 
-test-firmware: $(VENV)/.dev ## the reference firmware under simavr: needs gcc-avr avr-libc simavr
+test-firmware: $(VENV)/.dev ## the reference firmware: its core, fuzzed; its images under simavr
+	$(FIRMWARE) firmware test-core fuzz
 	$(BIN)/python -m pytest -m firmware $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, imports, Dockerfile

@@ -1,5 +1,6 @@
 """The firmware's images on a simulated MCU, with a stage, an LED array and a pty around it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -8,11 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from firmware_bridge.drivers.native import NativeBoard
-from runtime.clock import SystemClock
+from tests.firmware.patient_clock import PatientClock
 
 FIRMWARE = Path(__file__).parents[2] / "firmware_bridge" / "firmware"
 BUILD = FIRMWARE / "build"
@@ -110,6 +112,20 @@ class SimulatedBoard:
 Simulate = Callable[..., SimulatedBoard]
 
 
+def absent(what: str) -> NoReturn:
+    """Skip, or fail where the tools were promised: a check that never runs checks nothing."""
+    if os.environ.get("NIGHTSCOPE_FIRMWARE_TOOLS") == "required":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def compiler() -> None:
+    """A C compiler and make, which the host's build of the core needs."""
+    if shutil.which("make") is None or shutil.which("cc") is None:
+        absent("needs make and a C compiler: apt-get install make gcc libc6-dev")
+
+
 @pytest.fixture(scope="session")
 def images() -> None:
     """Both images and the bench they run on, built."""
@@ -119,7 +135,7 @@ def images() -> None:
     if not Path("/usr/include/libelf.h").exists():
         missing.append("libelf-dev")
     if missing:
-        pytest.skip(
+        absent(
             f"needs {', '.join(missing)}: apt-get install gcc-avr avr-libc libsimavr-dev libelf-dev"
         )
     targets = ["atmega328p.elf", "atmega2560.elf", "simbench"]
@@ -146,7 +162,7 @@ def connect() -> Iterator[Callable[[str], NativeBoard]]:
     opened: list[NativeBoard] = []
 
     def connect_to(port: str) -> NativeBoard:
-        opened.append(NativeBoard.open(port, clock=SystemClock(), reopen_s=30))
+        opened.append(NativeBoard.open(port, clock=PatientClock(), reopen_s=30))
         return opened[-1]
 
     yield connect_to

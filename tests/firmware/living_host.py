@@ -7,12 +7,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from firmware_bridge.drivers.native import NativeBoard
 from firmware_bridge.protocol import STEPS, Opcode
-from runtime.clock import SystemClock
+from tests.firmware.patient_clock import PatientClock
 
 
 def work(port: str) -> None:
     """Home, light up, set off on a long way, and beat for as long as we live."""
-    clock = SystemClock()
+    clock = PatientClock()
     board = NativeBoard.open(port, clock=clock)
     board.stage.home()
     board.light.on(channel="brightfield", brightness=1.0)

@@ -1,7 +1,6 @@
 """The C core and the Python reference give the same outcomes to any conversation."""
 
 import ctypes
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -171,9 +170,7 @@ REPEATS = st.integers(-12, -1)
 
 
 @pytest.fixture(scope="module")
-def library() -> ctypes.CDLL:
-    if shutil.which("make") is None or shutil.which("cc") is None:
-        pytest.skip("needs make and a C compiler")
+def library(compiler: None) -> ctypes.CDLL:
     target = FIRMWARE / "build" / "libbench.so"
     subprocess.run(["make", "-s", "-C", FIRMWARE, str(target)], check=True)
     return ctypes.CDLL(str(target))
