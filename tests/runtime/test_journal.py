@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,8 +81,10 @@ def test_everything_derived_comes_back(journal):
     journal.add_shifts("a", [shift])  # the later tile need not be the shift's b
     assert journal.shifts() == {"b": [], "a": [shift]}
     label = Label(tile_id="a", name="tissue", score=0.75, scores={"tissue": 0.75}, model="m")
+    doubted = replace(label, tile_id="b", strangeness=4 / 3, doubt="contrast unlike training")
     journal.add_label(label)
-    assert journal.labels() == {"a": label}
+    journal.add_label(doubted)
+    assert journal.labels() == {"a": label, "b": doubted}
     placement = Placement(tile_id="a", x_px=0.1, y_px=0.2, flag="blank")
     journal.set_placements([placement])
     assert journal.placements() == {"a": placement}
@@ -136,6 +139,7 @@ def test_refuses_what_is_no_journal(tmp_path):
 
 KILLED = """
 import os, sys
+from dataclasses import replace
 from pathlib import Path
 from runtime.journal import Journal
 journal = Journal(Path(sys.argv[1]), create=True)

@@ -1,6 +1,7 @@
 """Regions: compact, the surest first, decided by the labels alone."""
 
 import itertools
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +46,14 @@ def test_separate_blobs_become_separate_regions_the_surest_first():
 def test_diagonal_tiles_are_not_neighbours():
     regions = find_regions(*_scan({(0, 0): 0.9, (1, 1): 0.9, (0, 1): 0.1}), WANTED)
     assert len(regions) == 2
+
+
+def test_a_doubted_label_sends_the_scan_nowhere():
+    tiles, labels, placements = _scan({(0, 0): 0.99, (0, 1): 0.9, (0, 2): 0.8, (2, 2): 0.95})
+    for doubted in ("r0_c0", "r2_c2"):
+        labels[doubted] = replace(labels[doubted], strangeness=2.0, doubt="saturated")
+    regions = find_regions(tiles, labels, placements, WANTED)
+    assert [r.tile_ids for r in regions] == [("r0_c1", "r0_c2")]
 
 
 @given(

@@ -1,13 +1,16 @@
 """What a tile looks like in numbers, and whether the model is to be believed on it."""
 
+import csv
 import hashlib
 import io
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 
 from runtime.classify import TileClassifier
+from runtime.classify_folder import classify_folder
 from runtime.errors import ModelRefused
 from runtime.inference.bundle import open_bundle
 from runtime.inference.descriptor import UNIFORM, describe, feature_groups
@@ -229,3 +232,14 @@ def test_groups_cover_the_descriptor_of_any_radii():
         spec = PreprocessSpec(inputs=inputs)
         found = describe(picture(), sample(picture(), spec), spec)
         assert len(found.features) == len(feature_groups(spec.radii_px))
+
+
+def test_the_table_of_a_folder_says_which_labels_are_in_doubt(forge, tmp_path):
+    for name, pixels in {"picture": picture(), "blank": noise()}.items():
+        cv2.imwrite(str(tmp_path / f"{name}.png"), pixels)
+    out = tmp_path / "labels.csv"
+    summary = classify_folder(tmp_path, model=_with_guard(forge), keys=forge.keys, out=out)
+    blank, usual = csv.DictReader(out.read_text().splitlines())
+    assert summary["doubted"] == 1
+    assert (blank["file"], blank["doubt"], usual["doubt"]) == ("blank.png", BLANK_DOUBT, "")
+    assert float(blank["strangeness"]) > 1 > float(usual["strangeness"])

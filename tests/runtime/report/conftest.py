@@ -9,12 +9,13 @@ import tifffile
 
 from runtime.journal import Journal
 from runtime.journal_rows import FocusRow, SeamRow, TileRow, Timing
-from runtime.tile import FocusVerdict, Label, Placement, Region
+from runtime.tile import BLANK_DOUBT, FocusVerdict, Label, Placement, Region
 
 ROWS, COLUMNS = 4, 5
 HEIGHT, WIDTH = 96, 112
 STEP = (82, 95)
 SKIPPED, FAILED, BLANK = "r003_c004", "r001_c002", "r000_c000"
+DOUBTS = {"r002_c003": "saturated: <&>", BLANK: BLANK_DOUBT}
 START_S = 1_795_000_000.0
 
 
@@ -71,7 +72,15 @@ def add_overview(journal: Journal) -> None:
             scores = {"tissue": tissue, "resin": 1 - tissue}
             best = max(scores, key=lambda label: scores[label])
             journal.add_label(
-                Label(tile_id=name, name=best, score=scores[best], scores=scores, model="m")
+                Label(
+                    tile_id=name,
+                    name=best,
+                    score=scores[best],
+                    scores=scores,
+                    model="m",
+                    strangeness=2.0 if name in DOUBTS else 0.4,
+                    doubt=DOUBTS.get(name, ""),
+                )
             )
             seq += 1
 

@@ -50,13 +50,15 @@ SAID = {
     "simulated": "Every image and time on this page comes from the simulated microscope.",
     "hurry": "Mechanical times are divided by 10.",
     "outcome": "Finished",
-    "verdict": "3 tiles to look at; late: classify.",
+    "verdict": "4 tiles to look at; late: classify.",
     "count": "19 of 20",
     "regions": "1 of 2",
     "duration": "7 h 40 min",
     "model": "mussel-tissue 1.0.0",
     "skip": "camera gave no frame; value 3 attempts",
     "focus failure": "multi-peak: two peaks of equal height, 18 µm apart <&>",
+    "doubt": "r002_c003 doubt label 'tissue' not to be trusted; saturated: <&>",
+    "doubt in the legend": "label not to be trusted: 2 tiles",
     "blank": "nothing to match in the overlaps; left where the stage put it",
     "visit skipped": "Skipped region02_f0: camera gave no frame",
     "calibration": "0.49981 ± 0.00012 µm/px",
@@ -99,6 +101,8 @@ def test_every_placed_tile_is_drawn(night: Path) -> None:
     assert source.count('class="outline"') == 19
     assert source.count('class="cell k') == 19
     assert source.count('class="flag focus"') == 1
+    assert source.count('class="doubted" fill="url(#in-doubt)"') == 2
+    assert source.count('class="flag doubt"') == 1
     assert source.count('class="region"') == 2
 
 
