@@ -34,9 +34,7 @@ class Job:
         def show(task: str, done: int, total: int, note: str = "") -> None:
             nonlocal reported
             reported = True
-            # What precedes the training itself, such as reading, is not its progress.
-            share = done / max(total, 1) if task == name else 0.0
-            self._show(self._done + cost * share, f"{name}: {note or task}")
+            self._show(self._done + cost * done / max(total, 1), f"{name}: {note or task}")
 
         self._show(self._done, name)
         yield show

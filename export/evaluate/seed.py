@@ -19,7 +19,7 @@ from export.evaluate.results import FP32, INT8, Scores, SeedResult
 from export.evaluate.setup import Setup
 from export.evaluate.votes import Said, fit_cell, fused_scores, joined_votes, said_once
 from export.fusion import FusedClassifier
-from export.lbp_table import make_table
+from export.lbp_table import stored_table
 from export.networks.base import TileNetwork
 from export.train import train_network
 from runtime.errors import ModelRefused
@@ -69,7 +69,7 @@ def _train(setup: Setup, data: Data, *, seed: int, out: Path, job: Job) -> Train
     """Return every network of the table, each trained once or read from `out`."""
     networks: dict[Stream, TileNetwork] = {}
     said: dict[str, dict[Stream, Said]] = {part: {} for part in PARTS}
-    parts = prepare_parts(data, setup.spec, make_table().coordinates)
+    parts = prepare_parts(data, setup.spec, stored_table().coordinates)
     for stream in distinct_streams(setup.cells):
         folder = out / stream.architecture / stream.input_name
         name = f"seed {seed}: {stream.architecture} {stream.input_name}"
@@ -83,6 +83,7 @@ def _train(setup: Setup, data: Data, *, seed: int, out: Path, job: Job) -> Train
                 seed=seed,
                 out=folder,
                 progress=progress,
+                imagenet=setup.imagenet.get(stream.architecture),
             )
             for part in PARTS:
                 said[part][stream] = said_once(

@@ -31,13 +31,14 @@ class Choices:
 class Setup:
     """`config` says which data, classes and preprocessing; its paths are relative to `base`.
 
-    `recipes` goes by architecture.
+    `recipes`, and `imagenet`, the files of weights to start from, go by architecture.
     """
 
     config: TrainingConfig
     base: Path
     cells: tuple[Cell, ...]
     recipes: Mapping[str, Recipe]
+    imagenet: Mapping[str, Path]
     spec: PreprocessSpec
     threads: int
     int8: bool
@@ -45,7 +46,10 @@ class Setup:
     def described(self) -> dict[str, str]:
         """Return the training in words, for the head of the table."""
         size = f"{self.spec.width_px} x {self.spec.height_px} px"
-        recipes = {f"{name} recipe": _in_words(one) for name, one in self.recipes.items()}
+        recipes = {
+            f"{name} recipe": _in_words(one, self.imagenet.get(name))
+            for name, one in self.recipes.items()
+        }
         return {"data": self.config.data.reader, "licence": self.config.licence, "input": size} | (
             recipes
         )
@@ -81,6 +85,11 @@ def set_up(folder: Path | None, configs: Sequence[Path], choices: Choices) -> Se
         base=paths[0].parent,
         cells=tuple(cells),
         recipes={name: _recipe(recipes.get(name, Recipe()), choices) for name in names},
+        imagenet={
+            name: path.parent / weights
+            for path, one in zip(paths, read, strict=True)
+            for name, weights in one.network.imagenet.items()
+        },
         spec=_spec(read[0], cells, choices.image_px),
         threads=choices.threads,
         int8=choices.int8,
@@ -128,9 +137,11 @@ def _spec(config: TrainingConfig, cells: Sequence[Cell], image_px: int | None) -
     return PreprocessSpec(inputs=tuple(inputs), **preprocessing)
 
 
-def _in_words(recipe: Recipe) -> str:
+def _in_words(recipe: Recipe, imagenet: Path | None) -> str:
+    start = "from scratch" if imagenet is None else f"from {imagenet.name}"
     return (
-        f"{recipe.epochs} epochs, {recipe.optimiser}, learning rate {recipe.learning_rate:g} "
-        f"({recipe.schedule}), weight decay {recipe.weight_decay:g}, batch {recipe.batch}, "
+        f"{start}, {recipe.epochs} epochs, {recipe.optimiser}, "
+        f"learning rate {recipe.learning_rate:g} ({recipe.schedule}), "
+        f"weight decay {recipe.weight_decay:g}, batch {recipe.batch}, "
         f"dihedral variants: {recipe.variants}"
     )

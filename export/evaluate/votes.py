@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from export.datasets.prepared import Prepared
+from export.device import best_device
 from export.evaluate.methods import Cell, Stream
 from export.fusion import FusedClassifier, fit_fusion
 from export.networks.base import TileNetwork
@@ -37,13 +38,15 @@ class Said:
 def listen(network: TileNetwork, prepared: Prepared, input_name: str) -> Said:
     """Return the network's answers to every view as it is, in order, in fp32."""
     network.eval()
-    device = next(network.parameters()).device
+    device = best_device()
+    network.to(device)
     logits, features = [], []
     with torch.inference_mode():
         for batch in prepared.in_order(input_name, batch=BATCH):
             images = torch.from_numpy(batch.images).to(device)
             logits.append(network(images).float().cpu().numpy())
             features.append(network.features(images).float().cpu().numpy())
+    network.to("cpu")
     return Said(logits=np.concatenate(logits), features=np.concatenate(features))
 
 
