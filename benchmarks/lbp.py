@@ -1,8 +1,9 @@
-"""LBP codes at the sample points, against scikit-image on the whole image then nearest resize.
+"""LBP codes, r = 1, 2, 3, against scikit-image on the whole image then OpenCV's nearest resize.
 
-Counts differing codes (there must be none) on random, low-entropy, constant and real tiles at many
-sizes, and times three radii on a 2048 x 2048 16-bit tile sampled at 224 x 224. Medians, one
-process, both single-threaded.
+Counts differing codes (there must be none), at the sample points and at every pixel, borders
+included, on random, low-entropy, constant and real tiles, 8 and 16 bits, sides from 1 to 2048.
+Times a 2048 x 2048 16-bit tile sampled at 224 x 224 and in full: each round runs scikit-image once
+and then each of ours, and the ratios are medians over the rounds' pairs.
 
     python benchmarks/lbp.py
 """
@@ -11,7 +12,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -20,79 +22,111 @@ import cv2
 import numpy as np
 from skimage.feature import local_binary_pattern
 
-from runtime.preprocess.lbp import lbp_codes
+from runtime.preprocess.lbp import full_codes, lbp_codes
 from runtime.preprocess.spec import sample_points
+from runtime.preprocess.warm import warm_kernels
 from runtime.tile import Pixels
 
-RADII = (1, 2, 3)
-REAL = Path(__file__).resolve().parents[1] / "export" / "data" / "s165_overview.png"
-SIZES = [(1, 1), (1, 9), (7, 5), (8, 8), (9, 200), (63, 64), (224, 224), (225, 301), (448, 512)]
+RADII, TARGET_PX, ROUNDS = (1, 2, 3), 224, 9
+ROOT = Path(__file__).resolve().parents[1]
+REAL = (
+    ROOT / "export" / "data" / "s165_overview.png",
+    ROOT / "runtime" / "simulator" / "specimen" / "s3_section.webp",
+)
+SIZES = [
+    *[(1, 1), (1, 2), (2, 1), (1, 9), (300, 1), (2, 2), (3, 3), (4, 7), (7, 5), (6, 6), (8, 8)],
+    *[(9, 200), (63, 64), (100, 90), (223, 225), (224, 224), (225, 301), (448, 512), (511, 449)],
+    *[(1000, 333), (1388, 1768), (2047, 2049)],
+]
 
 
-def peer(image: Pixels, side_px: int) -> np.ndarray:
-    """Return scikit-image's codes of the whole image, then resized."""
+def peer_full(image: Pixels) -> np.ndarray:
+    """Return scikit-image's codes of every pixel, (radius, y, x)."""
     maps = [local_binary_pattern(image, 8, radius, method="default") for radius in RADII]
-    resized = [cv2.resize(m, (side_px, side_px), interpolation=cv2.INTER_NEAREST) for m in maps]
-    return np.stack(resized).astype(np.uint8)
+    return np.stack(maps).astype(np.uint8)
 
 
-def ours(image: Pixels, side_px: int) -> np.ndarray:
+def nearest(codes: np.ndarray) -> np.ndarray:
+    """Return the maps resized to the network's input, nearest neighbour."""
+    size = (TARGET_PX, TARGET_PX)
+    return np.stack([cv2.resize(one, size, interpolation=cv2.INTER_NEAREST) for one in codes])
+
+
+def ours_sampled(image: Pixels, *, threads: int = 1) -> np.ndarray:
     """Return our codes at the sample points alone."""
-    rows = sample_points(source_px=image.shape[0], target_px=side_px)
-    columns = sample_points(source_px=image.shape[1], target_px=side_px)
-    return lbp_codes(image, rows=rows, columns=columns, radii_px=RADII)
+    rows = sample_points(source_px=image.shape[0], target_px=TARGET_PX)
+    columns = sample_points(source_px=image.shape[1], target_px=TARGET_PX)
+    return lbp_codes(image, rows=rows, columns=columns, radii_px=RADII, threads=threads)
 
 
-def images() -> list[tuple[str, Pixels]]:
-    """Return named images of every kind and size."""
-    rng = np.random.default_rng(0)
-    cases: list[tuple[str, Pixels]] = []
+def tiles(rng: np.random.Generator) -> Iterator[tuple[str, Pixels]]:
+    """Yield named images of every kind and size."""
     for size in SIZES:
-        cases += [
-            ("random uint8", rng.integers(0, 256, size, dtype=np.uint8)),
-            ("random uint16", rng.integers(0, 65536, size, dtype=np.uint16)),
-            ("low entropy", rng.integers(0, 3, size, dtype=np.uint8)),
-            ("constant", np.full(size, 1000, np.uint16)),
-        ]
-    section = cv2.imread(str(REAL), cv2.IMREAD_GRAYSCALE)
-    cases += [("real", section[y : y + 600, x : x + 700]) for y in (0, 600) for x in (500, 1200)]
-    cases.append(("real uint16", section.astype(np.uint16) * 257))
-    return cases
+        yield "random uint8", rng.integers(0, 256, size, dtype=np.uint8)
+        yield "random uint16", rng.integers(0, 65536, size, dtype=np.uint16)
+        yield "low entropy uint8", rng.integers(0, 3, size, dtype=np.uint8)
+        yield "low entropy uint16", rng.integers(0, 2, size, dtype=np.uint16) * np.uint16(3001)
+        yield "constant uint8", np.full(size, 255, np.uint8)
+        yield "constant uint16", np.full(size, 1000, np.uint16)
+    for path in REAL:
+        section = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        for top, left in ((0, 500), (600, 1200), (900, 301)):
+            tile = section[top : top + 601, left : left + 702]
+            yield f"real uint8 {path.stem}", tile
+            noise = rng.integers(0, 16, tile.shape, dtype=np.uint16)
+            yield f"real 12 bits in uint16 {path.stem}", tile.astype(np.uint16) * 16 + noise
+    yield "real uint16", section[:2048, :2048].astype(np.uint16) * 257
 
 
-def seconds(call: Callable[[Pixels, int], object], image: Pixels, repeats: int) -> float:
-    """Return the median time of a call."""
-    times = []
-    for _ in range(repeats):
-        start = perf_counter()
-        call(image, 224)
-        times.append(perf_counter() - start)
-    return median(times)
+def compare() -> dict[str, int]:
+    """Return how many tiles and codes were compared and how many codes differ."""
+    count, codes, different = 0, 0, 0
+    for name, image in tiles(np.random.default_rng(0)):
+        wanted = peer_full(image)
+        pairs = [(full_codes(image, threads=2), wanted)]
+        pairs += [(ours_sampled(image, threads=n), nearest(wanted)) for n in (1, 2)]
+        wrong = sum(int((found != right).sum()) for found, right in pairs)
+        if wrong:
+            print(f"{name} {image.shape}: {wrong} codes differ")
+        count, different = count + 1, different + wrong
+        codes += sum(found.size for found, _ in pairs)
+    return {"tiles": count, "codes_compared": codes, "codes_different": different}
+
+
+def seconds(call: Callable[[Pixels], np.ndarray], tile: Pixels) -> float:
+    """Return the time of one call."""
+    start = perf_counter()
+    call(tile)
+    return perf_counter() - start
+
+
+def race() -> dict[str, dict[str, float]]:
+    """Return the median milliseconds of each, and the median of its ratios to its round's peer."""
+    tile = np.random.default_rng(1).integers(0, 4096, (2048, 2048), dtype=np.uint16)
+    ours: dict[str, Callable[[Pixels], np.ndarray]] = {
+        "sampled, 1 thread": partial(ours_sampled, threads=1),
+        "sampled, 2 threads": partial(ours_sampled, threads=2),
+        "every pixel, 1 thread": partial(full_codes, threads=1),
+        "every pixel, 2 threads": partial(full_codes, threads=2),
+    }
+    peer_s: list[float] = []
+    ours_s: dict[str, list[float]] = {name: [] for name in ours}
+    for _ in range(ROUNDS):
+        peer_s.append(seconds(lambda image: nearest(peer_full(image)), tile))
+        for name, call in ours.items():
+            ours_s[name].append(seconds(call, tile))
+    found = {"scikit-image": {"ms": round(median(peer_s) * 1e3, 1), "ratio": 1.0}}
+    for name, taken_s in ours_s.items():
+        ratios = [theirs / own for theirs, own in zip(peer_s, taken_s, strict=True)]
+        found[name] = {"ms": round(median(taken_s) * 1e3, 2), "ratio": round(median(ratios), 1)}
+    return found
 
 
 def main() -> None:
     """Print the differing codes, if any, and one JSON line."""
     warnings.simplefilter("ignore", UserWarning)  # scikit-image warns of float images only.
-    different, codes = 0, 0
-    for name, image in images():
-        found, wanted = ours(image, 224), peer(image, 224)
-        wrong = int((found != wanted).sum())
-        if wrong:
-            print(f"{name} {image.shape}: {wrong} codes differ")
-        different, codes = different + wrong, codes + found.size
-    tile = np.random.default_rng(1).integers(0, 4096, (2048, 2048), dtype=np.uint16)
-    ours_s, peer_s = seconds(ours, tile, 21), seconds(peer, tile, 3)
-    print(
-        json.dumps(
-            {
-                "codes_compared": codes,
-                "codes_different": different,
-                "peer_ms": round(peer_s * 1e3, 1),
-                "ours_ms": round(ours_s * 1e3, 2),
-                "ratio": round(peer_s / ours_s),
-            }
-        )
-    )
+    warm_kernels()
+    print(json.dumps(compare() | {"tile_2048_uint16": race()}))
 
 
 if __name__ == "__main__":

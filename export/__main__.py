@@ -43,6 +43,25 @@ def lbp_table(out: Annotated[Path, typer.Option(metavar="NPY")]) -> None:
     typer.echo(json.dumps({"file": str(out), "kruskal_stress_1": round(table.stress, 4)}))
 
 
+@app.command("lbp-picture")
+def lbp_picture(
+    image: Annotated[Path, typer.Option(metavar="FILE", help="A grey image.")],
+    out: Annotated[Path, typer.Option(metavar="PNG")],
+    top_px: Annotated[int, typer.Option(min=0, help="First row shown.")] = 0,
+    left_px: Annotated[int, typer.Option(min=0, help="First column shown.")] = 0,
+    side_px: Annotated[int, typer.Option(min=1, help="Side of the square shown.")] = 280,
+) -> None:
+    """Draw a tile beside its LBP maps, in the colours of the table's coordinates.
+
+    `nightscope export lbp-picture --image tile.png --out lbp.png`
+    """
+    from export.lbp_picture import write_lbp_picture
+    from export.lbp_table import stored_table
+
+    lut = stored_table().coordinates
+    write_lbp_picture(image, out, lut, top_px=top_px, left_px=left_px, side_px=side_px)
+
+
 @app.command()
 def train(
     config: Config,

@@ -1,18 +1,24 @@
 """The 256 x 3 table that gives every LBP code coordinates in which likeness is distance.
 
 After Levi & Hassner 2015 (doi:10.1145/2818346.2830587), as used by Wetzer et al.: non-metric
-multidimensional scaling (Kruskal 1964, doi:10.1007/BF02289565) of a code dissimilarity.
+multidimensional scaling of a code dissimilarity. Made once and stored, since every model trained
+with it carries it along.
+
+    nightscope export lbp-table --out export/data/lbp_mds.npy
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.manifold import MDS
+
+from export.scaling import scale, stress
 
 CODES, DIMENSIONS = 256, 3
+STORED = Path(__file__).parent / "data" / "lbp_mds.npy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,23 +50,16 @@ def code_dissimilarity() -> NDArray[np.float64]:
 
 def make_table(*, seed: int = 0, starts: int = 4) -> LbpTable:
     """Return the embedding with the lowest stress of several random starts."""
-    scaling = MDS(
-        n_components=DIMENSIONS,
-        metric_mds=False,
-        metric="precomputed",
-        init="random",
-        n_init=starts,
-        max_iter=1000,
-        eps=1e-6,
-        normalized_stress=True,
-        random_state=seed,
-    )
-    points = scaling.fit_transform(code_dissimilarity())
-    centred = points - points.mean(axis=0)
-    return LbpTable(
-        coordinates=(centred / np.abs(centred).max()).astype(np.float32),
-        stress=float(scaling.stress_),
-    )
+    found = scale(code_dissimilarity(), dimensions=DIMENSIONS, seed=seed, starts=starts)
+    coordinates = found.points / np.abs(found.points).max()
+    return LbpTable(coordinates=coordinates.astype(np.float32), stress=found.stress)
+
+
+def stored_table() -> LbpTable:
+    """Return the table that ships with the package."""
+    coordinates = np.load(STORED, allow_pickle=False)
+    found = stress(coordinates.astype(np.float64), code_dissimilarity())
+    return LbpTable(coordinates=coordinates, stress=found)
 
 
 def _l1(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -253,7 +253,7 @@ def test_an_unfinished_training_is_named(tmp_path: Path) -> None:
 
 def test_every_command_has_help_and_an_example() -> None:
     commands = [command.name or command.callback.__name__ for command in app.registered_commands]
-    assert set(commands) == {"lbp-table", "train", "evaluate", "pack", "key"}
+    assert set(commands) == {"lbp-table", "lbp-picture", "train", "evaluate", "pack", "key"}
     for name in commands:
         shown = CliRunner().invoke(app, [name, "--help"])
         assert shown.exit_code == 0
