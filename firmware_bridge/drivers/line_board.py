@@ -64,11 +64,13 @@ class LineBoard(ABC):
         return self.dialogue.retries
 
     def make_safe(self) -> None:
-        """Stop the stage and turn the light off."""
-        if self.stage is not None:
-            self.stage.stop()
-        if self.light is not None:
-            self.light.off()
+        """Stop the stage and turn the light off, this also when the stage does not answer."""
+        try:
+            if self.stage is not None:
+                self.stage.stop()
+        finally:
+            if self.light is not None:
+                self.light.off()
 
     def close(self) -> None:
         """Stop, dark, port released; may be called twice. Nothing more can be done on a bad line.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from firmware_bridge.drivers.illumination import check_illumination
@@ -39,10 +40,10 @@ class SangaboardLight:
             self._set(channel, max(brightness, faintest) if brightness > 0 else 0.0)
 
     def off(self) -> None:
-        """Everything dark."""
-        with self._board.talking():
+        """Everything dark: all channels are told, also when one does not answer."""
+        with self._board.talking(), ExitStack() as stack:
             for channel in self.channels:
-                self._set(channel, 0.0)
+                stack.callback(self._set, channel, 0.0)
 
     def _set(self, channel: str, brightness: float) -> None:
         value = f"{brightness:.{DECIMALS}f}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -70,10 +71,9 @@ def probe(
 def monitor(*, watch: Callable[..., Any], port: str, console: Console) -> dict[str, Any]:
     """Show the line's traffic in words until Ctrl-C; the host opens the printed port instead."""
     clock = SystemClock()
-    with (
-        bridge_trouble_is_hardware(),
-        watch(port_of(port), clock=clock, write=console.print) as proxy,
-    ):
+    # Boards say things in brackets, which are no markup.
+    write = partial(console.print, markup=False, highlight=False)
+    with bridge_trouble_is_hardware(), watch(port_of(port), clock=clock, write=write) as proxy:
         return _until_ctrl_c(proxy, clock, console)
 
 
