@@ -52,6 +52,16 @@ def test_every_planned_tile_is_done_and_every_region_visited(demo):
     journal.close()
 
 
+def test_a_good_scan_is_believed(demo):
+    """At most 1 tile of 49: defocus, dust and drift are what the model was trained for."""
+    _, result, folder = demo
+    journal = Journal(folder / "journal.sqlite")
+    strangeness = [label.strangeness for label in journal.labels().values()]
+    journal.close()
+    assert all(value is not None and value > 0 for value in strangeness)
+    assert result["tiles_doubted"] <= 1
+
+
 def test_the_errors_against_the_truth_are_within_the_limits(demo):
     _, result, folder = demo
     settings = load_settings(folder / "settings.toml")
