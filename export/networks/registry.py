@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
+
 from export.networks.base import TileNetwork
 from export.networks.compact import CompactNet, Head
 from export.networks.resnet import ResNet50
@@ -23,6 +25,7 @@ def make_network(
 ) -> TileNetwork:
     """Return a fresh network, its weights drawn from torch's generator.
 
+    Its memory format is channels-last, in which convolutions are faster on CPU and GPU alike.
     `head` "area" is for the compact network on data whose classes are shares of area. Raises
     ConfigRefused for an unknown name, fewer than two classes, or a head the network has not.
     """
@@ -41,5 +44,8 @@ def make_network(
             f"{architecture} has no area head", remedy="use 'compact', or head = 'pooled'"
         )
     if head == "area":
-        return CompactNet(channels, classes, head="area")
-    return _MAKERS[architecture](channels, classes)
+        network: TileNetwork = CompactNet(channels, classes, head="area")
+    else:
+        network = _MAKERS[architecture](channels, classes)
+    network.to(memory_format=torch.channels_last)
+    return network
