@@ -1,62 +1,279 @@
-"""The shipped model on every back end and precision here, against ONNX Runtime fp32.
+"""A 2048 x 2048 16-bit tile to its decision: the reference path against the device's, in one run.
 
-Milliseconds for one 512 x 448 16-bit tile, preprocessing included, one thread: medians over the
-bundle's golden tiles, the back ends taking turns in one process.
+Same weights, same tiles, by turns in one process, two threads each. Reference: scikit-image's
+full-size LBP of three radii, NumPy lookup of the codes in the table, nearest-neighbour resize,
+the streams in PyTorch fp32, scikit-learn's linear SVM. Device: LBP at the sample points, then the
+fused int8 graph on the back end and layout that is the fastest here. Late fusion of four streams
+(intensity, lbp1, lbp2, lbp3), for VGG16-BN of two: more do not fit one fp32 ONNX of 2 GiB. Prints
+one JSON line per architecture: medians, the ratio's median over pairs, the device path's parts,
+every back end and layout, tiles/s of a stream, and peak memory, each path in a process of its own.
 
-    python benchmarks/classify.py
+Tiles are 2048 x 2048 cuts of the committed electron micrograph of a whole mussel section, or of
+`--images`, a folder of others, enlarged where they are smaller; 8-bit levels are spread over 16.
+Random weights time as trained ones do but decide by chance, so decisions are compared only for
+`--trained`, folders written by `nightscope export train`.
+
+    python benchmarks/classify.py --architecture resnet50 --pairs 9
+    python benchmarks/classify.py --trained DIR --images ../shared/data/uhcs_sem --pairs 100
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections import defaultdict
+import os
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.camera.files import IMAGE_SUFFIXES, read_image
 from runtime.inference.bundle import find_bundle, open_bundle
-from runtime.inference.session import backends, open_session
-from runtime.preprocess.inputs import to_input
+from runtime.inference.onnx_scan import output_names
+from runtime.inference.selection import processor
+from runtime.inference.session import LAYOUTS, VOTE, Session, backends, open_session
+from runtime.preprocess.inputs import Inputs, to_input
+from runtime.preprocess.spec import PreprocessSpec
+from runtime.settings import SHIPPED_MODELS
 
-MODELS = Path(__file__).resolve().parents[1] / "models"
-ROUNDS = 15
-PEER = "onnxruntime fp32"
+if TYPE_CHECKING:
+    from classify_case import Case
+
+SECTION = Path(__file__).resolve().parents[1] / "runtime/simulator/specimen/s3_section.webp"
+STREAMS = {
+    "compact": ("intensity", "lbp1", "lbp2", "lbp3"),
+    "resnet50": ("intensity", "lbp1", "lbp2", "lbp3"),
+    "vgg16_bn": ("intensity", "lbp1"),
+}
+SIDE_PX, CALIBRATION, WARM_UPS, STREAMED = 2048, 4, 2, 40
+Pixels = NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class Device:
+    """The runtime's own path."""
+
+    session: Session
+    spec: PreprocessSpec
+    lut: NDArray[np.float32]
+    threads: int
+
+    def inputs(self, tile: Pixels) -> Inputs:
+        """Return the networks' inputs."""
+        return to_input(tile, self.spec, self.lut, threads=self.threads)
+
+    def decide(self, tile: Pixels) -> int:
+        """Return the index of the class."""
+        return int(np.argmax(self.session.run(self.inputs(tile))))
 
 
 def main() -> None:
-    """Print one JSON line per back end and precision."""
-    bundle = open_bundle(find_bundle(MODELS, "mussel-tissue"), keys=MODELS / "keys")
-    spec, lut = bundle.manifest.spec, bundle.lut()
-    tiles = [bundle.array(golden.file) for golden in bundle.manifest.golden]
-    sessions = {
-        f"{backend} {precision}": open_session(bundle.files[file], backend=backend, threads=1)
-        for backend in backends()
-        for precision, file in bundle.manifest.models.items()
+    """Print the machine, then one JSON line per architecture or trained folder."""
+    asked = _arguments()
+    tiles = _tiles(asked.images, count=asked.pairs)
+    if asked.peak is not None:
+        print(_peak_mb(asked, tiles[:WARM_UPS]))
+        return
+    print(json.dumps({"processor": processor(), "amx": _has_amx(), "threads": asked.threads}))
+    for source in [*asked.trained, *asked.architecture] or list(STREAMS):
+        print(json.dumps(_compare(source, asked, tiles)), flush=True)
+
+
+def _compare(source: str, asked: argparse.Namespace, tiles: list[Pixels]) -> dict[str, Any]:
+    from classify_case import Reference
+
+    case = _case(source, tiles)
+    reference = Reference(case.classifier, case.spec, case.lut)
+    ways = _ways(case, threads=asked.threads)
+    first = next(iter(ways.values()))
+    for tile in tiles[:WARM_UPS]:
+        _check_equal(reference.inputs(tile), first.inputs(tile))
+        for path in (reference, *ways.values()):
+            path.decide(tile)
+    seconds: dict[str, list[float]] = {name: [] for name in ("reference", "inputs", *ways)}
+    equal: dict[str, list[bool]] = {name: [] for name in ways}
+    for tile in islice(cycle(tiles), asked.pairs):
+        expected = _timed(seconds["reference"], reference.decide, tile)
+        _timed(seconds["inputs"], first.inputs, tile)
+        for name, device in ways.items():
+            equal[name].append(_timed(seconds[name], device.decide, tile) == expected)
+    best = min(ways, key=lambda name: median(seconds[name]))
+    ratios = [a / b for a, b in zip(seconds["reference"], seconds[best], strict=True)]
+    result = {
+        "model": case.name,
+        "inputs": case.spec.inputs,
+        "pairs": asked.pairs,
+        "ratio": round(median(ratios), 1),
+        "device": best,
+        "device_ms": _ms(seconds[best]),
+        "of_it_preprocessing_ms": _ms(seconds["inputs"]),
+        "reference_ms": _ms(seconds["reference"]),
+        "ways_ms": {name: _ms(seconds[name]) for name in ways},
+        "tiles_per_s": round(_tiles_per_s(ways[best], tiles), 1),
+        "peak_mb": _peaks(source, case, best, asked),
     }
-    times: dict[str, list[float]] = defaultdict(list)
-    for _ in range(ROUNDS):
-        for tile in tiles:
-            start = perf_counter()
-            inputs = to_input(tile, spec, lut)
-            times["preprocessing"].append(perf_counter() - start)
-            for name, session in sessions.items():
-                start = perf_counter()
-                session.run(inputs)
-                times[name].append(perf_counter() - start)
-    prepare_ms = median(times.pop("preprocessing")) * 1e3
-    total_ms = {name: prepare_ms + median(values) * 1e3 for name, values in times.items()}
-    for name, value in total_ms.items():
-        print(
-            json.dumps(
-                {
-                    "session": name,
-                    "tile_ms": round(value, 2),
-                    "of_it_preprocessing_ms": round(prepare_ms, 2),
-                    "peer_ratio": round(total_ms[PEER] / value, 2),
-                }
-            )
+    if source in asked.trained:
+        result["equal_decisions"] = float(np.mean(equal[best]))
+    return result
+
+
+def _timed(seconds: list[float], work: Any, tile: Pixels) -> Any:
+    start = perf_counter()
+    outcome = work(tile)
+    seconds.append(perf_counter() - start)
+    return outcome
+
+
+def _ms(seconds: list[float]) -> float:
+    return round(median(seconds) * 1e3, 1)
+
+
+def _check_equal(expected: Inputs, found: Inputs) -> None:
+    for name, array in expected.items():
+        if not np.array_equal(array, found[name]):
+            raise SystemExit(f"input {name} of the device differs from the reference")
+
+
+def _ways(case: Case, *, threads: int) -> dict[str, Device]:
+    streams = sum(name.startswith(VOTE) for name in output_names(case.int8))
+    layouts = LAYOUTS if min(streams, threads) > 1 else LAYOUTS[:1]
+    return {
+        f"{backend} {layout}": Device(
+            open_session(case.int8, backend=backend, threads=threads, layout=layout),
+            case.spec,
+            case.lut,
+            threads,
         )
+        for backend in backends()
+        for layout in layouts
+    }
+
+
+def _tiles_per_s(device: Device, tiles: list[Pixels]) -> float:
+    """Return the rate of a stream: the next tile is prepared while one is judged."""
+    waiting: deque[Future[Inputs]] = deque()
+    start = perf_counter()
+    with ThreadPoolExecutor(1) as pool:
+        for tile in islice(cycle(tiles), STREAMED):
+            waiting.append(pool.submit(device.inputs, tile))
+            if len(waiting) > 1:
+                device.session.run(waiting.popleft().result())
+        device.session.run(waiting.popleft().result())
+    return STREAMED / (perf_counter() - start)
+
+
+def _case(source: str, tiles: list[Pixels]) -> Case:
+    from classify_case import random_case, read_case
+
+    if source in STREAMS:
+        spec = PreprocessSpec(inputs=STREAMS[source])
+        return random_case(source, spec, _lut(), tiles[:CALIBRATION])
+    return read_case(Path(source))
+
+
+def _lut() -> NDArray[np.float32]:
+    """Return the table of the LBP codes that the shipped model uses."""
+    path = find_bundle(SHIPPED_MODELS, "mussel-tissue")
+    return open_bundle(path, keys=SHIPPED_MODELS / "keys").lut()
+
+
+def _tiles(images: Path | None, *, count: int) -> list[Pixels]:
+    if images is None:
+        section = cv2.imread(str(SECTION), cv2.IMREAD_GRAYSCALE)
+        rows, columns = (np.linspace(0, side - SIDE_PX, 4, dtype=int) for side in section.shape)
+        corners = [(top, left) for top in rows[1:] for left in columns]
+        cuts = [section[top : top + SIDE_PX, left : left + SIDE_PX] for top, left in corners]
+        return [_in_16_bits(cut) for cut in cuts]
+    found = sorted(path for path in images.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    spread = found[:: max(1, len(found) // count)][:count]
+    return [_in_16_bits(_square(read_image(path))) for path in spread]
+
+
+def _square(image: NDArray[Any]) -> NDArray[Any]:
+    side = min(image.shape)
+    size = (SIDE_PX, SIDE_PX)
+    return np.asarray(cv2.resize(image[:side, :side], size, interpolation=cv2.INTER_CUBIC))
+
+
+def _in_16_bits(image: NDArray[Any]) -> Pixels:
+    return image.astype(np.uint16) * 257 if image.dtype == np.uint8 else image
+
+
+def _has_amx() -> bool:
+    return "amx_int8" in Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+
+
+def _peaks(source: str, case: Case, best: str, asked: argparse.Namespace) -> dict[str, int]:
+    """Return the peak memory of both paths, megabytes."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "int8.onnx").write_bytes(case.int8)
+        (folder / "spec.json").write_text(json.dumps(case.spec.to_json()))
+        np.save(folder / "lut.npy", case.lut)
+        common = ["--threads", str(asked.threads), "--trained", source]
+        device = ["--peak", *best.split(), "--model", name]
+        return {
+            "reference": _child_mb([*common, "--peak", "reference", ""]),
+            "device": _child_mb([*common, *device]),
+        }
+
+
+def _child_mb(options: list[str]) -> int:
+    command = [sys.executable, __file__, *options]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True)
+    return int(ran.stdout)
+
+
+def _peak_mb(asked: argparse.Namespace, tiles: list[Pixels]) -> int:
+    """Return this process's peak memory after it decided some tiles on one path, megabytes."""
+    backend, layout = asked.peak
+    path: Any
+    if backend == "reference":
+        from classify_case import Reference, classifier_of
+
+        path = Reference(*classifier_of(asked.trained[0], STREAMS, _lut()))
+    else:
+        folder = asked.model
+        path = Device(
+            open_session(
+                (folder / "int8.onnx").read_bytes(),
+                backend=backend,
+                threads=asked.threads,
+                layout=layout,
+            ),
+            PreprocessSpec.from_json(json.loads((folder / "spec.json").read_text())),
+            np.load(folder / "lut.npy"),
+            asked.threads,
+        )
+    for tile in tiles:
+        path.decide(tile)
+    status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM"))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--architecture", nargs="*", choices=list(STREAMS), default=[])
+    parser.add_argument("--trained", nargs="*", default=[], metavar="DIR")
+    parser.add_argument("--images", type=Path, metavar="DIR")
+    parser.add_argument("--pairs", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "2")
     main()

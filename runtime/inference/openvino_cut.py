@@ -23,7 +23,8 @@ class Cut:
 def cut_at_votes(graph: openvino.Model) -> Cut:
     """Return the pieces of a graph whose tensors named "vote:..." end its streams.
 
-    The graph is used up. Raises RuntimeError when the scores do not follow from the votes alone.
+    The graph is used up. Raises RuntimeError when it has no votes, or the scores do not follow
+    from them alone.
     """
     streams, votes, entries = [], [], []
     for vote in _votes(graph):
@@ -36,6 +37,8 @@ def cut_at_votes(graph: openvino.Model) -> Cut:
             reader.replace_source_output(entry.output(0))
         votes.append(name)
         entries.append(entry)
+    if not streams:
+        raise RuntimeError("the graph has no streams to run side by side")
     return Cut(tuple(streams), tuple(votes), openvino.Model(graph.get_results(), entries, "rest"))
 
 
