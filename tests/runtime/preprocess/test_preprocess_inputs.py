@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.preprocess.inputs import to_input
+from runtime.preprocess.inputs import assemble, sample, to_input
 from runtime.preprocess.intensity import normalised_intensity
 from runtime.preprocess.lbp import lbp_codes
 from runtime.preprocess.spec import PreprocessSpec, sample_points
@@ -60,6 +60,45 @@ def test_inputs_have_the_promised_shapes_and_are_repeatable() -> None:
     for name in first:
         assert first[name].dtype == np.float32
         assert first[name].tobytes() == second[name].tobytes()
+
+
+def test_stacks_hold_the_same_planes_as_single_inputs_in_the_order_of_the_name() -> None:
+    single = ("intensity", "lbp1", "lbp2", "lbp3")
+    stacks = ("intensity+lbp1", "lbp2+lbp3", "intensity+lbp1+lbp2+lbp3")
+    inputs = to_input(tile(4), PreprocessSpec(inputs=(*single, *stacks)), LUT)
+    for name in stacks:
+        wanted = np.concatenate([inputs[part] for part in name.split("+")], axis=1)
+        assert np.array_equal(inputs[name], wanted)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "radii_px", "channels"),
+    [
+        (("intensity",), (), (1,)),
+        (("lbp3", "intensity+lbp1"), (1, 3), (3, 4)),
+        (("lbp1+lbp2+lbp3", "lbp2"), (1, 2, 3), (9, 3)),
+        (("intensity+lbp1+lbp2+lbp3",), (1, 2, 3), (10,)),
+    ],
+)
+def test_names_say_which_radii_and_channels(
+    inputs: tuple[str, ...], radii_px: tuple[int, ...], channels: tuple[int, ...]
+) -> None:
+    spec = PreprocessSpec(inputs=inputs, height_px=9, width_px=7)
+    assert spec.radii_px == radii_px
+    assert tuple(spec.channels(name) for name in inputs) == channels
+    sampled = sample(tile(), spec)
+    assert sampled.intensity.shape == (9, 7)
+    assert sampled.codes.shape == (len(radii_px), 9, 7)
+    found = assemble(sampled, spec, LUT)
+    assert [array.shape for array in found.values()] == [(1, n, 9, 7) for n in channels]
+
+
+@pytest.mark.parametrize("shape", [(448, 512), (3, 500), (2, 2)])
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_threads_change_no_bit(shape: tuple[int, int], threads: int) -> None:
+    one, many = (to_input(tile(5, shape), SPEC, LUT, threads=n) for n in (1, threads))
+    for name in one:
+        assert one[name].tobytes() == many[name].tobytes()
 
 
 def test_lbp_planes_are_the_table_rows_of_the_codes_radius_by_radius() -> None:
