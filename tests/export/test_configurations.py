@@ -1,0 +1,65 @@
+"""Configurations: those that ship are valid, and mistakes are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from export.config import read_config
+from export.data_config import SectionsData
+from export.recipe import Recipe
+from runtime.errors import ConfigRefused
+
+pytestmark = pytest.mark.export
+FOLDER = Path(__file__).parents[2] / "export" / "configs"
+UHCS = FOLDER / "uhcs_compact_late.toml"
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
+def test_what_ships_is_valid(path: Path) -> None:
+    config = read_config(path)
+    assert config.spec().inputs == config.fusion.inputs
+    assert config.budgets_ms["classify"] > 0
+
+
+def test_the_default_recipe_is_the_papers() -> None:
+    recipe = Recipe()
+    assert (recipe.epochs, recipe.batch, recipe.optimiser) == (20, 16, "sgd")
+    assert (recipe.learning_rate, recipe.momentum, recipe.weight_decay) == (1e-3, 0.9, 1e-4)
+    assert (recipe.schedule, recipe.variants) == ("constant", "all")
+    for name in ("wetzer_resnet50_late", "wetzer_vgg16_bn_mid"):
+        assert read_config(FOLDER / f"{name}.toml").recipe == recipe
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("learning_rate", "learnig_rate", "did you mean 'learning_rate'"),
+        ('kind = "late"', 'kind = "none"', "fusion 'none' has one stream, not 4"),
+        ('kind = "late"', 'kind = "early"', "fusion 'early' has one stream, not 4"),
+        ('kind = "late"', 'kind = "mid"', "vgg16_bn"),
+        ('"lbp2", ', '"lbp4", ', "lbp4"),
+        ('"lbp2", ', '"lbp1", ', "each input once"),
+        ('reader = "uhcs"', 'reader = "steel"', "steel"),
+        ('["compact"]', '["tiny"]', "tiny"),
+        ("epochs = ", "epochs = -", "recipe.epochs"),
+        ('version = "1.0.0"', 'version = "new"', "version"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    text = UHCS.read_text()
+    assert old in text
+    (tmp_path / "c.toml").write_text(text.replace(old, new))
+    with pytest.raises(ConfigRefused, match=message) as caught:
+        read_config(tmp_path / "c.toml")
+    assert "c.toml" in str(caught.value)
+
+
+def test_training_and_validation_rows_of_the_section_share_none() -> None:
+    data = read_config(FOLDER / "mussel_tissue.toml").data
+    assert isinstance(data, SectionsData)
+    assert data.section.train_rows[1] <= data.section.validation_rows[0]
+    assert data.section.image != data.test_section.image

@@ -1,0 +1,179 @@
+"""Training one network: it learns, resumes exactly, and never continues another training."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from export.checkpoint import FILE
+from export.datasets.labelled import LabelledImages
+from export.datasets.prepared import Prepared, prepare
+from export.datasets.views import choose_field
+from export.networks.base import TileNetwork
+from export.recipe import Recipe
+from export.train import class_weights, network_logits, train_network
+from runtime.errors import ConfigRefused
+from runtime.preprocess.spec import PreprocessSpec
+
+pytestmark = [pytest.mark.export, pytest.mark.timeout(300)]
+LUT = np.random.default_rng(7).normal(size=(256, 3)).astype(np.float32)
+SPEC = PreprocessSpec(height_px=32, width_px=32, inputs=("intensity", "lbp1"))
+RECIPE = Recipe(
+    epochs=4,
+    batch=8,
+    optimiser="adamw",
+    schedule="one-cycle",
+    learning_rate=5e-3,
+    variants="one",
+    threads=1,
+)
+
+
+class Killed(Exception):
+    """Stands for a power cut."""
+
+
+def made(seed: int, count: int = 24) -> Prepared:
+    """Stripes against noise."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 120, (count, 40, 40), dtype=np.uint8)
+    pixels[1::2, ::4] += 120
+    images = LabelledImages(
+        source="made",
+        classes=("noise", "stripes"),
+        load=lambda index: pixels[index],
+        target=np.arange(count) % 2,
+        specimen=np.array([f"s{i // 4}" for i in range(count)]),
+        pixel_size_um=np.ones(count),
+        names=np.array([f"image {i}" for i in range(count)]),
+        shape_px=np.tile([40, 40], (count, 1)),
+    )
+    return prepare(images, SPEC, LUT, choose_field(images))
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[Prepared, Prepared]:
+    return made(0), made(1)
+
+
+def train(data: tuple[Prepared, Prepared], out: Path, **changes: object) -> TileNetwork:
+    arguments = {"architecture": "compact", "input_name": "lbp1", "recipe": RECIPE, "seed": 0}
+    return train_network(*data, out=out, **{**arguments, **changes})  # type: ignore[arg-type]
+
+
+def stop_after(steps: int) -> object:
+    def progress(task: str, done: int, total: int, note: str = "") -> None:
+        if done > steps:
+            raise Killed
+
+    return progress
+
+
+def same(first: TileNetwork, second: TileNetwork) -> bool:
+    a, b = first.state_dict(), second.state_dict()
+    return all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_it_learns_and_leaves_curves_behind(
+    data: tuple[Prepared, Prepared], tmp_path: Path
+) -> None:
+    network = train(data, tmp_path, recipe=RECIPE.model_copy(update={"epochs": 10}))
+    right = network_logits(network, data[1], "lbp1").argmax(axis=1) == data[1].target
+    assert right.mean() > 0.9
+    with (tmp_path / "curves.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["epoch"]) for row in rows] == list(range(1, 11))
+    assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+    assert float(rows[-1]["validation_accuracy"]) == pytest.approx(right.mean())
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "recipe", [RECIPE, Recipe(epochs=4, batch=8, threads=1)], ids=["one-cycle", "the paper's"]
+)
+def test_a_resumed_training_ends_like_one_that_never_stopped(
+    data: tuple[Prepared, Prepared], tmp_path: Path, recipe: Recipe
+) -> None:
+    whole = train(data, tmp_path / "whole", recipe=recipe)
+    steps = data[0].epoch_batches(batch=8, variants=recipe.variants)
+    with pytest.raises(Killed):
+        train(data, tmp_path / "cut", recipe=recipe, progress=stop_after(2 * steps + 1))
+    assert torch.load(tmp_path / "cut" / FILE, weights_only=True)["epoch"] == 2
+    resumed = train(data, tmp_path / "cut", recipe=recipe)
+    assert same(whole, resumed)
+    curves = [(tmp_path / name / "curves.csv").read_text() for name in ("whole", "cut")]
+    assert curves[0] == curves[1]
+
+
+def test_a_finished_training_is_loaded_at_once(
+    data: tuple[Prepared, Prepared], tmp_path: Path
+) -> None:
+    first = train(data, tmp_path)
+    again = train(data, tmp_path, progress=stop_after(0))
+    assert same(first, again)
+    assert not again.training
+
+
+def test_the_seed_decides_the_weights(data: tuple[Prepared, Prepared], tmp_path: Path) -> None:
+    short = RECIPE.model_copy(update={"epochs": 1})
+    first, alike, other = (
+        train(data, tmp_path / name, recipe=short, seed=seed)
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert same(first, alike)
+    assert not same(first, other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"architecture": "resnet50"}, "architecture"),
+        ({"input_name": "intensity"}, "input"),
+        ({"seed": 1}, "seed"),
+        ({"recipe": RECIPE.model_copy(update={"learning_rate": 1e-3})}, "recipe"),
+    ],
+)
+def test_the_checkpoint_of_another_training_is_refused(
+    data: tuple[Prepared, Prepared], tmp_path: Path, changes: dict[str, object], key: str
+) -> None:
+    short = RECIPE.model_copy(update={"epochs": 1})
+    train(data, tmp_path, recipe=short)
+    with pytest.raises(ConfigRefused, match=f"another training: {key} differs") as caught:
+        train(data, tmp_path, **{"recipe": short, **changes})
+    assert str(tmp_path / FILE) in str(caught.value)
+
+
+def test_other_data_is_another_training(data: tuple[Prepared, Prepared], tmp_path: Path) -> None:
+    short = RECIPE.model_copy(update={"epochs": 1})
+    train(data, tmp_path, recipe=short)
+    with pytest.raises(ConfigRefused, match="data differs"):
+        train((made(5), data[1]), tmp_path, recipe=short)
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04"])
+def test_a_damaged_checkpoint_is_named(
+    data: tuple[Prepared, Prepared], tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(ConfigRefused, match=r"checkpoint\.pt cannot be read"):
+        train(data, tmp_path)
+
+
+def test_rare_classes_weigh_more(data: tuple[Prepared, Prepared]) -> None:
+    train_set = data[0]
+    few = train_set.images.target.copy()
+    few[:18] = 0
+    uneven = replace(train_set, images=replace(train_set.images, target=few))
+    weights = class_weights(uneven, RECIPE)
+    counts = torch.bincount(torch.from_numpy(uneven.target))
+    assert torch.allclose(weights * counts, torch.full((2,), len(few) / 2))
+    flat = class_weights(uneven, RECIPE.model_copy(update={"class_weights": False}))
+    assert flat.tolist() == [1, 1]
