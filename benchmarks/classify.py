@@ -48,7 +48,7 @@ from runtime.preprocess.spec import PreprocessSpec
 from runtime.settings import SHIPPED_MODELS
 
 if TYPE_CHECKING:
-    from classify_case import Case
+    from peers.classify_case import Case
 
 SECTION = Path(__file__).resolve().parents[1] / "runtime/simulator/specimen/s3_section.webp"
 STREAMS = {
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def _compare(source: str, asked: argparse.Namespace, tiles: list[Pixels]) -> dict[str, Any]:
-    from classify_case import Reference
+    from peers.classify_case import Reference
 
     case = _case(source, tiles)
     reference = Reference(case.classifier, case.spec, case.lut)
@@ -174,7 +174,7 @@ def _tiles_per_s(device: Device, tiles: list[Pixels]) -> float:
 
 
 def _case(source: str, tiles: list[Pixels]) -> Case:
-    from classify_case import random_case, read_case
+    from peers.classify_case import random_case, read_case
 
     if source in STREAMS:
         spec = PreprocessSpec(inputs=STREAMS[source])
@@ -240,7 +240,7 @@ def _peak_mb(asked: argparse.Namespace, tiles: list[Pixels]) -> int:
     backend, layout = asked.peak
     path: Any
     if backend == "reference":
-        from classify_case import Reference, classifier_of
+        from peers.classify_case import Reference, classifier_of
 
         path = Reference(*classifier_of(asked.trained[0], STREAMS, _lut()))
     else:
