@@ -1,4 +1,4 @@
-"""What `benchmarks/classify.py` runs: one set of weights, as a torch module and as the device's int8 file."""
+"""What `classify.py` runs: one set of weights, as a torch module and as the device's int8 file."""
 
 from __future__ import annotations
 
