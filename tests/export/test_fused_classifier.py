@@ -1,0 +1,149 @@
+"""Fusion: what is joined, the SVM in one linear layer, and probabilities that mean something."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.svm import LinearSVC
+
+from export.fusion import FusedClassifier, fit_fusion, input_of
+from export.networks.registry import make_network
+from export.svm import calibrate, linear_svm
+from runtime.errors import ConfigRefused, InputRefused
+
+pytestmark = pytest.mark.export
+
+
+def streams(*names: str, classes: int = 2) -> dict:
+    channels = {"intensity": 1, "lbp1": 3}
+    return {
+        name: make_network("compact", channels=channels[input_of(name)], classes=classes)
+        for name in names
+    }
+
+
+def classifier(kind: str, *names: str, classes: int = 2) -> FusedClassifier:
+    torch.manual_seed(0)
+    return FusedClassifier(kind, streams(*names, classes=classes), classes=classes).eval()  # type: ignore[arg-type]
+
+
+def made_votes(classes: int, count: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Softmax outputs of two imperfect streams."""
+    rng = np.random.default_rng(seed)
+    target = rng.integers(classes, size=count)
+    logits = rng.normal(0, 1.5, (count, 2, classes))
+    logits[np.arange(count), :, target] += 2
+    votes = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    return votes.reshape(count, -1).astype(np.float32), target
+
+
+def scores(fused: FusedClassifier, votes: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return torch.softmax(fused.fuse(torch.from_numpy(votes)), dim=1).numpy()
+
+
+@pytest.mark.parametrize("kind", ["mid", "late"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_votes_and_scores_have_their_shapes(kind: str, classes: int) -> None:
+    fused = classifier(kind, "intensity", "lbp1", classes=classes)
+    inputs = {"intensity": torch.randn(2, 1, 32, 32), "lbp1": torch.randn(2, 3, 32, 32)}
+    votes = fused.votes(inputs)
+    assert votes.shape == (2, 2 * (128 if kind == "mid" else classes))
+    assert torch.allclose(fused(*inputs.values()).sum(dim=1), torch.ones(2))
+
+
+def test_an_ensemble_of_architectures_shares_its_input() -> None:
+    fused = classifier("late", "compact:intensity", "resnet50:intensity")
+    assert fused.inputs == ("intensity",)
+    assert fused(torch.randn(1, 1, 32, 32)).shape == (1, 2)
+
+
+def test_one_stream_says_what_its_network_says() -> None:
+    fused = classifier("none", "intensity")
+    images = torch.randn(3, 1, 32, 32)
+    wanted = torch.softmax(fused.streams["intensity"](images), dim=1)
+    assert torch.allclose(fused(images), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [("late", ["intensity"]), ("none", ["intensity", "lbp1"]), ("middle", ["intensity", "lbp1"])],
+)
+def test_a_fusion_that_makes_no_sense_is_refused(kind: str, names: list[str]) -> None:
+    with pytest.raises(ConfigRefused, match="one stream"):
+        classifier(kind, *names)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_the_folded_layer_decides_as_scikit_learns_svm(classes: int) -> None:
+    votes, target = made_votes(classes)
+    weight, bias = linear_svm(votes, target, classes)
+    scale = np.sqrt((votes.astype(float) ** 2).sum(axis=1).mean())
+    svm = LinearSVC(C=1.0, random_state=0, max_iter=20_000).fit(votes / scale, target)
+    assert np.array_equal((votes @ weight.T + bias).argmax(axis=1), svm.predict(votes / scale))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("held_out", [True, False])
+def test_fitted_scores_are_calibrated_on_votes_never_seen(classes: int, held_out: bool) -> None:
+    fused = classifier("late", "intensity", "lbp1", classes=classes)
+    votes, target = made_votes(classes)
+    fit_fusion(fused, votes, target, held_out=made_votes(classes, seed=1) if held_out else None)
+    unseen, truth = made_votes(classes, count=4000, seed=2)
+    found = scores(fused, unseen)
+    right = found.argmax(axis=1) == truth
+    assert right.mean() > 0.75
+    assert abs(found.max(axis=1).mean() - right.mean()) < 0.04
+    likelihood = -np.log(found[np.arange(len(truth)), truth]).mean()
+    best_single = min(
+        -np.log(unseen[np.arange(len(truth)), truth + offset]).mean() for offset in (0, classes)
+    )
+    assert likelihood < best_single
+
+
+def test_temperature_alone_changes_no_decision_of_one_stream() -> None:
+    fused = classifier("none", "intensity", classes=3)
+    rng = np.random.default_rng(0)
+    target = rng.integers(3, size=300)
+    logits = rng.normal(0, 1, (300, 3))
+    logits[np.arange(300), target] += 1
+    sure = (10 * logits).astype(np.float32)
+    fit_fusion(fused, sure, target)
+    found = scores(fused, sure)
+    assert np.array_equal(found.argmax(axis=1), sure.argmax(axis=1))
+    assert abs(found.max(axis=1).mean() - (found.argmax(axis=1) == target).mean()) < 0.05
+
+
+def test_votes_that_separate_the_classes_do_not_make_scores_certain() -> None:
+    fused = classifier("late", "intensity", "lbp1")
+    target = np.repeat([0, 1], 20)
+    votes = np.tile(np.eye(2, dtype=np.float32)[target], 2)
+    fit_fusion(fused, votes, target)
+    found = scores(fused, votes).max(axis=1)
+    assert 0.9 < found.min() <= found.max() < 0.99
+
+
+def test_for_two_classes_calibration_is_platts_sigmoid() -> None:
+    rng = np.random.default_rng(3)
+    margin = rng.normal(0, 2, 5000)
+    target = (rng.random(5000) < 1 / (1 + np.exp(-(1.7 * margin - 0.4)))).astype(np.int64)
+    fit = calibrate(np.stack([-margin, margin], axis=1) / 2, target, with_offset=True)
+    assert fit.slope == pytest.approx(1.7, abs=0.12)
+    assert fit.offset[1] - fit.offset[0] == pytest.approx(-0.4, abs=0.12)
+
+
+def test_an_empty_class_is_refused() -> None:
+    fused = classifier("late", "intensity", "lbp1", classes=3)
+    votes, target = made_votes(2)
+    with pytest.raises(InputRefused, match="class has no image"):
+        fit_fusion(fused, np.concatenate([votes, votes[:, :2]], axis=1), target)
+
+
+def test_one_image_of_a_class_needs_a_validation_split() -> None:
+    fused = classifier("late", "intensity", "lbp1")
+    votes, _ = made_votes(2, count=20)
+    target = np.array([1] + [0] * 19)
+    with pytest.raises(InputRefused, match="validation split"):
+        fit_fusion(fused, votes, target)
+    fit_fusion(fused, votes, target, held_out=made_votes(2, seed=1))
