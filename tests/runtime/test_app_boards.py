@@ -23,6 +23,7 @@ from runtime.errors import ConfigRefused, HardwareFailed
 from runtime.settings import parse_settings
 
 CLOCK = SystemClock()
+BOARDS_PAGE = Path(__file__).parents[2] / "docs" / "boards.md"
 REST = """
 mounted = "10x"
 [objectives.10x]
@@ -185,3 +186,11 @@ def test_a_technicians_pin_is_a_port(plugged):
     port = plugged("G1", PtyHost(GrblFirmware(BenchPlant(), name="stage-7"), clock=CLOCK))
     assert port_of("/dev/ttyUSB9") == "/dev/ttyUSB9"
     assert port_of("serial:G1") == port_of("id:stage-7") == port_of("auto") == port
+
+
+def test_the_settings_in_the_documentation_are_settings():
+    text = BOARDS_PAGE.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+    objective = REST.partition("\n[objectives")[1] + REST.partition("\n[objectives")[2]
+    instrument = parse_settings(text + objective, source=BOARDS_PAGE).instrument
+    assert instrument.boards.illuminate.led_groups == {"ring": (1, 2, 3, 4)}
+    assert instrument.boards.sangaboard.z is not None
