@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import torch
 
 from export.data import Data, read_data
 from export.evaluate.cost import seed_cost
+from export.evaluate.names import Names
 from export.evaluate.progress import job
 from export.evaluate.report import write_report
 from export.evaluate.results import Results
 from export.evaluate.seed import evaluate_seed
 from export.evaluate.setup import Setup
-from runtime.errors import InputRefused
-from runtime.tile import Pixels
 
 
 def evaluate(setup: Setup, folder: Path | None, *, out: Path, seeds: int) -> Results:
@@ -35,17 +33,8 @@ def evaluate(setup: Setup, folder: Path | None, *, out: Path, seeds: int) -> Res
             results = Results(
                 classes=setup.config.classes, settings=setup.described(), seeds=tuple(found)
             )
-            write_report(results, out, partial(image_named, data))
+            write_report(results, out, Names(data).load)
     return results
-
-
-def image_named(data: Data, name: str) -> Pixels:
-    """Return the pixels of the image of that name, whichever part it is in."""
-    for images in (data.parts.train, data.parts.validation, data.parts.test):
-        found = (images.names == name).nonzero()[0]
-        if len(found):
-            return images.load(int(found[0]))
-    raise InputRefused("no such image", value=name, remedy="evaluate into a fresh folder")
 
 
 def _read(setup: Setup, folder: Path | None, seed: int) -> Data:

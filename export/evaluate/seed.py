@@ -14,6 +14,7 @@ from export.evaluate.cost import BASELINES, cell_cost, network_cost
 from export.evaluate.integer import integer_scores
 from export.evaluate.machines import baseline_scores, image_shares
 from export.evaluate.methods import Cell, Method, Stream, distinct_streams
+from export.evaluate.names import Names
 from export.evaluate.progress import Job
 from export.evaluate.results import FP32, INT8, Scores, SeedResult
 from export.evaluate.setup import Setup
@@ -58,7 +59,7 @@ def evaluate_seed(setup: Setup, data: Data, *, seed: int, out: Path, job: Job) -
             scores[method] = {FP32: found}
     return SeedResult(
         seed=seed,
-        names=tuple(data.parts.test.names.tolist()),
+        names=Names(data).of(data.parts.test),
         target=data.parts.test.target,
         scores=scores,
         split=_counts(data),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from export.config import TrainingConfig, read_config
 from export.evaluate.methods import Cell, distinct_streams, paper_cells, restricted
+from export.networks.registry import ARCHITECTURES
 from export.recipe import Recipe
 from runtime.errors import ConfigRefused
 from runtime.preprocess.spec import PreprocessSpec
@@ -71,6 +72,7 @@ def set_up(folder: Path | None, configs: Sequence[Path], choices: Choices) -> Se
         name: one.recipe for one in read for name in one.network.architectures
     }
     names = choices.architectures or tuple(recipes)
+    _check_known(names)
     cells = paper_cells(names)
     if choices.inputs:
         cells = restricted(cells, choices.inputs)
@@ -111,6 +113,12 @@ def _built_in(folder: Path | None) -> Path:
         limit="uhcs_sem or drosophila_vnc, known by their files",
         remedy="name one that says reader and classes with --configs",
     )
+
+
+def _check_known(names: Sequence[str]) -> None:
+    for name in names:
+        if name not in ARCHITECTURES:
+            raise ConfigRefused("unknown architecture", value=name, limit=", ".join(ARCHITECTURES))
 
 
 def _check_same(config: TrainingConfig, first: TrainingConfig, path: Path, where: Path) -> None:

@@ -32,14 +32,16 @@ def draw_sheet(
     """
     shown = tiles[:MOST_TILES]
     rows = max(-(-len(shown) // COLUMNS), 1)
-    size = (COLUMNS * TILE_IN, rows * (TILE_IN + CAPTION_IN) + 0.5)
+    pictures = [_for_display(load(tile.name)) for tile in shown]
+    tallest = max((picture.shape[0] / picture.shape[1] for picture in pictures), default=0.2)
+    size = (COLUMNS * TILE_IN, rows * (TILE_IN * tallest + CAPTION_IN) + 0.4)
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     figure.suptitle(_title(title, len(shown), len(tiles)), fontsize=10, x=0.01, ha="left")
     panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axes in panels:
         axes.set_axis_off()
-    for axes, tile in zip(panels, shown, strict=False):
-        axes.imshow(_for_display(load(tile.name)), cmap="gray", vmin=0, vmax=255)
+    for axes, tile, picture in zip(panels, shown, pictures, strict=False):
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
         axes.set_title(_caption(tile, classes), fontsize=7, loc="left")
     figure.savefig(path)
 
