@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -109,7 +109,9 @@ def _compare(source: str, asked: argparse.Namespace, tiles: list[Pixels]) -> dic
         for name, device in ways.items():
             equal[name].append(_timed(seconds[name], device.decide, tile) == expected)
     best = min(ways, key=lambda name: median(seconds[name]))
-    ratios = [a / b for a, b in zip(seconds["reference"], seconds[best], strict=True)]
+    pairs = list(zip(seconds["reference"], seconds[best], strict=True))
+    ratios = [reference / device for reference, device in pairs]
+    cpu_ms = {"reference": _cpu_ms(reference, tiles), "device": _cpu_ms(ways[best], tiles)}
     result = {
         "model": case.name,
         "inputs": case.spec.inputs,
@@ -119,6 +121,7 @@ def _compare(source: str, asked: argparse.Namespace, tiles: list[Pixels]) -> dic
         "device_ms": _ms(seconds[best]),
         "of_it_preprocessing_ms": _ms(seconds["inputs"]),
         "reference_ms": _ms(seconds["reference"]),
+        "cpu_ms": cpu_ms,
         "ways_ms": {name: _ms(seconds[name]) for name in ways},
         "tiles_per_s": round(_tiles_per_s(ways[best], tiles), 1),
         "peak_mb": _peaks(source, case, best, asked),
@@ -133,6 +136,18 @@ def _timed(seconds: list[float], work: Any, tile: Pixels) -> Any:
     outcome = work(tile)
     seconds.append(perf_counter() - start)
     return outcome
+
+
+def _cpu_ms(path: Any, tiles: list[Pixels]) -> float:
+    """Return the processor time of one decision, all threads together, which a busy machine does
+    not stretch as it does the wall's.
+    """
+    seconds = []
+    for tile in tiles[:CALIBRATION]:
+        start = process_time()
+        path.decide(tile)
+        seconds.append(process_time() - start)
+    return _ms(seconds)
 
 
 def _ms(seconds: list[float]) -> float:
