@@ -13,7 +13,7 @@ def outcome(folder):
     with sqlite3.connect(folder / "journal.sqlite") as journal:
         tiles = journal.execute("SELECT tile_id, seq, sha256 FROM tiles ORDER BY seq").fetchall()
         places = journal.execute("SELECT tile_id, x_px, y_px, flag FROM placements").fetchall()
-        labels = journal.execute("SELECT tile_id, name FROM labels").fetchall()
+        labels = journal.execute("SELECT tile_id, name, strangeness, doubt FROM labels").fetchall()
         regions = journal.execute("SELECT region_id, visited FROM regions").fetchall()
     journal.close()
     files = sorted(f.name for part in ("tiles", "regions") for f in (folder / part).iterdir())
