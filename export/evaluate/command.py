@@ -1,4 +1,4 @@
-"""The verb `evaluate` and its options."""
+"""The verbs `evaluate` and `card`, and their options."""
 
 from __future__ import annotations
 
@@ -67,9 +67,30 @@ def evaluate(
     console.print(f"Written to {out}")
 
 
+def card(
+    source: Annotated[Path, typer.Option("--from", metavar="DIR", help="From 'train'.")],
+    out: Annotated[Path, typer.Option(metavar="MD", help="The card to write.")],
+    remarks: Annotated[
+        Path | None, typer.Option(metavar="MD", help="What it is known to get wrong.")
+    ] = None,
+) -> None:
+    """Write the card of a trained model: data, licence, split, how good, what it cannot do.
+
+    `nightscope export card --from build/uhcs --out models/uhcs.md`
+    """
+    from export.artefacts import Artefacts
+    from export.card import model_card
+
+    artefacts = Artefacts.read(source)
+    words = "" if remarks is None else remarks.read_text(encoding="utf-8")
+    out.write_text(model_card(artefacts.about, artefacts.guard, remarks=words), encoding="utf-8")
+    typer.echo(f"Written to {out}")
+
+
 def register(app: typer.Typer) -> None:
-    """Add the verb to the command line."""
+    """Add the verbs to the command line."""
     app.command("evaluate", cls=Lists)(evaluate)
+    app.command("card")(card)
 
 
 def _spread(args: list[str], several: set[str]) -> list[str]:

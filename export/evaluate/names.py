@@ -38,4 +38,4 @@ class Names:
         every = [name for images in self._parts for name in images.names.tolist()]
         # Cut back to a folder below; names of patches are no paths.
         prefix = os.path.commonprefix(every)  # noqa: RUF071
-        return prefix[: prefix.rfind("/") + 1]
+        return str(prefix[: prefix.rfind("/") + 1])

@@ -31,7 +31,9 @@ def evaluate(setup: Setup, folder: Path | None, *, out: Path, seeds: int) -> Res
         for seed, data in enumerate(splits):
             found.append(evaluate_seed(setup, data, seed=seed, out=out / f"seed{seed}", job=work))
             results = Results(
-                classes=setup.config.classes, settings=setup.described(), seeds=tuple(found)
+                classes=setup.config.classes,
+                settings=setup.described() | {"split": _division(splits[0])},
+                seeds=tuple(found),
             )
             write_report(results, out, Names(data).load)
     return results
@@ -39,3 +41,9 @@ def evaluate(setup: Setup, folder: Path | None, *, out: Path, seeds: int) -> Res
 
 def _read(setup: Setup, folder: Path | None, seed: int) -> Data:
     return read_data(setup.config, folder, base=setup.base, seed=seed)
+
+
+def _division(data: Data) -> str:
+    fixed = data.parts.train.part is not None
+    how = "fixed by the data" if fixed else "drawn by specimen, anew for every seed"
+    return f"{how}; seed 0: {data.parts.summary()}"

@@ -22,8 +22,8 @@ def markdown(results: Results, *, metric: str = "accuracy") -> str:
     lines = [
         f"# {metric.replace('_', ' ').capitalize()} on test specimens",
         "",
-        f"Mean (standard deviation) over {count} seed{'s' if count != 1 else ''}; every seed "
-        "draws another split by specimen, the same for all methods.",
+        f"Mean (standard deviation) over {count} seed{'s' if count != 1 else ''}; the split of a "
+        "seed is the same for all methods.",
         "",
         *(f"- {name}: {value}" for name, value in results.settings.items()),
         "",
