@@ -41,3 +41,21 @@ def model_verify(
     `nightscope model verify models/mussel-tissue-1.0.0.nsb --json`
     """
     call("runtime.commands.model:verify", as_json, bundle=bundle)
+
+
+@model.command("bench")
+def model_bench(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A file, or a model's name.")],
+    tiles: Annotated[int, typer.Option(metavar="N", min=1, help="Tiles timed per row.")] = 100,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Processor cores; all if not given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Time a bundle on every back end, precision and layout of this machine.
+
+    `nightscope model bench mussel-tissue`
+
+    `nightscope model bench models/mussel-tissue-1.0.0.nsb --tiles 300 --json`
+    """
+    call("runtime.commands.model:bench", as_json, bundle=bundle, tiles=tiles, threads=threads)
