@@ -55,7 +55,7 @@ static void send(struct script *script, uint8_t operation) {
                           .session = style & 0x80 ? SESSION + 1 : SESSION,
                           .id = (uint16_t)(next(script) | ((style & 1u) << 15)),
                           .opcode = commands[which].opcode,
-                          .flags = style & 0x02,
+                          .flags = style & 0x02 ? REQUEST_TRIGGER : 0,
                           .length = commands[which].length,
                           .payload = payload};
     for (uint8_t at = 0; at < frame.length; at++)
