@@ -101,6 +101,7 @@ def pack(
     source: Annotated[Path, typer.Option("--from", metavar="DIR", help="From 'train'.")],
     key: Annotated[Path, typer.Option(metavar="PEM", help="Private Ed25519 key.")],
     out: Annotated[Path, typer.Option(metavar="BUNDLE", help="The .nsb file to write.")],
+    fp32: Annotated[bool, typer.Option(help="Take the fp32 model along.")] = True,
 ) -> None:
     """Pack and sign a trained model.
 
@@ -109,7 +110,7 @@ def pack(
     from export.artefacts import Artefacts
     from export.pack import pack as pack_bundle
 
-    pack_bundle(Artefacts.read(source), key=key, out=out)
+    pack_bundle(Artefacts.read(source), key=key, out=out, with_fp32=fp32)
     typer.echo(json.dumps({"bundle": str(out), "bytes": out.stat().st_size}))
 
 

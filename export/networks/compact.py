@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from export.networks.base import TileNetwork, initialise_convolutions
 
-# Four halvings, so a cell is 16 pixels wide. A first layer of 4x4 patches would save a third of the
-# time, but loses the maps of patterns: their neighbours are points, not a smooth picture.
+# Four halvings, so a cell is 16 pixels wide.
 WIDTHS, NARROW = (16, 32, 64, 128), 64
 CELL_PX = 2 ** len(WIDTHS)
 Head = Literal["pooled", "area"]

@@ -30,7 +30,8 @@ class Calibrated:
         self._ranges = _ranges(self._model, examples)
 
     def int8(self, *, keep: Collection[str] = ()) -> bytes:
-        """Return the int8 model, with the layers named in `keep` left in fp32.
+        """Return the int8 model, with the layers named in `keep` left in fp32: their weights and
+        sums, while what they read from int8 layers still has eight bits.
 
         Weights are symmetric, one scale a channel, and have seven bits: CPUs without VNNI add
         pairs of products in sixteen bits, which eight overflow. Activations have eight bits.

@@ -1,0 +1,218 @@
+"""From a fitted classifier to ONNX, int8 and OpenVINO IR: the same scores everywhere."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from export.fusion import FusedClassifier
+from export.graph import to_onnx
+from export.networks.registry import make_network
+from export.quantise import Calibrated, Quantised, Validation, quantise
+from export.quantise import gate as gate_module
+from export.quantise.ir import to_ir
+from export.quantise.sensitivity import most_sensitive_first
+from runtime.errors import ModelRefused
+from runtime.inference.session import BACKENDS, open_session
+
+pytestmark = [pytest.mark.export, pytest.mark.timeout(300)]
+CHANNELS = {"intensity": 1, "lbp1": 3}
+KINDS = {
+    "none": ["intensity"],
+    "late": ["intensity", "lbp1"],
+    "mid": ["intensity", "lbp1"],
+    "ensemble": ["compact:intensity", "resnet50:intensity"],
+}
+
+
+def inputs(seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {
+        name: rng.normal(size=(1, channels, 64, 64)).astype(np.float32)
+        for name, channels in CHANNELS.items()
+    }
+
+
+def made(name: str) -> FusedClassifier:
+    """A classifier whose batch statistics have seen data; its other weights are as drawn."""
+    torch.manual_seed(0)
+    streams = {}
+    for stream in KINDS[name]:
+        architecture, _, wanted = stream.rpartition(":")
+        network = make_network(architecture or "compact", channels=CHANNELS[wanted], classes=2)
+        network.train()
+        with torch.no_grad():
+            for _ in range(8):
+                network(torch.randn(8, CHANNELS[wanted], 64, 64))
+        streams[stream] = network
+    kind = "late" if name == "ensemble" else name
+    return FusedClassifier(kind, streams, classes=2).eval()  # type: ignore[arg-type]
+
+
+def torch_scores(classifier: FusedClassifier, example: dict[str, np.ndarray]) -> np.ndarray:
+    with torch.no_grad():
+        return classifier(*(torch.from_numpy(example[n]) for n in classifier.inputs)).numpy()[0]
+
+
+def used(classifier: FusedClassifier, example: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: example[name] for name in classifier.inputs}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_torch_and_both_back_ends_agree_and_votes_are_named(name: str) -> None:
+    classifier = made(name)
+    model = to_onnx(classifier, inputs(0))
+    example = used(classifier, inputs(1))
+    wanted = torch_scores(classifier, example)
+    for backend in BACKENDS:
+        session = open_session(model, backend=backend, threads=1)
+        assert np.allclose(session.run(example), wanted, atol=1e-4)
+    graph = onnx.load_model_from_string(model).graph
+    assert [one.name for one in graph.input] == list(classifier.inputs)
+    assert [one.name for one in graph.output] == ["scores"]
+    assert not [node for node in graph.node if node.op_type == "BatchNormalization"]
+    (joined,) = [node.input for node in graph.node if node.op_type == "Concat"] or [[]]
+    expected = [f"vote:{stream}" for stream in KINDS[name]] if name != "none" else []
+    assert list(joined) == expected
+
+
+def test_int8_runs_as_int8_from_the_first_layer_to_the_features_and_votes_stay() -> None:
+    classifier = made("ensemble")
+    examples = [used(classifier, inputs(seed)) for seed in range(4)]
+    fp32 = to_onnx(classifier, examples[0])
+    int8 = Calibrated(fp32, examples).int8()
+    assert len(int8) < 0.3 * len(fp32)
+    kinds = Counter(node.op_type for node in optimised(int8))
+    # The compact network's class layer is the one convolution left in fp32.
+    assert kinds["QLinearConv"] == 53 + 7
+    assert kinds["QLinearAdd"] == 16 + 1
+    assert kinds["Conv"] == 1
+    graph = onnx.load_model_from_string(int8).graph
+    tensors = {name for node in graph.node for name in node.output}
+    assert {"vote:compact:intensity", "vote:resnet50:intensity"} <= tensors
+    example = used(classifier, inputs(9))
+    wanted = torch_scores(classifier, example)
+    ir = to_ir(int8)
+    sessions = [open_session(int8, backend=backend, threads=1) for backend in BACKENDS]
+    sessions.append(open_session(ir.xml, backend="openvino", threads=1, weights=ir.weights))
+    for session in sessions:
+        assert np.allclose(session.run(example), wanted, atol=0.03)
+    assert len(ir.weights) < 0.3 * len(fp32)
+    assert to_ir(int8) == ir
+
+
+def optimised(model: bytes) -> list[onnx.NodeProto]:
+    """The nodes that ONNX Runtime makes of a model on this machine."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.optimized_model_filepath = str(Path(folder) / "optimised.onnx")
+        onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return list(onnx.load(options.optimized_model_filepath).graph.node)
+
+
+def judged(count: int = 8) -> Validation:
+    return Validation(
+        inputs=[{"intensity": inputs(seed)["intensity"]} for seed in range(count)],
+        target=np.zeros(count, np.int64),
+    )
+
+
+def test_views_of_one_image_are_judged_together() -> None:
+    views = Validation(inputs=[], target=np.array([0, 0, 1, 1]), image=np.array([7, 7, 9, 9]))
+    scores = np.array([[0.9, 0.1], [0.4, 0.6], [0.7, 0.3], [0.6, 0.4]], np.float32)
+    assert views.accuracy(scores) == 0.5
+    alone = Validation(inputs=[], target=views.target)
+    assert alone.accuracy(scores) == 0.25
+
+
+def test_a_model_that_keeps_its_accuracy_passes_whole() -> None:
+    fp32 = to_onnx(made("none"), inputs(0))
+    done = quantise(fp32, judged().inputs, judged())
+    assert isinstance(done, Quantised)
+    assert done.kept == ()
+    assert done.about()["kept_fp32"] == []
+
+
+def damaged() -> tuple[bytes, str]:
+    """A model one of whose layers eight bits cannot hold: one weight dwarfs its channel's rest."""
+    model = onnx.load_model_from_string(to_onnx(made("none"), inputs(0)))
+    layer = [node for node in model.graph.node if node.op_type == "Conv"][3]
+    (weight,) = [one for one in model.graph.initializer if one.name == layer.input[1]]
+    values = onnx.numpy_helper.to_array(weight).copy()
+    # Huge weights on a channel that is always zero: harmless in fp32, yet they set every scale.
+    values[:, 0] = 4000
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    (before,) = [
+        node
+        for node in model.graph.node
+        if node.op_type == "Conv" and node.output[0] == relu_input(model.graph, layer.input[0])
+    ]
+    for name, value in ((before.input[1], 0.0), (before.input[2], -1.0)):
+        (feeding,) = [one for one in model.graph.initializer if one.name == name]
+        changed = onnx.numpy_helper.to_array(feeding).copy()
+        changed[0] = value
+        feeding.CopyFrom(onnx.numpy_helper.from_array(changed, name))
+    return model.SerializeToString(), layer.name
+
+
+def relu_input(graph: onnx.GraphProto, tensor: str) -> str:
+    (relu,) = [node for node in graph.node if tensor in node.output]
+    return str(relu.input[0])
+
+
+def test_the_layer_that_eight_bits_cannot_hold_is_found_first() -> None:
+    fp32, worst = damaged()
+    validation = judged()
+    calibrated = Calibrated(fp32, validation.inputs)
+    assert most_sensitive_first(fp32, calibrated, validation)[0] == worst
+    kept = onnx.load_model_from_string(calibrated.int8(keep=[worst])).graph
+    whole = onnx.load_model_from_string(calibrated.int8()).graph
+    weights = [
+        sum(t.data_type == onnx.TensorProto.INT8 for t in g.initializer) for g in (whole, kept)
+    ]
+    assert weights[0] - weights[1] >= 1
+
+
+class Judge(Validation):
+    """Counts as wrong every int8 score further than this from the fp32 ones."""
+
+    def accuracy(self, scores: np.ndarray) -> float:
+        return float((np.abs(scores - self.wanted).max(axis=1) < self.limit).mean())
+
+
+def strict(fp32: bytes, limit: float) -> Judge:
+    plain = judged()
+    judge = Judge(inputs=plain.inputs, target=plain.target)
+    object.__setattr__(judge, "wanted", plain.scores(fp32, "onnxruntime"))
+    object.__setattr__(judge, "limit", limit)
+    return judge
+
+
+def test_layers_are_kept_in_fp32_until_the_gate_passes() -> None:
+    fp32, worst = damaged()
+    plain = judged()
+    calibrated = Calibrated(fp32, plain.inputs)
+    wanted = plain.scores(fp32, "onnxruntime")
+    off = [
+        np.abs(plain.scores(model, "onnxruntime") - wanted).max()
+        for model in (calibrated.int8(), calibrated.int8(keep=[worst]))
+    ]
+    assert off[1] < 0.5 * off[0]
+    done = quantise(fp32, plain.inputs, strict(fp32, limit=float(off[0] + 2 * off[1]) / 3))
+    assert done.kept[0] == worst
+    assert done.accuracy["int8"] >= done.accuracy["fp32"] - gate_module.GATE
+
+
+def test_int8_that_loses_accuracy_all_the_same_is_refused() -> None:
+    fp32 = to_onnx(made("none"), inputs(0))
+    with pytest.raises(ModelRefused, match="half the layers") as caught:
+        quantise(fp32, judged().inputs, strict(fp32, limit=1e-9))
+    assert "against 1.0000" in str(caught.value)
