@@ -14,6 +14,7 @@ from export.guard import FittedGuard
 from export.quantise.ir import OpenVinoModel, to_ir
 from runtime.errors import InputRefused, ModelRefused
 from runtime.inference.onnx_scan import has_external_data
+from runtime.tile import Pixels
 
 ABOUT, FP32, INT8, LUT = "training.json", "fp32.onnx", "int8.onnx", "lbp_mds.npy"
 IR_XML, IR_BIN = "int8.xml", "int8.bin"
@@ -29,7 +30,7 @@ class Artefacts:
     fp32: bytes
     int8: bytes
     lut: NDArray[np.float32]
-    golden: list[NDArray[np.uint16]]
+    golden: list[Pixels]
     guard: FittedGuard | None = None
 
     def ir(self) -> OpenVinoModel:
