@@ -37,6 +37,9 @@ def evaluate(
     inputs: Annotated[
         list[str] | None, typer.Option(metavar="NAME...", help="intensity lbp1 lbp2 lbp3")
     ] = None,
+    fusions: Annotated[
+        list[str] | None, typer.Option(metavar="NAME...", help="none early mid late")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="In place of the recipe's.")] = None,
     image_px: Annotated[int | None, typer.Option(min=32, help="Side of the input.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = 2,
@@ -47,6 +50,7 @@ def evaluate(
     `nightscope export evaluate --data uhcs_sem --out build/uhcs --seeds 5`
 
     Stopped and started again, it goes on where it was. Prefix it with `nice` on a busy machine.
+    `--fusions none late` spares the early fusions' networks: four an architecture, not eight.
     """
     from export.evaluate.run import evaluate as run
     from export.evaluate.setup import Choices, set_up
@@ -55,6 +59,7 @@ def evaluate(
     choices = Choices(
         architectures=tuple(architectures or ()),
         inputs=tuple(inputs or ()),
+        fusions=tuple(fusions or ()),
         epochs=epochs,
         image_px=image_px,
         threads=threads,

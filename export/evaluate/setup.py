@@ -22,6 +22,7 @@ class Choices:
 
     architectures: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+    fusions: tuple[str, ...] = ()
     epochs: int | None = None
     image_px: int | None = None
     threads: int = 2
@@ -73,15 +74,7 @@ def set_up(folder: Path | None, configs: Sequence[Path], choices: Choices) -> Se
     }
     names = choices.architectures or tuple(recipes)
     _check_known(names)
-    cells = paper_cells(names)
-    if choices.inputs:
-        cells = restricted(cells, choices.inputs)
-    if not cells:
-        raise ConfigRefused(
-            "nothing to evaluate",
-            value=", ".join(choices.inputs),
-            remedy="name inputs among intensity, lbp1, lbp2, lbp3",
-        )
+    cells = _cells(names, choices)
     return Setup(
         config=read[0],
         base=paths[0].parent,
@@ -96,6 +89,22 @@ def set_up(folder: Path | None, configs: Sequence[Path], choices: Choices) -> Se
         threads=choices.threads,
         int8=choices.int8,
     )
+
+
+def _cells(names: Sequence[str], choices: Choices) -> list[Cell]:
+    cells = paper_cells(names)
+    if choices.inputs:
+        cells = restricted(cells, choices.inputs)
+    if choices.fusions:
+        cells = [cell for cell in cells if cell.kind in choices.fusions]
+    if not cells:
+        raise ConfigRefused(
+            "nothing to evaluate",
+            value=" ".join((*choices.inputs, *choices.fusions)),
+            remedy="name inputs among intensity, lbp1, lbp2, lbp3; fusions among none, early, mid, "
+            "late",
+        )
+    return cells
 
 
 def _built_in(folder: Path | None) -> Path:

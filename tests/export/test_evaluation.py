@@ -16,7 +16,7 @@ from rich.console import Console
 from export.__main__ import app
 from export.data import prepare_parts, read_data
 from export.evaluate.integer import integer_scores, onnx_scores
-from export.evaluate.methods import Method, Stream
+from export.evaluate.methods import Method, Stream, distinct_streams
 from export.evaluate.progress import job
 from export.evaluate.results import FP32, INT8
 from export.evaluate.run import evaluate
@@ -206,6 +206,16 @@ def test_configurations_of_different_data_cannot_share_a_table(source, tmp_path)
 def test_unknown_images_need_a_configuration(source):
     with pytest.raises(ConfigRefused, match="no configuration for these images"):
         set_up(source, [], SMALL)
+
+
+def test_without_early_fusion_four_networks_are_enough(source):
+    choices = Choices(fusions=("none", "late"))
+    cells = set_up(source, [source / "stripes.toml"], choices).cells
+    assert [stream.input_name for stream in distinct_streams(cells)] == [
+        "intensity", "lbp1", "lbp2", "lbp3",
+    ]  # fmt: skip
+    with pytest.raises(ConfigRefused, match="nothing to evaluate; value often"):
+        set_up(source, [source / "stripes.toml"], Choices(fusions=("often",)))
 
 
 def test_an_unknown_architecture_is_refused(source):
