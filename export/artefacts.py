@@ -72,7 +72,7 @@ class Artefacts:
         except (OSError, ValueError) as error:
             raise InputRefused(
                 f"{folder} holds no finished training: {error}",
-                remedy="run 'python -m export train' with this --out",
+                remedy="run 'nightscope export train' with this --out",
             ) from None
 
 
