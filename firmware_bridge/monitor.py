@@ -16,9 +16,11 @@ from firmware_bridge.protocol import (
     MOTIONS,
     STEPS,
     TURRET_REQUEST,
+    Feature,
     HelloReply,
     HelloRequest,
     Opcode,
+    RequestFlag,
     State,
     Status,
     unpack,
@@ -73,7 +75,7 @@ def in_words(stuffed: bytes) -> str:
     """Return one line about the bytes between two delimiters, whatever they are."""
     try:
         frame = decode(stuffed)
-        return f"{_head(frame)} {_payload(frame)}{_state(frame)}".rstrip()
+        return f"{_head(frame)} {_payload(frame)}{_flags(frame)}".rstrip()
     except FrameCorrupt as problem:
         return f"DAMAGED {stuffed.hex(' ')} ({problem})"
 
@@ -86,8 +88,11 @@ def _head(frame: Frame) -> str:
     return f"{frame.type.name:8} {opcode:9} #{frame.command_id:<5} session {frame.session:04x}"
 
 
-def _state(frame: Frame) -> str:
-    return f" [{State(frame.flags).name or 'dark, still'}]" if frame.type & 0x80 else ""
+def _flags(frame: Frame) -> str:
+    """Return the board's state, or what the host asks for besides, in brackets."""
+    if frame.type & 0x80:
+        return f" [{State(frame.flags).name or 'dark, still'}]"
+    return " [camera trigger]" if frame.flags & RequestFlag.TRIGGER else ""
 
 
 def _payload(frame: Frame) -> str:
@@ -124,7 +129,9 @@ def _request(frame: Frame) -> str:
 def _done(frame: Frame) -> str:
     if frame.opcode == Opcode.HELLO:
         hello = HelloReply.unpack(frame.payload)
-        return f"boot {hello.boot_nonce:08x}, watchdog {hello.watchdog_ms} ms, {hello.axes} axes"
+        trigger = ", camera trigger" if Feature.TRIGGER in hello.features else ""
+        terms = f"boot {hello.boot_nonce:08x}, watchdog {hello.watchdog_ms} ms"
+        return f"{terms}, {hello.axes} axes{trigger}"
     if frame.opcode == Opcode.STATUS:
         status = Status.unpack(frame.payload)
         return f"at {status.steps}, light {status.channel}:{status.level}"

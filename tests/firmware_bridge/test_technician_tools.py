@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from firmware_bridge.bench_plant import BenchPlant
 from firmware_bridge.chaos import ChaosProxy
 from firmware_bridge.codec import DELIMITER, Frame, FrameType, decode, encode
+from firmware_bridge.drivers.native import NativeBoard
+from firmware_bridge.emulator import BoardEmulator
 from firmware_bridge.emulators.grbl import GrblFirmware
 from firmware_bridge.emulators.illuminate import IlluminateFirmware
 from firmware_bridge.emulators.pty_host import PtyHost
@@ -88,6 +90,22 @@ def test_monitor_shows_both_directions_in_words(bench, clock):
     assert "bench-0001" in text
     assert "GOODBYE" in text
     assert "DAMAGED" not in text
+
+
+def test_monitor_shows_the_camera_trigger_of_a_board_and_of_a_command(clock):
+    lines, plant = [], BenchPlant()
+    with (
+        BoardEmulator(plant, clock=clock, trigger=plant.trigger) as emulator,
+        watch(emulator.port, clock=clock, write=lines.append) as line,
+    ):
+        board = NativeBoard.open(line.port, clock=clock, watchdog_ms=5000)
+        board.light.on(channel="left", brightness=1.0, trigger=True)
+        board.light.on(channel="left", brightness=0.5)
+        board.close()
+    text = "\n".join(lines)
+    assert "3 axes, camera trigger [" in text
+    assert "channel 1 level 255 [camera trigger]\n" in text
+    assert "channel 1 level 128\n" in text
 
 
 def test_monitor_shows_lines_of_text_as_they_are(clock):
