@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Monotonic time and waiting; not a clock whose waits send heartbeats, for they come here."""
+    """Monotonic time and waiting; its `sleep` may feed other boards, also when it waits for 0 s."""
 
     def now_s(self) -> float:
         """Return monotonic seconds."""

@@ -101,6 +101,7 @@ class Exchange:
                 self.retries += ticket.tries > 0
                 self.send(ticket)
             self.beat()
+            self._clock.sleep(duration_s=0.0)  # a clock that feeds other boards does so now
             reply = self._next_reply(ticket, wait_s=min(ticket.resend_s - now_s, self._beat_s))
             if reply is not None and self._is_outcome(ticket, reply):
                 return reply

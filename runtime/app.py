@@ -191,12 +191,11 @@ def _open(
 ) -> OpenBoard:
     """Open the board that a setting means; one with a watchdog joins those that `clock` feeds.
 
-    A board without a watchdog waits by `clock`, so that a long move of its stage does not darken
-    the light on another board. One with a watchdog feeds its own while it waits.
+    Every board waits by `clock`, so that a long move of its stage does not darken the light on
+    another board.
     """
     port, driver = locate(wanted.port, driver=wanted.driver, offering=offering, clock=clock)
-    own = SystemClock() if driver == NativeBoard.driver else clock
-    board = open_board(port, driver=driver, clock=own, options=_options(settings.instrument))
+    board = open_board(port, driver=driver, clock=clock, options=_options(settings.instrument))
     stack.callback(board.close)
     if isinstance(board, NativeBoard):
         watched.append(board)

@@ -50,9 +50,10 @@ class NativeBoard:
     ) -> NativeBoard:
         """Return the board on `port`, dark and armed.
 
-        `clock` must be a plain clock, not one whose waits call `beat`. `reopen_s` is how long an
-        unplugged line is waited for. Raises PortAbsent, PortBusy, ReplyTimeout when nothing there
-        speaks our protocol, FirmwareIncompatible when its version or watchdog does not fit.
+        Waiting feeds this board by itself; `clock.sleep` is called meanwhile, so that it can feed
+        others. `reopen_s` is how long an unplugged line is waited for. Raises PortAbsent, PortBusy,
+        ReplyTimeout when nothing there speaks our protocol, FirmwareIncompatible when its version
+        or watchdog does not fit.
         """
         session = Session(port, clock=clock, watchdog_ms=watchdog_ms, reopen_s=reopen_s)
         try:

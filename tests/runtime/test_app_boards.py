@@ -111,14 +111,20 @@ def test_a_sangaboard_with_axes_of_its_own_and_the_only_array_there_is(tmp_path,
     assert array.lit == ()
 
 
-def test_a_long_move_does_not_darken_the_light_of_another_board(tmp_path, plugged):
+@pytest.mark.parametrize(("driver", "step_um"), [("sangaboard", 0.088), ("native", 0.1)])
+def test_a_long_move_does_not_darken_the_light_of_another_board(tmp_path, plugged, driver, step_um):
     plant, lamp = BenchPlant(steps_per_s=1000), BenchPlant()
-    firmware = SangaboardFirmware(plant, build=replace(V1, step_delay_us=10))
-    port = plugged("S1", PtyHost(firmware, clock=CLOCK))
+    stages = {
+        "sangaboard": PtyHost(
+            SangaboardFirmware(plant, build=replace(V1, step_delay_us=10)), clock=CLOCK
+        ),
+        "native": BoardEmulator(plant, clock=CLOCK),
+    }
+    port = plugged("S1", stages[driver])
     lamp_port = plugged("N1", BoardEmulator(lamp, clock=CLOCK))
     wanted = settings(
         tmp_path,
-        f'port = "{port}"\ndriver = "sangaboard"\nwatchdog_ms = 500\n'
+        f'port = "{port}"\ndriver = "{driver}"\nwatchdog_ms = 500\n'
         f'light = {{ port = "{lamp_port}", driver = "native" }}',
         "[instrument.boards.sangaboard]\norigin_here = true\n",
     )
@@ -126,7 +132,7 @@ def test_a_long_move_does_not_darken_the_light_of_another_board(tmp_path, plugge
         rig.stage.home()
         rig.light.on(channel="left", brightness=1.0)
         trips = rig.trips()
-        rig.stage.move_to(x_um=1200 * 0.088)
+        rig.stage.move_to(x_um=1200 * step_um)
         assert lamp.light == (1, 255)
         assert rig.trips() == trips
     assert lamp.light is None
