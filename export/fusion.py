@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from export.networks.base import TileNetwork
-from export.svm import Target, Votes, calibrate, linear_svm, unseen_margins
+from export.svm import Target, Votes, linear_svm, slope_of, unseen_margins
 from runtime.errors import ConfigRefused, InputRefused
 
 Fusion = Literal["none", "early", "mid", "late"]
@@ -54,7 +54,10 @@ class FusedClassifier(nn.Module):
 
     def votes(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the (n, v) votes of all streams side by side, from inputs by name."""
-        said = [self._vote(net, inputs[input_of(name)]) for name, net in self.streams.items()]
+        said = [
+            vote(network, inputs[input_of(name)], self.kind)
+            for name, network in self.streams.items()
+        ]
         return said[0] if len(said) == 1 else torch.cat(said, dim=1)
 
     def forward(self, *inputs: Tensor) -> Tensor:
@@ -62,11 +65,13 @@ class FusedClassifier(nn.Module):
         named = dict(zip(self.inputs, inputs, strict=True))
         return torch.softmax(self.fuse(self.votes(named)), dim=1)
 
-    def _vote(self, network: nn.Module, images: Tensor) -> Tensor:
-        if self.kind == "mid":
-            return network.features(images)
-        logits = network(images)
-        return torch.softmax(logits, dim=1) if self.kind == "late" else logits
+
+def vote(network: nn.Module, images: Tensor, kind: Fusion) -> Tensor:
+    """Return the (n, v) votes of one stream of a fusion of that kind."""
+    if kind == "mid":
+        return network.features(images)
+    logits = network(images)
+    return torch.softmax(logits, dim=1) if kind == "late" else logits
 
 
 def fit_fusion(
@@ -79,8 +84,8 @@ def fit_fusion(
     """Fit the classifier's last layer, in place, so that its scores are probabilities.
 
     Several streams: a linear SVM, one against the rest, is fitted on the (n, v) `votes` of the
-    training images, then calibrated. One stream: the votes are its logits, and only their
-    temperature is fitted, which leaves its decisions as they are.
+    training images. One stream: the votes are its logits. Either way one slope then makes margins
+    into probabilities and leaves the decisions as they are.
 
     Calibration uses `held_out`, the votes and classes of the validation images, which no network
     was fitted on. Without them it uses margins that the SVM gave to folds it had not seen; the
@@ -101,10 +106,10 @@ def fit_fusion(
         margins, judged = votes.astype(float), target
     else:
         margins, judged = unseen_margins(votes, target, classifier.classes), target
-    fitted = calibrate(margins, judged, with_offset=not single)
+    slope = slope_of(margins, judged)
     with torch.no_grad():
-        classifier.fuse.weight.copy_(torch.from_numpy(fitted.slope * weight))
-        classifier.fuse.bias.copy_(torch.from_numpy(fitted.slope * bias + fitted.offset))
+        classifier.fuse.weight.copy_(torch.from_numpy(slope * weight))
+        classifier.fuse.bias.copy_(torch.from_numpy(slope * bias))
 
 
 def input_of(stream: str) -> str:

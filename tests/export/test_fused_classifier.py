@@ -9,7 +9,7 @@ from sklearn.svm import LinearSVC
 
 from export.fusion import FusedClassifier, fit_fusion, input_of
 from export.networks.registry import make_network
-from export.svm import calibrate, linear_svm
+from export.svm import linear_svm, slope_of
 from runtime.errors import ConfigRefused, InputRefused
 
 pytestmark = pytest.mark.export
@@ -124,13 +124,23 @@ def test_votes_that_separate_the_classes_do_not_make_scores_certain() -> None:
     assert 0.9 < found.min() <= found.max() < 0.99
 
 
-def test_for_two_classes_calibration_is_platts_sigmoid() -> None:
+def test_the_slope_is_found_again() -> None:
     rng = np.random.default_rng(3)
     margin = rng.normal(0, 2, 5000)
-    target = (rng.random(5000) < 1 / (1 + np.exp(-(1.7 * margin - 0.4)))).astype(np.int64)
-    fit = calibrate(np.stack([-margin, margin], axis=1) / 2, target, with_offset=True)
-    assert fit.slope == pytest.approx(1.7, abs=0.12)
-    assert fit.offset[1] - fit.offset[0] == pytest.approx(-0.4, abs=0.12)
+    target = (rng.random(5000) < 1 / (1 + np.exp(-1.7 * margin))).astype(np.int64)
+    slope = slope_of(np.stack([-margin, margin], axis=1) / 2, target)
+    assert slope == pytest.approx(1.7, abs=0.12)
+
+
+def test_class_shares_of_the_held_out_images_move_no_decision() -> None:
+    votes, target = made_votes(2)
+    held_out, classes = made_votes(2, count=300, seed=1)
+    mostly = np.concatenate([np.flatnonzero(classes == 0)[:100], np.flatnonzero(classes == 1)[:5]])
+    even, skewed = classifier("late", "intensity", "lbp1"), classifier("late", "intensity", "lbp1")
+    fit_fusion(even, votes, target, held_out=(held_out, classes))
+    fit_fusion(skewed, votes, target, held_out=(held_out[mostly], classes[mostly]))
+    unseen, _ = made_votes(2, seed=2)
+    assert (scores(even, unseen).argmax(1) == scores(skewed, unseen).argmax(1)).all()
 
 
 def test_an_empty_class_is_refused() -> None:
