@@ -12,29 +12,25 @@ from collections import Counter
 
 from firmware_bridge.clock import Clock
 from firmware_bridge.dialogue import TRIES
+from firmware_bridge.drivers.grbl_controller import QUERY, GrblController
 from firmware_bridge.drivers.grbl_light import GrblLight
 from firmware_bridge.drivers.grbl_report import (
     ALARM,
     ALARMS,
     OK,
     OPTIONS,
-    RESPONSE,
     SETTING,
-    STATUS,
     VERSION,
     Machine,
-    Status,
 )
 from firmware_bridge.drivers.grbl_stage import GrblStage
-from firmware_bridge.drivers.line_board import REOPEN_S, LineBoard, opened
+from firmware_bridge.drivers.line_board import REOPEN_S, opened
 from firmware_bridge.errors import FirmwareIncompatible, PositionUnknown, ReplyTimeout
 from firmware_bridge.lineproto import LineSession
 from firmware_bridge.ports_inventory import usb_serial_number
 
-QUERY, RESET, RESUME, JOG_CANCEL = b"?", b"\x18", b"~", b"\x85"
+JOG_CANCEL = b"\x85"
 BANNER = "Grbl 1.1h ['$' for help]"
-BOOT_S = 0.3
-BOOTED = re.compile(r"Grbl .*")
 # Enough of a report to see the state, whatever the report's settings are.
 STATE = re.compile(r"<(Idle|Run|Jog|Alarm|Home|Check|Sleep|Hold|Door)[:|].*>")
 STILL_S = 30.0
@@ -50,10 +46,8 @@ REQUIRED = (
 )
 
 
-class GrblBoard(LineBoard):
-    """An open controller. `machine` is what it said of itself."""
-
-    driver = "grbl"
+class GrblBoard(GrblController):
+    """An open controller with its stage and lamp."""
 
     def __init__(
         self,
@@ -105,31 +99,6 @@ class GrblBoard(LineBoard):
                 lines, clock=clock, origin_um=origin_um, board_id=board_id, reopen_s=reopen_s
             ),
         )
-
-    def status(self) -> Status:
-        """Return one status report. Raises ReplyTimeout."""
-        return Status.parse(self.dialogue.ask(QUERY, STATUS))
-
-    def line(self, text: str) -> int | None:
-        """Send one line and return its error number, 0 for ok, None when no response came.
-
-        A line whose end was lost still lies in the controller: it is ended and its response
-        waited for, so that it cannot join the next one.
-        """
-        found = self.dialogue.once(f"{text}\n".encode("ascii"), RESPONSE)
-        if found is None:
-            self.dialogue.retries += 1
-            self.dialogue.once(b"\n", RESPONSE)
-            return None
-        return int(found.group(1) or 0)
-
-    def reset(self) -> None:
-        """Soft-reset the controller: outputs off, buffers empty."""
-        watch, self.dialogue.watch = self.dialogue.watch, lambda _line: None
-        try:
-            self.dialogue.once(RESET, BOOTED, timeout_s=BOOT_S)
-        finally:
-            self.dialogue.watch = watch
 
     def _greet_again(self) -> bool:
         """A controller that must be homed after a restart and is not locked did not restart."""

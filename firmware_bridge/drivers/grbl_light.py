@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from firmware_bridge.drivers.grbl_controller import GrblController
 from firmware_bridge.drivers.illumination import check_illumination
 from firmware_bridge.errors import ReplyTimeout
-
-if TYPE_CHECKING:
-    from firmware_bridge.drivers.grbl import GrblBoard
 
 CHANNEL = "spindle"
 TRIES = 12
@@ -22,7 +18,7 @@ class GrblLight:
     failsafe = False
     channels: tuple[str, ...] = (CHANNEL,)
 
-    def __init__(self, board: GrblBoard) -> None:
+    def __init__(self, board: GrblController) -> None:
         self._board = board
         self._full = round(board.machine.settings[FULL_SETTING])
 

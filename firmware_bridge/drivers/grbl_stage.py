@@ -7,16 +7,12 @@ spaces in it: with its highest bit flipped a space is GRBL's realtime command fo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from firmware_bridge.drivers.grbl_controller import GrblController
 from firmware_bridge.drivers.grbl_report import RESPONSE, STATUS, UM_PER_MM, MeasuredUm, Status
 from firmware_bridge.drivers.line_stage import AT_REST_S, LineStage
 from firmware_bridge.drivers.targets import left_corridor
 from firmware_bridge.errors import LimitHit, PositionUnknown
 from firmware_bridge.plant import AxisDescription, Steps
-
-if TYPE_CHECKING:
-    from firmware_bridge.drivers.grbl import GrblBoard
 
 JOG_CANCEL, RESUME = b"\x85", b"~"
 # GRBL reports three decimals of a millimetre, so the driver commands no finer.
@@ -31,10 +27,12 @@ TRAVEL_EXCEEDED = 15
 S_PER_MIN = 60
 
 
-class GrblStage(LineStage["GrblBoard"]):
+class GrblStage(LineStage):
     """Three axes in whole micrometres. Zero is where homing ends unless given."""
 
-    def __init__(self, board: GrblBoard, *, origin_um: MeasuredUm | None) -> None:
+    _board: GrblController
+
+    def __init__(self, board: GrblController, *, origin_um: MeasuredUm | None) -> None:
         ranges = board.machine.ranges_um
         self._origin_um = board.machine.homed_um if origin_um is None else origin_um
         axes = tuple(

@@ -45,7 +45,9 @@ class IlluminateBoard(LineBoard):
         self.firmware = f"illuminate {self.properties.get('interface_version', '')}".strip()
         serial_number = self.properties.get("serial_number", lines.port)
         self.unique_id = board_id or f"illuminate-{serial_number}"
-        self.light: IlluminateLight = IlluminateLight(self, led_groups=led_groups, na=na)
+        self.light: IlluminateLight = IlluminateLight(
+            self, led_count=self.led_count, led_groups=led_groups, na=na
+        )
 
     @classmethod
     def open(

@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from firmware_bridge.drivers.illumination import check_illumination
+from firmware_bridge.drivers.line_board import LineBoard
 from firmware_bridge.errors import Rejected, ReplyTimeout
-
-if TYPE_CHECKING:
-    from firmware_bridge.drivers.illuminate import IlluminateBoard
 
 PATTERNS = {
     "brightfield": "bf",
@@ -37,19 +34,20 @@ class IlluminateLight:
 
     def __init__(
         self,
-        board: IlluminateBoard,
+        board: LineBoard,
         *,
+        led_count: int,
         led_groups: Mapping[str, Sequence[int]],
         na: float | None,
     ) -> None:
         self._board, self._na = board, na
         for led in chain.from_iterable(led_groups.values()):
-            if not 0 <= led < board.led_count:
+            if not 0 <= led < led_count:
                 raise Rejected(
                     "no such LED",
                     code="bad-index",
                     value=led,
-                    limit=f"0 to {board.led_count - 1}",
+                    limit=f"0 to {led_count - 1}",
                     remedy="name LEDs the array has",
                 )
         groups = {name: ".".join(map(str, ("l", *leds))) for name, leds in led_groups.items()}

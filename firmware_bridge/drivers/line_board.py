@@ -11,7 +11,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from firmware_bridge.clock import Clock
 from firmware_bridge.dialogue import Dialogue
@@ -25,10 +25,19 @@ from firmware_bridge.errors import (
 )
 from firmware_bridge.lineproto import LineSession, resembles
 
-if TYPE_CHECKING:
-    from firmware_bridge.drivers.line_stage import LineStage
-
 REOPEN_S = 10.0
+
+
+class Halts(Protocol):
+    """A stage, as far as its board cares. `lost`: its position was known once and is no more."""
+
+    lost: bool
+
+    def stop(self) -> None:
+        """Halt all axes."""
+
+    def forget(self) -> None:
+        """Void the position."""
 
 
 class Darkens(Protocol):
@@ -46,7 +55,7 @@ class LineBoard(ABC):
     turret = None
     firmware: str
     unique_id: str
-    stage: LineStage[Any] | None
+    stage: Halts | None
     light: Darkens | None
 
     def __init__(self, lines: LineSession, *, clock: Clock, reopen_s: float) -> None:

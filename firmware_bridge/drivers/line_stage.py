@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from typing import Generic, TypeVar
 
 from firmware_bridge.drivers.line_board import LineBoard
 from firmware_bridge.drivers.position import Position, Travel, position_um, travel_um
@@ -12,16 +11,15 @@ from firmware_bridge.drivers.targets import target_steps
 from firmware_bridge.errors import BridgeError, NotHomed, PositionUnknown, Rejected, Stalled
 from firmware_bridge.plant import AxisDescription, Steps
 
-BoardT = TypeVar("BoardT", bound=LineBoard)
 AT_REST_S = 10.0
 
 
-class LineStage(ABC, Generic[BoardT]):
+class LineStage(ABC):
     """Three axes. `lost` says that the position was known once and is no more."""
 
     failsafe = False
 
-    def __init__(self, board: BoardT, *, axes: tuple[AxisDescription, ...]) -> None:
+    def __init__(self, board: LineBoard, *, axes: tuple[AxisDescription, ...]) -> None:
         self._board = board
         self.axes = axes
         self.stage_id: str = board.unique_id

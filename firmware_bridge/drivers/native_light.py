@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from firmware_bridge.drivers.native_commands import NativeCommands
 from firmware_bridge.errors import Rejected
 from firmware_bridge.protocol import LIGHT_REQUEST, TURRET_REQUEST, Opcode, Reason
-
-if TYPE_CHECKING:
-    from firmware_bridge.drivers.native import NativeBoard
 
 FULL_LEVEL = 255
 
@@ -16,7 +12,7 @@ FULL_LEVEL = 255
 class NativeLight:
     """The light channels of one board."""
 
-    def __init__(self, board: NativeBoard) -> None:
+    def __init__(self, board: NativeCommands) -> None:
         self._board = board
         self.channels: tuple[str, ...] = board.description.channels
 
@@ -48,7 +44,7 @@ class NativeLight:
 class NativeTurret:
     """The objective changer of one board."""
 
-    def __init__(self, board: NativeBoard) -> None:
+    def __init__(self, board: NativeCommands) -> None:
         self._board = board
         self.objectives: tuple[str, ...] = board.description.objectives
 

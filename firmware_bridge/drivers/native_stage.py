@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from firmware_bridge.codec import FrameType
+from firmware_bridge.drivers.native_commands import NativeCommands
 from firmware_bridge.drivers.position import (
     Position,
     Travel,
@@ -28,9 +27,6 @@ from firmware_bridge.protocol import (
 )
 from firmware_bridge.session import OUTCOME_LOST
 
-if TYPE_CHECKING:
-    from firmware_bridge.drivers.native import NativeBoard
-
 
 class NativeStage:
     """Three axes with absolute coordinates, valid once homed.
@@ -40,7 +36,7 @@ class NativeStage:
 
     failsafe = True
 
-    def __init__(self, board: NativeBoard) -> None:
+    def __init__(self, board: NativeCommands) -> None:
         self._board = board
         self.axes = board.description.axes
         self.stage_id: str = board.description.unique_id

@@ -12,7 +12,7 @@ from firmware_bridge.clock import Clock
 from firmware_bridge.dialogue import TRIES
 from firmware_bridge.drivers.line_board import REOPEN_S, LineBoard, opened
 from firmware_bridge.drivers.sangaboard_light import SangaboardLight
-from firmware_bridge.drivers.sangaboard_stage import SangaboardStage
+from firmware_bridge.drivers.sangaboard_stage import Motors, SangaboardStage
 from firmware_bridge.errors import FirmwareIncompatible, ReplyTimeout
 from firmware_bridge.lineproto import LineSession
 from firmware_bridge.plant import AxisDescription
@@ -56,15 +56,12 @@ class SangaboardBoard(LineBoard):
     ) -> None:
         super().__init__(lines, clock=clock, reopen_s=reopen_s)
         self.firmware = self._greet()
-        self.blocking_only = self.firmware.startswith("OpenFlexure")
+        self.motors = self._told_motors()
         self.unique_id = board_id or usb_serial_number(lines.port) or f"sangaboard@{lines.port}"
-        if not self.blocking_only:
-            self._moves_in_background()
-        self.step_delay_us = int(self.dialogue.agreed(b"dt?\n", STEP_DELAY).group(1))
-        self.ramp_time_us = int(self.dialogue.agreed(b"ramp_time?\n", RAMP_TIME).group(1))
-        self.has_endstops = self._knows(b"endstops?\n", ENDSTOPS) is not None
         self.dialogue.watch = self._watch
-        self.stage: SangaboardStage = SangaboardStage(self, axes=axes, origin_here=origin_here)
+        self.stage: SangaboardStage = SangaboardStage(
+            self, motors=self.motors, axes=axes, origin_here=origin_here
+        )
         leds = self._knows(b"led_channels?\n", LED_CHANNELS)
         self.light: SangaboardLight | None = (
             SangaboardLight(self, *(int(n) for n in leds.groups())) if leds else None
@@ -104,7 +101,7 @@ class SangaboardBoard(LineBoard):
     def _greet_again(self) -> bool:
         """Nothing proves it: after a restart some firmware tells the very position it had."""
         self._require_same(self._greet(), self.firmware)
-        if not self.blocking_only:
+        if not self.motors.blocking_only:
             self._moves_in_background()
         return False
 
@@ -123,6 +120,17 @@ class SangaboardBoard(LineBoard):
                 remedy="flash firmware v1",
             )
         raise self.dialogue.silent(b"version\n", GREETINGS * TRIES)
+
+    def _told_motors(self) -> Motors:
+        blocking_only = self.firmware.startswith("OpenFlexure")
+        if not blocking_only:
+            self._moves_in_background()
+        return Motors(
+            blocking_only=blocking_only,
+            step_delay_us=int(self.dialogue.agreed(b"dt?\n", STEP_DELAY).group(1)),
+            ramp_time_us=int(self.dialogue.agreed(b"ramp_time?\n", RAMP_TIME).group(1)),
+            has_endstops=self._knows(b"endstops?\n", ENDSTOPS) is not None,
+        )
 
     def _moves_in_background(self) -> None:
         """Set non-blocking moves; asked first, because setting it writes EEPROM."""

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from firmware_bridge.drivers.illumination import check_illumination
-
-if TYPE_CHECKING:
-    from firmware_bridge.drivers.sangaboard import SangaboardBoard
+from firmware_bridge.drivers.line_board import LineBoard
 
 DECIMALS = 2
 
@@ -22,7 +19,7 @@ class SangaboardLight:
 
     failsafe = False
 
-    def __init__(self, board: SangaboardBoard, cc_channels: int, pwm_channels: int) -> None:
+    def __init__(self, board: LineBoard, cc_channels: int, pwm_channels: int) -> None:
         self._board = board
         self._commands = {"cc": "led_cc"} if cc_channels else {}
         self._commands |= {f"pwm{n}": f"led_pwm {n}" for n in range(pwm_channels)}

@@ -8,15 +8,13 @@ never a wrong place.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
+from firmware_bridge.drivers.line_board import LineBoard
 from firmware_bridge.drivers.line_stage import AT_REST_S, LineStage
 from firmware_bridge.drivers.targets import inside_travel, left_corridor
 from firmware_bridge.errors import NotHomed, PositionUnknown
 from firmware_bridge.plant import AxisDescription, Steps
-
-if TYPE_CHECKING:
-    from firmware_bridge.drivers.sangaboard import SangaboardBoard
 
 POSITION = re.compile(r"(-?\d+) (-?\d+) (-?\d+)")
 MOVING = re.compile(r"true|false")
@@ -37,14 +35,29 @@ STILL_S = 0.1
 STILL_READS = 4
 
 
-class SangaboardStage(LineStage["SangaboardBoard"]):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Motors:
+    """What a board says of its motors. `blocking_only`: it hears nothing while they move."""
+
+    blocking_only: bool
+    step_delay_us: int
+    ramp_time_us: int
+    has_endstops: bool
+
+
+class SangaboardStage(LineStage):
     """Three axes. Zero is where homing ends; without switches, where `home()` was called."""
 
     def __init__(
-        self, board: SangaboardBoard, *, axes: tuple[AxisDescription, ...], origin_here: bool
+        self,
+        board: LineBoard,
+        *,
+        motors: Motors,
+        axes: tuple[AxisDescription, ...],
+        origin_here: bool,
     ) -> None:
         super().__init__(board, axes=axes)
-        self._origin_here = origin_here
+        self._motors, self._origin_here = motors, origin_here
 
     def home(self) -> None:
         """Find the reference switches, or declare the origin here where the caller allowed it.
@@ -54,7 +67,7 @@ class SangaboardStage(LineStage["SangaboardBoard"]):
         """
         with self._board.talking():
             self._stopping.clear()
-            if self._board.has_endstops:
+            if self._motors.has_endstops:
                 self._find_switches()
             elif self.lost:
                 raise PositionUnknown(
@@ -74,7 +87,7 @@ class SangaboardStage(LineStage["SangaboardBoard"]):
     def stop(self) -> None:
         """Halt all axes; callable from any thread. v0.4 firmware ends its present leg first."""
         self._stopping.set()
-        if self._board.blocking_only:
+        if self._motors.blocking_only:
             return
         self._board.dialogue.lines.write(b"stop\n")
         if self._board.lock.acquire(blocking=False):
@@ -98,12 +111,12 @@ class SangaboardStage(LineStage["SangaboardBoard"]):
 
     def _leg(self, here: Steps, target: Steps) -> Steps:
         dx, dy, dz = (b - a for a, b in zip(here, target, strict=True))
-        if self._board.blocking_only:
+        if self._motors.blocking_only:
             dx, dy, dz = self._shortened((dx, dy, dz))
         duration_s = self._duration_s((dx, dy, dz))
         line = f"mr {dx} {dy} {dz}\n".encode("ascii")
         dialogue = self._board.dialogue
-        if self._board.blocking_only:
+        if self._motors.blocking_only:
             # It hears nothing meanwhile, and runs afterwards what it was sent.
             dialogue.once(line, DONE, timeout_s=self._pace_s((dx, dy, dz)) + LEG_S)
             return self._settled(timeout_s=duration_s)
@@ -113,7 +126,7 @@ class SangaboardStage(LineStage["SangaboardBoard"]):
     def _shortened(self, delta: Steps) -> Steps:
         """Return the part of a way that takes at most LEG_S."""
         whole = max(abs(n) for n in delta)
-        longest = max(1, round(LEG_S * 1e6 / max(1, self._board.step_delay_us)))
+        longest = max(1, round(LEG_S * 1e6 / max(1, self._motors.step_delay_us)))
         if whole <= longest:
             return delta
         x, y, z = (round(n * longest / whole) for n in delta)
@@ -133,7 +146,7 @@ class SangaboardStage(LineStage["SangaboardBoard"]):
                 return at
             if way is not None and left_corridor(at, *way, slack=CORRIDOR_STEPS):
                 dialogue.once(b"stop\n", STOPPED)
-            if self._stopping.is_set() and not self._board.blocking_only:
+            if self._stopping.is_set() and not self._motors.blocking_only:
                 dialogue.once(b"stop\n", STOPPED)
             if clock.now_s() > deadline_s:
                 raise self._restless(timeout_s)
@@ -151,13 +164,13 @@ class SangaboardStage(LineStage["SangaboardBoard"]):
         return x, y, z
 
     def _moving(self) -> bool:
-        if self._board.blocking_only:
+        if self._motors.blocking_only:
             return False  # It would not have answered.
         return self._board.dialogue.ask(b"moving?\n", MOVING).group() == "true"
 
     def _pace_s(self, delta: Steps) -> float:
         farthest = max(abs(n) for n in delta)
-        return (farthest * self._board.step_delay_us + 2 * self._board.ramp_time_us) / 1e6
+        return (farthest * self._motors.step_delay_us + 2 * self._motors.ramp_time_us) / 1e6
 
     def _duration_s(self, delta: Steps) -> float:
         """Return a generous limit for a move and for reading its end over a bad line."""
