@@ -54,6 +54,10 @@ class ModelRefused(NightscopeError):
     exit_code = 6
 
 
+class InferenceStalled(HardwareFailed):
+    """A back end gave no scores within its limit."""
+
+
 class DiskFull(NightscopeError):
     """Storage ran out, or will before the plan ends; what was written stays resumable."""
 

@@ -4,15 +4,44 @@ from __future__ import annotations
 
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import openvino
 from numpy.typing import NDArray
 
+from runtime.errors import InferenceStalled
 from runtime.inference.openvino_cut import cut_at_votes
 from runtime.inference.session import OUTPUT, Layout, Session, unloadable
 from runtime.preprocess.inputs import Inputs
+
+# A tile takes seconds at the very most; one that is not scored by then never will be, and the run
+# shall end with a reason rather than hang.
+LIMIT_S = 120.0
+
+
+class Request(Protocol):
+    """What is asked of a request under way."""
+
+    def wait_for(self, timeout: int, /) -> bool:
+        """Wait for so many milliseconds at most; return whether it has finished."""
+
+    def cancel(self) -> None:
+        """Give it up."""
+
+
+def finish(request: Request, *, limit_s: float = LIMIT_S) -> None:
+    """Wait until the request has finished; after `limit_s` give it up, raise InferenceStalled."""
+    if request.wait_for(round(limit_s * 1e3)):
+        return
+    request.cancel()
+    raise InferenceStalled(
+        "back end openvino gave no scores for a tile",
+        value="still under way",
+        limit=f"{limit_s:g} s",
+        remedy="check that the machine is not out of memory or overloaded, then run again, "
+        "with models.backend set to 'onnxruntime' if it recurs",
+    )
 
 
 def open_openvino(
@@ -53,8 +82,9 @@ class WholeGraph:
         self._request = _request(core, graph, threads=threads)
 
     def run(self, inputs: Inputs) -> NDArray[np.float32]:
-        """Return the (classes,) scores of one tile."""
-        self._request.infer(inputs, share_inputs=True)
+        """Return the (classes,) scores of one tile; raises InferenceStalled."""
+        self._request.start_async(inputs, share_inputs=True)
+        finish(self._request)
         return _scores(self._request)
 
 
@@ -77,16 +107,17 @@ class ParallelStreams:
             self._rest.set_tensor(vote, request.get_output_tensor())
 
     def run(self, inputs: Inputs) -> NDArray[np.float32]:
-        """Return the (classes,) scores of one tile."""
+        """Return the (classes,) scores of one tile; raises InferenceStalled."""
         under_way: deque[Any] = deque()
         for request, names in zip(self._streams, self._names, strict=True):
             if len(under_way) == self._threads:
-                under_way.popleft().wait()
+                finish(under_way.popleft())
             request.start_async({name: inputs[name] for name in names}, share_inputs=True)
             under_way.append(request)
         for request in under_way:
-            request.wait()
-        self._rest.infer()
+            finish(request)
+        self._rest.start_async()
+        finish(self._rest)
         return _scores(self._rest)
 
 

@@ -43,7 +43,10 @@ class Session(Protocol):
     """A loaded network; not for several threads at once."""
 
     def run(self, inputs: Inputs) -> NDArray[np.float32]:
-        """Return the (classes,) float32 scores of one tile; they sum to 1."""
+        """Return the (classes,) float32 scores of one tile; they sum to 1.
+
+        Raises InferenceStalled where the back end can be given up on: ONNX Runtime cannot.
+        """
 
 
 def backends() -> tuple[Backend, ...]:
