@@ -16,6 +16,7 @@ import pytest
 
 from firmware_bridge import dialogue, exchange, roundtrip, session, ticket
 from firmware_bridge.bench_plant import BENCH_BOARD, BenchPlant
+from firmware_bridge.codec import DELIMITER
 from firmware_bridge.drivers import grbl_stage, sangaboard_stage
 from firmware_bridge.drivers.grbl import GrblBoard
 from firmware_bridge.drivers.illuminate import IlluminateBoard
@@ -184,7 +185,8 @@ def garbage() -> Mangle:
 
 
 def oversize() -> Mangle:
-    return lambda data: b"\xa5" * OVERSIZE + data
+    """Lengthen what is said beyond all measure; a frame keeps its last delimiter only."""
+    return lambda data: b"\xa5" * OVERSIZE + data.lstrip(DELIMITER)
 
 
 def wrong_checksum() -> Mangle:
