@@ -23,11 +23,12 @@ IR_XML, IR_BIN = "int8.xml", "int8.bin"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artefacts:
     """What one training run leaves: both models, the LBP table, golden tiles, and `about`, the
-    manifest's own fields as plain JSON; `guard` is None for a model that doubts nothing.
+    manifest's own fields as plain JSON. `fp32` is None where one ONNX file cannot hold it, `guard`
+    for a model that doubts nothing.
     """
 
     about: dict[str, Any]
-    fp32: bytes
+    fp32: bytes | None
     int8: bytes
     lut: NDArray[np.float32]
     golden: list[Pixels]
@@ -41,7 +42,10 @@ class Artefacts:
         """Write them into a folder, made if need be, the int8 model in OpenVINO's format too."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ABOUT).write_text(json.dumps(self.about, indent=1) + "\n", encoding="utf-8")
-        (folder / FP32).write_bytes(self.fp32)
+        if self.fp32 is None:
+            (folder / FP32).unlink(missing_ok=True)
+        else:
+            (folder / FP32).write_bytes(self.fp32)
         (folder / INT8).write_bytes(self.int8)
         ir = self.ir()
         (folder / IR_XML).write_bytes(ir.xml)
@@ -60,7 +64,7 @@ class Artefacts:
         try:
             return cls(
                 about=json.loads((folder / ABOUT).read_text(encoding="utf-8")),
-                fp32=_model(folder / FP32),
+                fp32=_model(folder / FP32) if (folder / FP32).is_file() else None,
                 int8=_model(folder / INT8),
                 lut=np.load(folder / LUT, allow_pickle=False),
                 golden=[

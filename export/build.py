@@ -17,9 +17,10 @@ from export.datasets.labelled import LabelledImages
 from export.datasets.prepared import Prepared
 from export.datasets.views import ViewField, views_of
 from export.evaluate.metrics import measure
-from export.graph import to_onnx
+from export.graph import to_parts
+from export.parts import LARGEST_BYTES, Parts
 from export.progress import Progress, silent
-from export.quantise import Quantised, Validation, quantise
+from export.quantise import Quantised, Validation, part_scores, quantise
 from export.trust import fit_guard
 from runtime.inference.manifest import FieldOfView
 from runtime.inference.session import Backend
@@ -36,13 +37,18 @@ SCALARS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Exported:
-    """The classifier as the device will have it, in both precisions."""
+    """The classifier in both precisions; the fp32 one may be too large for one file."""
 
-    fp32: bytes
+    fp32: Parts
     quantised: Quantised
 
-    def models(self) -> dict[str, bytes]:
-        return {"fp32": self.fp32, "int8": self.quantised.int8}
+    def scores(self, part: Prepared) -> dict[str, NDArray[np.float32]]:
+        """Return by precision the (views, classes) scores."""
+        views = _views(part)
+        return {
+            "fp32": part_scores(self.fp32, views.inputs),
+            "int8": views.scores(self.quantised.int8, REFERENCE),
+        }
 
 
 def build(
@@ -58,24 +64,36 @@ def build(
     """Return the artefacts of one seed; checkpoints and curves go into `out`/streams.
 
     `lut` is the (256, 3) table of LBP codes; files the configuration names are relative to `base`.
-    Raises ModelRefused when int8 fails its gate on the validation images.
+    The artefacts have no fp32 model where one ONNX file cannot hold it. Raises ModelRefused when
+    int8 fails its gate on the validation images.
     """
     prepared = prepare_parts(data, config.spec(), lut, progress=progress)
     classifier = train_classifier(
         config, prepared, seed=seed, out=out / "streams", base=base, progress=progress
     )
     examples = _spread_views(prepared.train, CALIBRATION_VIEWS)
-    fp32 = to_onnx(classifier, examples[0])
-    exported = _Exported(fp32=fp32, quantised=quantise(fp32, examples, _views(prepared.validation)))
+    parts = to_parts(classifier, examples[0])
+    exported = _Exported(
+        fp32=parts, quantised=quantise(parts, examples, _views(prepared.validation))
+    )
     return Artefacts(
         about=_about(config, data, seed=seed)
         | {"metrics": _metrics(exported, prepared), "quantisation": exported.quantised.about()},
-        fp32=fp32,
+        fp32=_one_file(parts, progress),
         int8=exported.quantised.int8,
         lut=lut,
         golden=_golden(data),
         guard=fit_guard(data.parts, data.field, config.spec(), progress=progress),
     )
+
+
+def _one_file(parts: Parts, progress: Progress) -> bytes | None:
+    """Return the fp32 model, or say that there cannot be one."""
+    if parts.fit_one_file():
+        return parts.joined()
+    size, limit = parts.size_bytes / 1e9, LARGEST_BYTES / 1e9
+    progress("fp32 model", 1, 1, f"left out: {size:.2f} GB, one ONNX file holds {limit:.2f} GB")
+    return None
 
 
 def _spread_views(prepared: Prepared, count: int) -> list[Inputs]:
@@ -96,11 +114,10 @@ def _views(prepared: Prepared) -> Validation:
 def _metrics(exported: _Exported, prepared: PreparedParts) -> dict[str, dict[str, float]]:
     """Return by precision the metrics of images on validation, and on test as "test_..."."""
     sets = {"": prepared.validation, "test_": prepared.test}
-    found: dict[str, dict[str, float]] = {}
-    for precision, model in exported.models().items():
-        found[precision] = {}
-        for prefix, part in sets.items():
-            scores = part.image_scores(_views(part).scores(model, REFERENCE))
+    found: dict[str, dict[str, float]] = {"fp32": {}, "int8": {}}
+    for prefix, part in sets.items():
+        for precision, views in exported.scores(part).items():
+            scores = part.image_scores(views)
             values = measure(scores, part.image_target).to_json()
             found[precision] |= {f"{prefix}{name}": values[name] for name in SCALARS}
             found[precision][f"{prefix}tiles"] = float(len(scores))

@@ -1,4 +1,4 @@
-"""From a fitted classifier to an ONNX file that holds everything, SVM and calibration included."""
+"""From a fitted classifier to ONNX that holds everything, SVM and calibration included."""
 
 from __future__ import annotations
 
@@ -7,22 +7,59 @@ import warnings
 
 import onnx
 import torch
+from torch import Tensor, nn
 
-from export.fusion import FusedClassifier
+from export.fusion import FusedClassifier, Fusion, input_of, vote
+from export.parts import Parts
 from runtime.inference.session import OUTPUT, VOTE
 from runtime.preprocess.inputs import Inputs
 
 OPSET = 17
 
 
-def to_onnx(classifier: FusedClassifier, example: Inputs) -> bytes:
-    """Return the classifier as ONNX for one tile at a time, weights inside.
+def to_parts(classifier: FusedClassifier, example: Inputs) -> Parts:
+    """Return the classifier as ONNX for one tile at a time, weights inside, stream by stream.
 
-    Inputs carry the names of the classifier's inputs; batch normalisation is folded. Where
-    streams are joined, what each says is the tensor "vote:<stream>", (1, v): a back end may cut
-    the graph there and run the streams side by side.
+    Inputs carry the names of the classifier's inputs; batch normalisation is folded. What a
+    stream says is the tensor "vote:<stream>", (1, v).
     """
     classifier.eval()
+    votes: dict[str, Tensor] = {}
+    streams: dict[str, bytes] = {}
+    for name, network in classifier.streams.items():
+        entry = input_of(name)
+        images = torch.from_numpy(example[entry])
+        stream = _Stream(network, classifier.kind).eval()
+        with torch.no_grad():
+            votes[VOTE + name] = stream(images)
+        streams[name] = _exported(stream, {entry: images}, VOTE + name)
+    return Parts(streams=streams, tail=_exported(_Tail(classifier.fuse).eval(), votes, OUTPUT))
+
+
+class _Stream(nn.Module):
+    """From a stream's images to its vote."""
+
+    def __init__(self, network: nn.Module, kind: Fusion) -> None:
+        super().__init__()
+        self.network, self.kind = network, kind
+
+    def forward(self, images: Tensor) -> Tensor:
+        return vote(self.network, images, self.kind)
+
+
+class _Tail(nn.Module):
+    """From the votes to the scores."""
+
+    def __init__(self, fuse: nn.Linear) -> None:
+        super().__init__()
+        self.fuse = fuse
+
+    def forward(self, *votes: Tensor) -> Tensor:
+        said = votes[0] if len(votes) == 1 else torch.cat(votes, dim=1)
+        return torch.softmax(self.fuse(said), dim=1)
+
+
+def _exported(module: nn.Module, inputs: dict[str, Tensor], output: str) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The tracing exporter folds batch normalisation and needs no onnxscript; torch announces
@@ -30,18 +67,16 @@ def to_onnx(classifier: FusedClassifier, example: Inputs) -> bytes:
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         torch.onnx.export(
-            classifier,
-            tuple(torch.from_numpy(example[name]) for name in classifier.inputs),
+            module,
+            tuple(inputs.values()),
             buffer,
-            input_names=list(classifier.inputs),
-            output_names=[OUTPUT],
+            input_names=list(inputs),
+            output_names=[output],
             opset_version=OPSET,
             dynamo=False,
         )
     model = onnx.load_model_from_string(buffer.getvalue())
     _own_constants(model.graph)
-    if len(classifier.streams) > 1:
-        _name_votes(model.graph, list(classifier.streams))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
 
@@ -57,12 +92,3 @@ def _own_constants(graph: onnx.GraphProto) -> None:
         own.CopyFrom(constants[node.input[0]])
         own.name = node.output[0]
         graph.node.remove(node)
-
-
-def _name_votes(graph: onnx.GraphProto, streams: list[str]) -> None:
-    """Rename what the last concatenation joins; it does so in the order of the streams."""
-    joined = [node for node in graph.node if node.op_type == "Concat"][-1]
-    names = dict(zip(joined.input, (VOTE + stream for stream in streams), strict=True))
-    for node in graph.node:
-        for tensors in (node.input, node.output):
-            tensors[:] = [names.get(name, name) for name in tensors]

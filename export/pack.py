@@ -34,10 +34,11 @@ def pack(artefacts: Artefacts, *, key: Path, out: Path, with_fp32: bool = True) 
     """Write the bundle; raises ConfigRefused for a bad key, ModelRefused for a bad manifest or a
     bundle larger than a device takes.
 
-    Without fp32 it is about a third as large; the device then has int8 alone to choose from.
+    Without fp32, asked for or because there is none, it is about a third as large; the device then
+    has int8 alone to choose from.
     """
     models = {"int8": (INT8, artefacts.int8)}
-    if with_fp32:
+    if with_fp32 and artefacts.fp32 is not None:
         models["fp32"] = (FP32, artefacts.fp32)
     ir = artefacts.ir()
     files = {

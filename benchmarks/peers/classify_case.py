@@ -20,7 +20,7 @@ from sklearn.svm import LinearSVC
 from export.artefacts import Artefacts
 from export.checkpoint import FILE
 from export.fusion import FusedClassifier, Fusion
-from export.graph import to_onnx
+from export.graph import to_parts
 from export.networks.base import TileNetwork
 from export.networks.compact import Head
 from export.networks.registry import make_network
@@ -32,6 +32,8 @@ from runtime.preprocess.spec import PART_RADII_PX, PreprocessSpec, input_channel
 
 Pixels = NDArray[np.uint16]
 CLASSES = 2
+# The last layer, which stays in fp32, in an exported graph.
+FUSE = "fuse."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,7 @@ def random_case(
     """Return a late fusion of fresh networks, quantised on the tiles."""
     classifier = random_classifier(architecture, spec)
     examples = [to_input(tile, spec, lut) for tile in tiles]
-    int8 = to_int8(to_onnx(classifier, examples[0]), examples)
+    int8 = to_int8(to_parts(classifier, examples[0]), examples)
     return Case(name=architecture, classifier=classifier, int8=int8, spec=spec, lut=lut)
 
 
@@ -82,7 +84,7 @@ def read_case(folder: Path) -> Case:
     spec = PreprocessSpec.from_json(artefacts.about["preprocessing"])
     return Case(
         name=folder.name,
-        classifier=_classifier(folder, onnx.load_model_from_string(artefacts.fp32).graph, spec),
+        classifier=_classifier(folder, onnx.load_model_from_string(artefacts.int8).graph, spec),
         int8=artefacts.int8,
         spec=spec,
         lut=artefacts.lut,
@@ -91,8 +93,11 @@ def read_case(folder: Path) -> Case:
 
 def _classifier(folder: Path, graph: onnx.GraphProto, spec: PreprocessSpec) -> FusedClassifier:
     """Return the trained streams, joined as the exported graph joins them."""
-    weights = {one.name: torch.from_numpy(to_array(one).copy()) for one in graph.initializer}
-    fuse = {name: weights[f"fuse.{name}"] for name in ("weight", "bias")}
+    fuse = {
+        one.name.removeprefix(FUSE): torch.from_numpy(to_array(one).copy())
+        for one in graph.initializer
+        if one.name in (FUSE + "weight", FUSE + "bias")
+    }
     classes, width = fuse["weight"].shape
     joined = [node for node in graph.node if node.op_type == "Concat"]
     votes = [name for name in (joined[-1].input if joined else ()) if name.startswith(VOTE)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +9,13 @@ from numpy.typing import NDArray
 
 from export.datasets.prepared import Prepared
 from export.fusion import FusedClassifier
-from export.graph import to_onnx
+from export.graph import to_parts
 from export.progress import Progress, silent
 from export.quantise import to_int8
-from runtime.errors import ModelRefused
 from runtime.inference.session import open_session
 from runtime.preprocess.inputs import Inputs
 
 CALIBRATION_VIEWS = 128
-LARGEST_ONNX = 2**31
 
 
 def integer_scores(
@@ -35,19 +32,18 @@ def integer_scores(
     Calibrated on views spread evenly over the training views, without the gate and the fall-back
     that a shipped model gets: the table is to show what int8 costs. `kept` is the file that holds
     the scores between runs, for this very model and these very views. Raises ModelRefused for a
-    classifier too large for one ONNX file.
+    classifier whose int8 model is too large for one ONNX file.
     """
-    _check_size(classifier)
     names = classifier.inputs
-    fp32 = to_onnx(classifier, view_inputs(test, 0, names))
-    key = hashlib.sha256(fp32 + test.fingerprint().encode()).hexdigest()
+    parts = to_parts(classifier, view_inputs(test, 0, names))
+    key = f"{parts.digest()} {test.fingerprint()}"
     if kept.is_file():
         with np.load(kept) as found:
             if str(found["key"]) == key:
                 return np.asarray(found["scores"])
     progress("quantising", 0, 1)
     chosen = np.linspace(0, len(train.image) - 1, min(CALIBRATION_VIEWS, len(train.image)))
-    int8 = to_int8(fp32, [view_inputs(train, int(view), names) for view in chosen.round()])
+    int8 = to_int8(parts, [view_inputs(train, int(view), names) for view in chosen.round()])
     scores = onnx_scores(int8, test, names, threads=threads)
     kept.parent.mkdir(parents=True, exist_ok=True)
     np.savez(kept, key=np.array(key), scores=scores)
@@ -67,14 +63,3 @@ def view_inputs(prepared: Prepared, view: int, names: tuple[str, ...]) -> Inputs
     """Return the named inputs of one view, as it is."""
     inputs = prepared.inputs(view)
     return {name: inputs[name] for name in names}
-
-
-def _check_size(classifier: FusedClassifier) -> None:
-    size = sum(weight.numel() * weight.element_size() for weight in classifier.parameters())
-    if size >= LARGEST_ONNX:
-        raise ModelRefused(
-            "too large for one ONNX file",
-            value=f"{size / 1e9:.2f} GB",
-            limit=f"{LARGEST_ONNX / 1e9:.2f} GB, protobuf's",
-            remedy="join fewer streams, or a smaller architecture",
-        )

@@ -1,7 +1,16 @@
 """Static int8 quantisation (QDQ), calibrated through the runtime's own preprocessing and gated."""
 
+from export.quantise.calibrated import Calibrated, to_int8
 from export.quantise.gate import GATE, Quantised, quantise
-from export.quantise.qdq import Calibrated, to_int8
 from export.quantise.validation import Validation
+from export.quantise.votes import part_scores
 
-__all__ = ["GATE", "Calibrated", "Quantised", "Validation", "quantise", "to_int8"]
+__all__ = [
+    "GATE",
+    "Calibrated",
+    "Quantised",
+    "Validation",
+    "part_scores",
+    "quantise",
+    "to_int8",
+]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from export.quantise.qdq import Calibrated
+from export.parts import Parts
+from export.quantise.calibrated import Calibrated
 from export.quantise.sensitivity import most_sensitive_first
 from export.quantise.validation import Validation
+from export.quantise.votes import part_scores
 from runtime.errors import ModelRefused
 from runtime.inference.session import backends
 from runtime.preprocess.inputs import Inputs
@@ -29,21 +31,22 @@ class Quantised:
         return {"kept_fp32": list(self.kept), "accuracy": self.accuracy, "gate": GATE}
 
 
-def quantise(fp32: bytes, examples: list[Inputs], validation: Validation) -> Quantised:
-    """Return the int8 model of an ONNX classifier, judged on every back end installed here.
+def quantise(parts: Parts, examples: list[Inputs], validation: Validation) -> Quantised:
+    """Return the int8 model of a classifier, judged on every back end installed here.
 
     `examples`, single tiles from `to_input`, calibrate. When int8 loses more than `GATE` of
     accuracy on the validation images in any back end, the most sensitive layers are left in fp32:
-    one, two, four and so on up to half of them. Raises ModelRefused when that does not help.
+    one, two, four and so on up to half of them. The fp32 it is judged against runs stream by
+    stream, for its whole may be too large. Raises ModelRefused when nothing helps.
     """
-    wanted = validation.accuracy(validation.scores(fp32, "onnxruntime"))
-    calibrated = Calibrated(fp32, examples)
+    wanted = validation.accuracy(part_scores(parts, validation.inputs))
+    calibrated = Calibrated(parts, examples)
     int8 = calibrated.int8()
     reached = _accuracy(int8, validation)
     ranking: list[str] = []
     keep = 0
     while reached < wanted - GATE:
-        ranking = ranking or most_sensitive_first(fp32, calibrated, validation)
+        ranking = ranking or most_sensitive_first(calibrated, validation.inputs)
         keep = max(1, 2 * keep)
         if keep > len(calibrated.layers) // 2:
             raise _refusal(wanted, reached)

@@ -1,27 +1,26 @@
-"""Which nodes of a classifier's graph are worth int8, and which are its fp32 tail."""
+"""Which nodes of a stream's graph are worth int8, and which are its fp32 tail."""
 
 from __future__ import annotations
 
 import onnx
 
 WEIGHTED = ("Conv", "Gemm")
-# What lies between a network's last features and the scores.
+# What lies between a network's last features and the vote.
 TAIL = ("Softmax", "Concat", "Flatten", "Reshape", "Identity", "GlobalAveragePool", "ReduceMean")
 
 
-def quantisable_layers(graph: onnx.GraphProto) -> list[str]:
+def quantisable_layers(graph: onnx.GraphProto, *, classes: int) -> list[str]:
     """Return the names of the weighted nodes outside the tail, in the graph's order."""
-    tail = fp32_tail(graph)
+    tail = fp32_tail(graph, classes=classes)
     return [node.name for node in graph.node if node.op_type in WEIGHTED and node.name not in tail]
 
 
-def fp32_tail(graph: onnx.GraphProto) -> set[str]:
-    """Return the names of the nodes that turn features into scores.
+def fp32_tail(graph: onnx.GraphProto, *, classes: int) -> set[str]:
+    """Return the names of the nodes that turn a stream's features into its vote.
 
-    They are found by going back from the scores through pooling, softmax and every layer as wide
+    They are found by going back from the vote through pooling, softmax and every layer as wide
     as the classes. They cost next to nothing, and eight bits of a logit or of a mean are few.
     """
-    classes = graph.output[0].type.tensor_type.shape.dim[1].dim_value
     widths = {tensor.name: _outputs(tensor) for tensor in graph.initializer}
     makers = {output: node for node in graph.node for output in node.output}
     tail: set[str] = set()

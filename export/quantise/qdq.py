@@ -1,8 +1,7 @@
-"""Put pairs of quantise and dequantise into a graph: what both back ends turn into int8 kernels."""
+"""Put pairs of quantise and dequantise into a stream: what back ends turn into int8 kernels."""
 
 from __future__ import annotations
 
-import copy
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -20,17 +19,18 @@ from runtime.preprocess.inputs import Inputs
 OPERATIONS = ["Conv", "Gemm", "Add", "Relu", "MaxPool", "AveragePool", "Flatten"]
 
 
-class Calibrated:
-    """An fp32 model with the range of each of its tensors, quantised as often as asked."""
+class CalibratedStream:
+    """An fp32 stream with the range of each of its tensors, quantised as often as asked."""
 
-    def __init__(self, model: bytes, examples: list[Inputs]) -> None:
-        self._model = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(model))
-        self._tail = fp32_tail(self._model.graph)
-        self.layers = quantisable_layers(self._model.graph)
-        self._ranges = _ranges(self._model, examples)
+    def __init__(self, model: bytes, examples: list[Inputs], *, classes: int) -> None:
+        known = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(model))
+        self._tail = fp32_tail(known.graph, classes=classes)
+        self.layers = quantisable_layers(known.graph, classes=classes)
+        self._ranges = _ranges(known, examples)
+        self._model = bytes(known.SerializeToString())
 
     def int8(self, *, keep: Collection[str] = ()) -> bytes:
-        """Return the int8 model, with the layers named in `keep` left in fp32: their weights and
+        """Return the int8 stream, with the layers named in `keep` left in fp32: their weights and
         sums, while what they read from int8 layers still has eight bits.
 
         Weights are symmetric, one scale a channel, and have seven bits: CPUs without VNNI add
@@ -39,12 +39,12 @@ class Calibrated:
         return self._quantised(exclude={*self._tail, *keep})
 
     def only(self, layer: str) -> bytes:
-        """Return the model with this one layer in int8."""
+        """Return the stream with this one layer in int8."""
         return self._quantised(exclude=set(), only=[layer])
 
     def _quantised(self, *, exclude: set[str], only: list[str] | None = None) -> bytes:
         quantiser: Any = QDQQuantizer(
-            copy.deepcopy(self._model),
+            onnx.load_model_from_string(self._model),
             per_channel=True,
             reduce_range=True,
             weight_qType=QuantType.QInt8,
@@ -56,15 +56,8 @@ class Calibrated:
             extra_options={},
         )
         quantiser.quantize_model()
+        quantiser.model.topological_sort()
         return bytes(quantiser.model.model.SerializeToString())
-
-
-def to_int8(model: bytes, examples: list[Inputs]) -> bytes:
-    """Return the model in int8, all of it but the tail, unjudged; see `quantise` for the gate.
-
-    `examples` are single tiles from `to_input`.
-    """
-    return Calibrated(model, examples).int8()
 
 
 class _Reader(CalibrationDataReader):

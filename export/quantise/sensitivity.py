@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from export.quantise.qdq import Calibrated
-from export.quantise.validation import Validation
+from export.quantise.calibrated import Calibrated
+from export.quantise.votes import all_votes, replaced, stream_votes, tail_scores
+from runtime.preprocess.inputs import Inputs
 
 # Views the harm is measured on, spread evenly: more would change the order little.
 VIEWS = 16
 
 
-def most_sensitive_first(fp32: bytes, calibrated: Calibrated, validation: Validation) -> list[str]:
+def most_sensitive_first(calibrated: Calibrated, views: list[Inputs]) -> list[str]:
     """Return the names of the quantisable layers, the one that moves the scores most first.
 
-    The harm of a layer is the mean absolute difference from the fp32 scores with it alone in int8.
+    The harm of a layer is the mean absolute difference from the fp32 scores with it alone in int8;
+    only its own stream is run for that.
     """
-    chosen = np.unique(np.linspace(0, len(validation.inputs) - 1, VIEWS).round().astype(int))
-    few = replace(
-        validation,
-        inputs=[validation.inputs[view] for view in chosen],
-        target=validation.target[chosen],
-        image=None,
-    )
-    wanted = few.scores(fp32, "onnxruntime")
-    harm = {
-        layer: float(np.abs(few.scores(calibrated.only(layer), "onnxruntime") - wanted).mean())
-        for layer in calibrated.layers
-    }
+    chosen = np.unique(np.linspace(0, len(views) - 1, VIEWS).round().astype(int))
+    few, tail = [views[view] for view in chosen], calibrated.parts.tail
+    votes = all_votes(calibrated.parts, few)
+    wanted = tail_scores(tail, votes)
+    harm = {}
+    for layer in calibrated.layers:
+        changed = replaced(votes, stream_votes(calibrated.only(layer), few))
+        harm[layer] = float(np.abs(tail_scores(tail, changed) - wanted).mean())
     return sorted(harm, key=lambda layer: -harm[layer])

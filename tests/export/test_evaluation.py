@@ -23,7 +23,7 @@ from export.evaluate.run import evaluate
 from export.evaluate.seed import PARTS, Trained
 from export.evaluate.setup import Choices, set_up
 from export.evaluate.votes import fused_scores, joined_votes, listen, said_once
-from export.graph import to_onnx
+from export.graph import to_parts
 from export.lbp_table import stored_table
 from export.networks.registry import make_network
 from runtime.errors import ConfigRefused, ModelRefused
@@ -156,9 +156,8 @@ def test_fused_scores_are_those_of_the_exported_classifier(setup, trained):
         classifier = trained.classifier(cell)
         table = fused_scores(classifier, joined_votes(cell, trained.said["test"]))
         example = {n: trained.parts.test.inputs(0)[n] for n in classifier.inputs}
-        device = onnx_scores(
-            to_onnx(classifier, example), trained.parts.test, classifier.inputs, threads=1
-        )
+        model = to_parts(classifier, example).joined()
+        device = onnx_scores(model, trained.parts.test, classifier.inputs, threads=1)
         np.testing.assert_allclose(table, device, atol=2e-4)
 
 
@@ -180,13 +179,21 @@ def test_what_was_said_is_read_back_for_the_same_network_only(trained, tmp_path)
     assert not np.allclose(ask(other), first)
 
 
-def test_a_classifier_beyond_two_gigabytes_is_refused(setup, trained, tmp_path, monkeypatch):
-    monkeypatch.setattr("export.evaluate.integer.LARGEST_ONNX", 1000)
+def test_a_classifier_beyond_two_gigabytes_has_int8_all_the_same(
+    setup, trained, tmp_path, monkeypatch
+):
+    """The limit is set between what the two precisions take."""
+    cell = max(setup.cells, key=lambda cell: len(cell.streams))
+    classifier, test = trained.classifier(cell), trained.parts.test
+    parts = to_parts(classifier, {n: test.inputs(0)[n] for n in classifier.inputs})
+    monkeypatch.setattr("export.parts.LARGEST_BYTES", parts.size_bytes // 2)
     with pytest.raises(ModelRefused, match="too large for one ONNX file"):
-        integer_scores(
-            trained.classifier(setup.cells[0]), trained.parts.train, trained.parts.test,
-            kept=tmp_path / "kept.npz", threads=1,
-        )  # fmt: skip
+        parts.joined()
+    scores = integer_scores(
+        classifier, trained.parts.train, test, kept=tmp_path / "kept.npz", threads=1
+    )
+    table = fused_scores(classifier, joined_votes(cell, trained.said["test"]))
+    np.testing.assert_allclose(scores, table, atol=0.1)
 
 
 def test_choices_override_the_configuration(setup):

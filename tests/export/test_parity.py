@@ -16,7 +16,7 @@ from skimage.feature import local_binary_pattern
 
 from export.artefacts import Artefacts
 from export.fusion import FusedClassifier, Fusion, input_of
-from export.graph import to_onnx
+from export.graph import to_parts
 from export.networks.registry import make_network
 from export.pack import pack
 from export.quantise import to_int8
@@ -62,7 +62,7 @@ class Made:
 
     def _packed(self, shipped: Bundle, folder: Path) -> Bundle:
         examples = [to_input(tile, self.spec, self.lut) for tile in self.golden]
-        fp32 = to_onnx(self.torch, examples[0])
+        parts = to_parts(self.torch, examples[0])
         about = shipped.manifest.model_dump(
             mode="json",
             exclude={"models", "ir", "golden", "files", "format", "lut", "tolerance", "trust"},
@@ -70,8 +70,8 @@ class Made:
         about |= {"classes": ["a", "b", "c"], "preprocessing": self.spec.to_json()}
         artefacts = Artefacts(
             about=about,
-            fp32=fp32,
-            int8=to_int8(fp32, examples),
+            fp32=parts.joined(),
+            int8=to_int8(parts, examples),
             lut=self.lut,
             golden=self.golden,
         )

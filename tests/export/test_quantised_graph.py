@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ import pytest
 import torch
 
 from export.fusion import FusedClassifier
-from export.graph import to_onnx
+from export.graph import to_parts
 from export.networks.registry import make_network
-from export.quantise import Calibrated, Quantised, Validation, quantise
+from export.parts import Parts, layer_of
+from export.quantise import Calibrated, Quantised, Validation, part_scores, quantise
 from export.quantise import gate as gate_module
 from export.quantise.ir import to_ir
 from export.quantise.sensitivity import most_sensitive_first
@@ -68,7 +70,7 @@ def used(classifier: FusedClassifier, example: dict[str, np.ndarray]) -> dict[st
 @pytest.mark.parametrize("name", KINDS)
 def test_torch_and_both_back_ends_agree_and_votes_are_named(name: str) -> None:
     classifier = made(name)
-    model = to_onnx(classifier, inputs(0))
+    model = to_parts(classifier, inputs(0)).joined()
     example = used(classifier, inputs(1))
     wanted = torch_scores(classifier, example)
     for backend in BACKENDS:
@@ -86,9 +88,9 @@ def test_torch_and_both_back_ends_agree_and_votes_are_named(name: str) -> None:
 def test_int8_runs_as_int8_from_the_first_layer_to_the_features_and_votes_stay() -> None:
     classifier = made("ensemble")
     examples = [used(classifier, inputs(seed)) for seed in range(4)]
-    fp32 = to_onnx(classifier, examples[0])
+    fp32 = to_parts(classifier, examples[0])
     int8 = Calibrated(fp32, examples).int8()
-    assert len(int8) < 0.3 * len(fp32)
+    assert len(int8) < 0.3 * fp32.size_bytes
     kinds = Counter(node.op_type for node in optimised(int8))
     # The compact network's class layer is the one convolution left in fp32.
     assert kinds["QLinearConv"] == 53 + 7
@@ -104,7 +106,7 @@ def test_int8_runs_as_int8_from_the_first_layer_to_the_features_and_votes_stay()
     sessions.append(open_session(ir.xml, backend="openvino", threads=1, weights=ir.weights))
     for session in sessions:
         assert np.allclose(session.run(example), wanted, atol=0.03)
-    assert len(ir.weights) < 0.3 * len(fp32)
+    assert len(ir.weights) < 0.3 * fp32.size_bytes
     assert to_ir(int8) == ir
 
 
@@ -134,16 +136,17 @@ def test_views_of_one_image_are_judged_together() -> None:
 
 
 def test_a_model_that_keeps_its_accuracy_passes_whole() -> None:
-    fp32 = to_onnx(made("none"), inputs(0))
+    fp32 = to_parts(made("none"), inputs(0))
     done = quantise(fp32, judged().inputs, judged())
     assert isinstance(done, Quantised)
     assert done.kept == ()
     assert done.about()["kept_fp32"] == []
 
 
-def damaged() -> tuple[bytes, str]:
+def damaged() -> tuple[Parts, str]:
     """A model one of whose layers eight bits cannot hold: one weight dwarfs its channel's rest."""
-    model = onnx.load_model_from_string(to_onnx(made("none"), inputs(0)))
+    parts = to_parts(made("none"), inputs(0))
+    model = onnx.load_model_from_string(parts.streams["intensity"])
     layer = [node for node in model.graph.node if node.op_type == "Conv"][3]
     (weight,) = [one for one in model.graph.initializer if one.name == layer.input[1]]
     values = onnx.numpy_helper.to_array(weight).copy()
@@ -160,7 +163,8 @@ def damaged() -> tuple[bytes, str]:
         changed = onnx.numpy_helper.to_array(feeding).copy()
         changed[0] = value
         feeding.CopyFrom(onnx.numpy_helper.from_array(changed, name))
-    return model.SerializeToString(), layer.name
+    broken = replace(parts, streams={"intensity": model.SerializeToString()})
+    return broken, layer_of("intensity", layer.name)
 
 
 def relu_input(graph: onnx.GraphProto, tensor: str) -> str:
@@ -172,7 +176,7 @@ def test_the_layer_that_eight_bits_cannot_hold_is_found_first() -> None:
     fp32, worst = damaged()
     validation = judged()
     calibrated = Calibrated(fp32, validation.inputs)
-    assert most_sensitive_first(fp32, calibrated, validation)[0] == worst
+    assert most_sensitive_first(calibrated, validation.inputs)[0] == worst
     kept = onnx.load_model_from_string(calibrated.int8(keep=[worst])).graph
     whole = onnx.load_model_from_string(calibrated.int8()).graph
     weights = [
@@ -188,10 +192,10 @@ class Judge(Validation):
         return float((np.abs(scores - self.wanted).max(axis=1) < self.limit).mean())
 
 
-def strict(fp32: bytes, limit: float) -> Judge:
+def strict(fp32: Parts, limit: float) -> Judge:
     plain = judged()
     judge = Judge(inputs=plain.inputs, target=plain.target)
-    object.__setattr__(judge, "wanted", plain.scores(fp32, "onnxruntime"))
+    object.__setattr__(judge, "wanted", part_scores(fp32, plain.inputs))
     object.__setattr__(judge, "limit", limit)
     return judge
 
@@ -200,7 +204,7 @@ def test_layers_are_kept_in_fp32_until_the_gate_passes() -> None:
     fp32, worst = damaged()
     plain = judged()
     calibrated = Calibrated(fp32, plain.inputs)
-    wanted = plain.scores(fp32, "onnxruntime")
+    wanted = part_scores(fp32, plain.inputs)
     off = [
         np.abs(plain.scores(model, "onnxruntime") - wanted).max()
         for model in (calibrated.int8(), calibrated.int8(keep=[worst]))
@@ -212,7 +216,7 @@ def test_layers_are_kept_in_fp32_until_the_gate_passes() -> None:
 
 
 def test_int8_that_loses_accuracy_all_the_same_is_refused() -> None:
-    fp32 = to_onnx(made("none"), inputs(0))
+    fp32 = to_parts(made("none"), inputs(0))
     with pytest.raises(ModelRefused, match="half the layers") as caught:
         quantise(fp32, judged().inputs, strict(fp32, limit=1e-9))
     assert "against 1.0000" in str(caught.value)
