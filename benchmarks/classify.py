@@ -4,9 +4,9 @@ Same weights, same tiles, by turns in one process, two threads each. Reference: 
 full-size LBP of three radii, NumPy lookup of the codes in the table, nearest-neighbour resize,
 the streams in PyTorch fp32, scikit-learn's linear SVM. Device: LBP at the sample points, then the
 fused int8 graph on the back end and layout that is the fastest here. Late fusion of four streams
-(intensity, lbp1, lbp2, lbp3), for VGG16-BN of two: more do not fit one fp32 ONNX of 2 GiB. Prints
-one JSON line per architecture: medians, the ratio's median over pairs, the device path's parts,
-every back end and layout, tiles/s of a stream, and peak memory, each path in a process of its own.
+(intensity, lbp1, lbp2, lbp3). Prints one JSON line per architecture: medians, the ratio's median
+over pairs, the device path's parts, every back end and layout, tiles/s of a stream, and peak
+memory, each path in a process of its own.
 
 Tiles are 2048 x 2048 cuts of the committed electron micrograph of a whole mussel section, or of
 `--images`, a folder of others, enlarged where they are smaller; 8-bit levels are spread over 16.
@@ -51,11 +51,8 @@ if TYPE_CHECKING:
     from peers.classify_case import Case
 
 SECTION = Path(__file__).resolve().parents[1] / "runtime/simulator/specimen/s3_section.webp"
-STREAMS = {
-    "compact": ("intensity", "lbp1", "lbp2", "lbp3"),
-    "resnet50": ("intensity", "lbp1", "lbp2", "lbp3"),
-    "vgg16_bn": ("intensity", "lbp1"),
-}
+INPUTS = ("intensity", "lbp1", "lbp2", "lbp3")
+STREAMS = dict.fromkeys(("compact", "resnet50", "vgg16_bn"), INPUTS)
 SIDE_PX, CALIBRATION, WARM_UPS, STREAMED = 2048, 4, 2, 40
 Pixels = NDArray[np.uint16]
 
