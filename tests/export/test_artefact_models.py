@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
+
+pytest.importorskip("torch")
+
+import onnx
 from onnx import TensorProto, helper
 
 from export import pack as packing

@@ -6,11 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 
 pytest.importorskip("torch")
 
+import onnx
 import torch
 from torch import Tensor, nn
 

@@ -8,9 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
 import onnx
 import onnxruntime
-import pytest
 import torch
 
 from export.fusion import FusedClassifier
