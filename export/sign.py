@@ -43,7 +43,7 @@ def sign(content: bytes, key: Path) -> bytes:
         private = serialization.load_pem_private_key(key.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
         raise ConfigRefused(
-            f"key {key} cannot be read: {error}", remedy="make one with 'python -m export key'"
+            f"key {key} cannot be read: {error}", remedy="make one with 'nightscope export key'"
         ) from None
     if not isinstance(private, Ed25519PrivateKey):
         raise ConfigRefused(f"key {key} is no Ed25519 key", remedy="make one with 'export key'")

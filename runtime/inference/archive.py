@@ -41,7 +41,7 @@ def _check(members: list[zipfile.ZipInfo], path: Path) -> None:
             f"bundle {path} is too large",
             value=f"{len(members)} files, {total} bytes",
             limit=f"{MAX_FILES} files, {MAX_BUNDLE_BYTES} bytes",
-            remedy="install a bundle made by 'python -m export pack'",
+            remedy="install a bundle made by 'nightscope export pack'",
         )
     names = [member.filename for member in members]
     for member in members:

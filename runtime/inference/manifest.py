@@ -165,5 +165,5 @@ def parse_manifest(content: bytes, *, bundle: str) -> Manifest:
         where = ".".join(str(part) for part in first["loc"]) or "manifest"
         raise ModelRefused(
             f"bundle {bundle}: {where}: {first['msg']}",
-            remedy="it was made for another version; pack it again with 'python -m export pack'",
+            remedy="it was made for another version; pack it again with 'nightscope export pack'",
         ) from None
