@@ -107,9 +107,9 @@ def test_damage_that_sixteen_bits_of_check_would_pass_is_caught():
             decode(stuff(altered + crc))
 
 
-def test_a_hundred_thousand_frames_over_bad_lines_come_whole_or_not_at_all():
+def test_frames_by_the_ten_thousand_over_bad_lines_come_whole_or_not_at_all():
     whole = corrupt = 0
-    for line in range(100):
+    for line in range(40):
         random, lane = Random(line), Lane(Faults.bytewise(0.01), seed=f"codec {line}")
         sent = set()
         for command_id in range(1000):
@@ -126,8 +126,8 @@ def test_a_hundred_thousand_frames_over_bad_lines_come_whole_or_not_at_all():
         received = splitter.feed(lane.take(0.0))
         assert sent.issuperset(received)
         whole, corrupt = whole + len(received), corrupt + splitter.corrupt
-    assert whole > 40_000
-    assert corrupt > 40_000
+    assert whole > 16_000
+    assert corrupt > 16_000
 
 
 def test_endless_run_is_dropped_without_growing():

@@ -43,13 +43,13 @@ def images(draw: st.DrawFn) -> Pixels:
 
 
 @given(images(), st.integers(1, 3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_all_codes_equal_scikit_image_bit_for_bit(image: Pixels, threads: int) -> None:
     assert np.array_equal(full_codes(image, radii_px=RADII, threads=threads), peer(image))
 
 
 @given(images(), st.integers(1, 40), st.integers(1, 40), st.integers(1, 3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_sampled_codes_equal_scikit_image_then_nearest_resize(
     image: Pixels, height_px: int, width_px: int, threads: int
 ) -> None:
