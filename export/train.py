@@ -21,6 +21,7 @@ from export.networks.imagenet import load_imagenet
 from export.networks.registry import make_network
 from export.progress import Progress, silent
 from export.recipe import Recipe
+from runtime.errors import ConfigRefused
 from runtime.preprocess.spec import input_channels
 
 EPOCH_STREAM = 21
@@ -48,7 +49,15 @@ def train_network(
     training = _Training(train, validation, architecture, input_name, recipe, seed, imagenet)
     held = load(out, identity=training.identity)
     if held is not None:
-        training.restore(held)
+        try:
+            training.restore(held)
+        except RuntimeError as error:
+            # The same settings, but the network's code has changed since: other layers or shapes.
+            raise ConfigRefused(
+                f"checkpoint in {out} does not fit {architecture} as it is now",
+                value=" ".join(str(error).split())[:200],
+                remedy="choose another --out, or remove it to train afresh",
+            ) from None
     label = f"{architecture} {input_name}"
     for epoch in range(training.epoch, recipe.epochs):
         training.run_epoch(epoch, progress, label)

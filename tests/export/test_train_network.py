@@ -151,6 +151,19 @@ def test_the_checkpoint_of_another_training_is_refused(
     assert str(tmp_path / FILE) in str(caught.value)
 
 
+def test_a_checkpoint_from_before_the_network_changed_is_refused(
+    data: tuple[Prepared, Prepared], tmp_path: Path
+) -> None:
+    short = RECIPE.model_copy(update={"epochs": 1})
+    train(data, tmp_path, recipe=short)
+    kept = torch.load(tmp_path / FILE, weights_only=True)
+    name, weight = next(iter(kept["network"].items()))
+    kept["network"][name] = torch.cat([weight, weight])
+    torch.save(kept, tmp_path / FILE)
+    with pytest.raises(ConfigRefused, match="does not fit compact as it is now"):
+        train(data, tmp_path, recipe=short)
+
+
 def test_other_data_is_another_training(data: tuple[Prepared, Prepared], tmp_path: Path) -> None:
     short = RECIPE.model_copy(update={"epochs": 1})
     train(data, tmp_path, recipe=short)
