@@ -208,6 +208,8 @@ def _tiles(images: Path | None, *, count: int) -> list[Pixels]:
         cuts = [section[top : top + SIDE_PX, left : left + SIDE_PX] for top, left in corners]
         return [_in_16_bits(cut) for cut in cuts]
     found = sorted(path for path in images.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not found:
+        raise SystemExit(f"{images} holds no images ({', '.join(IMAGE_SUFFIXES)})")
     spread = found[:: max(1, len(found) // count)][:count]
     return [_in_16_bits(_square(read_image(path))) for path in spread]
 
