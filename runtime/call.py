@@ -51,7 +51,10 @@ def call(target: str, as_json: bool, **arguments: Any) -> None:
     except KeyboardInterrupt:
         code = STOPPED
         result = {"error": "stopped at once", "exit_code": STOPPED}
-        print("nightscope: stopped at once; what was journaled is safe", file=sys.stderr)  # noqa: T201
+        print(  # noqa: T201
+            "nightscope: stopped at once; what was journaled is safe: 'nightscope resume RUN' goes on",
+            file=sys.stderr,
+        )
     if as_json:
         print(json.dumps(result))  # noqa: T201
     raise typer.Exit(code)

@@ -97,7 +97,10 @@ def test_asked_to_stop_it_pauses_resumably(cli, plan, tmp_path, uninterrupted, n
     folder, seconds = uninterrupted
     out = tmp_path / "run"
     process = cli.start("run", plan[0], "--settings", plan[1], "--out", out)
-    time.sleep(seconds * 0.5)
+    # A slow start must not leave the signal to a program that has begun nothing yet.
+    while process.poll() is None and not (out / "journal.sqlite").exists():
+        time.sleep(0.05)
+    time.sleep(seconds * 0.3)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     if process.returncode not in (0, 5):  # it may have been done already
