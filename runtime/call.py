@@ -52,7 +52,8 @@ def call(target: str, as_json: bool, **arguments: Any) -> None:
         code = STOPPED
         result = {"error": "stopped at once", "exit_code": STOPPED}
         print(  # noqa: T201
-            "nightscope: stopped at once; what was journaled is safe: 'nightscope resume RUN' goes on",
+            "nightscope: stopped at once; what was journaled is safe: "
+            "'nightscope resume RUN' goes on",
             file=sys.stderr,
         )
     if as_json:
