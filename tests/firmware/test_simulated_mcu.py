@@ -58,9 +58,13 @@ def test_an_answer_is_made_within_a_millisecond(simulate: Any, connect: Connect)
     for _ in range(20):
         asked = simulated.wait("got", "1", status, since=mark)
         answer = simulated.wait("sent", done, status, asked.values[2], since=mark)
+        place = simulated.events.index(answer)
+        # On a slow machine the host asks again, and the line is busy with that answer's repetition.
+        said = [event.cycle for event in simulated.events[:place] if event.what == "sent"]
+        begun = max(asked.cycle, said[-1] + SIMULATED_BYTE_CYCLES)
         line_cycles = 28 * SIMULATED_BYTE_CYCLES  # the answer's own bytes, less its first
-        assert answer.cycle - asked.cycle - line_cycles < CYCLES_PER_MS
-        mark = simulated.events.index(answer)
+        assert answer.cycle - begun - line_cycles < CYCLES_PER_MS
+        mark = place
 
 
 def test_each_pattern_lights_its_own_leds(simulate: Any, connect: Connect) -> None:
