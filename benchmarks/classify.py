@@ -39,10 +39,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.camera.files import IMAGE_SUFFIXES, read_image
+from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import find_bundle, open_bundle
 from runtime.inference.onnx_scan import output_names
 from runtime.inference.selection import processor
-from runtime.inference.session import LAYOUTS, VOTE, Session, backends, open_session
+from runtime.inference.session import LAYOUTS, VOTE, Session
 from runtime.preprocess.inputs import Inputs, to_input
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.settings import SHIPPED_MODELS

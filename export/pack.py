@@ -16,10 +16,10 @@ from export.artefacts import FP32, INT8, IR_BIN, IR_XML, LUT, Artefacts
 from export.sign import sign
 from runtime.errors import ModelRefused
 from runtime.inference.archive import MAX_BUNDLE_BYTES
+from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import MANIFEST, SIGNATURE
 from runtime.inference.manifest import parse_manifest
 from runtime.inference.selftest import input_digests
-from runtime.inference.session import backends, open_session
 from runtime.preprocess.inputs import Inputs, to_input
 from runtime.preprocess.spec import PreprocessSpec
 

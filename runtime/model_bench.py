@@ -12,9 +12,10 @@ import numpy as np
 
 from runtime.classify import TileClassifier
 from runtime.errors import ModelRefused
+from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle
 from runtime.inference.selection import candidates, chosen, open_choice, processor
-from runtime.inference.session import Choice, backends
+from runtime.inference.session import Choice
 from runtime.ports import Clock
 from runtime.streaming import StreamingClassifier
 from runtime.tile import StagePosition, Tile

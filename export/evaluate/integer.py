@@ -12,7 +12,7 @@ from export.fusion import FusedClassifier
 from export.graph import to_parts
 from export.progress import Progress, silent
 from export.quantise import to_int8
-from runtime.inference.session import open_session
+from runtime.inference.backends import open_session
 from runtime.preprocess.inputs import Inputs
 
 CALIBRATION_VIEWS = 128

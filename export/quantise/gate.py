@@ -11,7 +11,7 @@ from export.quantise.sensitivity import most_sensitive_first
 from export.quantise.validation import Validation
 from export.quantise.votes import part_scores
 from runtime.errors import ModelRefused
-from runtime.inference.session import backends
+from runtime.inference.backends import backends
 from runtime.preprocess.inputs import Inputs
 
 # How much accuracy int8 may lose against fp32 on the validation images.

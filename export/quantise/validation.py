@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.inference.session import Backend, open_session
+from runtime.inference.backends import open_session
+from runtime.inference.session import Backend
 from runtime.preprocess.inputs import Inputs
 
 Scores = NDArray[np.float32]

@@ -7,7 +7,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from export.parts import Parts
-from runtime.inference.session import open_session
+from runtime.inference.backends import open_session
 from runtime.preprocess.inputs import Inputs
 
 # By view, the votes by tensor name: what the tail takes as its inputs.

@@ -13,18 +13,10 @@ from statistics import median
 
 from runtime.clock import SystemClock
 from runtime.errors import ModelRefused
+from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import Bundle
 from runtime.inference.onnx_scan import output_names
-from runtime.inference.session import (
-    LAYOUTS,
-    VOTE,
-    Backend,
-    Choice,
-    Layout,
-    Session,
-    backends,
-    open_session,
-)
+from runtime.inference.session import LAYOUTS, VOTE, Backend, Choice, Layout, Session
 from runtime.ports import Clock
 from runtime.preprocess.inputs import Inputs, to_input
 

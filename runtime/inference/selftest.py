@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import ModelRefused
+from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle
 from runtime.inference.selection import candidates, open_choice
-from runtime.inference.session import Choice, Session, backends
+from runtime.inference.session import Choice, Session
 from runtime.preprocess.inputs import Inputs, to_input
 
 # Enough for streams to run side by side, whatever the machine has.

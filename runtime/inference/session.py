@@ -1,10 +1,8 @@
-"""Run a bundle's network on ONNX Runtime or OpenVINO, behind one small protocol."""
+"""What every back end offers: one small protocol, and the names of what can be chosen."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -47,41 +45,6 @@ class Session(Protocol):
 
         Raises InferenceStalled where the back end can be given up on: ONNX Runtime cannot.
         """
-
-
-def backends() -> tuple[Backend, ...]:
-    """Return the back ends installed on this machine."""
-    return tuple(name for name in BACKENDS if find_spec(name) is not None)
-
-
-def open_session(
-    model: bytes,
-    *,
-    backend: Backend,
-    threads: int,
-    layout: Layout = "together",
-    weights: bytes | None = None,
-    cache: Path | None = None,
-) -> Session:
-    """Return the network loaded on one back end, using that many threads.
-
-    `model` is ONNX, or with `weights` (its .bin) the .xml of an OpenVINO IR, which only OpenVINO
-    reads. In `cache`, a folder, OpenVINO keeps what it compiled. Raises ModelRefused when the back
-    end is absent or cannot load the model.
-    """
-    if backend not in backends():
-        raise ModelRefused(
-            f"back end {backend} is not installed",
-            limit=", ".join(backends()) or "none installed",
-            remedy="set models.backend to 'auto'",
-        )
-    if backend == "onnxruntime":
-        from runtime.inference.onnxruntime_session import OnnxRuntimeSession
-
-        return OnnxRuntimeSession(model, threads=threads, layout=layout)
-    from runtime.inference.openvino_session import open_openvino
-
-    return open_openvino(model, weights=weights, threads=threads, layout=layout, cache=cache)
 
 
 def unloadable(backend: Backend, reason: object) -> ModelRefused:

@@ -21,7 +21,8 @@ from export.networks.base import TileNetwork
 from export.quantise import Calibrated, Validation, part_scores, quantise, to_int8
 from export.quantise.sensitivity import most_sensitive_first
 from runtime.errors import ModelRefused
-from runtime.inference.session import BACKENDS, LAYOUTS, open_session
+from runtime.inference.backends import open_session
+from runtime.inference.session import BACKENDS, LAYOUTS
 
 pytestmark = [
     pytest.mark.export,

@@ -25,7 +25,8 @@ from export.quantise import gate as gate_module
 from export.quantise.ir import to_ir
 from export.quantise.sensitivity import most_sensitive_first
 from runtime.errors import ModelRefused
-from runtime.inference.session import BACKENDS, open_session
+from runtime.inference.backends import open_session
+from runtime.inference.session import BACKENDS
 
 pytestmark = [pytest.mark.export, pytest.mark.timeout(300)]
 CHANNELS = {"intensity": 1, "lbp1": 3}

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from runtime.errors import ModelRefused
+from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import Bundle, open_bundle
 from runtime.inference.onnx_scan import output_names
 from runtime.inference.selection import candidates, chosen, open_choice
-from runtime.inference.session import LAYOUTS, Choice, backends, open_session
+from runtime.inference.session import LAYOUTS, Choice
 from tests.runtime.inference import tiny_onnx as tiny
 
 if TYPE_CHECKING:

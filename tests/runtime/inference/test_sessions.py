@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from runtime.errors import ModelRefused
+from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import Bundle, open_bundle
 from runtime.inference.selection import choose
 from runtime.inference.selftest import verify
-from runtime.inference.session import backends, open_session
 from runtime.preprocess.inputs import to_input
 
 if TYPE_CHECKING:
