@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Timer
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
-from runtime.inference.session import OUTPUT, Layout, unloadable
+from runtime.inference.session import LIMIT_S, OUTPUT, Layout, stalled, unloadable
 from runtime.preprocess.inputs import Inputs
 
 # The library's errors share no base of their own; these are what loading raises.
@@ -26,7 +27,10 @@ REFUSALS = (
 class OnnxRuntimeSession:
     """One graph; its branches side by side in the "parallel" layout."""
 
-    def __init__(self, model: bytes, *, threads: int, layout: Layout) -> None:
+    def __init__(
+        self, model: bytes, *, threads: int, layout: Layout, limit_s: float = LIMIT_S
+    ) -> None:
+        self._limit_s = limit_s
         try:
             self._session: Any = onnxruntime.InferenceSession(
                 model, _options(threads, layout), providers=["CPUExecutionProvider"]
@@ -35,8 +39,20 @@ class OnnxRuntimeSession:
             raise unloadable("onnxruntime", error) from None
 
     def run(self, inputs: Inputs) -> NDArray[np.float32]:
-        """Return the (classes,) scores of one tile."""
-        return np.asarray(self._session.run([OUTPUT], inputs)[0][0], dtype=np.float32)
+        """Return the (classes,) scores of one tile; raises InferenceStalled."""
+        options = onnxruntime.RunOptions()
+        overdue = Timer(self._limit_s, setattr, (options, "terminate", True))
+        overdue.daemon = True
+        overdue.start()
+        try:
+            scores = self._session.run([OUTPUT], inputs, options)[0]
+        except native.Fail:
+            if options.terminate:
+                raise stalled("onnxruntime", limit_s=self._limit_s) from None
+            raise
+        finally:
+            overdue.cancel()
+        return np.asarray(scores[0], dtype=np.float32)
 
 
 def _options(threads: int, layout: Layout) -> onnxruntime.SessionOptions:

@@ -10,14 +10,9 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from runtime.errors import InferenceStalled
 from runtime.inference.openvino_cut import cut_at_votes
-from runtime.inference.session import OUTPUT, Layout, Session, unloadable
+from runtime.inference.session import LIMIT_S, OUTPUT, Layout, Session, stalled, unloadable
 from runtime.preprocess.inputs import Inputs
-
-# A tile takes seconds at the very most; one that is not scored by then never will be, and the run
-# shall end with a reason rather than hang.
-LIMIT_S = 120.0
 
 
 class Request(Protocol):
@@ -35,13 +30,7 @@ def finish(request: Request, *, limit_s: float = LIMIT_S) -> None:
     if request.wait_for(round(limit_s * 1e3)):
         return
     request.cancel()
-    raise InferenceStalled(
-        "back end openvino gave no scores for a tile",
-        value="still under way",
-        limit=f"{limit_s:g} s",
-        remedy="check that the machine is not out of memory or overloaded, then run again, "
-        "with models.backend set to 'onnxruntime' if it recurs",
-    )
+    raise stalled("openvino", limit_s=limit_s)
 
 
 def open_openvino(

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import ModelRefused
+from runtime.errors import InferenceStalled, ModelRefused
 from runtime.inference.manifest import Precision
 from runtime.preprocess.inputs import Inputs
 
@@ -19,6 +19,9 @@ LAYOUTS: tuple[Layout, ...] = ("together", "parallel")
 OUTPUT = "scores"
 # What a stream of a late or mid fusion says, as a tensor of the graph: "vote:" and the stream.
 VOTE = "vote:"
+# A tile takes seconds at the very most; one that is not scored by then never will be, and the run
+# shall end with a reason rather than hang.
+LIMIT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ class Session(Protocol):
     def run(self, inputs: Inputs) -> NDArray[np.float32]:
         """Return the (classes,) float32 scores of one tile; they sum to 1.
 
-        Raises InferenceStalled where the back end can be given up on: ONNX Runtime cannot.
+        Raises InferenceStalled when there are none after LIMIT_S.
         """
 
 
@@ -52,4 +55,16 @@ def unloadable(backend: Backend, reason: object) -> ModelRefused:
     line = " ".join(str(reason).split())
     return ModelRefused(
         f"{backend} cannot load the model: {line}", remedy="choose another models.backend"
+    )
+
+
+def stalled(backend: Backend, *, limit_s: float) -> InferenceStalled:
+    """Return what to raise when a back end was given up on."""
+    other = next(name for name in BACKENDS if name != backend)
+    return InferenceStalled(
+        f"back end {backend} gave no scores for a tile",
+        value="still under way",
+        limit=f"{limit_s:g} s",
+        remedy="check that the machine is not out of memory or overloaded, then run again, "
+        f"with models.backend set to '{other}' if it recurs",
     )

@@ -7,7 +7,8 @@ import pytest
 pytest.importorskip("openvino")
 
 from runtime.errors import HardwareFailed, InferenceStalled
-from runtime.inference.openvino_session import LIMIT_S, finish
+from runtime.inference.openvino_session import finish
+from runtime.inference.session import LIMIT_S
 
 
 class StubRequest:
