@@ -13,7 +13,7 @@ from firmware_bridge.bench_plant import BenchPlant
 from firmware_bridge.board import Board
 from firmware_bridge.codec import Frame, FrameSplitter, FrameType, encode
 from firmware_bridge.plant import AxisDescription, BoardDescription
-from firmware_bridge.protocol import NO_NONCE, STEPS, HelloRequest, Kind, Opcode
+from firmware_bridge.protocol import NO_NONCE, STEPS, HelloRequest, Kind, Opcode, State
 
 pytestmark = [pytest.mark.firmware, pytest.mark.xdist_group("firmware")]
 
@@ -34,7 +34,7 @@ class Core:
 
     @property
     def busy(self) -> bool:
-        return bool(self._library.queue_busy() & 1)
+        return bool(self._library.state_flags() & State.MOVING)
 
     def feed(self, frame: Frame) -> None:
         wire = encode(frame)

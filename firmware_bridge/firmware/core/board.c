@@ -7,43 +7,25 @@
 #include "motion.h"
 #include "outcome.h"
 #include "queue.h"
+#include "session.h"
 
 static struct decoder decoder;
 static uint32_t nonce, fed_ms;
-static uint16_t session, watchdog_ms;
+static uint16_t watchdog_ms;
 static uint8_t reset_cause;
-static bool in_session, latched;
 
 void board_init(uint32_t boot_nonce, uint8_t cause) {
     nonce = boot_nonce;
     reset_cause = cause;
     watchdog_ms = WATCHDOG_DEFAULT_MS;
-    in_session = latched = false;
+    session_end();
+    session_rearm();
     decoder_reset(&decoder);
     outcomes_clear();
     motion_init();
     queue_init();
     light_init();
     motion_release();
-}
-
-uint8_t board_state(void) {
-    return (uint8_t)((latched ? STATE_LATCHED : 0) | (queue_homed() ? STATE_HOMED : 0) |
-                     (queue_busy() ? STATE_MOVING : 0) | (light_level() ? STATE_LIT : 0));
-}
-
-bool board_serves(uint16_t of_session) {
-    return in_session && session == of_session;
-}
-
-void board_stands(void) {
-    struct tag tag = {session, 0, OP_STOP};
-    int32_t steps[AXES];
-    if (!in_session)
-        return;
-    motion_position(steps);
-    while (outcome_open_stop(&tag.id))
-        conclude_at(tag, steps);
 }
 
 static void go_safe(enum reason reason, uint32_t now_ms) {
@@ -53,8 +35,9 @@ static void go_safe(enum reason reason, uint32_t now_ms) {
 
 void board_poll(uint32_t now_ms) {
     queue_poll(now_ms);
-    if (in_session && !latched && now_ms - fed_ms >= watchdog_ms - WATCHDOG_EARLY_MS) {
-        latched = true;
+    if (session_open() && !session_latched() &&
+        now_ms - fed_ms >= watchdog_ms - WATCHDOG_EARLY_MS) {
+        session_latch();
         go_safe(REASON_LATCHED, now_ms);
     }
 }
@@ -71,15 +54,13 @@ static void hello(struct tag tag, const uint8_t *payload, uint32_t now_ms) {
         reply_rejected(tag, REASON_INCOMPATIBLE, PROTOCOL_MAJOR);
         return;
     }
-    bool resumed = board_serves(tag.session);
+    bool resumed = session_serves(tag.session);
     if (!resumed && get_u32(payload + 4) == NO_NONCE) {
         go_safe(REASON_NO_SESSION, now_ms);
         outcomes_clear();
-        session = tag.session;
-        in_session = true;
-        latched = false;
+        session_begin(tag.session);
     }
-    if (board_serves(tag.session)) {
+    if (session_serves(tag.session)) {
         watchdog_ms = agreed_watchdog(get_u16(payload + 2));
         fed_ms = now_ms;
     }
@@ -113,7 +94,7 @@ static void light(struct tag tag, const struct frame *frame) {
     uint8_t channel = frame->payload[0], level = frame->payload[1];
     if (channel >= CHANNELS) {
         conclude_rejected(tag, REASON_BAD_INDEX, 0);
-    } else if (level && latched) {
+    } else if (level && session_latched()) {
         conclude_rejected(tag, REASON_LATCHED, 0);
     } else {
         light_set(channel, level);
@@ -127,14 +108,12 @@ static void stop(struct tag tag, uint32_t now_ms) {
     queue_halt(REASON_STOPPED, now_ms);
     if (motion_moving())
         queue_accept(tag, now_ms);
-    else
-        board_stands();
 }
 
 static void goodbye(struct tag tag, uint32_t now_ms) {
     go_safe(REASON_STOPPED, now_ms);
     conclude_done(tag);
-    in_session = false;
+    session_end();
 }
 
 static void execute(struct tag tag, const struct frame *frame, uint32_t now_ms) {
@@ -149,7 +128,7 @@ static void execute(struct tag tag, const struct frame *frame, uint32_t now_ms) 
         light(tag, frame);
         break;
     case OP_REARM:
-        latched = false;
+        session_rearm();
         conclude_done(tag);
         break;
     case OP_STATUS:
@@ -159,7 +138,7 @@ static void execute(struct tag tag, const struct frame *frame, uint32_t now_ms) 
         describe(tag, frame->payload);
         break;
     default:
-        if (latched)
+        if (session_latched())
             conclude_rejected(tag, REASON_LATCHED, 0);
         else
             queue_add(tag, frame->flags, frame->payload, now_ms);
@@ -230,7 +209,7 @@ static void receive(const struct frame *frame, uint32_t now_ms) {
         reply_rejected(tag, REASON_BAD_PAYLOAD, 0);
     } else if (frame->opcode == OP_HELLO) {
         hello(tag, frame->payload, now_ms);
-    } else if (!board_serves(frame->session)) {
+    } else if (!session_serves(frame->session)) {
         reply_rejected(tag, REASON_NO_SESSION, 0);
     } else {
         fed_ms = now_ms;

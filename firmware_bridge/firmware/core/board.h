@@ -2,7 +2,6 @@
 #ifndef NIGHTSCOPE_BOARD_H
 #define NIGHTSCOPE_BOARD_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 /* Starts dark, with idle motors and no session. `nonce` differs from boot to boot and is not 0. */
@@ -13,10 +12,5 @@ void board_byte(uint8_t byte, uint32_t now_ms);
 
 /* Ends motions and watches the host; call at least every millisecond. */
 void board_poll(uint32_t now_ms);
-
-/* For the other parts of the core. */
-uint8_t board_state(void);           /* the flags of every frame sent */
-bool board_serves(uint16_t session); /* whether that session is the current one */
-void board_stands(void);             /* nothing moves: stops under way are done */
 
 #endif

@@ -12,6 +12,12 @@
 /* Stuffing adds one byte, the delimiters two. */
 #define MAX_WIRE (MAX_FRAME + 3)
 
+/* Which command a frame belongs to. */
+struct tag {
+    uint16_t session, id;
+    uint8_t opcode;
+};
+
 struct frame {
     uint8_t type;
     uint16_t session, id;

@@ -9,6 +9,15 @@ static const uint8_t order[AXES] FLASH = HOME_ORDER;
 
 static uint8_t turn;
 static enum leg leg;
+static bool known;
+
+bool homing_known(void) {
+    return known;
+}
+
+void homing_forget(void) {
+    known = false;
+}
 
 uint8_t homing_axis(void) {
     uint8_t axis;
@@ -45,6 +54,7 @@ static void begin_leg(void) {
 }
 
 void homing_begin(void) {
+    known = false;
     turn = 0;
     leg = LEG_SEEK;
     begin_leg();
@@ -59,8 +69,10 @@ enum homing homing_next(void) {
     if (leg == LEG_PULLOFF) {
         motion_set_origin(homing_axis());
         leg = LEG_SEEK;
-        if (turn + 1 == AXES)
+        if (turn + 1 == AXES) {
+            known = true;
             return HOMING_DONE;
+        }
         turn++;
     } else {
         leg = (enum leg)(leg + 1);

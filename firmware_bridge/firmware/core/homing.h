@@ -3,6 +3,7 @@
 #ifndef NIGHTSCOPE_HOMING_H
 #define NIGHTSCOPE_HOMING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum homing { HOMING_UNDER_WAY, HOMING_DONE, HOMING_FAILED, HOMING_BROKEN_OFF };
@@ -15,6 +16,10 @@ enum homing homing_next(void);
 
 /* The axis under way, or the one that failed. */
 uint8_t homing_axis(void);
+
+/* Whether the position is known: from the end of a homing until it is lost. */
+bool homing_known(void);
+void homing_forget(void);
 
 /* The longest that homing can take. */
 uint32_t homing_ms(void);

@@ -1,38 +1,25 @@
 #include "queue.h"
-#include "board.h"
 #include "bytes.h"
 #include "config.h"
 #include "flash.h"
 #include "homing.h"
+#include "jobs.h"
 #include "motion.h"
-#include <string.h>
+#include "outcome.h"
+#include "session.h"
+#include <stdbool.h>
 
 static const struct axis axis_table[AXES] FLASH = AXIS_TABLE;
 
-struct job {
-    struct tag tag;
-    uint8_t flags;
-    uint8_t payload[STEPS_BYTES];
-};
-
-static struct job jobs[QUEUE + 1];
-static uint8_t count;
-static bool begun, homed, release_wanted;
-static enum reason halting; /* why jobs[0] was broken off, or REASON_NONE */
+static bool begun, release_wanted;
+static enum reason halting; /* why the first job was broken off, or REASON_NONE */
 static uint32_t began_ms, lasts_ms;
 
 void queue_init(void) {
-    count = 0;
-    begun = homed = release_wanted = false;
+    jobs_clear();
+    homing_forget();
+    begun = release_wanted = false;
     halting = REASON_NONE;
-}
-
-bool queue_busy(void) {
-    return count || motion_moving();
-}
-
-bool queue_homed(void) {
-    return homed;
 }
 
 static uint32_t left_ms(uint32_t now_ms) {
@@ -43,36 +30,39 @@ static uint32_t left_ms(uint32_t now_ms) {
 }
 
 void queue_accept(struct tag tag, uint32_t now_ms) {
-    uint8_t ahead = 0;
-    while (ahead < count &&
-           (jobs[ahead].tag.id != tag.id || jobs[ahead].tag.session != tag.session))
-        ahead++;
-    if (ahead == count)
+    uint8_t ahead = jobs_before(tag);
+    if (ahead == jobs_count())
         ahead = 0; /* a stop: nothing comes before it */
     else if (!begun)
         ahead++; /* the ramp of what was stopped comes first */
     reply_accepted(tag, left_ms(now_ms), ahead);
 }
 
-static void drop_first(void) {
-    count--;
-    memmove(jobs, jobs + 1, count * sizeof jobs[0]);
+static struct tag drop_first(void) {
     begun = false;
     halting = REASON_NONE;
+    return jobs_drop_first();
 }
 
 static void refuse_first(enum reason reason, uint8_t detail) {
-    struct tag tag = jobs[0].tag;
-    drop_first();
-    conclude_rejected(tag, reason, detail);
+    conclude_rejected(drop_first(), reason, detail);
 }
 
 static void finish_first(void) {
-    struct tag tag = jobs[0].tag;
     int32_t steps[AXES];
     motion_position(steps);
-    drop_first();
-    conclude_at(tag, steps);
+    conclude_at(drop_first(), steps);
+}
+
+/* Nothing moves, so every stop under way is done. */
+static void conclude_stops(void) {
+    struct tag tag = {session_id(), 0, OP_STOP};
+    int32_t steps[AXES];
+    if (!session_open())
+        return;
+    motion_position(steps);
+    while (outcome_open_stop(&tag.id))
+        conclude_at(tag, steps);
 }
 
 static uint8_t lowest_axis(uint8_t mask) {
@@ -100,18 +90,18 @@ static uint8_t way(const struct job *job, int32_t delta[AXES]) {
 
 static void begin_move(void) {
     int32_t delta[AXES];
-    if (!homed) {
+    if (!homing_known()) {
         refuse_first(REASON_NOT_HOMED, 0);
         return;
     }
-    uint8_t beyond = way(&jobs[0], delta);
+    uint8_t beyond = way(jobs_first(), delta);
     if (beyond != AXES) {
         refuse_first(REASON_LIMIT, beyond);
         return;
     }
     lasts_ms = motion_ms(delta, false);
     motion_start(delta, WATCH_GUARD, false);
-    if (jobs[0].flags & REQUEST_TRIGGER)
+    if (jobs_first()->flags & REQUEST_TRIGGER)
         motion_trigger_on_arrival();
     begun = true;
 }
@@ -119,10 +109,9 @@ static void begin_move(void) {
 static void begin_first(uint32_t now_ms) {
     began_ms = now_ms;
     release_wanted = false;
-    if (jobs[0].tag.opcode == OP_TURRET) {
+    if (jobs_first()->tag.opcode == OP_TURRET) {
         refuse_first(REASON_BAD_INDEX, 0); /* a board without a turret has no position to offer */
-    } else if (jobs[0].tag.opcode == OP_HOME) {
-        homed = false;
+    } else if (jobs_first()->tag.opcode == OP_HOME) {
         lasts_ms = homing_ms();
         homing_begin();
         begun = true;
@@ -135,8 +124,7 @@ static void resolve_home(void) {
     enum homing homing = homing_next();
     if (homing == HOMING_UNDER_WAY)
         return;
-    homed = homing == HOMING_DONE;
-    if (homed)
+    if (homing == HOMING_DONE)
         finish_first();
     else
         refuse_first(REASON_STALLED, homing_axis());
@@ -146,10 +134,10 @@ static void resolve_home(void) {
 static void resolve_first(void) {
     if (halting) {
         refuse_first(halting, 0);
-    } else if (jobs[0].tag.opcode == OP_HOME) {
+    } else if (jobs_first()->tag.opcode == OP_HOME) {
         resolve_home();
     } else if (motion_ending() == ENDED_SWITCH) {
-        homed = false;
+        homing_forget();
         refuse_first(REASON_LIMIT, lowest_axis(motion_switched()));
     } else {
         finish_first();
@@ -163,8 +151,8 @@ void queue_poll(uint32_t now_ms) {
         resolve_first();
     if (motion_moving())
         return;
-    board_stands();
-    while (count && !motion_moving() && !begun)
+    conclude_stops();
+    while (jobs_count() && !motion_moving() && !begun)
         begin_first(now_ms);
     if (release_wanted && !motion_moving()) {
         release_wanted = false;
@@ -173,28 +161,22 @@ void queue_poll(uint32_t now_ms) {
 }
 
 void queue_add(struct tag tag, uint8_t flags, const uint8_t *payload, uint32_t now_ms) {
-    if (count == QUEUE + 1) {
+    if (jobs_full()) {
         conclude_rejected(tag, REASON_QUEUE_FULL, 0);
         return;
     }
-    struct job *job = &jobs[count++];
-    job->tag = tag;
-    job->flags = flags;
-    memset(job->payload, 0, sizeof job->payload);
-    if (tag.opcode != OP_HOME && tag.opcode != OP_TURRET)
-        memcpy(job->payload, payload, STEPS_BYTES);
-    if (count == 1 && !motion_moving())
+    bool moves = tag.opcode != OP_HOME && tag.opcode != OP_TURRET;
+    jobs_add(tag, flags, moves ? payload : 0);
+    if (jobs_count() == 1 && !motion_moving())
         begin_first(now_ms);
-    if (count)
+    if (jobs_count())
         queue_accept(tag, now_ms);
     queue_poll(now_ms);
 }
 
 void queue_halt(enum reason reason, uint32_t now_ms) {
-    while (count > begun) {
-        struct tag tag = jobs[--count].tag;
-        conclude_rejected(tag, reason, 0);
-    }
+    while (jobs_count() > begun)
+        conclude_rejected(jobs_drop_last(), reason, 0);
     if (begun && !halting) {
         halting = reason;
         motion_brake();

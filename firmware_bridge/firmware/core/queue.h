@@ -3,7 +3,6 @@
 #define NIGHTSCOPE_QUEUE_H
 
 #include "reply.h"
-#include <stdbool.h>
 #include <stdint.h>
 
 void queue_init(void);
@@ -22,8 +21,5 @@ void queue_halt_and_release(enum reason reason, uint32_t now_ms);
 
 /* Answers ACCEPTED again, for a motion or a stop under way. */
 void queue_accept(struct tag tag, uint32_t now_ms);
-
-bool queue_busy(void);
-bool queue_homed(void);
 
 #endif

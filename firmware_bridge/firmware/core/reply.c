@@ -1,14 +1,14 @@
 #include "reply.h"
-#include "board.h"
 #include "bytes.h"
 #include "config.h"
-#include "frame.h"
 #include "hal.h"
 #include "outcome.h"
+#include "session.h"
+#include "state.h"
 
 void reply(struct tag tag, uint8_t type, const uint8_t *payload, uint8_t length) {
     uint8_t wire[MAX_WIRE];
-    struct frame frame = {type, tag.session, tag.id, tag.opcode, board_state(), length, payload};
+    struct frame frame = {type, tag.session, tag.id, tag.opcode, state_flags(), length, payload};
     (void)hal_transmit(wire, frame_encode(&frame, wire));
 }
 
@@ -26,7 +26,7 @@ void reply_accepted(struct tag tag, uint32_t left_ms, uint8_t ahead) {
 
 void conclude(struct tag tag, uint8_t type, const uint8_t *payload, uint8_t length) {
     /* What an earlier session asked for is not this one's to remember: ids may coincide. */
-    if (board_serves(tag.session))
+    if (session_serves(tag.session))
         outcome_close(tag.id, type, payload, length);
     reply(tag, type, payload, length);
 }

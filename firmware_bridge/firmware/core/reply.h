@@ -2,14 +2,9 @@
 #ifndef NIGHTSCOPE_REPLY_H
 #define NIGHTSCOPE_REPLY_H
 
+#include "frame.h"
 #include "protocol.h"
 #include <stdint.h>
-
-/* Which command a frame belongs to. */
-struct tag {
-    uint16_t session, id;
-    uint8_t opcode;
-};
 
 /* Sends one frame; it is lost when the transmitter has no room, and the host then asks again. */
 void reply(struct tag tag, uint8_t type, const uint8_t *payload, uint8_t length);

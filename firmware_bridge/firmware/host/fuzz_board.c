@@ -8,7 +8,7 @@
 #include "bytes.h"
 #include "motion.h"
 #include "protocol.h"
-#include "queue.h"
+#include "state.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +72,7 @@ static void send(struct script *script, uint8_t operation) {
 }
 
 static void check(void) {
-    uint8_t state = board_state();
+    uint8_t state = state_flags();
     int32_t steps[AXES];
     motion_position(steps);
     if (bench_lit() != !!(state & STATE_LIT))

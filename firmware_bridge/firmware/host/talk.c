@@ -1,6 +1,6 @@
 #include "talk.h"
 #include "bytes.h"
-#include "queue.h"
+#include "state.h"
 #include <string.h>
 
 static uint16_t current;
@@ -67,7 +67,7 @@ void talk_start(void) {
 void talk_home(void) {
     talk_start();
     (void)talk(1, OP_HOME, 0, 0);
-    while (queue_busy())
+    while (state_flags() & STATE_MOVING)
         talk_wait(50);
     (void)talk_last(1);
 }

@@ -1,7 +1,7 @@
 #include "bytes.h"
 #include "expect.h"
 #include "light.h"
-#include "queue.h"
+#include "state.h"
 #include "talk.h"
 
 static void expect_rejected(struct frame frame, uint8_t reason, uint8_t detail) {
@@ -23,12 +23,12 @@ static void homes_to_the_same_place_from_anywhere(void) {
         bench_boot(from);
         (void)talk_hello(TALK_SESSION, 500, NO_NONCE);
         EXPECT_EQUAL(talk(1, OP_HOME, 0, 0).type, TYPE_ACCEPTED);
-        while (queue_busy())
+        while (state_flags() & STATE_MOVING)
             talk_wait(50);
         expect_steps(talk_last(1), 0, 0, 0);
         for (uint8_t axis = 0; axis < AXES; axis++)
             EXPECT_EQUAL(bench.carriage[axis], HOME_PULLOFF_STEPS);
-        EXPECT(board_state() & STATE_HOMED);
+        EXPECT(state_flags() & STATE_HOMED);
     }
 }
 
@@ -36,10 +36,10 @@ static void homing_without_a_switch_stalls_and_names_the_axis(void) {
     talk_start();
     bench.no_switch[0] = true;
     (void)talk(1, OP_HOME, 0, 0);
-    while (queue_busy())
+    while (state_flags() & STATE_MOVING)
         talk_wait(500);
     expect_rejected(talk_last(1), REASON_STALLED, 0);
-    EXPECT(!(board_state() & STATE_HOMED));
+    EXPECT(!(state_flags() & STATE_HOMED));
 }
 
 static void a_repeated_move_moves_once(void) {
@@ -109,7 +109,7 @@ static void stop_overtakes_the_queue_and_keeps_the_position(void) {
     expect_rejected(talk_move(2, OP_MOVE_BY, 8000, 0, 0), REASON_STOPPED, 0);
     expect_rejected(talk_move(3, OP_MOVE_BY, 8000, 0, 0), REASON_STOPPED, 0);
     EXPECT(bench.carriage[0] < 4000);
-    EXPECT(!queue_busy());
+    EXPECT(!(state_flags() & STATE_MOVING));
 }
 
 static void a_switch_hit_in_a_move_voids_the_origin(void) {

@@ -1,7 +1,7 @@
 #include "bytes.h"
 #include "expect.h"
 #include "motion.h"
-#include "queue.h"
+#include "state.h"
 #include "talk.h"
 
 static void silence_ends_dark_and_idle_in_time(void) {
@@ -19,7 +19,7 @@ static void silence_ends_dark_and_idle_in_time(void) {
         EXPECT(!bench_lit());
         EXPECT(!motion_moving());
         EXPECT(!bench.energised);
-        EXPECT(board_state() & STATE_LATCHED);
+        EXPECT(state_flags() & STATE_LATCHED);
     }
 }
 
@@ -30,7 +30,7 @@ static void a_trip_holds_until_rearmed(void) {
     EXPECT_EQUAL(talk_move(3, OP_MOVE_BY, 1, 0, 0).payload[0], REASON_LATCHED);
     EXPECT_EQUAL(talk_light(4, 0, 0).type, TYPE_DONE);
     talk_wait(600);
-    EXPECT(board_state() & STATE_LATCHED);
+    EXPECT(state_flags() & STATE_LATCHED);
     EXPECT_EQUAL(talk(5, OP_REARM, 0, 0).type, TYPE_DONE);
     EXPECT_EQUAL(talk_light(6, 0, 9).type, TYPE_DONE);
     EXPECT(bench_lit());
