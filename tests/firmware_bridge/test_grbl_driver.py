@@ -59,7 +59,6 @@ def test_moves_exactly_and_reads_back() -> None:
         assert (reached.x_um, reached.y_um, reached.z_um) == (-120, -50, 3)
         assert one.from_home == (-1200, -500, 60)
         assert one.board.stage.stage_id == "bench"
-        assert one.board.retries == 0
 
 
 def test_needs_homing_first_and_checks_the_travel() -> None:
