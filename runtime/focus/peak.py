@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -52,9 +53,9 @@ def fit_peak(z_um: ArrayLike, sharpness: ArrayLike, *, lowest: float | None = No
     1 / (1 + (z / w)²): there the reciprocal *is* a parabola. A regular pattern makes a bell, for
     which the logarithm is one.
 
-    At least three different z and positive sharpness are needed. Points are weighted by their
-    sharpness. σ comes from the residuals through the covariance of the fit; with three points
-    there are none, so σ is 0.
+    At least three z that a double can tell apart, and positive sharpness, are needed. Points are
+    weighted by their sharpness. σ comes from the residuals through the covariance of the fit; with
+    three points there are none, so σ is 0.
     """
     z, height = np.asarray(z_um, float), np.asarray(sharpness, float)
     if len(np.unique(z)) < 3 or not (height > 0).all():
@@ -73,10 +74,15 @@ def fit_peak(z_um: ArrayLike, sharpness: ArrayLike, *, lowest: float | None = No
     return replace(peak, height=peak.height * top, floor=peak.floor * top)
 
 
+# A parabola through points that hardly bend has its top anywhere, beyond every number too.
+HIGHEST_LOG = math.log(sys.float_info.max)
+
+
 class _Scale(NamedTuple):
     """A rising transform of sharpness, its inverse, and the inverse of its slope.
 
-    The last, as a weight, makes the misfits of different transforms comparable.
+    The inverse is 0 where no sharpness is that high. The inverse of the slope, as a weight, makes
+    the misfits of different transforms comparable.
     """
 
     apply: Callable[[Array], Array]
@@ -87,7 +93,9 @@ class _Scale(NamedTuple):
 RECIPROCAL = _Scale(
     apply=lambda s: -1 / s, undo=lambda top: -1 / top if top < 0 else 0.0, weight=np.square
 )
-LOGARITHM = _Scale(apply=np.log, undo=math.exp, weight=lambda s: s)
+LOGARITHM = _Scale(
+    apply=np.log, undo=lambda top: math.exp(top) if top < HIGHEST_LOG else 0.0, weight=lambda s: s
+)
 
 
 def _through(z: Array, sharpness: Array, scale: _Scale, floor: float) -> tuple[Peak, float] | None:
@@ -98,6 +106,8 @@ def _through(z: Array, sharpness: Array, scale: _Scale, floor: float) -> tuple[P
     middle, reach = z.mean(), float(np.ptp(z))
     u = (z - middle) / reach
     design = np.stack([u**2, u, np.ones_like(u)], axis=1)
+    if np.linalg.matrix_rank(design) < design.shape[1]:
+        return None
     (a, b, c), covariance, misfit = _weighted_fit(design, scale.apply(above), scale.weight(above))
     if a >= 0:
         return None

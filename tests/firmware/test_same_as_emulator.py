@@ -176,7 +176,7 @@ def library(compiler: None) -> ctypes.CDLL:
     return ctypes.CDLL(str(target))
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=500, deadline=None)
 @given(lines=st.lists(FRAMES | REPEATS | RESTS, max_size=25))
 def test_same_outcomes(library: ctypes.CDLL, lines: list[Frame | int]) -> None:
     pair = Pair(library, Core(library).describe())

@@ -136,9 +136,7 @@ class AnyEvening(RuleBasedStateMachine):
             self.emulator.stop()
 
 
-AnyEvening.TestCase.settings = settings(
-    max_examples=8, stateful_step_count=10, deadline=None, derandomize=True
-)
+AnyEvening.TestCase.settings = settings(max_examples=8, stateful_step_count=10, deadline=None)
 TestAnyEvening = AnyEvening.TestCase
 
 

@@ -134,7 +134,7 @@ def scratch(tmp_path_factory):
     return tmp_path_factory.mktemp("damaged")
 
 
-@settings(derandomize=True, deadline=None)
+@settings(deadline=None)
 @given(
     suffix=st.sampled_from([".tif", ".mrc"]),
     at=st.integers(0, 600),

@@ -1,7 +1,11 @@
 """The top of a curve, with a known answer for both shapes it is fitted by."""
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runtime.focus.peak import fit_peak
 
@@ -51,3 +55,26 @@ def test_sigma_is_the_scatter_of_the_answer():
 )
 def test_no_top_is_none(z, heights):
     assert fit_peak(z, heights) is None
+
+
+def test_two_points_a_rounding_apart_are_one():
+    z_um = [32.0, 33.65393308273, np.nextafter(33.65393308273, 40.0)]
+    assert fit_peak(z_um, [0.5, 1.0, 0.5]) is None
+
+
+def test_the_top_of_a_curve_that_only_rises_lies_beyond_it():
+    """By its logarithm alone, which hardly bends, it would be higher than any number."""
+    assert fit_peak([32.0, 33.0, 34.0], [0.5, 0.7, 0.98 - 1e-13]).z_um > 34.0
+
+
+@given(
+    points=st.lists(st.tuples(st.floats(-200, 200), st.floats(1e-6, 1e6)), min_size=3, max_size=12)
+)
+def test_any_points_give_a_finite_top_or_none(points):
+    z_um, sharpness = zip(*points, strict=True)
+    peak = fit_peak(z_um, sharpness)
+    if peak is not None:
+        assert math.isfinite(peak.z_um)
+        assert peak.sigma_um >= 0
+        assert 0 < peak.sharpness < math.inf
+        assert peak.half_width_um > 0
