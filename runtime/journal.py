@@ -86,12 +86,13 @@ class Journal:
                 yield
                 if outermost:
                     self._db.execute("COMMIT")
-            except BaseException as error:
-                if outermost and self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+            except sqlite3.OperationalError as error:
+                if "full" in str(error):
                     raise DiskFull("the journal found no room", remedy="free space") from error
                 raise
+            finally:
+                if outermost and self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
 
     def _insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
         if not rows:
