@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from export.parts import Parts
 from runtime.inference.backends import open_session
+from runtime.inference.onnxruntime_session import session_options
 from runtime.preprocess.inputs import Inputs
 
 # By view, the votes by tensor name: what the tail takes as its inputs.
@@ -29,15 +30,18 @@ def all_votes(parts: Parts, views: list[Inputs], *, threads: int = 2) -> Votes:
 
 def stream_votes(model: bytes, views: list[Inputs], *, threads: int = 2) -> Votes:
     """Return what one stream says of the views."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = stream_session(model, threads=threads)
     (entry,), (vote,) = session.get_inputs(), session.get_outputs()
     return [
         {vote.name: np.asarray(session.run([vote.name], {entry.name: view[entry.name]})[0])}
         for view in views
     ]
+
+
+def stream_session(model: bytes, *, threads: int) -> onnxruntime.InferenceSession:
+    """Return ONNX Runtime's session for one stream, set up as on the device."""
+    options = session_options(threads, "together")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def replaced(votes: Votes, by: Votes) -> Votes:

@@ -33,7 +33,7 @@ class OnnxRuntimeSession:
         self._limit_s = limit_s
         try:
             self._session: Any = onnxruntime.InferenceSession(
-                model, _options(threads, layout), providers=["CPUExecutionProvider"]
+                model, session_options(threads, layout), providers=["CPUExecutionProvider"]
             )
         except REFUSALS as error:
             raise unloadable("onnxruntime", error) from None
@@ -55,7 +55,8 @@ class OnnxRuntimeSession:
         return np.asarray(scores[0], dtype=np.float32)
 
 
-def _options(threads: int, layout: Layout) -> onnxruntime.SessionOptions:
+def session_options(threads: int, layout: Layout) -> onnxruntime.SessionOptions:
+    """Return how every model of ours is run: quietly, and as it was quantised."""
     options = onnxruntime.SessionOptions()
     if layout == "parallel":
         options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
@@ -64,5 +65,10 @@ def _options(threads: int, layout: Layout) -> onnxruntime.SessionOptions:
     # Idle workers must not spin: the control loop shares these cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    # A layer left in fp32 between int8 ones, because eight bits harm it, must stay so: this
+    # optimiser would quantise it after all.
+    options.add_session_config_entry(
+        "optimization.disable_specified_optimizers", "WeightBiasQuantization"
+    )
     options.log_severity_level = 3
     return options
