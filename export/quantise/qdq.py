@@ -12,6 +12,7 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from onnxruntime.quantization.calibrate import create_calibrator
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
+from export.quantise.bias import correct_biases, input_means
 from export.quantise.layers import fp32_tail, quantisable_layers
 from runtime.preprocess.inputs import Inputs
 
@@ -20,14 +21,15 @@ OPERATIONS = ["Conv", "Gemm", "Add", "Relu", "MaxPool", "AveragePool", "Flatten"
 
 
 class CalibratedStream:
-    """An fp32 stream with the range of each of its tensors, quantised as often as asked."""
+    """An fp32 stream with its tensors' ranges and means, quantised as often as asked."""
 
     def __init__(self, model: bytes, examples: list[Inputs], *, classes: int) -> None:
         known = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(model))
         self._tail = fp32_tail(known.graph, classes=classes)
         self.layers = quantisable_layers(known.graph, classes=classes)
         self._ranges = _ranges(known, examples)
-        self._model = bytes(known.SerializeToString())
+        self._means = input_means(known, examples)
+        self._model = known
 
     def int8(self, *, keep: Collection[str] = ()) -> bytes:
         """Return the int8 stream, with the layers named in `keep` left in fp32: their weights and
@@ -44,7 +46,7 @@ class CalibratedStream:
 
     def _quantised(self, *, exclude: set[str], only: list[str] | None = None) -> bytes:
         quantiser: Any = QDQQuantizer(
-            onnx.load_model_from_string(self._model),
+            _copy(self._model),
             per_channel=True,
             reduce_range=True,
             weight_qType=QuantType.QInt8,
@@ -57,7 +59,15 @@ class CalibratedStream:
         )
         quantiser.quantize_model()
         quantiser.model.topological_sort()
-        return bytes(quantiser.model.model.SerializeToString())
+        quantised: onnx.ModelProto = quantiser.model.model
+        correct_biases(quantised, self._model, self._means)
+        return bytes(quantised.SerializeToString())
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copied = onnx.ModelProto()
+    copied.CopyFrom(model)
+    return copied
 
 
 class _Reader(CalibrationDataReader):

@@ -1,0 +1,84 @@
+"""What rounding weights takes from a layer's mean, its integer bias gives back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import onnx
+from onnx import TensorProto, numpy_helper
+from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
+
+from export.quantise.bias import input_means
+from export.quantise.qdq import CalibratedStream
+from export.quantise.votes import stream_votes
+
+pytestmark = [pytest.mark.export, pytest.mark.timeout(60)]
+# Below half a step of seven bits beside a weight of one, so it rounds to nothing.
+LOST = 0.007
+
+
+def examples(count: int = 8) -> list[dict[str, np.ndarray]]:
+    rng = np.random.default_rng(5)
+    return [
+        {"intensity": rng.uniform(0.9, 1.1, (1, 1, 16, 16)).astype(np.float32)}
+        for _ in range(count)
+    ]
+
+
+def stream() -> bytes:
+    """Two convolutions with eight small weights beside a large one, and the mean of the second."""
+    first = np.full((4, 1, 3, 3), LOST, np.float32)
+    second = np.full((2, 4, 3, 3), LOST, np.float32)
+    first[:, :, 1, 1] = second[:, 0, 1, 1] = 1
+    weights = {
+        "w1": first,
+        "b1": np.zeros(4, np.float32),
+        "w2": second,
+        "b2": np.zeros(2, np.float32),
+    }
+    nodes = [
+        make_node("Conv", ["intensity", "w1", "b1"], ["c1"], "first"),
+        make_node("Relu", ["c1"], ["r1"], "relu1"),
+        make_node("Conv", ["r1", "w2", "b2"], ["c2"], "second"),
+        make_node("Relu", ["c2"], ["r2"], "relu2"),
+        make_node("GlobalAveragePool", ["r2"], ["pooled"], "pool"),
+        make_node("Flatten", ["pooled"], ["vote"], "flat"),
+    ]
+    graph = make_graph(
+        nodes,
+        "stream",
+        [make_tensor_value_info("intensity", TensorProto.FLOAT, [1, 1, 16, 16])],
+        [make_tensor_value_info("vote", TensorProto.FLOAT, [1, 2])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    model = make_model(graph, opset_imports=[make_opsetid("", 17)], ir_version=10)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def test_means_are_those_of_what_each_layer_reads() -> None:
+    means = input_means(onnx.load_model_from_string(stream()), examples())
+    mean = np.mean([one["intensity"].mean() for one in examples()])
+    assert means["intensity"] == pytest.approx([mean], rel=1e-5)
+    assert means["r1"] == pytest.approx(np.full(4, mean * (1 + 8 * LOST)), rel=1e-2)
+
+
+def test_int8_keeps_the_mean_that_its_rounded_weights_lose() -> None:
+    int8 = CalibratedStream(stream(), examples(), classes=2).int8()
+    fp32 = stream()
+    for wanted, found in zip(
+        stream_votes(fp32, examples()), stream_votes(int8, examples()), strict=True
+    ):
+        # Without the correction the first layer alone loses 5 %, the second another quarter.
+        assert found["vote"] == pytest.approx(wanted["vote"], rel=0.01)
+
+
+def test_layers_kept_in_fp32_keep_their_biases() -> None:
+    calibrated = CalibratedStream(stream(), examples(), classes=2)
+    kept = onnx.load_model_from_string(calibrated.int8(keep=["first", "second"]))
+    values = {one.name: numpy_helper.to_array(one) for one in kept.graph.initializer}
+    assert not values["b1"].any()
+    assert not values["b2"].any()
