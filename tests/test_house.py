@@ -21,7 +21,7 @@ SOURCES = sorted(
 )
 FILE_LINES, FUNCTION_LINES = 400, 60
 # Training's and test's libraries, which must never come up with the device process.
-OFF_THE_DEVICE = ("torch", "onnx", "nncf", "matplotlib", "skimage", "sklearn", "export")
+OFF_THE_DEVICE = ("torch", "onnx", "matplotlib", "skimage", "sklearn", "export")
 # The one handler that catches everything: the top of the command line.
 BROAD = {("runtime/cli.py", "Exception")}
 
