@@ -14,10 +14,9 @@ from typing import NoReturn
 import pytest
 
 from firmware_bridge.drivers.native import NativeBoard
+from tests.firmware.built import BUILD, FIRMWARE, build
 from tests.firmware.patient_clock import PatientClock
 
-FIRMWARE = Path(__file__).parents[2] / "firmware_bridge" / "firmware"
-BUILD = FIRMWARE / "build"
 CYCLES_PER_S = 16_000_000
 CYCLES_PER_MS = CYCLES_PER_S // 1000
 # Homing seeks to the switch, so that the origin lies this far from it.
@@ -138,8 +137,7 @@ def images() -> None:
         absent(
             f"needs {', '.join(missing)}: apt-get install gcc-avr avr-libc libsimavr-dev libelf-dev"
         )
-    targets = ["atmega328p.elf", "atmega2560.elf", "simbench"]
-    subprocess.run(["make", "-s", "-C", FIRMWARE, *(str(BUILD / t) for t in targets)], check=True)
+    build(*(BUILD / name for name in ("atmega328p.elf", "atmega2560.elf", "simbench")))
 
 
 @pytest.fixture

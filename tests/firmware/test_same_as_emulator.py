@@ -1,9 +1,7 @@
 """The C core and the Python reference give the same outcomes to any conversation."""
 
 import ctypes
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,10 +12,9 @@ from firmware_bridge.board import Board
 from firmware_bridge.codec import Frame, FrameSplitter, FrameType, encode
 from firmware_bridge.plant import AxisDescription, BoardDescription
 from firmware_bridge.protocol import NO_NONCE, STEPS, HelloRequest, Kind, Opcode, State
+from tests.firmware.built import BUILD, build
 
 pytestmark = [pytest.mark.firmware, pytest.mark.xdist_group("firmware")]
-
-FIRMWARE = Path(__file__).parents[2] / "firmware_bridge" / "firmware"
 NONCE = 0x5EED0001
 SENT_BYTES = 4096
 STEP_MS = 100
@@ -171,8 +168,8 @@ REPEATS = st.integers(-12, -1)
 
 @pytest.fixture(scope="module")
 def library(compiler: None) -> ctypes.CDLL:
-    target = FIRMWARE / "build" / "libbench.so"
-    subprocess.run(["make", "-s", "-C", FIRMWARE, str(target)], check=True)
+    target = BUILD / "libbench.so"
+    build(target)
     return ctypes.CDLL(str(target))
 
 
