@@ -61,12 +61,12 @@ def set_up(folder: Path | None, configs: Sequence[Path], choices: Choices) -> Se
     """Return what to evaluate on a folder of images.
 
     Every configuration lends the table its recipe for its architectures; data, classes and
-    preprocessing must be the same in all. Without one, the built-in configuration for the data in
+    preprocessing must be the same in all, but for a size that the choices set. Without one, the built-in configuration for the data in
     `folder` is taken. An architecture that no configuration trains gets the paper's recipe.
     Raises ConfigRefused when they do not fit together or nothing is left to evaluate.
     """
     paths = list(configs) or [_built_in(folder)]
-    read = [read_config(path) for path in paths]
+    read = [_at_size(read_config(path), choices.image_px) for path in paths]
     for path, config in zip(paths, read, strict=True):
         _check_same(config, read[0], path, paths[0])
     recipes: dict[str, Recipe] = {
@@ -85,7 +85,7 @@ def set_up(folder: Path | None, configs: Sequence[Path], choices: Choices) -> Se
             for path, one in zip(paths, read, strict=True)
             for name, weights in one.network.imagenet.items()
         },
-        spec=_spec(read[0], cells, choices.image_px),
+        spec=_spec(read[0], cells),
         threads=choices.threads,
         int8=choices.int8,
     )
@@ -146,12 +146,17 @@ def _recipe(recipe: Recipe, choices: Choices) -> Recipe:
     return recipe.model_copy(update=changed)
 
 
-def _spec(config: TrainingConfig, cells: Sequence[Cell], image_px: int | None) -> PreprocessSpec:
-    preprocessing = config.preprocessing.model_dump()
-    if image_px is not None:
-        preprocessing |= {"height_px": image_px, "width_px": image_px}
+def _at_size(config: TrainingConfig, image_px: int | None) -> TrainingConfig:
+    if image_px is None:
+        return config
+    size = {"height_px": image_px, "width_px": image_px}
+    preprocessing = config.preprocessing.model_copy(update=size)
+    return config.model_copy(update={"preprocessing": preprocessing})
+
+
+def _spec(config: TrainingConfig, cells: Sequence[Cell]) -> PreprocessSpec:
     inputs = dict.fromkeys(stream.input_name for stream in distinct_streams(cells))
-    return PreprocessSpec(inputs=tuple(inputs), **preprocessing)
+    return PreprocessSpec(inputs=tuple(inputs), **config.preprocessing.model_dump())
 
 
 def _in_words(recipe: Recipe, imagenet: Path | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 
 import cv2
@@ -208,6 +209,15 @@ def test_configurations_of_different_data_cannot_share_a_table(source, tmp_path)
     other.write_text(CONFIG.replace('"plain", "striped"', '"a", "b"'))
     with pytest.raises(ConfigRefused, match="differ in 'classes'"):
         set_up(source, [source / "stripes.toml", other], SMALL)
+
+
+def test_configurations_of_two_sizes_share_a_table_at_a_chosen_one(source, tmp_path):
+    smaller = tmp_path / "smaller.toml"
+    smaller.write_text(CONFIG + "\n[preprocessing]\nheight_px = 64\nwidth_px = 64\n")
+    both = [source / "stripes.toml", smaller]
+    with pytest.raises(ConfigRefused, match="differ in 'preprocessing'"):
+        set_up(source, both, dataclasses.replace(SMALL, image_px=None))
+    assert set_up(source, both, SMALL).spec.width_px == 32
 
 
 def test_unknown_images_need_a_configuration(source):
