@@ -26,10 +26,11 @@ from runtime.preprocess.spec import PreprocessSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
-    """Divided images and the field one view shows."""
+    """Divided images, the field one view shows, and how many cuts of it are trained on."""
 
     parts: Parts
     field: ViewField
+    cuts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ def read_data(
     is not, and ConfigRefused when the reader needs a folder and none was given.
     """
     images = read_images(config, folder, base=base, seed=seed, progress=progress)
-    return Data(parts=split(images, seed), field=_field(config, images))
+    return Data(parts=split(images, seed), field=_field(config, images), cuts=config.data.cuts)
 
 
 def read_images(
@@ -83,7 +84,7 @@ def prepare_parts(
 ) -> PreparedParts:
     """Return every part sampled: all variants to train on, the images as they are to test on."""
     return PreparedParts(
-        train=prepare(data.parts.train, spec, lut, data.field, progress=progress),
+        train=prepare(data.parts.train, spec, lut, data.field, cuts=data.cuts, progress=progress),
         validation=prepare(
             data.parts.validation, spec, lut, data.field, variants=(0,), progress=progress
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,11 +16,15 @@ Micrometres = Annotated[float, Field(gt=0)]
 class Views(Strict):
     """The side of one square view, in micrometres or pixels; without either, the images' shorter
     side, and then all images must have one size unless `mixed_sizes` says otherwise.
+
+    `cuts`: how many smaller parts of each view are trained on beside the view itself, each up to
+    an eighth shorter and somewhere in it.
     """
 
     view_um: Micrometres | None = None
     view_px: Annotated[int, Field(ge=8)] | None = None
     mixed_sizes: bool = False
+    cuts: Annotated[int, Field(ge=0, le=64)] = 0
 
 
 class FolderData(Views):
@@ -58,6 +62,9 @@ class SectionsData(Strict):
     """Patches drawn from outlined sections: `section` trains and validates, `test_section` is
     scanned as the device would, `scans` times.
     """
+
+    # Patches are drawn anywhere in a section already.
+    cuts: ClassVar[int] = 0
 
     reader: Literal["sections"]
     section: SectionConfig

@@ -1,4 +1,4 @@
-"""Every view in every orientation, sampled once and held in memory: what epochs draw from."""
+"""Every view in every variant, sampled once and held in memory: what epochs draw from."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.datasets.labelled import LabelledImages
-from export.datasets.views import ViewField, dihedral, upright_variants, view_of_image, views_of
+from export.datasets.views import (
+    ViewField,
+    cut,
+    dihedral,
+    upright_variants,
+    view_of_image,
+    views_of,
+)
 from export.progress import Progress, silent
 from runtime.errors import InputRefused
 from runtime.preprocess.inputs import Inputs, Sampled, assemble, sample
 from runtime.preprocess.spec import PART_RADII_PX, PreprocessSpec, input_parts
 
+CUT_STREAM = 22
 THREADS = 2
 # The rest of the free memory is for the networks.
 MEMORY_SHARE = 0.7
@@ -137,18 +146,20 @@ def prepare(
     field: ViewField,
     *,
     variants: tuple[int, ...] | None = None,
+    cuts: int = 0,
     progress: Progress = silent,
 ) -> Prepared:
     """Return the images' views in the given variants, or in all that the images ask for.
 
-    Pixels are turned first and sampled after, as a turned camera would have it. Raises
+    Pixels are turned first and sampled after, as a turned camera would have it. Behind the whole
+    views follow as many cuts of each as asked for, all in the same orientations. Raises
     InputRefused when the memory would not suffice, or an image is smaller than a view.
     """
     square = spec.height_px == spec.width_px
     wanted = upright_variants(images.variants if variants is None else variants, square=square)
     views = [views_of(images, index, field) for index in range(len(images))]
     image = view_of_image(np.array([len(found) for found in views]))
-    shape = (len(image), len(wanted))
+    shape = (len(image), len(wanted) * (1 + cuts))
     _check_memory(shape, spec, images.source)
     intensity = np.empty((*shape, spec.height_px, spec.width_px), dtype=np.float32)
     codes = np.empty((*shape, len(spec.radii_px), spec.height_px, spec.width_px), dtype=np.uint8)
@@ -156,11 +167,13 @@ def prepare(
 
     def fill(index: int) -> None:
         pixels = images.load(index)
-        for offset, view in enumerate(views[index]):
-            for slot, variant in enumerate(wanted):
-                sampled = sample(dihedral(pixels[view], variant), spec)
-                intensity[first[index] + offset, slot] = sampled.intensity
-                codes[first[index] + offset, slot] = sampled.codes
+        rng = np.random.default_rng([CUT_STREAM, index])
+        for place, view in enumerate(views[index], start=first[index]):
+            shown = [view, *(cut(view, rng) for _ in range(cuts))]
+            for slot, (part, variant) in enumerate(product(shown, wanted)):
+                sampled = sample(dihedral(pixels[part], variant), spec)
+                intensity[place, slot] = sampled.intensity
+                codes[place, slot] = sampled.codes
 
     with ThreadPoolExecutor(THREADS) as pool:
         for done, _ in enumerate(pool.map(fill, range(len(images))), start=1):
@@ -181,8 +194,8 @@ def _check_memory(shape: tuple[int, int], spec: PreprocessSpec, source: str) -> 
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > MEMORY_SHARE * free:
         raise InputRefused(
-            f"{source}: {shape[0]} views in {shape[1]} orientations do not fit into memory",
+            f"{source}: {shape[0]} views in {shape[1]} variants do not fit into memory",
             value=f"{needed / 1e9:.1f} GB",
             limit=f"{MEMORY_SHARE * free / 1e9:.1f} GB",
-            remedy="choose a larger view, fewer images, or a machine with more memory",
+            remedy="choose a larger view, fewer cuts or images, or a machine with more memory",
         )

@@ -15,11 +15,32 @@ from runtime.tile import Pixels
 
 ViewField = FieldOfView | FieldInPixels
 
+# A cut shows this much less of a view's sides at most.
+CUT_SHARE = 1 / 8
+
 
 def dihedral(pixels: Pixels, variant: int) -> Pixels:
     """Return one of the eight symmetries of the square: quarter turns, from 4 on also mirrored."""
     turned = np.rot90(pixels, variant % 4)
     return cast("Pixels", np.ascontiguousarray(np.fliplr(turned) if variant >= 4 else turned))
+
+
+def cut(view: View, rng: np.random.Generator) -> View:
+    """Return a part of a view, of the same proportions, somewhere in it.
+
+    Its codes are sampled at other pixels than the view's: where a tile begins is an accident of
+    the stage, and a network that sees each image in one place only learns its codes by heart.
+    """
+    share = rng.uniform(1 - CUT_SHARE, 1)
+
+    def within(side: slice) -> slice:
+        whole = side.stop - side.start
+        kept = round(share * whole)
+        start = side.start + int(rng.integers(whole - kept, endpoint=True))
+        return slice(start, start + kept)
+
+    rows, columns = view
+    return within(rows), within(columns)
 
 
 def upright_variants(variants: tuple[int, ...], *, square: bool) -> tuple[int, ...]:

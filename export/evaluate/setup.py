@@ -48,21 +48,27 @@ class Setup:
     def described(self) -> dict[str, str]:
         """Return the training in words, for the head of the table."""
         size = f"{self.spec.width_px} x {self.spec.height_px} px"
+        cuts = f"{self.config.data.cuts} beside each view"
         recipes = {
             f"{name} recipe": _in_words(one, self.imagenet.get(name))
             for name, one in self.recipes.items()
         }
-        return {"data": self.config.data.reader, "licence": self.config.licence, "input": size} | (
-            recipes
-        )
+        return {
+            "data": self.config.data.reader,
+            "licence": self.config.licence,
+            "input": size,
+            "cuts": cuts,
+            **recipes,
+        }
 
 
 def set_up(folder: Path | None, configs: Sequence[Path], choices: Choices) -> Setup:
     """Return what to evaluate on a folder of images.
 
     Every configuration lends the table its recipe for its architectures; data, classes and
-    preprocessing must be the same in all, but for a size that the choices set. Without one, the built-in configuration for the data in
-    `folder` is taken. An architecture that no configuration trains gets the paper's recipe.
+    preprocessing must be the same in all, but for a size that the choices set. Without a
+    configuration, the built-in one for the data in `folder` is taken. An architecture that no
+    configuration trains gets the paper's recipe.
     Raises ConfigRefused when they do not fit together or nothing is left to evaluate.
     """
     paths = list(configs) or [_built_in(folder)]

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 
 from export.datasets.labelled import AS_IT_IS, LabelledImages
 from export.datasets.prepared import Prepared, prepare
-from export.datasets.views import choose_field, dihedral
+from export.datasets.views import choose_field, cut, dihedral
 from runtime.inference.manifest import FieldInPixels, FieldOfView
 from runtime.inference.windows import windows
 from runtime.preprocess.inputs import to_input
@@ -123,3 +125,30 @@ def test_other_pixels_or_other_labels_are_other_data() -> None:
     assert first.fingerprint() == prepared().fingerprint()
     other = replace(made(), target=np.array([1, 0, 1]))
     assert first.fingerprint() != prepared(other).fingerprint()
+
+
+def test_cuts_follow_the_whole_view_in_every_orientation() -> None:
+    images = made()
+    field = choose_field(images)
+    held, whole = prepare(images, SPEC, LUT, field, cuts=3), prepared(images)
+    assert held.intensity.shape[1] == held.codes.shape[1] == 8 * 4
+    assert np.array_equal(held.codes[:, :8], whole.codes)
+    assert len({held.codes[0, variant].tobytes() for variant in range(32)}) == 32
+    again = prepare(images, SPEC, LUT, field, cuts=3)
+    assert np.array_equal(held.codes, again.codes)
+
+
+@settings(derandomize=True)
+@given(seed=st.integers(0, 999), top=st.integers(0, 30), sides=st.tuples(*[st.integers(8, 90)] * 2))
+def test_a_cut_lies_in_its_view_and_keeps_its_proportions(
+    seed: int, top: int, sides: tuple[int, int]
+) -> None:
+    view = (slice(top, top + sides[0]), slice(5, 5 + sides[1]))
+    rows, columns = cut(view, np.random.default_rng(seed))
+    for whole, part, side in zip(view, (rows, columns), sides, strict=True):
+        assert whole.start <= part.start < part.stop <= whole.stop
+        assert part.stop - part.start >= round(7 / 8 * side)
+    kept = (rows.stop - rows.start) / sides[0]
+    assert columns.stop - columns.start == pytest.approx(
+        kept * sides[1], abs=1 + sides[1] / sides[0]
+    )
