@@ -51,10 +51,12 @@ def linear_svm(votes: Votes, target: Target, classes: int) -> tuple[Margins, Mar
     """Return the (classes, v) weights and (classes,) biases of one-against-rest margins.
 
     One number scales all votes to mean square one per image, so that C means the same for four
-    probabilities and for 8192 features, whose own proportions stay as they are.
+    probabilities and for 8192 features, whose own proportions stay as they are. Every class counts
+    alike, as in the networks' loss: else votes that are not sure all end as the commonest class.
     """
     scale = float(np.sqrt(np.mean((votes.astype(float) ** 2).sum(axis=1)))) or 1.0
-    fit = LinearSVC(C=1.0, random_state=SEED, max_iter=20_000).fit(votes / scale, target)
+    machine = LinearSVC(C=1.0, class_weight="balanced", random_state=SEED, max_iter=20_000)
+    fit = machine.fit(votes / scale, target)
     weight, bias = fit.coef_ / scale, fit.intercept_
     if classes == 2:
         return np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2

@@ -83,7 +83,9 @@ def test_the_folded_layer_decides_as_scikit_learns_svm(classes: int) -> None:
     votes, target = made_votes(classes)
     weight, bias = linear_svm(votes, target, classes)
     scale = np.sqrt((votes.astype(float) ** 2).sum(axis=1).mean())
-    svm = LinearSVC(C=1.0, random_state=0, max_iter=20_000).fit(votes / scale, target)
+    svm = LinearSVC(C=1.0, class_weight="balanced", random_state=0, max_iter=20_000).fit(
+        votes / scale, target
+    )
     assert np.array_equal((votes @ weight.T + bias).argmax(axis=1), svm.predict(votes / scale))
 
 
@@ -160,3 +162,14 @@ def test_one_image_of_a_class_needs_a_validation_split() -> None:
     with pytest.raises(InputRefused, match="validation split"):
         fit_fusion(fused, votes, target)
     fit_fusion(fused, votes, target, held_out=made_votes(2, seed=1))
+
+
+def test_a_rare_class_keeps_its_say_where_votes_are_not_sure() -> None:
+    rng = np.random.default_rng(5)
+    target = (np.arange(400) % 5 == 0).astype(np.int64)
+    lean = 0.04 * (2 * target - 1) + rng.normal(0, 0.1, (4, 400))
+    votes = np.stack([0.5 - lean, 0.5 + lean], axis=-1).transpose(1, 0, 2).reshape(400, 8)
+    weight, bias = linear_svm(votes.astype(np.float32), target, 2)
+    found = (votes @ weight.T + bias).argmax(axis=1)
+    shares = [np.mean(found[target == one] == one) for one in (0, 1)]
+    assert min(shares) > 0.7
