@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ CUT_STREAM = 22
 THREADS = 2
 # The rest of the free memory is for the networks.
 MEMORY_SHARE = 0.7
+MEMORY_INFO = Path("/proc/meminfo")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,11 +192,17 @@ def prepare(
 
 def _check_memory(shape: tuple[int, int], spec: PreprocessSpec, source: str) -> None:
     needed = shape[0] * shape[1] * spec.height_px * spec.width_px * (4 + len(spec.radii_px))
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > MEMORY_SHARE * free:
+    available = _available_bytes()
+    if needed > MEMORY_SHARE * available:
         raise InputRefused(
             f"{source}: {shape[0]} views in {shape[1]} variants do not fit into memory",
             value=f"{needed / 1e9:.1f} GB",
-            limit=f"{MEMORY_SHARE * free / 1e9:.1f} GB",
+            limit=f"{MEMORY_SHARE * available / 1e9:.1f} GB",
             remedy="choose a larger view, fewer cuts or images, or a machine with more memory",
         )
+
+
+def _available_bytes() -> int:
+    """Return what can be had without swapping: free pages, and files' pages the kernel gives up."""
+    lines = dict(line.split(":") for line in MEMORY_INFO.read_text().splitlines())
+    return int(lines["MemAvailable"].split()[0]) * 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ pytest.importorskip("torch")
 from export.datasets.labelled import AS_IT_IS, LabelledImages
 from export.datasets.prepared import Prepared, prepare
 from export.datasets.views import choose_field, cut, dihedral
+from runtime.errors import InputRefused
 from runtime.inference.manifest import FieldInPixels, FieldOfView
 from runtime.inference.windows import windows
 from runtime.preprocess.inputs import to_input
@@ -125,6 +127,18 @@ def test_other_pixels_or_other_labels_are_other_data() -> None:
     assert first.fingerprint() == prepared().fingerprint()
     other = replace(made(), target=np.array([1, 0, 1]))
     assert first.fingerprint() != prepared(other).fingerprint()
+
+
+def test_pages_of_files_count_as_memory_to_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "meminfo"
+    monkeypatch.setattr("export.datasets.prepared.MEMORY_INFO", told)
+    told.write_text("MemTotal: 9000 kB\nMemFree: 1 kB\nMemAvailable: 8000 kB\n")
+    prepared()
+    told.write_text("MemTotal: 9000 kB\nMemFree: 1 kB\nMemAvailable: 400 kB\n")
+    with pytest.raises(InputRefused, match=r"limit 0\.0 GB"):
+        prepared()
 
 
 def test_cuts_follow_the_whole_view_in_every_orientation() -> None:
