@@ -36,6 +36,7 @@ class ResNet50(TileNetwork):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(before, classes)
         initialise_convolutions(self)
+        _start_as_identity(self)
 
     def features(self, images: Tensor) -> Tensor:
         """Return the (n, 2048) pooled features."""
@@ -84,3 +85,13 @@ def _projection(before: int, after: int, *, stride: int) -> nn.Sequential | None
     return nn.Sequential(
         nn.Conv2d(before, after, 1, stride=stride, bias=False), nn.BatchNorm2d(after)
     )
+
+
+def _start_as_identity(network: nn.Module) -> None:
+    """Let every block begin as what it carries: the sum's last scale at zero (Goyal et al. 2017,
+    section 5.1, arXiv:1706.02677). Few steps from scratch then suffice, and no block adds noise
+    that training has not asked for.
+    """
+    for module in network.modules():
+        if isinstance(module, Bottleneck):
+            nn.init.zeros_(module.bn3.weight)

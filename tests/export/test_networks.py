@@ -87,6 +87,15 @@ def test_resnet_takes_any_size(size: tuple[int, int]) -> None:
         assert network.features(images).shape == (1, 2048)
 
 
+def test_resnet_blocks_begin_as_what_they_carry() -> None:
+    torch.manual_seed(0)
+    network = make_network("resnet50", channels=1, classes=2)
+    carried = torch.rand(2, 256, 8, 8)
+    assert torch.equal(network.layer1[1](carried), carried)
+    network(torch.rand(2, 1, 64, 64)).sum().backward()
+    assert network.layer1[1].bn3.weight.grad.any()
+
+
 @pytest.mark.parametrize("size", [(2, 3), (7, 7), (7, 8), (14, 5), (9, 28)])
 def test_vggs_pooling_is_adaptive_average_pooling(size: tuple[int, int]) -> None:
     images = torch.randn(2, 5, *size, generator=torch.Generator().manual_seed(0))
