@@ -14,32 +14,17 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
-from onnx.helper import make_node, make_tensor_value_info
 
 from export.quantise.layers import WEIGHTED
-from export.quantise.votes import stream_session
-from runtime.preprocess.inputs import Inputs
 
 Means = Mapping[str, NDArray[np.float64]]
-MEAN = "mean:"
-
-
-def input_means(model: onnx.ModelProto, examples: list[Inputs]) -> Means:
-    """Return by tensor, for all that feed a weighted layer of a stream, the (channels,) mean over
-    the examples and positions.
-    """
-    read = sorted({node.input[0] for node in model.graph.node if node.op_type in WEIGHTED})
-    session = stream_session(_with_means(model, read), threads=2)
-    (entry,) = session.get_inputs()
-    sums = [np.zeros(()) for _ in read]
-    for example in examples:
-        found = session.run([MEAN + name for name in read], {entry.name: example[entry.name]})
-        sums = [total + np.asarray(one, np.float64) for total, one in zip(sums, found, strict=True)]
-    return {name: total / len(examples) for name, total in zip(read, sums, strict=True)}
 
 
 def correct_biases(quantised: onnx.ModelProto, fp32: onnx.ModelProto, means: Means) -> None:
-    """Change the integer biases of the int8 layers in place; the border's zeros are neglected."""
+    """Change the integer biases of the int8 layers in place; the border's zeros are neglected.
+
+    `means` are, by tensor, the (channels,) means of what the layers read.
+    """
     rounded = {one.name: one for one in quantised.graph.initializer}
     exact = {one.name: one for one in fp32.graph.initializer}
     for node in fp32.graph.node:
@@ -61,17 +46,3 @@ def _mean_output(weight: TensorProto, mean: NDArray[np.float64]) -> NDArray[np.f
     values = numpy_helper.to_array(weight)
     taps = values.reshape(*values.shape[:2], -1).sum(axis=2, dtype=np.float32)
     return np.asarray(taps @ mean.astype(np.float32), dtype=np.float64)
-
-
-def _with_means(model: onnx.ModelProto, tensors: list[str]) -> bytes:
-    """Return the stream with these tensors' means over all but the channels as its outputs."""
-    probed = onnx.ModelProto()
-    probed.CopyFrom(model)
-    images = {node.input[0] for node in model.graph.node if node.op_type == "Conv"}
-    del probed.graph.output[:]
-    for name in tensors:
-        axes = [0, 2, 3] if name in images else [0]
-        mean = make_node("ReduceMean", [name], [MEAN + name], axes=axes, keepdims=0)
-        probed.graph.node.append(mean)
-        probed.graph.output.append(make_tensor_value_info(MEAN + name, TensorProto.FLOAT, None))
-    return bytes(probed.SerializeToString())

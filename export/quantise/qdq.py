@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Collection, Iterator
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any
 
 import onnx
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType
-from onnxruntime.quantization.calibrate import create_calibrator
+from onnxruntime.quantization import CalibrationMethod, QuantType
+from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from export.quantise.bias import correct_biases, input_means
+from export.quantise.bias import correct_biases
 from export.quantise.layers import fp32_tail, quantisable_layers
+from export.quantise.observed import observe
+from export.quantise.ranges import best_range
 from runtime.preprocess.inputs import Inputs
 
 # Everything between two weighted layers, so that activations stay in eight bits all the way.
@@ -27,8 +27,9 @@ class CalibratedStream:
         known = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(model))
         self._tail = fp32_tail(known.graph, classes=classes)
         self.layers = quantisable_layers(known.graph, classes=classes)
-        self._ranges = _ranges(known, examples)
-        self._means = input_means(known, examples)
+        observed = observe(known, examples, operations=OPERATIONS)
+        self._ranges = {name: best_range(tiles) for name, tiles in observed.histograms.items()}
+        self._means = observed.means
         self._model = known
 
     def int8(self, *, keep: Collection[str] = ()) -> bytes:
@@ -51,7 +52,7 @@ class CalibratedStream:
             reduce_range=True,
             weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QUInt8,
-            tensors_range=self._ranges,
+            tensors_range=TensorsData(CalibrationMethod.MinMax, dict(self._ranges)),
             nodes_to_quantize=only or [],
             nodes_to_exclude=sorted(exclude),
             op_types_to_quantize=OPERATIONS,
@@ -68,28 +69,3 @@ def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
     copied = onnx.ModelProto()
     copied.CopyFrom(model)
     return copied
-
-
-class _Reader(CalibrationDataReader):
-    def __init__(self, examples: list[Inputs], names: list[str]) -> None:
-        self._left: Iterator[Inputs] = iter(
-            [{name: one[name] for name in names} for one in examples]
-        )
-
-    def get_next(self) -> Inputs | None:
-        return next(self._left, None)
-
-
-def _ranges(model: onnx.ModelProto, examples: list[Inputs]) -> Any:
-    """Return the least and largest value of every tensor over the examples."""
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "fp32.onnx"
-        onnx.save_model(model, source)
-        calibrator = create_calibrator(
-            source,
-            OPERATIONS,
-            augmented_model_path=str(Path(folder) / "augmented.onnx"),
-            calibrate_method=CalibrationMethod.MinMax,
-        )
-        calibrator.collect_data(_Reader(examples, [one.name for one in model.graph.input]))
-        return calibrator.compute_data()

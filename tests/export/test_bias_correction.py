@@ -11,8 +11,8 @@ import onnx
 from onnx import TensorProto, numpy_helper
 from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
 
-from export.quantise.bias import input_means
-from export.quantise.qdq import CalibratedStream
+from export.quantise.observed import observe
+from export.quantise.qdq import OPERATIONS, CalibratedStream
 from export.quantise.votes import stream_votes
 
 pytestmark = [pytest.mark.export, pytest.mark.timeout(60)]
@@ -60,7 +60,8 @@ def stream() -> bytes:
 
 
 def test_means_are_those_of_what_each_layer_reads() -> None:
-    means = input_means(onnx.load_model_from_string(stream()), examples())
+    model = onnx.load_model_from_string(stream())
+    means = observe(model, examples(), operations=OPERATIONS).means
     mean = np.mean([one["intensity"].mean() for one in examples()])
     assert means["intensity"] == pytest.approx([mean], rel=1e-5)
     assert means["r1"] == pytest.approx(np.full(4, mean * (1 + 8 * LOST)), rel=1e-2)
