@@ -75,6 +75,11 @@ def _quality(about: Mapping[str, Any]) -> Iterator[str]:
                 cells = " | ".join(f"{value:.3f}" for value in values)
                 yield f"| {images} ({_count(metrics, prefix)}) | {words} | {cells} |"
     yield ""
+    for prefix, images in SETS.items():
+        agreement = metrics.get("int8", {}).get(f"{prefix}agreement")
+        if agreement is not None:
+            yield f"Int8 decides {agreement:.1%} of the {images} images as fp32 does."
+    yield ""
     yield "Calibration error: the mean distance, over ten bins of the top score, of the score from"
     yield "the share that was right. The scores were calibrated on the validation images, so theirs"
     yield "flatters; the test images were used for nothing else."

@@ -32,8 +32,19 @@ class Validation:
 
     def accuracy(self, scores: Scores) -> float:
         """Return the share of images whose views, on average, score highest for their class."""
-        image = np.arange(len(scores)) if self.image is None else self.image
-        names, first, member = np.unique(image, return_index=True, return_inverse=True)
+        _, first = np.unique(self._image, return_index=True)
+        return float((self._decisions(scores) == self.target[first]).mean())
+
+    def agreement(self, scores: Scores, others: Scores) -> float:
+        """Return the share of images that both (views, classes) scores give the same class."""
+        return float((self._decisions(scores) == self._decisions(others)).mean())
+
+    @property
+    def _image(self) -> NDArray[np.int64]:
+        return np.arange(len(self.target)) if self.image is None else self.image
+
+    def _decisions(self, scores: Scores) -> NDArray[np.int64]:
+        names, member = np.unique(self._image, return_inverse=True)
         sums = np.zeros((len(names), scores.shape[1]))
         np.add.at(sums, member, scores)
-        return float((sums.argmax(axis=1) == self.target[first]).mean())
+        return np.asarray(sums.argmax(axis=1))

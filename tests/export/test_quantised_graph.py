@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -140,6 +141,9 @@ def test_views_of_one_image_are_judged_together() -> None:
     assert views.accuracy(scores) == 0.5
     alone = Validation(inputs=[], target=views.target)
     assert alone.accuracy(scores) == 0.25
+    others = np.array([[0.1, 0.9], [0.9, 0.1], [0.6, 0.4], [0.4, 0.6]], np.float32)
+    assert views.agreement(scores, others) == 1.0
+    assert alone.agreement(scores, others) == 0.25
 
 
 def test_a_model_that_keeps_its_accuracy_passes_whole() -> None:
@@ -210,21 +214,33 @@ def test_the_layer_that_eight_bits_cannot_hold_is_found_first() -> None:
 
 
 class Judge(Validation):
-    """Counts as wrong every int8 score further than this from the fp32 ones."""
+    """Counts as wrong, or as another decision, every int8 score further than `limit` from fp32."""
+
+    accurate_anyway: ClassVar[bool] = False
 
     def accuracy(self, scores: np.ndarray) -> float:
-        return float((np.abs(scores - self.wanted).max(axis=1) < self.limit).mean())
+        return 1.0 if self.accurate_anyway else self.agreement(self.wanted, scores)
+
+    def agreement(self, scores: np.ndarray, others: np.ndarray) -> float:
+        return float((np.abs(scores - others).max(axis=1) < self.limit).mean())
 
 
-def strict(fp32: Parts, limit: float) -> Judge:
+class Lenient(Judge):
+    """The same, but every decision counts as right."""
+
+    accurate_anyway = True
+
+
+def strict(fp32: Parts, limit: float, judge: type[Judge] = Judge) -> Judge:
     plain = judged()
-    judge = Judge(inputs=plain.inputs, target=plain.target)
-    object.__setattr__(judge, "wanted", part_scores(fp32, plain.inputs))
-    object.__setattr__(judge, "limit", limit)
-    return judge
+    made = judge(inputs=plain.inputs, target=plain.target)
+    object.__setattr__(made, "wanted", part_scores(fp32, plain.inputs))
+    object.__setattr__(made, "limit", limit)
+    return made
 
 
-def test_layers_are_kept_in_fp32_until_the_gate_passes() -> None:
+@pytest.mark.parametrize("judge", [Judge, Lenient])
+def test_layers_are_kept_in_fp32_until_the_gate_passes(judge: type[Judge]) -> None:
     fp32, worst = damaged()
     plain = judged()
     calibrated = Calibrated(fp32, plain.inputs)
@@ -236,9 +252,17 @@ def test_layers_are_kept_in_fp32_until_the_gate_passes() -> None:
     ]
     assert min(off[0]) > 0.5
     assert max(off[1]) < 0.01
-    done = quantise(fp32, plain.inputs, strict(fp32, limit=0.1))
-    assert done.kept[0] == worst
+    said: list[str] = []
+    done = quantise(
+        fp32,
+        plain.inputs,
+        strict(fp32, limit=0.1, judge=judge),
+        progress=lambda task, at, total, note="": said.append(f"{task} {note}"),
+    )
+    assert done.kept == (worst,)
     assert done.accuracy["int8"] >= done.accuracy["fp32"] - gate_module.GATE
+    assert done.agreement == 1.0
+    assert said[-1] == "int8 100.0% decided as fp32, 1 layers of 7 kept fp32"
 
 
 def test_int8_that_loses_accuracy_all_the_same_is_refused() -> None:
@@ -246,3 +270,16 @@ def test_int8_that_loses_accuracy_all_the_same_is_refused() -> None:
     with pytest.raises(ModelRefused, match="half the layers") as caught:
         quantise(fp32, judged().inputs, strict(fp32, limit=1e-9))
     assert "against 1.0000" in str(caught.value)
+
+
+def test_accurate_int8_that_decides_otherwise_all_the_same_is_the_one_that_comes_nearest() -> None:
+    fp32, worst = damaged()
+    wanted = part_scores(fp32, judged().inputs)
+    calibrated = Calibrated(fp32, judged().inputs)
+    # No model comes this near to fp32 on every tile, but some do on half of them.
+    off = np.abs(judged().scores(calibrated.int8(keep=[worst]), "onnxruntime") - wanted).max(axis=1)
+    limit = float(np.median(off))
+    done = quantise(fp32, judged().inputs, strict(fp32, limit=limit, judge=Lenient))
+    assert worst in done.kept
+    assert 0 < done.agreement < gate_module.AGREEMENT
+    assert not done.agreeing
