@@ -15,7 +15,8 @@ class Recipe(Strict):
     `variants`: how many of the eight dihedral variants of a view an epoch shows, all or one drawn
     at random. "one-cycle" (Smith, Topin 2019, arXiv:1708.07120) warms up to `learning_rate` and
     cools down over the whole training. `precision` "auto" is bf16 on processors with tile matrix
-    units and on GPUs, fp32 elsewhere. `threads` bounds the processor cores used.
+    units and on GPUs, fp32 elsewhere. `class_weights` makes classes count alike in the networks'
+    loss; in a fusion's SVM they always do. `threads` bounds the processor cores used.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 20
