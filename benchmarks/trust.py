@@ -39,7 +39,7 @@ from runtime.preprocess.spec import PreprocessSpec
 from runtime.tile import Label, Pixels, StagePosition, Tile
 
 ROOT = Path(__file__).parents[1]
-SHIPPED, KEYS = ROOT / "models" / "mussel-tissue-1.1.0.nsb", ROOT / "models" / "keys"
+SHIPPED, KEYS = ROOT / "models" / "mussel-tissue-1.2.0.nsb", ROOT / "models" / "keys"
 CONFIG = ROOT / "export" / "configs" / "mussel_tissue.toml"
 DATA = Path(os.environ.get("NIGHTSCOPE_DATA", ROOT.parent / "shared" / "data"))
 ELSEWHERE = {

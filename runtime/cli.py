@@ -183,7 +183,7 @@ def classify(
 
     `nightscope classify tiles --model mussel-tissue --out labels.csv`
 
-    `nightscope classify tiles --model models/mussel-tissue-1.1.0.nsb --pixel-size-um 0.5`
+    `nightscope classify tiles --model models/mussel-tissue-1.2.0.nsb --pixel-size-um 0.5`
     """
     call(
         "runtime.commands.folders:classify",

@@ -38,7 +38,7 @@ def model_verify(
 
     `nightscope model verify mussel-tissue`
 
-    `nightscope model verify models/mussel-tissue-1.1.0.nsb --json`
+    `nightscope model verify models/mussel-tissue-1.2.0.nsb --json`
     """
     call("runtime.commands.model:verify", as_json, bundle=bundle)
 
@@ -56,6 +56,6 @@ def model_bench(
 
     `nightscope model bench mussel-tissue`
 
-    `nightscope model bench models/mussel-tissue-1.1.0.nsb --tiles 300 --json`
+    `nightscope model bench models/mussel-tissue-1.2.0.nsb --tiles 300 --json`
     """
     call("runtime.commands.model:bench", as_json, bundle=bundle, tiles=tiles, threads=threads)
