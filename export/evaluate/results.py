@@ -36,6 +36,14 @@ class SeedResult:
         scores = self.scores.get(method, {}).get(precision)
         return None if scores is None else measure(scores, self.target)
 
+    def agreement(self, method: Method) -> float | None:
+        """Return the share of images that int8 gives the class that fp32 gives them, or None."""
+        by_precision = self.scores.get(method, {})
+        if INT8 not in by_precision:
+            return None
+        fp32, int8 = (by_precision[precision].argmax(axis=1) for precision in (FP32, INT8))
+        return float((fp32 == int8).mean())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
@@ -55,6 +63,11 @@ class Results:
         found = (one.metrics(method, precision) for one in self.seeds)
         values = (getattr(metrics, metric) for metrics in found if metrics is not None)
         return [float(value) for value in values if value is not None]
+
+    def agreements(self, method: Method) -> list[float]:
+        """Return by seed how often int8 decides as fp32, without the seeds that have no int8."""
+        found = (one.agreement(method) for one in self.seeds)
+        return [value for value in found if value is not None]
 
     def write(self, path: Path) -> None:
         """Write everything as JSON."""

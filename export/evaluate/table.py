@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from rich.table import Table
 
@@ -20,7 +21,7 @@ def markdown(results: Results, *, metric: str = "accuracy") -> str:
     """Return the whole report: how it was trained, the tables, the paired differences."""
     count = len(results.seeds)
     lines = [
-        f"# {metric.replace('_', ' ').capitalize()} on test specimens",
+        f"# {_words(metric).capitalize()} on test specimens",
         "",
         f"Mean (standard deviation) over {count} seed{'s' if count != 1 else ''}; the split of a "
         "seed is the same for all methods.",
@@ -28,11 +29,8 @@ def markdown(results: Results, *, metric: str = "accuracy") -> str:
         *(f"- {name}: {value}" for name, value in results.settings.items()),
         "",
     ]
-    for group in _groups(results):
-        for precision in (FP32, INT8):
-            rows = _rows(results, group, precision, metric)
-            if rows:
-                lines += [f"## {group}, {precision}", "", *_markdown_table(rows), ""]
+    for title, rows in _tables(results, metric):
+        lines += [f"## {title}", "", *_markdown_table(rows), ""]
     return "\n".join([*lines, *_markdown_paired(late_against_intensity(results, metric=metric))])
 
 
@@ -54,36 +52,42 @@ def to_csv(results: Results) -> str:
 
 def terminal(results: Results, *, metric: str = "accuracy") -> Iterator[Table]:
     """Yield a table for each group and precision, and one of the paired differences."""
-    for group in _groups(results):
-        for precision in (FP32, INT8):
-            rows = _rows(results, group, precision, metric)
-            if rows:
-                yield _rich(f"{group}, {precision}: {metric.replace('_', ' ')}", rows)
+    for title, rows in _tables(results, metric):
+        yield _rich(title, rows)
     paired = late_against_intensity(results, metric=metric)
     if paired:
         yield _rich("late fusion minus intensity alone", _paired_rows(paired))
 
 
-def _groups(results: Results) -> list[str]:
-    return list(dict.fromkeys(method.group for method in results.methods))
+def _tables(results: Results, metric: str) -> Iterator[tuple[str, list[list[str]]]]:
+    """Yield title and rows: the metric of each group and precision, and how far these agree."""
+    for group in dict.fromkeys(method.group for method in results.methods):
+        for precision in (FP32, INT8):
+            values = partial(results.values, precision=precision, metric=metric)
+            yield from _table(results, f"{group}, {precision}: {_words(metric)}", group, values)
+        yield from _table(results, f"{group}: int8 decides as fp32", group, results.agreements)
 
 
-def _rows(results: Results, group: str, precision: str, metric: str) -> list[list[str]]:
-    """Return the head and the filled rows of one table; nothing when no method has a value."""
+def _table(
+    results: Results, title: str, group: str, values: Callable[[Method], list[float]]
+) -> Iterator[tuple[str, list[list[str]]]]:
+    """Yield the title, and the head and the filled rows; nothing when no method has a value."""
     methods = [method for method in results.methods if method.group == group]
     columns = list(dict.fromkeys(method.column for method in methods))
     if group != BASELINE:
         columns = [*COLUMNS, *(name for name in columns if name not in COLUMNS)]
     body = []
     for row in dict.fromkeys(method.row for method in methods):
-        cells = (
-            spread(results.values(Method(group, row, column), precision, metric))
-            for column in columns
-        )
+        cells = (spread(values(Method(group, row, column))) for column in columns)
         texts = [EMPTY if cell is None else str(cell) for cell in cells]
         if any(texts):
             body.append([row, *texts])
-    return [["input", *columns], *body] if body else []
+    if body:
+        yield title, [["input", *columns], *body]
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")
 
 
 def _markdown_table(rows: list[list[str]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,6 +92,21 @@ def test_markdown_holds_mean_and_deviation(results):
     assert "+0.250 (0.250) | 2 | 1 | 0 |" in text
 
 
+def test_agreement_counts_decisions_that_int8_changes_for_better_or_worse(results):
+    first, *others = results.seeds
+    changed = {**first.scores, LATE: {FP32: scores([0, 1, 1, 1]), INT8: scores([0, 0, 1, 0], 0.6)}}
+    again = Results(
+        classes=results.classes, settings={}, seeds=(replace(first, scores=changed), *others)
+    )
+    assert again.values(LATE, FP32, "accuracy") == again.values(LATE, INT8, "accuracy")
+    assert again.agreements(LATE) == [0.5, 1.0, 1.0]
+    assert again.agreements(ALONE) == []
+    text = markdown(again)
+    table = text[text.index("## compact: int8 decides as fp32") :]
+    assert "| LBP1,8 |  |  |  | 0.833 (0.289) |" in table
+    assert "SVM: int8" not in text
+
+
 def test_one_seed_has_no_deviation(results):
     one = Results(classes=results.classes, settings={}, seeds=results.seeds[:1])
     assert "| intensity | 0.500 |" in markdown(one)
@@ -109,6 +125,7 @@ def test_terminal_tables_are_titled(results):
     assert titles == [
         "compact, fp32: accuracy",
         "compact, int8: accuracy",
+        "compact: int8 decides as fp32",
         "SVM, fp32: accuracy",
         "late fusion minus intensity alone",
     ]
