@@ -121,9 +121,11 @@ def _metrics(exported: _Exported, prepared: PreparedParts) -> dict[str, dict[str
     found: dict[str, dict[str, float]] = {"fp32": {}, "int8": {}}
     for prefix, part in sets.items():
         said = exported.scores(part)
-        found["int8"][f"{prefix}agreement"] = _views(part).agreement(said["fp32"], said["int8"])
-        for precision, views in said.items():
-            scores = part.image_scores(views)
+        views = _views(part)
+        alike = views.alike(said["fp32"], said["int8"])
+        found["int8"][f"{prefix}agreement"] = alike / views.images
+        for precision, by_view in said.items():
+            scores = part.image_scores(by_view)
             values = measure(scores, part.image_target).to_json()
             found[precision] |= {f"{prefix}{name}": values[name] for name in SCALARS}
             found[precision][f"{prefix}tiles"] = float(len(scores))

@@ -19,20 +19,22 @@ from runtime.preprocess.inputs import Inputs
 # How much accuracy int8 may lose against fp32 on the validation images.
 GATE = 0.003
 # The share of the validation images on which int8 is to decide as fp32: accuracy alone is blind to
-# decisions that change for the better as often as for the worse.
+# decisions that change for the better as often as for the worse. One may differ however few there
+# are: an image on the edge falls to either side for next to nothing.
 AGREEMENT = 0.99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantised:
-    """An int8 model that passed, the layers it keeps in fp32, accuracy by precision, and the share
-    of the validation images on which both precisions decide alike.
+    """An int8 model that passed, the layers it keeps in fp32, accuracy by precision, and how many
+    of how many validation images both precisions decide alike.
     """
 
     int8: bytes
     kept: tuple[str, ...]
     accuracy: dict[str, float]
-    agreement: float
+    alike: int
+    images: int
 
     @property
     def accurate(self) -> bool:
@@ -42,7 +44,7 @@ class Quantised:
     @property
     def agreeing(self) -> bool:
         """Whether int8 decides as fp32 nearly everywhere."""
-        return self.agreement >= AGREEMENT
+        return self.images - self.alike <= max(1, (1 - AGREEMENT) * self.images)
 
     def about(self) -> dict[str, Any]:
         """Return what the manifest says of the quantisation, as plain JSON values."""
@@ -55,22 +57,23 @@ def quantise(
     """Return the int8 model of a classifier, judged on every back end installed here.
 
     `examples`, single tiles from `to_input`, calibrate. While int8 loses more than `GATE` of
-    accuracy on the validation images in any back end, or decides as fp32 on fewer than `AGREEMENT`
-    of them, the most sensitive layers are left in fp32: one, two, four and so on up to half of
-    them. The fp32 it is judged against runs stream by stream, for its whole may be too large.
-    Where the agreement cannot be had, the accurate model that comes nearest is returned. Raises
-    ModelRefused when none is accurate.
+    accuracy on the validation images in any back end, or decides otherwise than fp32 on more than
+    one in a hundred (and more than one), the most sensitive layers are left in fp32: one, two, four
+    and so on up to half of them. The fp32 it is judged against runs stream by stream, for its whole
+    may be too large. Where the agreement cannot be had, the accurate model that comes nearest is
+    returned. Raises ModelRefused when none is accurate.
     """
     judge = _Judge(validation, part_scores(parts, validation.inputs))
     calibrated = Calibrated(parts, examples)
-    tried, total = list[Quantised](), len(calibrated.layers)
+    tried: list[Quantised] = []
     for kept in _ladder(calibrated, validation.inputs, progress):
         tried.append(judge.judged(calibrated.int8(keep=kept), kept))
-        note = f"{tried[-1].agreement:.1%} decided as fp32, {len(kept)} layers of {total} kept fp32"
+        one = tried[-1]
+        note = f"{one.alike} of {one.images} decided as fp32, {len(kept)} layers kept fp32"
         progress("int8", len(tried), len(tried), note)
-        if tried[-1].accurate and tried[-1].agreeing:
+        if one.accurate and one.agreeing:
             break
-    best = max(tried, key=lambda one: (one.accurate, one.agreement))
+    best = max(tried, key=lambda one: (one.accurate, one.alike))
     if not best.accurate:
         raise _refusal(best)
     return best
@@ -92,7 +95,8 @@ class _Judge:
                 "fp32": self._validation.accuracy(self._fp32),
                 "int8": min(map(self._validation.accuracy, scores)),
             },
-            agreement=min(self._validation.agreement(self._fp32, one) for one in scores),
+            alike=min(self._validation.alike(self._fp32, one) for one in scores),
+            images=self._validation.images,
         )
 
 

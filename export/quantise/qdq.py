@@ -9,6 +9,7 @@ import onnx
 from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from onnxruntime.quantization.quant_utils import add_infer_metadata
 
 from export.quantise.bias import correct_biases
 from export.quantise.layers import fp32_tail, quantisable_layers
@@ -25,6 +26,8 @@ class CalibratedStream:
 
     def __init__(self, model: bytes, examples: list[Inputs], *, classes: int) -> None:
         known = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(model))
+        # Else every quantisation takes the model through a file to infer them again.
+        add_infer_metadata(known)
         self._tail = fp32_tail(known.graph, classes=classes)
         self.layers = quantisable_layers(known.graph, classes=classes)
         observed = observe(known, examples, operations=OPERATIONS)

@@ -35,9 +35,14 @@ class Validation:
         _, first = np.unique(self._image, return_index=True)
         return float((self._decisions(scores) == self.target[first]).mean())
 
-    def agreement(self, scores: Scores, others: Scores) -> float:
-        """Return the share of images that both (views, classes) scores give the same class."""
-        return float((self._decisions(scores) == self._decisions(others)).mean())
+    def alike(self, scores: Scores, others: Scores) -> int:
+        """Return how many images both (views, classes) scores give the same class."""
+        return int((self._decisions(scores) == self._decisions(others)).sum())
+
+    @property
+    def images(self) -> int:
+        """How many images the views are of."""
+        return len(np.unique(self._image))
 
     @property
     def _image(self) -> NDArray[np.int64]:

@@ -142,8 +142,8 @@ def test_views_of_one_image_are_judged_together() -> None:
     alone = Validation(inputs=[], target=views.target)
     assert alone.accuracy(scores) == 0.25
     others = np.array([[0.1, 0.9], [0.9, 0.1], [0.6, 0.4], [0.4, 0.6]], np.float32)
-    assert views.agreement(scores, others) == 1.0
-    assert alone.agreement(scores, others) == 0.25
+    assert (views.alike(scores, others), views.images) == (2, 2)
+    assert (alone.alike(scores, others), alone.images) == (1, 4)
 
 
 def test_a_model_that_keeps_its_accuracy_passes_whole() -> None:
@@ -219,10 +219,11 @@ class Judge(Validation):
     accurate_anyway: ClassVar[bool] = False
 
     def accuracy(self, scores: np.ndarray) -> float:
-        return 1.0 if self.accurate_anyway else self.agreement(self.wanted, scores)
+        alike = self.alike(self.wanted, scores) / self.images
+        return 1.0 if self.accurate_anyway else alike
 
-    def agreement(self, scores: np.ndarray, others: np.ndarray) -> float:
-        return float((np.abs(scores - others).max(axis=1) < self.limit).mean())
+    def alike(self, scores: np.ndarray, others: np.ndarray) -> int:
+        return int((np.abs(scores - others).max(axis=1) < self.limit).sum())
 
 
 class Lenient(Judge):
@@ -261,8 +262,8 @@ def test_layers_are_kept_in_fp32_until_the_gate_passes(judge: type[Judge]) -> No
     )
     assert done.kept == (worst,)
     assert done.accuracy["int8"] >= done.accuracy["fp32"] - gate_module.GATE
-    assert done.agreement == 1.0
-    assert said[-1] == "int8 100.0% decided as fp32, 1 layers of 7 kept fp32"
+    assert done.alike == done.images == 8
+    assert said[-1] == "int8 8 of 8 decided as fp32, 1 layers kept fp32"
 
 
 def test_int8_that_loses_accuracy_all_the_same_is_refused() -> None:
@@ -281,5 +282,18 @@ def test_accurate_int8_that_decides_otherwise_all_the_same_is_the_one_that_comes
     limit = float(np.median(off))
     done = quantise(fp32, judged().inputs, strict(fp32, limit=limit, judge=Lenient))
     assert worst in done.kept
-    assert 0 < done.agreement < gate_module.AGREEMENT
+    assert 0 < done.alike < done.images - 1
     assert not done.agreeing
+
+
+@pytest.mark.parametrize(
+    ("alike", "images", "enough"), [(47, 47, True), (46, 47, True), (45, 47, False),
+                                    (507, 512, True), (506, 512, False)]
+)  # fmt: skip
+def test_one_image_in_a_hundred_may_be_decided_otherwise_and_one_of_few(
+    alike: int, images: int, enough: bool
+) -> None:
+    done = Quantised(
+        int8=b"", kept=(), accuracy={"fp32": 0.9, "int8": 0.9}, alike=alike, images=images
+    )
+    assert done.agreeing == enough
