@@ -236,6 +236,6 @@ def _identity(
         "input": input_name,
         "recipe": recipe.model_dump(exclude={"threads"}),
         "seed": seed,
-        "data": train.fingerprint(),
+        "data": train.fingerprint(input_name),
         "imagenet": "" if imagenet is None else hashlib.sha256(imagenet.read_bytes()).hexdigest(),
     }

@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -99,12 +99,16 @@ class Prepared:
         pairs = np.concatenate([np.stack([views, np.full_like(views, v)], 1) for v in variants])
         return self._yield(input_name, pairs, batch)
 
-    def fingerprint(self) -> str:
-        """Return a digest of what was prepared: a training is resumed on this data alone."""
+    def fingerprint(self, *inputs: str) -> str:
+        """Return a digest of what these inputs show: a training is resumed on this data alone.
+
+        Which other inputs were prepared beside them makes no difference.
+        """
         content = hashlib.sha256()
         for array in (self.images.target, self.image, self.lut, self.intensity[:, 0]):
             content.update(np.ascontiguousarray(array).tobytes())
-        content.update(repr((self.intensity.shape, self.codes.shape, self.spec)).encode())
+        shown = replace(self.spec, inputs=inputs)
+        content.update(repr((self.intensity.shape, shown)).encode())
         return content.hexdigest()
 
     def epoch_batches(self, *, batch: int, variants: str) -> int:

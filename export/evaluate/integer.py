@@ -36,7 +36,7 @@ def integer_scores(
     """
     names = classifier.inputs
     parts = to_parts(classifier, view_inputs(test, 0, names))
-    key = f"{parts.digest()} {test.fingerprint()}"
+    key = f"{parts.digest()} {test.fingerprint(*names)}"
     if kept.is_file():
         with np.load(kept) as found:
             if str(found["key"]) == key:

@@ -54,7 +54,7 @@ def said_once(
     network: TileNetwork, prepared: Prepared, input_name: str, *, folder: Path, part: str
 ) -> Said:
     """Return `listen`, from `folder` when this network has been asked about these views before."""
-    key = _key(network, prepared)
+    key = _key(network, prepared.fingerprint(input_name))
     path = folder / f"said_{part}.npz"
     if path.is_file():
         with np.load(path) as kept:
@@ -110,8 +110,8 @@ def stream_names(streams: Sequence[Stream]) -> list[str]:
     return [f"{s.architecture}:{s.input_name}" if several else s.input_name for s in streams]
 
 
-def _key(network: TileNetwork, prepared: Prepared) -> str:
-    digest = hashlib.sha256(prepared.fingerprint().encode())
+def _key(network: TileNetwork, views: str) -> str:
+    digest = hashlib.sha256(views.encode())
     for tensor in network.state_dict().values():
         digest.update(tensor.detach().cpu().numpy().tobytes())
     return digest.hexdigest()

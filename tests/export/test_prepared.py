@@ -124,9 +124,19 @@ def test_inputs_that_are_not_square_are_never_turned_on_their_side() -> None:
 
 def test_other_pixels_or_other_labels_are_other_data() -> None:
     first = prepared()
-    assert first.fingerprint() == prepared().fingerprint()
+    assert first.fingerprint("intensity") == prepared().fingerprint("intensity")
     other = replace(made(), target=np.array([1, 0, 1]))
-    assert first.fingerprint() != prepared(other).fingerprint()
+    assert first.fingerprint("intensity") != prepared(other).fingerprint("intensity")
+    smaller = replace(SPEC, height_px=SPEC.height_px // 2, width_px=SPEC.width_px // 2)
+    assert first.fingerprint("intensity") != prepared(spec=smaller).fingerprint("intensity")
+
+
+def test_what_else_was_prepared_is_no_other_data_for_an_input() -> None:
+    alone, beside = (
+        prepared(spec=replace(SPEC, inputs=inputs)) for inputs in (("lbp1",), ("intensity", "lbp1"))
+    )
+    assert alone.fingerprint("lbp1") == beside.fingerprint("lbp1")
+    assert beside.fingerprint("lbp1") != beside.fingerprint("intensity")
 
 
 def test_pages_of_files_count_as_memory_to_be_had(
