@@ -32,7 +32,7 @@ class Dialogue:
         self._clock = clock
         self.watch = watch or (lambda _line: None)
         self._round_trip = RoundTrip()
-        self._heard_last = True
+        self._heard_last = self._heard_any = True
 
     def once(
         self, question: bytes, answer: re.Pattern[str], *, timeout_s: float | None = None
@@ -59,11 +59,13 @@ class Dialogue:
     def expect(self, answer: re.Pattern[str], *, timeout_s: float) -> re.Match[str] | None:
         """Return the next line that is wholly an answer, or None when none came in time."""
         deadline_s = self._clock.now_s() + timeout_s
+        self._heard_any = False
         while True:
             left_s = deadline_s - self._clock.now_s()
             line = self.lines.next_line(timeout_s=max(0.0, left_s))
             if line is None:
                 return None
+            self._heard_any = True
             self.watch(line)
             found = answer.fullmatch(line)
             if found is not None:
@@ -76,13 +78,32 @@ class Dialogue:
         *,
         tries: int = TRIES,
     ) -> re.Match[str]:
-        """Return the answer to a question that is safe to repeat. Raises ReplyTimeout."""
+        """Return the answer to a question that is safe to repeat. Raises ReplyTimeout.
+
+        An answer after silence may be a late one to a question that was given up, and says what
+        was true then: those are awaited and read away, and the question is asked afresh.
+        """
+        given_up_s, timeout_s = None, None
         for attempt in range(tries):
             self.retries += attempt > 0
-            found = self.once(question, answer)
-            if found is not None:
+            asked_s = self._clock.now_s()
+            found = self.once(question, answer, timeout_s=timeout_s)
+            if found is not None and given_up_s is None:
                 return found
+            if given_up_s is not None and found is not None:
+                timeout_s = self._clock.now_s() - given_up_s
+                self._read_away(timeout_s)
+                given_up_s = None
+            elif given_up_s is None and not self._heard_any:
+                given_up_s = asked_s
         raise self.silent(question, tries)
+
+    def _read_away(self, duration_s: float) -> None:
+        deadline_s = self._clock.now_s() + duration_s
+        while (left_s := deadline_s - self._clock.now_s()) > 0:
+            line = self.lines.next_line(timeout_s=left_s)
+            if line is not None:
+                self.watch(line)
 
     def agreed(self, question: bytes, answer: re.Pattern[str]) -> re.Match[str]:
         """Return an answer that came twice word for word, so that no damaged byte is believed.
