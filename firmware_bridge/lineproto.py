@@ -18,8 +18,8 @@ from firmware_bridge.transport import BAUD, Transport
 POLL_S = 0.002
 # No line of these boards is longer (illuminate's properties are the longest); more is noise.
 LONGEST_LINE = 4096
-# A banner with one byte in three damaged is still one; no answer of these boards is this alike.
-BANNER_LIKENESS = 0.66
+# A banner with one byte in three damaged is still one; no answer of these boards is as like one.
+LIKENESS = 0.66
 
 
 class LineSession:
@@ -106,8 +106,11 @@ class LineSession:
             )
 
 
-def resembles(text: str, banner: str) -> bool:
-    """Return whether a line is, or was before the line damaged it, a board's boot banner."""
-    matcher = SequenceMatcher(None, text, banner, autojunk=False)
+def resembles(text: str, sent: str) -> bool:
+    """Return whether a text is what was sent, or was before the line damaged it.
+
+    Made for what is long: banners and reports of state.
+    """
+    matcher = SequenceMatcher(None, text, sent, autojunk=False)
     alike = sum(block.size for block in matcher.get_matching_blocks() if block.size > 1)
-    return alike >= BANNER_LIKENESS * len(banner)
+    return alike >= LIKENESS * len(sent)

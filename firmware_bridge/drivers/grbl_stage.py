@@ -24,6 +24,8 @@ HOME_S = 120.0
 HOME_TRIES = 12
 HOME_POLL_S = 0.5
 TRAVEL_EXCEEDED = 15
+# A jog that lost a sign or a decimal point is refused as well: a few in a row prove nothing.
+REFUSALS = 8
 S_PER_MIN = 60
 
 
@@ -92,7 +94,7 @@ class GrblStage(LineStage):
             self._board.dialogue.retries += attempt > 0
             response = self._board.line(self._jog(here, target))
             refusals = refusals + 1 if response == TRAVEL_EXCEEDED else 0
-            if refusals == 3:
+            if refusals == REFUSALS:
                 raise LimitHit(
                     "GRBL refuses the target",
                     axis="xyz",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from firmware_bridge.bench_plant import BENCH_BOARD, BenchPlant
+from firmware_bridge.dialogue import Dialogue
 from firmware_bridge.drivers.grbl import GrblBoard
 from firmware_bridge.emulators.grbl import GrblFirmware
 from firmware_bridge.emulators.pty_host import PtyHost, Send
+from firmware_bridge.errors import ReplyTimeout
+from firmware_bridge.lineproto import LineSession
 from firmware_bridge.plant import AxisDescription
 from runtime.clock import SystemClock
 
@@ -62,3 +67,64 @@ def test_a_move_over_a_late_line_ends_where_it_says(hurt: int) -> None:
         firmware.late_s, firmware.hurt, firmware.jogs = 0.3, hurt, 0
         stage.move_to(x_um=-332, y_um=-109, z_um=-9)
         assert tuple(n + PULL_OFF_UM for n in plant.steps) == (-332, -109, -9)
+
+
+class SimulatedClock:
+    """Time passes only where it is waited for."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+
+    def now_s(self) -> float:
+        return self._now_s
+
+    def sleep(self, *, duration_s: float) -> None:
+        self._now_s += duration_s
+
+
+class ScriptedLines:
+    """A line whose board answers each question with the next of `answers`, or with nothing."""
+
+    port = "scripted"
+
+    def __init__(self, clock: SimulatedClock, answers: list[str | None]) -> None:
+        self._clock, self._answers = clock, deque(answers)
+        self._waiting: str | None = None
+
+    def pending(self) -> list[str]:
+        return []
+
+    def write(self, _question: bytes) -> None:
+        self._waiting = self._answers.popleft()
+
+    def next_line(self, *, timeout_s: float) -> str | None:
+        line, self._waiting = self._waiting, None
+        self._clock.sleep(duration_s=timeout_s if line is None else 0.0)
+        return line
+
+
+WHOLE, DAMAGED, NOTHING = "at -0.310,-0.222", "at -0.31\x10,-0.222", None
+
+
+def ask(answers: list[str | None], *, tries: int) -> float:
+    """Ask once over a line that answers so; return how long it took in seconds."""
+    clock = SimulatedClock()
+    lines = cast(LineSession, ScriptedLines(clock, answers))
+    assert Dialogue(lines, clock=clock).ask(b"?", re.compile(WHOLE), tries=tries)
+    return clock.now_s()
+
+
+def test_an_answer_that_may_be_late_counts_as_a_sign_of_life() -> None:
+    again = [NOTHING, WHOLE, DAMAGED]
+    assert ask([*again * 4, WHOLE], tries=3) > 0
+
+
+def test_waiting_for_late_answers_hardly_grows_on_a_line_that_damages_them() -> None:
+    bad = [NOTHING, *[DAMAGED] * 5, WHOLE]
+    once_s, again_s = ask([*bad, WHOLE], tries=8), ask([*bad * 6, WHOLE], tries=8)
+    assert again_s < 20 * once_s
+
+
+def test_a_line_that_stays_silent_is_given_up() -> None:
+    with pytest.raises(ReplyTimeout, match="limit 8 tries"):
+        ask([NOTHING] * 8, tries=8)
