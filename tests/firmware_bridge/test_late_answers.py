@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from firmware_bridge.bench_plant import BENCH_BOARD, BenchPlant
-from firmware_bridge.dialogue import Dialogue
+from firmware_bridge.dialogue import ROUNDS_AFRESH, Dialogue
 from firmware_bridge.drivers.grbl import GrblBoard
 from firmware_bridge.emulators.grbl import GrblFirmware
 from firmware_bridge.emulators.pty_host import PtyHost, Send
@@ -123,6 +123,11 @@ def test_waiting_for_late_answers_hardly_grows_on_a_line_that_damages_them() -> 
     bad = [NOTHING, *[DAMAGED] * 5, WHOLE]
     once_s, again_s = ask([*bad, WHOLE], tries=8), ask([*bad * 6, WHOLE], tries=8)
     assert again_s < 20 * once_s
+
+
+def test_a_board_that_answers_every_second_question_is_given_up() -> None:
+    with pytest.raises(ReplyTimeout):
+        ask([NOTHING, WHOLE] * ROUNDS_AFRESH, tries=8)
 
 
 def test_a_line_that_stays_silent_is_given_up() -> None:
