@@ -11,7 +11,7 @@ from export.datasets.prepared import Prepared
 from export.fusion import FusedClassifier
 from export.graph import to_parts
 from export.progress import Progress, silent
-from export.quantise import to_int8
+from export.quantise import quantiser_digest, to_int8
 from runtime.inference.backends import open_session
 from runtime.preprocess.inputs import Inputs
 
@@ -31,12 +31,12 @@ def integer_scores(
 
     Calibrated on views spread evenly over the training views, without the gate and the fall-back
     that a shipped model gets: the table is to show what int8 costs. `kept` is the file that holds
-    the scores between runs, for this very model and these very views. Raises ModelRefused for a
+    the scores between runs, for this very model, quantiser and views. Raises ModelRefused for a
     classifier whose int8 model is too large for one ONNX file.
     """
     names = classifier.inputs
     parts = to_parts(classifier, view_inputs(test, 0, names))
-    key = f"{parts.digest()} {test.fingerprint(*names)}"
+    key = f"{parts.digest()} {quantiser_digest()} {test.fingerprint(*names)}"
     if kept.is_file():
         with np.load(kept) as found:
             if str(found["key"]) == key:

@@ -2,6 +2,7 @@
 
 from export.quantise.calibrated import Calibrated, to_int8
 from export.quantise.gate import GATE, Quantised, quantise
+from export.quantise.identity import quantiser_digest
 from export.quantise.validation import Validation
 from export.quantise.votes import part_scores
 
@@ -12,5 +13,6 @@ __all__ = [
     "Validation",
     "part_scores",
     "quantise",
+    "quantiser_digest",
     "to_int8",
 ]

@@ -27,6 +27,7 @@ from export.evaluate.votes import fused_scores, joined_votes, listen, said_once
 from export.graph import to_parts
 from export.lbp_table import stored_table
 from export.networks.registry import make_network
+from export.quantise import quantiser_digest
 from runtime.errors import ConfigRefused, ModelRefused
 from runtime.preprocess.spec import input_channels
 
@@ -178,6 +179,33 @@ def test_what_was_said_is_read_back_for_the_same_network_only(trained, tmp_path)
     np.savez(kept, key=np.array(key), logits=first + 1, features=first)
     assert np.allclose(ask(network), first + 1)
     assert not np.allclose(ask(other), first)
+
+
+def test_int8_scores_are_read_back_for_the_same_quantiser_only(
+    setup, trained, tmp_path, monkeypatch
+):
+    cell = min(setup.cells, key=lambda cell: len(cell.streams))
+    classifier, parts = trained.classifier(cell), trained.parts
+    path = tmp_path / "kept.npz"
+
+    def ask():
+        return integer_scores(classifier, parts.train, parts.test, kept=path, threads=1)
+
+    first = ask()
+    with np.load(path) as held:
+        key = str(held["key"])
+    np.savez(path, key=np.array(key), scores=first + 1)
+    assert np.allclose(ask(), first + 1)
+    monkeypatch.setattr("export.evaluate.integer.quantiser_digest", lambda: "another")
+    assert np.allclose(ask(), first)
+
+
+def test_a_quantiser_is_another_when_a_source_is(tmp_path):
+    (tmp_path / "ranges.py").write_text("BINS = 2048")
+    before = quantiser_digest(tmp_path)
+    assert quantiser_digest(tmp_path) == before != quantiser_digest()
+    (tmp_path / "ranges.py").write_text("BINS = 1024")
+    assert quantiser_digest(tmp_path) != before
 
 
 def test_a_classifier_beyond_two_gigabytes_has_int8_all_the_same(
