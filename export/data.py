@@ -19,7 +19,7 @@ from export.datasets.split import split
 from export.datasets.uhcs import read_uhcs
 from export.datasets.views import ViewField, choose_field
 from export.datasets.vnc import read_vnc
-from export.progress import Progress, silent
+from export.progress import Progress, part_of, silent
 from runtime.errors import ConfigRefused
 from runtime.preprocess.spec import PreprocessSpec
 
@@ -83,12 +83,17 @@ def prepare_parts(
     data: Data, spec: PreprocessSpec, lut: NDArray[np.float32], *, progress: Progress = silent
 ) -> PreparedParts:
     """Return every part sampled: all variants to train on, the images as they are to test on."""
+
+    def part(name: str) -> Progress:
+        return part_of(progress, name)
+
+    parts, field = data.parts, data.field
     return PreparedParts(
-        train=prepare(data.parts.train, spec, lut, data.field, cuts=data.cuts, progress=progress),
+        train=prepare(parts.train, spec, lut, field, cuts=data.cuts, progress=part("training")),
         validation=prepare(
-            data.parts.validation, spec, lut, data.field, variants=(0,), progress=progress
+            parts.validation, spec, lut, field, variants=(0,), progress=part("validation")
         ),
-        test=prepare(data.parts.test, spec, lut, data.field, variants=(0,), progress=progress),
+        test=prepare(parts.test, spec, lut, field, variants=(0,), progress=part("test")),
     )
 
 

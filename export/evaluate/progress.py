@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from export.progress import Progress
+from export.progress import Progress, columns
 
 # Steps last minutes: a rate over the last half minute, the default, would tell nothing.
 RATE_OVER_S = 1800.0
@@ -59,7 +58,6 @@ class Job:
 @contextmanager
 def job(total: float, console: Console | None = None) -> Iterator[Job]:
     """Give a job of `total` cost, drawn on the terminal while the context lasts."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    remaining = TimeRemainingColumn()
-    with Bars(*columns, remaining, console=console, speed_estimate_period=RATE_OVER_S) as bars:
+    drawn = columns(steps=False)
+    with Bars(*drawn, console=console, speed_estimate_period=RATE_OVER_S) as bars:
         yield Job(bars, total)
