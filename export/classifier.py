@@ -13,7 +13,7 @@ from export.data import PreparedParts
 from export.datasets.prepared import Prepared
 from export.fusion import FusedClassifier, fit_fusion
 from export.progress import Progress, silent
-from export.train import train_network
+from export.train import NetworkTraining, require_trainable, train_network
 
 BATCH = 32
 
@@ -33,20 +33,22 @@ def train_classifier(
     network was fitted on. Files that the configuration names are relative to `base`.
     """
     several = len(config.network.architectures) > 1
-    streams = {}
+    trainings = {}
     for architecture, name in config.streams:
         weights = config.network.imagenet.get(architecture)
-        streams[f"{architecture}:{name}" if several else name] = train_network(
-            data.train,
-            data.validation,
+        trainings[f"{architecture}:{name}" if several else name] = NetworkTraining(
+            train=data.train,
+            validation=data.validation,
             architecture=architecture,
             input_name=name,
             recipe=config.recipe,
             seed=seed,
             out=out / f"{architecture}_{name}",
-            progress=progress,
             imagenet=None if weights is None else base / weights,
         )
+    for training in trainings.values():
+        require_trainable(training)
+    streams = {name: train_network(one, progress) for name, one in trainings.items()}
     classifier = FusedClassifier(config.fusion.kind, streams, classes=len(config.classes))
     classifier.eval()
     fit_fusion(

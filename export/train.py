@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,42 +28,58 @@ from runtime.preprocess.spec import input_channels
 EPOCH_STREAM = 21
 
 
-def train_network(
-    train: Prepared,
-    validation: Prepared,
-    *,
-    architecture: str,
-    input_name: str,
-    recipe: Recipe,
-    seed: int,
-    out: Path,
-    progress: Progress = silent,
-    imagenet: Path | None = None,
-) -> TileNetwork:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkTraining:
+    """One network to train: on what, how, and the folder for its checkpoint and curves.
+
+    `imagenet` is a file of weights to start from.
+    """
+
+    train: Prepared
+    validation: Prepared
+    architecture: str
+    input_name: str
+    recipe: Recipe
+    seed: int
+    out: Path
+    imagenet: Path | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the weights; the number of threads is left out."""
+        start = self.imagenet
+        return {
+            "architecture": self.architecture,
+            "input": self.input_name,
+            "recipe": self.recipe.model_dump(exclude={"threads"}),
+            "seed": self.seed,
+            "data": self.train.fingerprint(self.input_name),
+            "imagenet": "" if start is None else hashlib.sha256(start.read_bytes()).hexdigest(),
+        }
+
+
+def require_trainable(what: NetworkTraining) -> None:
+    """Raise what `train_network` would before its first epoch, and train nothing.
+
+    Of several networks none should train for an hour before the last one's folder is refused.
+    """
+    _begun(what, what.identity)
+
+
+def train_network(what: NetworkTraining, progress: Progress = silent) -> TileNetwork:
     """Return the trained network, on the processor and in evaluation mode.
 
     After every epoch `out` holds a checkpoint, curves.csv and curves.png. A training found there
     goes on where it stopped and ends as if it had never stopped; a finished one is loaded at once.
-    Raises ConfigRefused when `out` holds another training. `imagenet` is a file of weights to
-    start from.
+    Raises ConfigRefused when `out` holds another training.
     """
-    training = _Training(train, validation, architecture, input_name, recipe, seed, imagenet)
-    held = load(out, identity=training.identity)
-    if held is not None:
-        try:
-            training.restore(held)
-        except RuntimeError as error:
-            # The same settings, but the network's code has changed since: other layers or shapes.
-            raise ConfigRefused(
-                f"checkpoint in {out} does not fit {architecture} as it is now",
-                value=" ".join(str(error).split())[:200],
-                remedy="choose another --out, or remove it to train afresh",
-            ) from None
-    label = f"{architecture} {input_name}"
-    for epoch in range(training.epoch, recipe.epochs):
+    identity = what.identity
+    training = _begun(what, identity)
+    label = f"{what.architecture} {what.input_name}"
+    for epoch in range(training.epoch, what.recipe.epochs):
         training.run_epoch(epoch, progress, label)
-        save(out, training.checkpoint(), identity=training.identity)
-        write_curves(out, training.curves, title=f"{label}, seed {seed}")
+        save(what.out, training.checkpoint(), identity=identity)
+        write_curves(what.out, training.curves, title=f"{label}, seed {what.seed}")
     network = training.network
     network.to(device="cpu", memory_format=torch.contiguous_format)
     network.eval()
@@ -81,35 +98,43 @@ def network_logits(network: TileNetwork, data: Prepared, input_name: str) -> NDA
     return np.asarray(torch.cat(logits).numpy())
 
 
+def _begun(what: NetworkTraining, identity: dict[str, Any]) -> _Training:
+    """Return the training, where its checkpoint left it if there is one."""
+    training = _Training(what)
+    held = load(what.out, identity=identity)
+    if held is not None:
+        try:
+            training.restore(held)
+        except RuntimeError as error:
+            # The same settings, but the network's code has changed since: other layers or shapes.
+            raise ConfigRefused(
+                f"checkpoint in {what.out} does not fit {what.architecture} as it is now",
+                value=" ".join(str(error).split())[:200],
+                remedy="choose another --out, or remove it to train afresh",
+            ) from None
+    return training
+
+
 class _Training:
-    def __init__(
-        self,
-        train: Prepared,
-        validation: Prepared,
-        architecture: str,
-        input_name: str,
-        recipe: Recipe,
-        seed: int,
-        imagenet: Path | None,
-    ) -> None:
-        self._train, self._validation, self._input = train, validation, input_name
-        self._recipe, self._seed = recipe, seed
+    def __init__(self, what: NetworkTraining) -> None:
+        train, recipe = what.train, what.recipe
+        self._train, self._validation, self._input = train, what.validation, what.input_name
+        self._recipe, self._seed = recipe, what.seed
         self._device = best_device()
         self._bf16 = uses_bf16(recipe, self._device)
-        self.identity = _identity(train, architecture, input_name, recipe, seed, imagenet)
         self.epoch, self.curves = 0, list[dict[str, float]]()
         torch.set_num_threads(recipe.threads)
-        torch.manual_seed(seed)
-        self._area = train.images.cells is not None and architecture == "compact"
+        torch.manual_seed(what.seed)
+        self._area = train.images.cells is not None and what.architecture == "compact"
         classes = len(train.images.classes)
         self.network = make_network(
-            architecture,
-            channels=input_channels(input_name),
+            what.architecture,
+            channels=input_channels(what.input_name),
             classes=classes,
             head="area" if self._area else "pooled",
         )
-        if imagenet is not None:
-            load_imagenet(self.network, imagenet)
+        if what.imagenet is not None:
+            load_imagenet(self.network, what.imagenet)
         place(self.network, self._device)
         self._weights = class_weights(train, recipe).to(self._device)
         self._optimiser = _optimiser(self.network, recipe)
@@ -220,22 +245,3 @@ def _schedule(
             cycle_momentum=False,
         )
     return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0, total_iters=0)
-
-
-def _identity(
-    train: Prepared,
-    architecture: str,
-    input_name: str,
-    recipe: Recipe,
-    seed: int,
-    imagenet: Path | None,
-) -> dict[str, Any]:
-    """Return what decides the weights; the number of threads is left out."""
-    return {
-        "architecture": architecture,
-        "input": input_name,
-        "recipe": recipe.model_dump(exclude={"threads"}),
-        "seed": seed,
-        "data": train.fingerprint(input_name),
-        "imagenet": "" if imagenet is None else hashlib.sha256(imagenet.read_bytes()).hexdigest(),
-    }

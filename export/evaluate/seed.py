@@ -22,7 +22,7 @@ from export.evaluate.votes import Said, fit_cell, fused_scores, joined_votes, sa
 from export.fusion import FusedClassifier
 from export.lbp_table import stored_table
 from export.networks.base import TileNetwork
-from export.train import train_network
+from export.train import NetworkTraining, require_trainable, train_network
 from runtime.errors import ModelRefused
 
 PARTS = ("train", "validation", "test")
@@ -71,27 +71,31 @@ def _train(setup: Setup, data: Data, *, seed: int, out: Path, job: Job) -> Train
     networks: dict[Stream, TileNetwork] = {}
     said: dict[str, dict[Stream, Said]] = {part: {} for part in PARTS}
     parts = prepare_parts(data, setup.spec, stored_table().coordinates)
-    for stream in distinct_streams(setup.cells):
-        folder = out / stream.architecture / stream.input_name
+    trainings = {
+        stream: NetworkTraining(
+            train=parts.train,
+            validation=parts.validation,
+            architecture=stream.architecture,
+            input_name=stream.input_name,
+            recipe=setup.recipes[stream.architecture],
+            seed=seed,
+            out=out / stream.architecture / stream.input_name,
+            imagenet=setup.imagenet.get(stream.architecture),
+        )
+        for stream in distinct_streams(setup.cells)
+    }
+    for training in trainings.values():
+        require_trainable(training)
+    for stream, training in trainings.items():
         name = f"seed {seed}: {stream.architecture} {stream.input_name}"
         with job.step(name, network_cost(setup, stream)) as progress:
-            networks[stream] = train_network(
-                parts.train,
-                parts.validation,
-                architecture=stream.architecture,
-                input_name=stream.input_name,
-                recipe=setup.recipes[stream.architecture],
-                seed=seed,
-                out=folder,
-                progress=progress,
-                imagenet=setup.imagenet.get(stream.architecture),
-            )
+            networks[stream] = train_network(training, progress)
             for part in PARTS:
                 said[part][stream] = said_once(
                     networks[stream],
                     getattr(parts, part),
                     stream.input_name,
-                    folder=folder,
+                    folder=training.out,
                     part=part,
                 )
     return Trained(networks=networks, said=said, parts=parts)

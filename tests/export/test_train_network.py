@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,15 @@ from export.datasets.labelled import LabelledImages
 from export.datasets.prepared import Prepared, prepare
 from export.datasets.views import choose_field
 from export.networks.base import TileNetwork
+from export.progress import Progress, silent
 from export.recipe import Recipe
-from export.train import class_weights, network_logits, train_network
+from export.train import (
+    NetworkTraining,
+    class_weights,
+    network_logits,
+    require_trainable,
+    train_network,
+)
 from runtime.errors import ConfigRefused
 from runtime.preprocess.spec import PreprocessSpec
 
@@ -64,12 +72,18 @@ def data() -> tuple[Prepared, Prepared]:
     return made(0), made(1)
 
 
-def train(data: tuple[Prepared, Prepared], out: Path, **changes: object) -> TileNetwork:
-    arguments = {"architecture": "compact", "input_name": "lbp1", "recipe": RECIPE, "seed": 0}
-    return train_network(*data, out=out, **{**arguments, **changes})  # type: ignore[arg-type]
+def training(data: tuple[Prepared, Prepared], out: Path, **changes: Any) -> NetworkTraining:
+    usual = {"architecture": "compact", "input_name": "lbp1", "recipe": RECIPE, "seed": 0}
+    return NetworkTraining(train=data[0], validation=data[1], out=out, **{**usual, **changes})
 
 
-def stop_after(steps: int) -> object:
+def train(
+    data: tuple[Prepared, Prepared], out: Path, *, progress: Progress = silent, **changes: Any
+) -> TileNetwork:
+    return train_network(training(data, out, **changes), progress)
+
+
+def stop_after(steps: int) -> Progress:
     def progress(task: str, done: int, total: int, note: str = "") -> None:
         if done > steps:
             raise Killed
@@ -147,8 +161,10 @@ def test_the_checkpoint_of_another_training_is_refused(
     short = RECIPE.model_copy(update={"epochs": 1})
     train(data, tmp_path, recipe=short)
     with pytest.raises(ConfigRefused, match=f"another training: {key} differs") as caught:
-        train(data, tmp_path, **{"recipe": short, **changes})
+        require_trainable(training(data, tmp_path, **{"recipe": short, **changes}))
     assert str(tmp_path / FILE) in str(caught.value)
+    with pytest.raises(ConfigRefused, match=f"another training: {key} differs"):
+        train(data, tmp_path, **{"recipe": short, **changes})
 
 
 def test_a_checkpoint_from_before_the_network_changed_is_refused(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from export.__main__ import app
 from export.artefacts import Artefacts
 from export.datasets.section import read_section
 from runtime.classify_folder import classify_folder
-from runtime.errors import InputRefused
+from runtime.errors import ConfigRefused, InputRefused
 from runtime.inference.bundle import open_bundle
 from runtime.inference.selftest import verify
 
@@ -124,6 +125,18 @@ def test_a_folder_is_classified_with_it(place: Path) -> None:
         wanted = {row["file"]: row["target"] for row in csv.DictReader(file)}
     assert found.keys() == wanted.keys()
     assert np.mean([found[file] == wanted[file] for file in wanted]) >= 0.8
+
+
+def test_a_foreign_checkpoint_of_the_last_network_is_refused_before_the_first_trains(
+    place: Path, tmp_path: Path
+) -> None:
+    foreign = tmp_path / "streams" / "compact_lbp1"
+    shutil.copytree(place / "run" / "streams" / "compact_intensity", foreign)
+    with pytest.raises(ConfigRefused, match="another training: input differs") as caught:
+        run("train", "--config", place / "tiny.toml", "--data", place / "images", "--out",
+            tmp_path)  # fmt: skip
+    assert str(foreign) in str(caught.value)
+    assert list((tmp_path / "streams").iterdir()) == [foreign]
 
 
 def test_packing_again_gives_the_same_bytes(place: Path) -> None:
