@@ -17,8 +17,6 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /dist . \
  && python -m venv --without-pip /opt/nightscope \
  && pip --python /opt/nightscope install --no-cache-dir /dist/nightscope-*.whl \
  && pip --python /opt/nightscope uninstall --yes openvino-telemetry
-# The runtime looks for the shipped bundles beside its own package.
-COPY models /opt/nightscope/lib/python3.11/site-packages/models
 
 FROM python:3.11-slim-bookworm
 

@@ -38,20 +38,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.camera.files import IMAGE_SUFFIXES, read_image
+from runtime.config.settings import SHIPPED_MODELS
 from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import find_bundle, open_bundle
 from runtime.inference.onnx_scan import output_names
 from runtime.inference.selection import processor
 from runtime.inference.session import LAYOUTS, VOTE, Session
+from runtime.instrument.camera.files import IMAGE_SUFFIXES, read_image
 from runtime.preprocess.inputs import Inputs, to_input
 from runtime.preprocess.spec import PreprocessSpec
-from runtime.settings import SHIPPED_MODELS
 
 if TYPE_CHECKING:
     from peers.classify_case import Case
 
-SECTION = Path(__file__).resolve().parents[1] / "runtime/simulator/specimen/s3_section.webp"
+SECTION = (
+    Path(__file__).resolve().parents[1] / "runtime/instrument/simulator/specimen/s3_section.webp"
+)
 INPUTS = ("intensity", "lbp1", "lbp2", "lbp3")
 STREAMS = dict.fromkeys(("compact", "resnet50", "vgg16_bn"), INPUTS)
 SIDE_PX, CALIBRATION, WARM_UPS, STREAMED = 2048, 4, 2, 40

@@ -32,7 +32,7 @@ ROUNDS, REPEATS = 7, 5
 ROOT = Path(__file__).resolve().parents[1]
 REAL = (
     ROOT / "export" / "data" / "s165_overview.png",
-    ROOT / "runtime" / "simulator" / "specimen" / "s3_section.webp",
+    ROOT / "runtime/instrument/simulator/specimen/s3_section.webp",
 )
 SIZES = [
     *[(1, 1), (1, 2), (2, 1), (1, 9), (300, 1), (2, 2), (3, 3), (4, 7), (7, 5), (6, 6), (8, 8)],

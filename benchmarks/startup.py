@@ -18,9 +18,9 @@ PEER = "numpy + cv2"
 CASES = {
     PEER: "import numpy, cv2",
     "numpy + cv2 + onnxruntime": "import numpy, cv2, onnxruntime",
-    "nightscope --help (runtime.cli)": "import runtime.cli",
-    "device process (runtime.app)": "import runtime.app",
-    "a whole run (runtime.night)": "import runtime.night",
+    "nightscope --help (runtime.cli.verbs)": "import runtime.cli.verbs",
+    "device process (runtime.instrument.opening)": "import runtime.instrument.opening",
+    "a whole run (runtime.night.run)": "import runtime.night.run",
 }
 PEAK = "; import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
 

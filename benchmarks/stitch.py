@@ -60,7 +60,7 @@ def cut(image: NDArray[np.float32], at_px: Floats) -> Floats:
 
 def grid(*, contrast: float, noise: float, seed: int = 0) -> Grid:
     """Return the scan; the stage reports the nominal grid, one micrometre per pixel."""
-    path = ROOT / "runtime" / "simulator" / "specimen" / "s3_section.webp"
+    path = ROOT / "runtime/instrument/simulator/specimen/s3_section.webp"
     image = np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.float32)
     rng = np.random.default_rng(seed)
     tiles, truth = [], []

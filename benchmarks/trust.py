@@ -30,16 +30,16 @@ from export.datasets.augment import expose, random_exposure
 from export.datasets.overview import overview_tiles
 from export.datasets.patches import draw_patch
 from export.datasets.section import Section, read_section
-from runtime.camera.files import read_image
-from runtime.classify import TileClassifier
 from runtime.inference.bundle import open_bundle
 from runtime.inference.descriptor import describe
+from runtime.instrument.camera.files import read_image
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
+from runtime.tasks.classify import TileClassifier
 from runtime.tile import Label, Pixels, StagePosition, Tile
 
 ROOT = Path(__file__).parents[1]
-SHIPPED, KEYS = ROOT / "models" / "mussel-tissue-1.2.0.nsb", ROOT / "models" / "keys"
+SHIPPED, KEYS = ROOT / "runtime/models/mussel-tissue-1.2.0.nsb", ROOT / "runtime/models/keys"
 CONFIG = ROOT / "export" / "configs" / "mussel_tissue.toml"
 DATA = Path(os.environ.get("NIGHTSCOPE_DATA", ROOT.parent / "shared" / "data"))
 ELSEWHERE = {

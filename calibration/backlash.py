@@ -15,12 +15,12 @@ from calibration.image_shift import measure_shift
 from calibration.imaging import View, open_view
 from calibration.outcome import Measured, Outcome
 from calibration.registry import file_away
-from runtime.calibrated import require_record, stage_from_px
-from runtime.calibration_record import CalibrationRecord
+from runtime.calibrated.loaded import require_record, stage_from_px
+from runtime.calibrated.record import CalibrationRecord
+from runtime.config.settings import Motion, Settings
 from runtime.focus.peak import fit_peak
 from runtime.focus.sharpness import brenner
-from runtime.rig import Rig
-from runtime.settings import Motion, Settings
+from runtime.instrument.rig import Rig
 from runtime.tile import Pixels
 
 CYCLES = 2

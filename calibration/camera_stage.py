@@ -15,9 +15,9 @@ from calibration.image_shift import ImageShift, measure_shift
 from calibration.imaging import View, open_view
 from calibration.outcome import Measured, Outcome
 from calibration.registry import file_away
-from runtime.calibration_record import CalibrationRecord
-from runtime.rig import Rig
-from runtime.settings import Settings
+from runtime.calibrated.record import CalibrationRecord
+from runtime.config.settings import Settings
+from runtime.instrument.rig import Rig
 
 Matrix = NDArray[np.floating[Any]]
 

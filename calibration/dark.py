@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from calibration.imaging import EXPOSURE_MS
 from calibration.outcome import Measured, Outcome
 from calibration.registry import file_away
-from runtime.calibration_record import CalibrationRecord
-from runtime.rig import Rig
-from runtime.settings import Settings
+from runtime.calibrated.record import CalibrationRecord
+from runtime.config.settings import Settings
+from runtime.instrument.rig import Rig
 
 FRAMES = 10
 # As shares of full scale: a brighter dark frame means light gets in or the offset is set wrongly.

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from calibration.imaging import open_view
 from calibration.outcome import Measured, Outcome
 from calibration.registry import file_away
-from runtime.calibration_record import CalibrationRecord, latest
+from runtime.calibrated.record import CalibrationRecord, latest
+from runtime.config.settings import Settings
 from runtime.errors import CalibrationRefused
-from runtime.rig import Rig
-from runtime.settings import Settings
+from runtime.instrument.rig import Rig
 
 # Specks on the slide move with the stage, dust on the sensor does not: a 3 x 3 of places.
 STEPS_UM = (-30.0, 0.0, 30.0)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.calibration_record import dependency_hash, latest
-from runtime.correct import Corrector, NoCorrection
+from runtime.calibrated.correct import Corrector, NoCorrection
+from runtime.calibrated.record import dependency_hash, latest
+from runtime.config.settings import Settings
 from runtime.errors import CalibrationRefused
 from runtime.focus.loop import SweepRequest, sweep
 from runtime.focus.sharpness import saturated_fraction
-from runtime.rig import Rig
-from runtime.settings import Settings
+from runtime.instrument.rig import Rig
 from runtime.tile import FocusVerdict, Pixels, StagePosition
 
 CHANNEL = "brightfield"

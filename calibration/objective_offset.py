@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from calibration.imaging import open_view
 from calibration.outcome import Measured, Outcome
 from calibration.registry import file_away
-from runtime.calibrated import overview_of, require_record, stage_from_px
-from runtime.calibration_record import CalibrationRecord
+from runtime.calibrated.loaded import overview_of, require_record, stage_from_px
+from runtime.calibrated.record import CalibrationRecord
+from runtime.config.settings import Settings
 from runtime.errors import CalibrationRefused
-from runtime.rig import Rig
-from runtime.settings import Settings
+from runtime.instrument.rig import Rig
 
 NCC_LIMIT = 0.5
 # The placement of a match: registration, plus one pixel's share of stage error, pixels.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 
-from runtime.calibration_record import CalibrationRecord
+from runtime.calibrated.record import CalibrationRecord
 
 WIDTH, PLOT_HEIGHT, LINE, LEFT = 720, 150, 20, 24
 GOOD, BAD, INK, PALE = "#1a7f37", "#b42318", "#1f2328", "#d0d7de"

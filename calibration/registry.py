@@ -12,10 +12,10 @@ import numpy as np
 
 from calibration.outcome import Outcome
 from calibration.plot import record_svg
-from runtime.calibration_record import DAY_S, CalibrationRecord, Kind, dependency_hash
+from runtime.calibrated.record import DAY_S, CalibrationRecord, Kind, dependency_hash
 from runtime.errors import CalibrationRefused
-from runtime.rig import Rig
-from runtime.storage import write_durably
+from runtime.instrument.rig import Rig
+from runtime.record.storage import write_durably
 
 
 def file_away(

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from calibration import backlash, camera_stage, dark, flat_field, objective_offset
-from runtime.calibrated import overview_of, require_record
-from runtime.calibration_record import CalibrationRecord, Kind
+from runtime.calibrated.loaded import overview_of, require_record
+from runtime.calibrated.record import CalibrationRecord, Kind
+from runtime.config.settings import Settings
 from runtime.errors import CalibrationRefused
-from runtime.rig import Rig
-from runtime.settings import Settings
+from runtime.instrument.rig import Rig
 
 Progress = Callable[[str], None]
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from runtime.errors import ConfigRefused
-from runtime.storage import write_durably
+from runtime.record.storage import write_durably
 
 FILE = "checkpoint.pt"
 

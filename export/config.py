@@ -10,10 +10,10 @@ from pydantic import Field, field_validator, model_validator
 
 from export.data_config import DataConfig
 from export.recipe import Recipe
+from runtime.config.strict import Strict
 from runtime.errors import ConfigRefused
 from runtime.inference.manifest import Name
 from runtime.preprocess.spec import PreprocessSpec, input_parts
-from runtime.strict import Strict
 
 Architecture = Literal["compact", "resnet50", "vgg16_bn"]
 Micrometres = Annotated[float, Field(gt=0)]

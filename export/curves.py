@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from runtime.storage import write_durably
+from runtime.record.storage import write_durably
 
 COLUMNS = (
     "epoch",

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from runtime.strict import Strict
+from runtime.config.strict import Strict
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Micrometres = Annotated[float, Field(gt=0)]

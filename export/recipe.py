@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from runtime.strict import Strict
+from runtime.config.strict import Strict
 
 
 class Recipe(Strict):

@@ -1,5 +1,5 @@
 """`python -m runtime` is `nightscope`."""
 
-from runtime.cli import main
+from runtime.cli.verbs import main
 
 main()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from runtime.cli import app
+from runtime.cli.verbs import app
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(
@@ -23,7 +23,7 @@ FILE_LINES, FUNCTION_LINES = 400, 60
 # Training's and test's libraries, which must never come up with the device process.
 OFF_THE_DEVICE = ("torch", "onnx", "matplotlib", "skimage", "sklearn", "export")
 # The one handler that catches everything: the top of the command line.
-BROAD = {("runtime/cli.py", "Exception")}
+BROAD = {("runtime/cli/verbs.py", "Exception")}
 
 
 def tree_of(path: Path) -> ast.Module:
@@ -74,7 +74,7 @@ def test_one_place_catches_everything() -> None:
 
 
 def test_the_device_process_loads_nothing_of_training() -> None:
-    code = "import runtime.app, sys; print('\\n'.join(sys.modules))"
+    code = "import runtime.instrument.opening, sys; print('\\n'.join(sys.modules))"
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -84,7 +84,7 @@ def test_the_device_process_loads_nothing_of_training() -> None:
 
 
 def test_the_command_line_comes_up_without_heavy_libraries() -> None:
-    code = "import runtime.cli, sys; print('\\n'.join(sys.modules))"
+    code = "import runtime.cli.verbs, sys; print('\\n'.join(sys.modules))"
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

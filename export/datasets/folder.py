@@ -8,8 +8,8 @@ import numpy as np
 
 from export.datasets.labelled import LabelledImages
 from export.datasets.table import Row, check_files, read_table
-from runtime.camera.files import read_image
 from runtime.errors import InputRefused
+from runtime.instrument.camera.files import read_image
 
 TABLE = "labels.csv"
 

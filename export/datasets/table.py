@@ -7,8 +7,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.camera.files import IMAGE_SUFFIXES
 from runtime.errors import InputRefused
+from runtime.instrument.camera.files import IMAGE_SUFFIXES
 
 PARTS = ("train", "validation", "test")
 

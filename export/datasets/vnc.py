@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.datasets.labelled import LabelledImages
-from runtime.camera.files import read_image
 from runtime.errors import InputRefused
+from runtime.instrument.camera.files import read_image
 from runtime.tile import Pixels
 
 PATCH_PX = 128

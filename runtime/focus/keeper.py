@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from runtime.config.plan import Plan, PlannedTile
 from runtime.focus.loop import SweepRequest, sweep
 from runtime.focus.surface import FocusPoint, FocusSurface
-from runtime.journal_rows import FocusRow, TileRow
-from runtime.plan import Plan, PlannedTile
-from runtime.rig import Rig
+from runtime.instrument.rig import Rig
+from runtime.record.rows import FocusRow, TileRow
 from runtime.tile import FocusVerdict, Pixels
 
 # After an empty field, so many tiles are taken at the predicted z before another sweep is tried.

@@ -10,7 +10,7 @@ from runtime.errors import Stopped
 from runtime.focus.curve import Observation
 from runtime.focus.search import SweepRequest, ZRequest, focus_search
 from runtime.focus.sharpness import Sharpness, brenner, saturated_fraction
-from runtime.rig import Rig
+from runtime.instrument.rig import Rig
 from runtime.tile import FocusVerdict, Pixels
 
 __all__ = ["SweepRequest", "sweep"]

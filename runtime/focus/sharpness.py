@@ -2,7 +2,7 @@
 
 Every measure is divided by the square of the mean, so a lamp that dims by a tenth leaves it where
 it was. Larger is sharper; the values of different measures cannot be compared. Dark offset should
-be gone (see `runtime.correct`) or the division is by the wrong mean.
+be gone (see `runtime.calibrated.correct`) or the division is by the wrong mean.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from runtime.config.strict import Strict
 from runtime.errors import ModelRefused
 from runtime.preprocess.spec import PreprocessSpec
-from runtime.strict import Strict
 
 Precision = Literal["int8", "fp32"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

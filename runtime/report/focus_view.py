@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from runtime.journal_rows import FocusRow
+from runtime.record.rows import FocusRow
 from runtime.report.markup import Html, element, legend, section
 from runtime.report.run_data import RunData
 from runtime.report.scales import SEQUENTIAL, sequential

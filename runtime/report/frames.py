@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runtime.calibration_record import latest
-from runtime.correct import Corrector, NoCorrection
+from runtime.calibrated.correct import Corrector, NoCorrection
+from runtime.calibrated.record import latest
 from runtime.errors import NightscopeError
-from runtime.journal_rows import TileRow
-from runtime.storage import read_pixels
+from runtime.record.rows import TileRow
+from runtime.record.storage import read_pixels
 from runtime.tile import Pixels
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.budget import StageTimes
+from runtime.record.budget import StageTimes
 from runtime.report.findings import Finding
 from runtime.report.markup import Html, element, join
 from runtime.report.run_data import RunData

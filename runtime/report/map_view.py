@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from runtime.journal_rows import TileRow
+from runtime.record.rows import TileRow
 from runtime.report.findings import Finding
 from runtime.report.markup import Html, element, join, legend, section
 from runtime.report.pictures import Picture, map_picture

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from runtime.budget import stage_table
-from runtime.journal import Journal
+from runtime.record.budget import stage_table
+from runtime.record.journal import Journal
+from runtime.record.storage import write_durably
 from runtime.report.calibration_view import calibration_section
 from runtime.report.configuration_view import configuration_section
 from runtime.report.events_view import events_section
@@ -20,7 +21,6 @@ from runtime.report.regions_view import regions_section
 from runtime.report.run_data import RunData, read_run
 from runtime.report.seams_view import seams_section
 from runtime.report.timing_view import timing_section
-from runtime.storage import write_durably
 
 STYLE = Path(__file__).with_name("report.css")
 CONTENTS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.journal_rows import TileRow
+from runtime.record.rows import TileRow
 from runtime.report.frames import FrameReader
 from runtime.report.markup import Html, element, section
 from runtime.report.pictures import Picture, frame_picture

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.journal import Journal
-from runtime.journal_rows import Event, FocusRow, SeamRow, TileRow, Timing
+from runtime.record.journal import Journal
+from runtime.record.rows import Event, FocusRow, SeamRow, TileRow, Timing
 from runtime.tile import Label, Placement, Region
 
 GRID_ID = re.compile(r"r(\d+)_c(\d+)")

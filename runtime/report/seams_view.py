@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from runtime.journal_rows import SeamRow
+from runtime.record.rows import SeamRow
 from runtime.report.markup import Html, element, legend, section, table
 from runtime.report.run_data import RunData
 from runtime.report.scales import SEAM_STEPS_PX, seam_step

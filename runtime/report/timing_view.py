@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.budget import MECHANICS, StageTimes
+from runtime.record.budget import MECHANICS, StageTimes
 from runtime.report.markup import Html, element, legend, section, table
 from runtime.report.run_data import RunData
 from runtime.report.svg import canvas

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
-from runtime.stitch.blank import is_blank
-from runtime.stitch.ladder import climb, ladder
-from runtime.stitch.pose_graph import PoseGraph
-from runtime.stitch.strips import XY, Borders, Neighbours, cut, predict
-from runtime.stitch.threshold import chance_scores
+from runtime.stitch.graph.pose_graph import PoseGraph
+from runtime.stitch.match.blank import is_blank
+from runtime.stitch.match.ladder import climb, ladder
+from runtime.stitch.match.strips import XY, Borders, Neighbours, cut, predict
+from runtime.stitch.match.threshold import chance_scores
 from runtime.tile import Placement, Shift, Tile
 
 GATE_SIGMAS = 3.0

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.rig import Rig
-from runtime.settings import parse_settings
-from runtime.simulator.camera import SimulatedCamera
-from runtime.simulator.motion import STEP_UM, steps_um
-from runtime.simulator.specimen import Specimen
-from runtime.simulator.world import World
+from runtime.config.settings import parse_settings
+from runtime.instrument.rig import Rig
+from runtime.instrument.simulator.camera import SimulatedCamera
+from runtime.instrument.simulator.motion import STEP_UM, steps_um
+from runtime.instrument.simulator.specimen import Specimen
+from runtime.instrument.simulator.world import World
 from runtime.tile import StageLimits, StagePosition
 
 SETTINGS = """

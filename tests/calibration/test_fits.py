@@ -15,7 +15,7 @@ from calibration.flat_field import judge as judge_flat
 from calibration.image_shift import measure_shift
 from calibration.objective_offset import fit_objective_offset
 from calibration.objective_offset import judge as judge_offset
-from runtime.settings import Motion
+from runtime.config.settings import Motion
 
 
 def texture(height, width, *, blur=1.5, seed=0):

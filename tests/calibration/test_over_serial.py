@@ -1,10 +1,10 @@
 """The same routines through the real driver, the serial line and the board's emulator."""
 
 from calibration.routines import ensure
-from runtime.app import open_microscope
-from runtime.calibrated import Calibrated
+from runtime.calibrated.loaded import Calibrated
+from runtime.config.settings import Motion, Simulation
 from runtime.focus.loop import SweepRequest, sweep
-from runtime.settings import Motion, Simulation
+from runtime.instrument.opening import open_microscope
 
 
 def test_calibrate_and_focus_over_the_wire(settings):

@@ -9,10 +9,10 @@ import pytest
 
 from calibration.registry import history, standings
 from calibration.routines import ROUTINES, ensure, run_routine
-from runtime.calibrated import Calibrated, record_files
+from runtime.calibrated.loaded import Calibrated, record_files
 from runtime.errors import CalibrationRefused
-from runtime.simulator.exposure import specimen_from_px
-from runtime.simulator.imperfections import draw
+from runtime.instrument.simulator.exposure import specimen_from_px
+from runtime.instrument.simulator.imperfections import draw
 
 BOTH = ["10x", "20x"]
 DAY_S = 86400.0

@@ -27,14 +27,14 @@ from firmware_bridge.emulators.sangaboard import (
     SangaboardFirmware,
 )
 from runtime.clock import SystemClock
-from runtime.micromanager.core import open_core
-from runtime.micromanager.light import MicroManagerLight
-from runtime.micromanager.stage import MicroManagerStage
-from runtime.micromanager.turret import MicroManagerTurret
-from runtime.micromanager_settings import LightChannel
+from runtime.config.micromanager_settings import LightChannel
+from runtime.instrument.micromanager.core import open_core
+from runtime.instrument.micromanager.light import MicroManagerLight
+from runtime.instrument.micromanager.stage import MicroManagerStage
+from runtime.instrument.micromanager.turret import MicroManagerTurret
 from runtime.tile import StageLimits
 
-MICROMANAGER_BENCH = Path(__file__).parents[1] / "micromanager" / "bench.cfg"
+MICROMANAGER_BENCH = Path(__file__).parents[1] / "runtime/instrument/micromanager/bench.cfg"
 # The demo XY stage counts 15 nm steps; its focus drive takes any number.
 DEMO_STEPS_UM = (0.015, 0.015, 0.1)
 

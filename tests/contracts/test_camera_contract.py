@@ -7,19 +7,19 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.camera.opencv import OpenCvCamera
-from runtime.camera.recorded import RecordedCamera, load_scan
 from runtime.clock import SystemClock
+from runtime.config.settings import Objective
 from runtime.errors import CameraFailed
-from runtime.micromanager.camera import MicroManagerCamera
-from runtime.micromanager.core import open_core
-from runtime.settings import Objective
-from runtime.simulator.camera import SimulatedCamera
-from runtime.simulator.specimen import Specimen
-from runtime.simulator.world import World
+from runtime.instrument.camera.opencv import OpenCvCamera
+from runtime.instrument.camera.recorded import RecordedCamera, load_scan
+from runtime.instrument.micromanager.camera import MicroManagerCamera
+from runtime.instrument.micromanager.core import open_core
+from runtime.instrument.simulator.camera import SimulatedCamera
+from runtime.instrument.simulator.specimen import Specimen
+from runtime.instrument.simulator.world import World
 
 SIZE_PX = (96, 64)
-MICROMANAGER_BENCH = Path(__file__).parents[1] / "micromanager" / "bench.cfg"
+MICROMANAGER_BENCH = Path(__file__).parents[1] / "runtime/instrument/micromanager/bench.cfg"
 
 
 def pictures():

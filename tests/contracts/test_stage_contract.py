@@ -5,7 +5,7 @@ import math
 import pytest
 
 from firmware_bridge import errors as bridge
-from runtime.micromanager import errors as micromanager
+from runtime.instrument.micromanager import errors as micromanager
 
 LIMIT_HIT = (bridge.LimitHit, micromanager.LimitHit)
 NOT_HOMED = (bridge.NotHomed, micromanager.NotHomed)

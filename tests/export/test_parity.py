@@ -21,13 +21,13 @@ from export.networks.registry import make_network
 from export.pack import pack
 from export.quantise import to_int8
 from export.sign import make_key
+from runtime.config.settings import SHIPPED_MODELS
 from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle, find_bundle, open_bundle
 from runtime.inference.selection import candidates, open_choice
 from runtime.inference.selftest import golden_inputs, verify
 from runtime.preprocess.inputs import to_input
 from runtime.preprocess.spec import PreprocessSpec, input_channels
-from runtime.settings import SHIPPED_MODELS
 
 pytestmark = [
     pytest.mark.export,

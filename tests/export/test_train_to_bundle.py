@@ -20,10 +20,10 @@ from typer.testing import CliRunner
 from export.__main__ import app
 from export.artefacts import Artefacts
 from export.datasets.section import read_section
-from runtime.classify_folder import classify_folder
 from runtime.errors import ConfigRefused, InputRefused
 from runtime.inference.bundle import open_bundle
 from runtime.inference.selftest import verify
+from runtime.offline.classify import classify_folder
 
 pytestmark = [
     pytest.mark.export,

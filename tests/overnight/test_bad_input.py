@@ -66,7 +66,7 @@ def test_refused_in_one_line(cli, plan, tmp_path, case):
 
 
 def test_a_tampered_bundle_is_refused(cli, plan, tmp_path):
-    from runtime.settings import SHIPPED_MODELS
+    from runtime.config.settings import SHIPPED_MODELS
 
     models = tmp_path / "models"
     shutil.copytree(SHIPPED_MODELS, models)

@@ -9,8 +9,8 @@ import yaozarrs
 from ome_zarr.io import parse_url
 from ome_zarr.reader import Reader
 
-from runtime.journal import Journal
-from runtime.settings import load_settings
+from runtime.config.settings import load_settings
+from runtime.record.journal import Journal
 
 KEYS = {
     "run_dir",

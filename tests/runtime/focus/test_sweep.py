@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from runtime.config.settings import Motion
 from runtime.errors import CameraFailed, Stopped
 from runtime.focus.loop import SweepRequest, sweep
+from runtime.instrument.rig import Rig
 from runtime.ports import CameraInfo, Frame
-from runtime.rig import Rig
-from runtime.settings import Motion
 from runtime.tile import StageLimits, StagePosition
 
 LIMITS = StageLimits(x_um=(-1.0, 1.0), y_um=(-1.0, 1.0), z_um=(-40.0, 40.0))

@@ -9,9 +9,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from runtime.config.settings import SHIPPED_MODELS
 from runtime.inference.archive import read_archive
 from runtime.inference.bundle import MANIFEST, SIGNATURE, Bundle, find_bundle, open_bundle
-from runtime.settings import SHIPPED_MODELS
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from runtime.config.settings import SHIPPED_MODELS
 from runtime.errors import ModelRefused
 from runtime.inference.bundle import MANIFEST, SIGNATURE, Bundle, list_bundles, open_bundle
-from runtime.settings import SHIPPED_MODELS
 
 if TYPE_CHECKING:
     Forge = Any

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.classify import TileClassifier
-from runtime.classify_folder import classify_folder
+from runtime.config.settings import SHIPPED_MODELS
 from runtime.errors import InputRefused, ModelRefused
 from runtime.inference.bundle import Bundle
-from runtime.settings import SHIPPED_MODELS
+from runtime.offline.classify import classify_folder
+from runtime.tasks.classify import TileClassifier
 from runtime.tile import Pixels, StagePosition, Tile
 
 KEYS = SHIPPED_MODELS / "keys"

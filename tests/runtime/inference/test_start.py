@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runtime.classify import TileClassifier
+from runtime.config.settings import SHIPPED_MODELS
 from runtime.errors import ModelRefused
 from runtime.inference.bundle import Bundle
 from runtime.inference.session import Choice
-from runtime.settings import SHIPPED_MODELS
+from runtime.tasks.classify import TileClassifier
 
 if TYPE_CHECKING:
     Forge = Any

@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.classify import TileClassifier
-from runtime.classify_folder import classify_folder
 from runtime.errors import ModelRefused
 from runtime.inference.bundle import open_bundle
 from runtime.inference.descriptor import UNIFORM, describe, feature_groups
 from runtime.inference.trust import REASONS, Evidence, Guard, Verdict
+from runtime.offline.classify import classify_folder
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
+from runtime.tasks.classify import TileClassifier
 from runtime.tile import BLANK_DOUBT, StagePosition, Tile
 
 SPEC = PreprocessSpec()

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from runtime.journal import Journal
-from runtime.journal_rows import FocusRow, SeamRow, TileRow, Timing
+from runtime.record.journal import Journal
+from runtime.record.rows import FocusRow, SeamRow, TileRow, Timing
 from runtime.tile import BLANK_DOUBT, FocusVerdict, Label, Placement, Region
 
 ROWS, COLUMNS = 4, 5

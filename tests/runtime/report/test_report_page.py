@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.budget import BUDGETS_MS
-from runtime.journal import Journal
+from runtime.record.budget import BUDGETS_MS
+from runtime.record.journal import Journal
 from runtime.report import write_report
 
 VOID = {"br", "img", "input", "link", "meta"}

@@ -38,7 +38,9 @@ class Scan:
 @cache
 def section() -> NDArray[np.float32]:
     """Return a richly textured part of the committed mussel section (CC0)."""
-    path = Path(runtime.__file__).parent / "simulator" / "specimen" / "s3_section.webp"
+    path = (
+        Path(runtime.__file__).parent / "instrument" / "simulator" / "specimen" / "s3_section.webp"
+    )
     image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     assert image is not None
     return image[2000:3400, 2000:3600].astype(np.float32)

@@ -13,11 +13,11 @@ from ome_zarr.io import parse_url
 from ome_zarr.reader import Reader
 
 from runtime.errors import InputRefused
-from runtime.stitch.canvas import contrast_window, halve, level_shapes
-from runtime.stitch.export import write_ome_tiff, write_png
-from runtime.stitch.gains import Tone, compare, solve_tones
-from runtime.stitch.mosaic import Mosaic
-from runtime.stitch.render import Layer, draw
+from runtime.stitch.map.canvas import contrast_window, halve, level_shapes
+from runtime.stitch.map.export import write_ome_tiff, write_png
+from runtime.stitch.map.gains import Tone, compare, solve_tones
+from runtime.stitch.map.mosaic import Mosaic
+from runtime.stitch.map.render import Layer, draw
 from runtime.tile import Placement
 from tests.runtime.stitch.stitch_scans import SHAPE_PX, cut, scan, section
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from runtime.stitch.pose_graph import PoseGraph
+from runtime.stitch.graph.pose_graph import PoseGraph
 from runtime.tile import Shift
 
 STEP_PX = 100.0

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.stitch.blank import is_blank, texture_ratio
-from runtime.stitch.ladder import match_phase
-from runtime.stitch.phase import ncc
-from runtime.stitch.strips import Borders, cut, predict
-from runtime.stitch.subpixel import refine
-from runtime.stitch.threshold import accept_above, chance_scores
+from runtime.stitch.match.blank import is_blank, texture_ratio
+from runtime.stitch.match.ladder import match_phase
+from runtime.stitch.match.phase import ncc
+from runtime.stitch.match.strips import Borders, cut, predict
+from runtime.stitch.match.subpixel import refine
+from runtime.stitch.match.threshold import accept_above, chance_scores
 from tests.runtime.stitch.stitch_scans import SHAPE_PX, section
 
 RNG = np.random.default_rng(1)

@@ -1,0 +1,1 @@
+"""What calibrations say of this microscope, as a run relies on them."""

@@ -1,0 +1,175 @@
+"""The calibrations a run relies on: loaded once, refused by name when one cannot serve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.calibrated.correct import Corrector
+from runtime.calibrated.record import CalibrationRecord, Kind, dependency_hash, require
+from runtime.config.settings import Settings
+from runtime.errors import CalibrationRefused
+from runtime.instrument.rig import Rig
+
+PIXEL_SIZE_LIMIT = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibrated:
+    """Valid calibrations of the overview objective and of those that visit.
+
+    `records` are all of them, for the report and the journal.
+    """
+
+    overview: str
+    matrices: dict[str, NDArray[np.float64]]
+    correctors: dict[str, Corrector]
+    offsets_um: dict[str, tuple[float, float, float]]
+    records: tuple[CalibrationRecord, ...]
+
+    @classmethod
+    def load(cls, rig: Rig, settings: Settings, *, objectives: Sequence[str]) -> Calibrated:
+        """Return what a plan with these objectives needs; the first one takes the overview.
+
+        Raises CalibrationRefused naming the first record that is missing, stale, failed, made with
+        other hardware, or at odds with the settings.
+        """
+        reader = _Reader(rig, settings)
+        dark = reader.need("dark")
+        reader.need_small_backlash()
+        overview = objectives[0]
+        flats = {name: reader.need("flat-field", name) for name in objectives}
+        return cls(
+            overview=overview,
+            matrices={name: reader.matrix(name) for name in objectives},
+            correctors={
+                name: Corrector.from_records(dark, flat, folder=reader.folder)
+                for name, flat in flats.items()
+            },
+            offsets_um={overview: (0.0, 0.0, 0.0)}
+            | {name: reader.offset_um(overview, name) for name in objectives[1:]},
+            records=tuple(reader.records),
+        )
+
+    def stage_from_px(self, objective: str) -> NDArray[np.float64]:
+        """Return the 2x2 matrix, µm per px (see runtime.tile)."""
+        return self.matrices[objective]
+
+    def pixel_size_um(self, objective: str) -> float:
+        """Return the measured pixel size."""
+        return float(np.sqrt(abs(np.linalg.det(self.matrices[objective]))))
+
+    def corrector(self, objective: str) -> Corrector:
+        """Return the dark and flat-field correction."""
+        return self.correctors[objective]
+
+    def offset_um(self, objective: str) -> tuple[float, float, float]:
+        """Return (x, y, z) to add to an overview position to see the same point, in focus."""
+        return self.offsets_um[objective]
+
+
+class _Reader:
+    """Reads records of this rig and keeps what it has read."""
+
+    def __init__(self, rig: Rig, settings: Settings) -> None:
+        self.folder = settings.calibration.folder
+        self.records: list[CalibrationRecord] = []
+        self._rig, self._settings = rig, settings
+
+    def need(
+        self, kind: Kind, objective: str = "", *, subject: str | None = None
+    ) -> CalibrationRecord:
+        record = require_record(
+            self._rig,
+            self._settings,
+            folder=self.folder,
+            kind=kind,
+            objective=objective,
+            subject=subject,
+        )
+        self.records.append(record)
+        return record
+
+    def need_small_backlash(self) -> None:
+        lost, motion = self.need("backlash").values, self._rig.motion
+        for axis, limit_um in (
+            ("x_um", motion.approach_um),
+            ("y_um", motion.approach_um),
+            ("z_um", motion.approach_z_um),
+        ):
+            if abs(lost[axis]) >= limit_um:
+                raise CalibrationRefused(
+                    f"backlash of {axis[0]} is more than the one-sided approach takes up",
+                    value=f"{lost[axis]:.2f} µm",
+                    limit=f"{limit_um:g} µm",
+                    remedy="raise the approach in [motion], or tighten the drive",
+                )
+
+    def matrix(self, objective: str) -> NDArray[np.float64]:
+        record = self.need("camera-stage", objective)
+        nominal_um = self._settings.objectives[objective].pixel_size_um
+        measured_um = record.values["pixel_size_um"]
+        if abs(measured_um / nominal_um - 1) > PIXEL_SIZE_LIMIT:
+            raise CalibrationRefused(
+                f"measured pixel size of {objective} disagrees with the settings",
+                value=f"{measured_um:.4f} µm",
+                limit=f"{nominal_um:g} µm ± {PIXEL_SIZE_LIMIT:.0%}",
+                remedy=f"correct objectives.{objective}.pixel_size_um or run camera-stage again",
+            )
+        return stage_from_px(record)
+
+    def offset_um(self, overview: str, objective: str) -> tuple[float, float, float]:
+        record = self.need("objective-offset", objective, subject=f"{overview}>{objective}")
+        return record.values["x_um"], record.values["y_um"], record.values["z_um"]
+
+
+def require_record(
+    rig: Rig,
+    settings: Settings,
+    *,
+    folder: Path,
+    kind: Kind,
+    objective: str = "",
+    subject: str | None = None,
+) -> CalibrationRecord:
+    """Return the newest record of a kind that this rig may use now.
+
+    `subject` is what the record depends on where that is not `objective` itself. Raises
+    CalibrationRefused.
+    """
+    return require(
+        folder,
+        kind=kind,
+        objective=objective,
+        depends_on=dependency_hash(
+            rig.identity(objective=objective if subject is None else subject)
+        ),
+        now_s=rig.clock.wall_s(),
+        max_age_days=settings.calibration.max_age_days,
+    )
+
+
+def stage_from_px(record: CalibrationRecord) -> NDArray[np.float64]:
+    """Return the 2x2 matrix of a camera-stage record, µm per px."""
+    values: dict[str, Any] = record.values
+    return np.array([[values["m00"], values["m01"]], [values["m10"], values["m11"]]], np.float64)
+
+
+def record_files(folder: Path) -> list[Path]:
+    """Return the files of the newest record of every calibration in a folder, arrays included."""
+    newest = {path.name.split("@")[0]: path for path in sorted(folder.glob("*@*.json"))}
+    return [
+        file
+        for record in newest.values()
+        for file in sorted(folder.glob(f"{record.name.removesuffix('.json')}.*"))
+    ]
+
+
+def overview_of(settings: Settings) -> str:
+    """Return the objective of lowest magnification, which offsets are measured against."""
+    return min(settings.objectives, key=lambda name: settings.objectives[name].magnification)

@@ -1,0 +1,101 @@
+"""A calibration as the run reads it: a dated, hashed, accepted or refused measurement."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from runtime.config.strict import Strict
+from runtime.errors import CalibrationRefused
+
+Kind = Literal["dark", "flat-field", "backlash", "camera-stage", "objective-offset"]
+DAY_S = 86400.0
+
+
+class CalibrationRecord(Strict):
+    """One accepted or failed measurement.
+
+    `objective` is "" where the result does not depend on it. `values`, `uncertainties` and
+    `units` share keys; matrices are stored row by row ("m00", "m01", ...). `files` are arrays
+    (`.npy`) beside the record. `depends_on` is `dependency_hash` of camera, region of interest,
+    objective and board.
+    """
+
+    kind: Kind
+    objective: str = ""
+    made_at: float
+    values: dict[str, float]
+    uncertainties: dict[str, float]
+    units: dict[str, str]
+    residuals: tuple[float, ...] = ()
+    acceptance: str
+    passed: bool
+    advice: str = ""
+    depends_on: str
+    files: dict[str, str] = {}
+    simulated: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return the name of the record's file, without its date."""
+        return f"{self.kind}-{self.objective}" if self.objective else self.kind
+
+
+def dependency_hash(parts: Mapping[str, object]) -> str:
+    """Return a short stable hash of what a calibration depends on."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def latest(folder: Path, *, kind: Kind, objective: str = "") -> CalibrationRecord | None:
+    """Return the newest record of a kind, or None; records sort by the date in their names."""
+    stem = f"{kind}-{objective}" if objective else kind
+    found = sorted(folder.glob(f"{stem}@*.json"))
+    if not found:
+        return None
+    return CalibrationRecord.read(
+        json.loads(found[-1].read_text(encoding="utf-8")), source=found[-1]
+    )
+
+
+def require(
+    folder: Path,
+    *,
+    kind: Kind,
+    objective: str = "",
+    depends_on: str,
+    now_s: float,
+    max_age_days: float,
+) -> CalibrationRecord:
+    """Return the newest record of a kind; raise CalibrationRefused when it cannot serve."""
+    record = latest(folder, kind=kind, objective=objective)
+    of = f"{kind} for {objective}" if objective else kind
+    remedy = f"run: nightscope calibrate {kind}" + (f" --objective {objective}" * bool(objective))
+    if record is None:
+        raise CalibrationRefused(f"calibration '{of}' is missing in {folder}", remedy=remedy)
+    if not record.passed:
+        raise CalibrationRefused(
+            f"calibration '{of}' failed its limit",
+            value=record.advice,
+            limit=record.acceptance,
+            remedy=remedy,
+        )
+    if record.depends_on != depends_on:
+        raise CalibrationRefused(
+            f"calibration '{of}' belongs to another camera, region of interest, objective or board",
+            value=record.depends_on,
+            limit=depends_on,
+            remedy=remedy,
+        )
+    age_days = (now_s - record.made_at) / DAY_S
+    if age_days > max_age_days:
+        raise CalibrationRefused(
+            f"calibration '{of}' is stale",
+            value=f"{age_days:.0f} days",
+            limit=f"{max_age_days:.0f} days",
+            remedy=remedy,
+        )
+    return record

@@ -1,0 +1,98 @@
+"""`nightscope bridge ...`: the verbs for the serial line to stage and light."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from runtime.cli.call import call, load
+from runtime.cli.options import AsJson, Port
+
+bridge = typer.Typer(no_args_is_help=True, help="The serial line to stage and light.")
+
+
+@bridge.command("exercise")
+def bridge_exercise(
+    port: Port,
+    driver: Annotated[
+        Literal["auto", "native", "sangaboard", "grbl", "illuminate"],
+        typer.Option(help="Board to expect."),
+    ] = "auto",
+    moves: Annotated[int, typer.Option(metavar="N", min=1, help="How many moves.")] = 100,
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of the moves.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Make random moves, read every position back, and end at the start.
+
+    A board with a light and no stage changes its light as often, and ends dark.
+
+    `nightscope bridge exercise --port /dev/ttyACM0`
+
+    `nightscope bridge exercise --port /dev/ttyACM0 --driver native --moves 1000 --json`
+    """
+    call(
+        "runtime.cli.commands.bridge:exercise",
+        as_json,
+        run=load("firmware_bridge.exercise:exercise"),
+        port=port,
+        driver=driver,
+        moves=moves,
+        seed=seed,
+    )
+
+
+@bridge.command("probe")
+def bridge_probe(
+    ports: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PORT]...", help="Ports, or pins of boards; all if none."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what is on the serial ports, and why others were rejected.
+
+    `nightscope bridge probe`
+
+    `nightscope bridge probe /dev/ttyACM0 --json`
+    """
+    look = load("firmware_bridge.detect:probe")
+    call("runtime.cli.commands.bridge:probe", as_json, look=look, ports=ports or [])
+
+
+@bridge.command("monitor")
+def bridge_monitor(port: Port, as_json: AsJson = False) -> None:
+    """Show the traffic of a line in words, for a technician.
+
+    `nightscope bridge monitor --port /dev/ttyACM0`
+
+    `nightscope bridge monitor --port /dev/serial/by-id/usb-nightscope`
+    """
+    watch = load("firmware_bridge.monitor:watch")
+    call("runtime.cli.commands.bridge:monitor", as_json, watch=watch, port=port)
+
+
+@bridge.command("chaos")
+def bridge_chaos(
+    port: Port,
+    rate: Annotated[
+        float, typer.Option(metavar="P", min=0, max=1, help="Share of bytes hit by each fault.")
+    ] = 0.002,
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of the faults.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Put a bad line in front of a board: bytes dropped, duplicated and flipped.
+
+    `nightscope bridge chaos --port /dev/ttyACM0`
+
+    `nightscope bridge chaos --port /dev/ttyACM0 --rate 0.01 --seed 3`
+    """
+    call(
+        "runtime.cli.commands.bridge:chaos",
+        as_json,
+        proxy=load("firmware_bridge.chaos:ChaosProxy"),
+        faults=load("firmware_bridge.faults:Faults").bytewise,
+        port=port,
+        rate=rate,
+        seed=seed,
+    )

@@ -1,0 +1,1 @@
+"""What the verbs of `nightscope` do; `runtime/cli/verbs.py` says how they are called."""

@@ -1,0 +1,105 @@
+"""`nightscope bridge exercise | probe | monitor | chaos`: a technician at the serial line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.table import Table
+
+from runtime.clock import SystemClock
+from runtime.instrument.opening import bridge_trouble_is_hardware, port_of
+
+LOOK_EVERY_S = 0.2
+
+
+def exercise(
+    *, run: Callable[..., Any], port: str, driver: str, moves: int, seed: int, console: Console
+) -> dict[str, Any]:
+    """Put a board through random moves or lights; return what was found, and nothing besides."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with bridge_trouble_is_hardware(), Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("moves", total=moves)
+        found = run(
+            port,
+            driver=driver,
+            moves=moves,
+            seed=seed,
+            clock=SystemClock(),
+            progress=lambda done: bar.update(task, completed=done),
+        )
+    console.print(json.dumps(found, indent=1))
+    right = found["errors"] == 0 and found["final_error_steps"] == 0
+    return dict(found) | {"exit_code": 0 if right else 4}
+
+
+def probe(
+    *, look: Callable[..., Sequence[Any]], ports: list[str], console: Console
+) -> dict[str, Any]:
+    """Say what is on every serial port, and why it was not taken for something else."""
+    findings = look(ports or None, clock=SystemClock())
+    table = Table("port", "driver", "firmware", "id", "failsafe", "why not")
+    for found in findings:
+        table.add_row(
+            found.port.device,
+            found.driver or "–",
+            found.firmware,
+            found.unique_id or "",
+            {True: "yes", False: "no", None: ""}[found.failsafe],
+            "; ".join(found.rejected),
+        )
+    console.print(table if findings else "no serial ports")
+    return {
+        "boards": [
+            {
+                "port": found.port.device,
+                "driver": found.driver,
+                "firmware": found.firmware,
+                "unique_id": found.unique_id,
+                "failsafe": found.failsafe,
+                "rejected": list(found.rejected),
+            }
+            for found in findings
+        ]
+    }
+
+
+def monitor(*, watch: Callable[..., Any], port: str, console: Console) -> dict[str, Any]:
+    """Show the line's traffic in words until Ctrl-C; the host opens the printed port instead."""
+    clock = SystemClock()
+    # Boards say things in brackets, which are no markup.
+    write = partial(console.print, markup=False, highlight=False)
+    with bridge_trouble_is_hardware(), watch(port_of(port), clock=clock, write=write) as proxy:
+        return _until_ctrl_c(proxy, clock, console)
+
+
+def chaos(
+    *,
+    proxy: Callable[..., Any],
+    faults: Callable[..., Any],
+    port: str,
+    rate: float,
+    seed: int,
+    console: Console,
+) -> dict[str, Any]:
+    """Put a bad line in front of a board until Ctrl-C; the host opens the printed port instead."""
+    clock = SystemClock()
+    bad = faults(rate)
+    with (
+        bridge_trouble_is_hardware(),
+        proxy(port_of(port), clock=clock, faults=bad, seed=seed) as line,
+    ):
+        return _until_ctrl_c(line, clock, console)
+
+
+def _until_ctrl_c(proxy: Any, clock: SystemClock, console: Console) -> dict[str, Any]:
+    console.print(f"open {proxy.port} in place of the board's own port; Ctrl-C ends")
+    try:
+        while True:
+            clock.sleep(duration_s=LOOK_EVERY_S)
+    except KeyboardInterrupt:
+        return {"port": proxy.port, "bytes_damaged": proxy.damaged}

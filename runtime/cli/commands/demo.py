@@ -1,0 +1,56 @@
+"""`nightscope demo`: the main job on the simulated microscope, scored against its truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from runtime.cli.commands.scan import resume
+from runtime.config.settings import parse_settings
+from runtime.instrument.simulator.ground_truth import ground_truth
+from runtime.instrument.simulator.score import score
+from runtime.instrument.simulator.specimen import Specimen
+from runtime.instrument.simulator.truth import read_truth
+from runtime.night.run import Calibrate
+from runtime.record.journal import Journal
+from runtime.record.run_folder import RunFolder
+
+SHIPPED = Path(__file__).resolve().parents[2] / "demo"
+
+
+def demo(
+    *, out: Path, seed: int, speed: float, calibrate: Calibrate, console: Console
+) -> dict[str, Any]:
+    """Scan the shipped section and return the run's summary with its errors against the truth."""
+    template = (SHIPPED / "settings.toml").read_text(encoding="utf-8")
+    settings_text = template.format(seed=seed, speed=speed)
+    parse_settings(settings_text, source=Path("demo settings"))
+    folder = RunFolder(out)
+    plan_text = (SHIPPED / "plan.yaml").read_text(encoding="utf-8")
+    folder.create(plan_text=plan_text, settings_text=settings_text).close()
+    summary = resume(run=out, calibrate=calibrate, console=console)
+    summary |= _against_the_truth(folder)
+    console.print(
+        f"map: {folder.picture}\nreport: {folder.report}\n"
+        "next: open the report, or try `nightscope demo --seed 1 --out another`"
+    )
+    return summary
+
+
+def _against_the_truth(folder: RunFolder) -> dict[str, Any]:
+    """Return the run's errors, by code the pipeline cannot see."""
+    section = Specimen()
+    height_px, width_px = section.levels[0].shape
+    journal = Journal(folder.journal)
+    try:
+        return score(
+            truth=read_truth(folder.truth),
+            tiles=journal.tiles("overview"),
+            placements=journal.placements(),
+            labels=journal.labels(),
+            ground=ground_truth(picture_px=(width_px, height_px), pixel_um=section.pixel_um),
+        )
+    finally:
+        journal.close()

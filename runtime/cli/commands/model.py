@@ -1,0 +1,94 @@
+"""`nightscope model list | verify | bench`: which bundles there are, if to trust them, how fast."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from runtime.clock import SystemClock
+from runtime.config.settings import SHIPPED_MODELS, Models
+from runtime.inference.bundle import find_bundle, list_bundles, open_bundle
+from runtime.inference.selftest import verify as selftest
+from runtime.offline.model_bench import bench as run_bench
+
+
+def list_models(*, folder: Path | None, console: Console) -> dict[str, Any]:
+    """Return a row for every bundle in a folder, its signature and hashes checked."""
+    shelf = folder or SHIPPED_MODELS
+    rows = list_bundles(shelf, keys=shelf / "keys")
+    table = Table("model", "classes", "pixel size µm", "accuracy fp32", "int8", "signed by")
+    for row in rows:
+        table.add_row(*_cells(row))
+    console.print(table if rows else f"no bundles in {shelf}")
+    return {"models": rows}
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    if "refused" in row:
+        return row["file"], "", "", "", "", f"refused: {row['refused']}"
+    low_um, high_um = row["pixel_size_um"]
+    accuracies = (f"{row['metrics'][p]['accuracy']:.3f}" for p in ("fp32", "int8"))
+    classes = ", ".join(row["classes"])
+    name = f"{row['name']} {row['version']}"
+    return name, classes, f"{low_um} to {high_um}", *accuracies, row["signed_by"]
+
+
+def verify(*, bundle: str, console: Console) -> dict[str, Any]:
+    """Check a bundle's signature and hashes, then its golden tiles on every back end here."""
+    path = find_bundle(SHIPPED_MODELS, bundle)
+    opened = open_bundle(path, keys=_keys(path))
+    rows = selftest(opened)
+    console.print(f"{path.name}: signed by {opened.signed_by}; every file as the manifest says")
+    for row in rows:
+        ran = f"{row['backend']} {row['precision']} {row['layout']}"
+        console.print(f"  {ran}: golden tiles off by {row['worst']:.2g}")
+    return {"bundle": str(path), "signed_by": opened.signed_by, "golden": rows}
+
+
+def bench(*, bundle: str, tiles: int, threads: int | None, console: Console) -> dict[str, Any]:
+    """Time every back end, precision and layout of a bundle here, and mark the one chosen.
+
+    `threads` None means all cores this process may use.
+    """
+    path = find_bundle(SHIPPED_MODELS, bundle)
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("timing", total=None)
+        figures = run_bench(
+            open_bundle(path, keys=_keys(path)),
+            tiles=tiles,
+            threads=threads or len(os.sched_getaffinity(0)),
+            clock=SystemClock(),
+            cache=Models().cache,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    before = figures["preprocessing"]
+    console.print(f"{figures['model']} on {figures['machine']}, {figures['threads']} threads")
+    console.print(_timings(figures["rows"]))
+    console.print(
+        f"of each, preprocessing: p50 {before['p50_ms']:.1f} ms, p99 {before['p99_ms']:.1f} ms; "
+        f"{figures['tiles']} tiles of {' x '.join(map(str, figures['tile_px']))} px"
+    )
+    return figures
+
+
+def _timings(rows: list[dict[str, Any]]) -> Table:
+    table = Table("", "back end", "precision", "streams")
+    for title in ("p50 ms", "p99 ms", "tiles/s", "load ms"):
+        table.add_column(title, justify="right")
+    for row in rows:
+        told = (row["backend"], row["precision"], row["layout"])
+        figures = (row.get(name) for name in ("p50_ms", "p99_ms", "tiles_per_s", "load_ms"))
+        cells = ("" if value is None else f"{value:.1f}" for value in figures)
+        table.add_row("chosen" if row["chosen"] else "", *told, *cells)
+    return table
+
+
+def _keys(path: Path) -> Path:
+    """Return the trusted keys: those beside the bundle's shelf, else the shipped ones."""
+    beside = path.parent / "keys"
+    return beside if beside.is_dir() else SHIPPED_MODELS / "keys"

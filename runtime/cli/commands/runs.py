@@ -1,0 +1,60 @@
+"""`nightscope runs | report`: looking at what was done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from runtime.record.budget import BUDGETS_MS
+from runtime.record.journal import Journal
+from runtime.record.run_folder import RunFolder
+from runtime.record.summary import summarise
+from runtime.report.page import write_report
+
+
+def runs(*, root: Path, console: Console) -> dict[str, Any]:
+    """Return every run below a folder, newest first."""
+    found = [_about(file.parent) for file in root.glob("**/journal.sqlite")]
+    found.sort(key=lambda about: str(about["created_at"]), reverse=True)
+    table = Table("run", "plan", "state", "tiles", "regions", "flagged")
+    for about in found:
+        table.add_row(
+            str(about["run_dir"]),
+            str(about["name"]) + (" (SIMULATED)" if about["simulated"] else ""),
+            str(about["state"]),
+            f"{about['tiles_done']}/{about['tiles_planned']}",
+            f"{about['regions_visited']}/{about['regions_found']}",
+            str(about["tiles_flagged"]),
+        )
+    console.print(table if found else f"no runs below {root}")
+    return {"runs": found}
+
+
+def report(*, run: Path, console: Console) -> dict[str, Any]:
+    """Write a run's report again from its journal and return where it is."""
+    journal = Journal(RunFolder(run).journal)
+    try:
+        page = write_report(run, journal, budgets_ms=_budgets(journal))
+    finally:
+        journal.close()
+    console.print(f"report: {page}")
+    return {"report": str(page)}
+
+
+def _about(run: Path) -> dict[str, Any]:
+    journal = Journal(RunFolder(run).journal)
+    try:
+        summary = summarise(run, journal, budgets_ms=_budgets(journal))
+        return summary | {
+            "name": journal.fact("name", ""),
+            "created_at": journal.fact("created_at", 0.0),
+        }
+    finally:
+        journal.close()
+
+
+def _budgets(journal: Journal) -> dict[str, float]:
+    return {**BUDGETS_MS, **(journal.fact("settings") or {}).get("budgets_ms", {})}

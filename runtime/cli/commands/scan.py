@@ -1,0 +1,60 @@
+"""`nightscope run | resume`: from a plan to a finished map."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from runtime.calibrated.loaded import Calibrated, record_files
+from runtime.config.plan_file import load_plan
+from runtime.config.settings import Settings, load_settings
+from runtime.errors import ConfigRefused
+from runtime.instrument.opening import open_microscope
+from runtime.night.preflight import check_plan, check_settings
+from runtime.night.run import Calibrate, carry_out, open_classifier
+from runtime.record.run_folder import RunFolder
+
+
+def run(
+    *, plan: Path, settings: Path, out: Path, calibrate: Calibrate, console: Console
+) -> dict[str, Any]:
+    """Start a plan in a new run folder and return the summary."""
+    load_plan(plan)
+    instrument = load_settings(settings)
+    folder = RunFolder(out)
+    folder.create(
+        plan_text=plan.read_text(encoding="utf-8"),
+        settings_text=settings.read_text(encoding="utf-8"),
+    ).close()
+    _take_along_calibrations(instrument, folder)
+    return resume(run=out, calibrate=calibrate, console=console)
+
+
+def check(*, plan: Path, settings: Path, console: Console) -> dict[str, Any]:
+    """Check plan, settings, hardware, calibrations and model without moving anything."""
+    wanted, instrument = load_plan(plan), load_settings(settings)
+    check_settings(wanted, instrument)
+    classifier = open_classifier(wanted, instrument)
+    with open_microscope(instrument) as rig:
+        calibrated = Calibrated.load(rig, instrument, objectives=wanted.objectives)
+        tiles = check_plan(wanted, instrument, rig, calibrated, classifier)
+    rows, columns = 1 + max(t.row for t in tiles), 1 + max(t.column for t in tiles)
+    console.print(f"{wanted.name}: {len(tiles)} tiles ({rows} x {columns}); ready to run")
+    return {"plan": wanted.name, "tiles": len(tiles), "rows": rows, "columns": columns}
+
+
+def resume(*, run: Path, calibrate: Calibrate, console: Console) -> dict[str, Any]:
+    """Go on with a run from wherever its journal says it stands, and return the summary."""
+    folder = RunFolder(run)
+    if not folder.journal.is_file():
+        raise ConfigRefused(f"{run} holds no run", remedy="`nightscope runs` lists the runs")
+    return carry_out(folder, open_microscope=open_microscope, calibrate=calibrate, console=console)
+
+
+def _take_along_calibrations(instrument: Settings, folder: RunFolder) -> None:
+    """Copy the instrument's newest records into the run, which then needs nothing else."""
+    for file in record_files(instrument.calibration.folder):
+        shutil.copy2(file, folder.calibration / file.name)

@@ -1,0 +1,275 @@
+"""`nightscope`: one table of verbs; what they do is loaded only when called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from runtime.cli.bridge_verbs import bridge
+from runtime.cli.call import call, forward, load
+from runtime.cli.model_verbs import model
+from runtime.cli.options import AsJson, Out, SettingsFile
+
+app = typer.Typer(
+    name="nightscope",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="An overnight microscope scan without a host workstation. Exit codes: 0 done; 1 internal "
+    "error; 2 usage; 3 bad configuration or plan; 4 hardware; 5 finished with skipped tiles or "
+    "missed budgets; 6 model refused; 7 disk full; 130 stopped, resumable.",
+)
+app.add_typer(model, name="model")
+app.add_typer(bridge, name="bridge")
+
+INTERNAL_ERROR = 1
+CALIBRATE = "calibration.routines:ensure"
+EXPORT = "export.__main__:app"
+
+
+def _calibrate(*arguments: Any, **options: Any) -> Any:
+    """Run the routines of `calibration`, loaded only when a run turns out to need them."""
+    return load(CALIBRATE)(*arguments, **options)
+
+
+@app.command()
+def demo(
+    out: Out = Path("demo-run"),
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the simulated world.")] = 0,
+    speed: Annotated[
+        float, typer.Option(metavar="X", help="Divides every mechanical time; 1 is real time.")
+    ] = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """Scan a real mussel section on the simulated microscope, to a finished map and report.
+
+    `nightscope demo`
+
+    `nightscope demo --out /tmp/night --seed 3 --speed 1 --json`
+    """
+    call(
+        "runtime.cli.commands.demo:demo",
+        as_json,
+        out=out,
+        seed=seed,
+        speed=speed,
+        calibrate=_calibrate,
+    )
+
+
+@app.command()
+def run(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, YAML.")],
+    settings: SettingsFile = Path("settings.toml"),
+    out: Out = Path("run"),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything; move and write nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start a plan in a new run folder.
+
+    `nightscope run section.yaml --settings settings.toml --out /data/2026-11-21`
+
+    `nightscope run section.yaml --dry-run`
+    """
+    if dry_run:
+        call("runtime.cli.commands.scan:check", as_json, plan=plan, settings=settings)
+    call(
+        "runtime.cli.commands.scan:run",
+        as_json,
+        plan=plan,
+        settings=settings,
+        out=out,
+        calibrate=_calibrate,
+    )
+
+
+@app.command()
+def resume(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Go on with an interrupted run: every tile exactly once, the same result.
+
+    `nightscope resume /data/2026-11-21`
+
+    `nightscope resume demo-run --json`
+    """
+    call("runtime.cli.commands.scan:resume", as_json, run=folder, calibrate=_calibrate)
+
+
+@app.command()
+def runs(
+    root: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to look below.")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """List the runs below a folder, newest first.
+
+    `nightscope runs`
+
+    `nightscope runs /data --json`
+    """
+    call("runtime.cli.commands.runs:runs", as_json, root=root)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a run's report again from its journal.
+
+    `nightscope report demo-run`
+
+    `nightscope report /data/2026-11-21 --json`
+    """
+    call("runtime.cli.commands.runs:report", as_json, run=folder)
+
+
+@app.command()
+def stitch(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of tiles.")],
+    out: Out = Path("stitched"),
+    positions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Fiji's TileConfiguration.txt.")
+    ] = None,
+    pattern: Annotated[
+        str | None, typer.Option(metavar="NAME", help='File names, as "r{row}_c{col}.png".')
+    ] = None,
+    overlap: Annotated[
+        float | None, typer.Option(metavar="F", help="Overlap as a fraction, with --pattern.")
+    ] = None,
+    matcher: Annotated[Literal["auto", "phase"], typer.Option(help="How overlaps match.")] = "auto",
+    stage_sigma_px: Annotated[
+        float | None, typer.Option(metavar="S", help="How far positions may be off, px.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stitch a recorded scan into a mosaic with a quality number per seam.
+
+    `nightscope stitch tiles --pattern "r{row}_c{col}.png" --overlap 0.08 --out stitched`
+
+    `nightscope stitch tiles --positions TileConfiguration.txt --out stitched --json`
+    """
+    call(
+        "runtime.cli.commands.folders:stitch",
+        as_json,
+        folder=folder,
+        positions=positions,
+        pattern=pattern,
+        overlap=overlap,
+        out=out,
+        matcher=matcher,
+        stage_sigma_px=stage_sigma_px,
+    )
+
+
+@app.command()
+def classify(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of images.")],
+    bundle: Annotated[str, typer.Option("--model", metavar="BUNDLE", help="Name or file.")],
+    out: Annotated[Path, typer.Option(metavar="CSV", help="Table to write.")] = Path("labels.csv"),
+    pixel_size_um: Annotated[
+        float | None, typer.Option(metavar="UM", help="Pixel size of the images, µm.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Label every image of a folder with a signed model.
+
+    `nightscope classify tiles --model mussel-tissue --out labels.csv`
+
+    `nightscope classify tiles --model runtime/models/mussel-tissue-1.2.0.nsb --pixel-size-um 0.5`
+    """
+    call(
+        "runtime.cli.commands.folders:classify",
+        as_json,
+        folder=folder,
+        model=bundle,
+        out=out,
+        pixel_size_um=pixel_size_um,
+    )
+
+
+@app.command()
+def calibrate(
+    routine: Annotated[
+        str,
+        typer.Argument(
+            metavar="ROUTINE",
+            help="dark, flat-field, backlash, camera-stage, objective-offset, or all.",
+        ),
+    ],
+    settings: SettingsFile = Path("settings.toml"),
+    objective: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this objective.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what a run relies on, and write dated records.
+
+    `nightscope calibrate all --settings settings.toml`
+
+    `nightscope calibrate camera-stage --objective 10x`
+    """
+    call(
+        "runtime.cli.commands.calibrate:calibrate",
+        as_json,
+        routine=routine,
+        objective=objective,
+        settings=settings,
+        run_routine=load("calibration.routines:run_routine"),
+    )
+
+
+@app.command()
+def doctor(
+    settings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also check this instrument's settings.")
+    ] = None,
+    warm: Annotated[
+        bool, typer.Option("--warm", help="Compile kernels and models into their caches.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what of this controller is ready and what is not.
+
+    `nightscope doctor`
+
+    `nightscope doctor --warm --settings settings.toml`
+    """
+    call("runtime.cli.commands.doctor:doctor", as_json, settings=settings, warm=warm)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def export(context: typer.Context) -> None:
+    """Train, evaluate, pack and sign models, on a workstation; needs the extra `export`.
+
+    `nightscope export --help`
+
+    `nightscope export train --config export/configs/mussel_tissue.toml --out build/mussel`
+    """
+    forward(EXPORT, context.args, name="nightscope export", extra="export")
+
+
+def main() -> None:
+    """Run `nightscope`; whatever nobody foresaw ends with one line, its trace, and exit code 1."""
+    try:
+        app()
+    except Exception as error:  # noqa: BLE001 - the one handler that catches everything
+        _report_bug(error)
+        raise SystemExit(INTERNAL_ERROR) from None
+
+
+def _report_bug(error: Exception) -> None:
+    import traceback
+
+    print(f"nightscope: internal error: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+    traceback.print_exception(error, file=sys.stderr)

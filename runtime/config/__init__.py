@@ -1,0 +1,1 @@
+"""What people write: settings of the instrument, plans of a night, both read strictly."""

@@ -1,0 +1,168 @@
+"""The acquisition plan, and the tile positions it means."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from runtime.config.settings import Positive
+from runtime.config.strict import Strict
+from runtime.errors import ConfigRefused
+from runtime.ports import Travel
+
+Span = tuple[float, float]
+
+
+class Rectangle(Strict):
+    """A stage rectangle in micrometres that the tiles must cover."""
+
+    x_um: Span
+    y_um: Span
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Rectangle:
+        if self.x_um[0] >= self.x_um[1] or self.y_um[0] >= self.y_um[1]:
+            raise ValueError("each span is [lowest, highest] with lowest < highest")
+        return self
+
+
+class Grid(Strict):
+    """Rows and columns of tiles around a centre, or around where the stage limits' centre is."""
+
+    rows: Annotated[int, Field(ge=1, le=1000)]
+    columns: Annotated[int, Field(ge=1, le=1000)]
+    centre_um: Span
+
+
+class Focus(Strict):
+    """How to keep focus. "surface" sweeps every `sweep_every` tiles and predicts between them;
+    "every-tile" sweeps at each tile; "fixed" stays at `start_z_um`.
+    """
+
+    policy: Literal["surface", "every-tile", "fixed"] = "surface"
+    start_z_um: float = 0.0
+    range_um: Positive = 60.0
+    sweep_every: Annotated[int, Field(ge=1)] = 6
+
+
+class Visits(Strict):
+    """What to do with regions: which labels, how sure, with which objective, how many frames."""
+
+    labels: tuple[str, ...]
+    objective: str
+    min_score: Annotated[float, Field(ge=0, le=1)] = 0.5
+    min_tiles: Annotated[int, Field(ge=1)] = 1
+    max_tiles: Annotated[int, Field(ge=1)] = 6
+    max_regions: Annotated[int, Field(ge=1)] = 8
+    frames_per_region: Annotated[int, Field(ge=1, le=25)] = 1
+    exposure_ms: Positive = 10.0
+
+
+class Plan(Strict):
+    """One night's work."""
+
+    name: str
+    objective: str
+    region: Rectangle | None = None
+    grid: Grid | None = None
+    overlap: Annotated[float, Field(gt=0, lt=0.6)] = 0.15
+    exposure_ms: Positive = 10.0
+    light: str = "brightfield"
+    brightness: Annotated[float, Field(gt=0, le=1)] = 0.5
+    pixel_size_um: Positive | None = None
+    focus: Focus = Focus()
+    model: str | None = None
+    visits: Visits | None = None
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Return the objectives the plan uses, the overview's first."""
+        return (self.objective, self.visits.objective) if self.visits else (self.objective,)
+
+    @model_validator(mode="after")
+    def _one_area(self) -> Plan:
+        if (self.region is None) == (self.grid is None):
+            raise ValueError("give either 'region' or 'grid'")
+        if self.visits is not None and self.model is None:
+            raise ValueError("'visits' needs a 'model' to label the tiles")
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTile:
+    """Where one overview tile is to be taken; `index` is its place in the serpentine."""
+
+    tile_id: str
+    index: int
+    row: int
+    column: int
+    x_um: float
+    y_um: float
+
+
+def tile_positions(
+    plan: Plan, *, width_px: int, height_px: int, stage_from_px: NDArray[np.float64]
+) -> list[PlannedTile]:
+    """Return the overview tiles in serpentine order, rows along the camera's x axis.
+
+    The grid is laid along the *camera's* axes, so that neighbours overlap by the planned fraction
+    even when camera and stage are rotated or mirrored against each other. `stage_from_px` is the
+    calibrated 2x2 matrix (µm per px).
+    """
+    step_x = stage_from_px @ np.array([width_px * (1 - plan.overlap), 0.0])
+    step_y = stage_from_px @ np.array([0.0, height_px * (1 - plan.overlap)])
+    centre, rows, columns = _extent(plan, width_px, height_px, stage_from_px)
+    tiles: list[PlannedTile] = []
+    for row in range(rows):
+        order = range(columns) if row % 2 == 0 else reversed(range(columns))
+        for column in order:
+            at = centre + (column - (columns - 1) / 2) * step_x + (row - (rows - 1) / 2) * step_y
+            tiles.append(
+                PlannedTile(
+                    tile_id=f"r{row:03d}_c{column:03d}",
+                    index=len(tiles),
+                    row=row,
+                    column=column,
+                    x_um=round(float(at[0]), 3),
+                    y_um=round(float(at[1]), 3),
+                )
+            )
+    return tiles
+
+
+def _extent(
+    plan: Plan, width_px: int, height_px: int, stage_from_px: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], int, int]:
+    if plan.grid is not None:
+        return np.array(plan.grid.centre_um), plan.grid.rows, plan.grid.columns
+    assert plan.region is not None
+    (x0, x1), (y0, y1) = plan.region.x_um, plan.region.y_um
+    px_from_stage = np.linalg.inv(stage_from_px)
+    corners = np.array([(x, y) for x in (x0, x1) for y in (y0, y1)]) @ px_from_stage.T
+    size_px = corners.max(axis=0) - corners.min(axis=0)
+    columns, rows = (
+        1 + max(0, math.ceil((size - field) / (field * (1 - plan.overlap)) - 1e-6))
+        for size, field in zip(size_px, (width_px, height_px), strict=True)
+    )
+    return np.array([(x0 + x1) / 2, (y0 + y1) / 2]), rows, columns
+
+
+def refuse_outside(tiles: list[PlannedTile], limits: Travel, *, margin_um: float) -> None:
+    """Raise ConfigRefused when a tile, with its one-sided approach, leaves the stage's travel."""
+    for tile in tiles:
+        for axis, value, (low, high) in (
+            ("x", tile.x_um, limits.x_um),
+            ("y", tile.y_um, limits.y_um),
+        ):
+            if not low + margin_um <= value <= high:
+                raise ConfigRefused(
+                    f"plan leaves the stage limits at tile {tile.tile_id}, axis {axis}",
+                    value=f"{value:.1f} µm",
+                    limit=f"{low + margin_um:.1f} to {high:.1f} µm (approach included)",
+                    remedy="shrink or shift 'region', or re-mount the specimen",
+                )

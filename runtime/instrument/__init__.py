@@ -1,0 +1,1 @@
+"""The microscope: ports, the rig that joins them, and every kind of device."""

@@ -1,0 +1,112 @@
+"""The opened microscope: every device of one instrument, and the one way to move it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from runtime.config.settings import Motion
+from runtime.errors import CameraFailed
+from runtime.ports import Camera, Clock, Frame, Light, Stage, Turret
+from runtime.tile import StagePosition
+
+# Half the smallest motor step in common use: closer than this is the same place.
+STANDING_UM = 0.03
+EXPOSURE_ATTEMPTS = 3
+
+
+class ResumeAt(Protocol):
+    """Tells a simulated world at which of its own seconds an interrupted run stood."""
+
+    def __call__(self, *, time_s: float) -> None:
+        """Go on from there."""
+
+
+def real_time(*, time_s: float) -> None:
+    """Real drift goes on by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rig:
+    """The devices of one instrument, open.
+
+    `trips` counts how often the board's watchdog found the host late and was re-armed;
+    `without_failsafe` holds the ids of boards that do not go dark by themselves.
+    """
+
+    stage: Stage
+    light: Light
+    camera: Camera
+    turret: Turret
+    clock: Clock
+    motion: Motion
+    simulated: bool = False
+    resume_at: ResumeAt = real_time
+    trips: Callable[[], int] = lambda: 0
+    without_failsafe: tuple[str, ...] = ()
+
+    def identity(self, *, objective: str) -> dict[str, object]:
+        """Return what a calibration of `objective` depends on: camera, ROI, objective, board."""
+        info = self.camera.info
+        return {
+            "camera": info.camera_id,
+            "roi_px": [info.width_px, info.height_px],
+            "objective": objective,
+            "board": self.stage.stage_id,
+        }
+
+    def approach(
+        self, *, x_um: float | None = None, y_um: float | None = None, z_um: float | None = None
+    ) -> StagePosition:
+        """Move so that every named axis arrives from below, then settle; return the read-back.
+
+        Arriving from one side keeps the slack of the drive on the same flank, which is what makes
+        a position repeatable (backlash y = x - sgn(x - y)·b). An axis already travelling upwards
+        by more than its approach distance needs no detour, and one that stands there stays.
+        """
+        here = self.stage.position()
+        below_xy, below_z = self.motion.approach_um, self.motion.approach_z_um
+        x_first = _run_up(here.x_um, x_um, below_xy)
+        y_first = _run_up(here.y_um, y_um, below_xy)
+        z_first = _run_up(here.z_um, z_um, below_z)
+        if (x_first, y_first, z_first) != (None, None, None):
+            self.stage.move_to(x_um=x_first, y_um=y_first, z_um=z_first)
+        self.stage.move_to(x_um=x_um, y_um=y_um, z_um=z_um)
+        self.clock.sleep(duration_s=self.motion.settle_ms / 1000)
+        return self.position()
+
+    def position(self) -> StagePosition:
+        """Return the position read back from the board."""
+        at = self.stage.position()
+        return StagePosition(x_um=at.x_um, y_um=at.y_um, z_um=at.z_um)
+
+    def expose(self, *, channel: str, brightness: float, exposure_ms: float) -> Frame:
+        """Light one channel for one frame; the light is off again whatever happens.
+
+        A frame during which the board's watchdog tripped is dark and is taken again. Raises
+        CameraFailed when that goes on.
+        """
+        for _ in range(EXPOSURE_ATTEMPTS):
+            trips = self.trips()
+            self.light.on(channel=channel, brightness=brightness)
+            try:
+                frame = self.camera.capture(exposure_ms=exposure_ms)
+            finally:
+                self.light.off()
+            if self.trips() == trips:
+                return frame
+        raise CameraFailed(
+            "the board went dark during every exposure",
+            value=f"{EXPOSURE_ATTEMPTS} attempts",
+            remedy="raise instrument.watchdog_ms, or find what holds the host up",
+        )
+
+
+def _run_up(here_um: float, target_um: float | None, distance_um: float) -> float | None:
+    """Return where to go first so that the last leg travels upwards by `distance_um`, or None."""
+    if target_um is None or abs(target_um - here_um) < STANDING_UM:
+        return None
+    if target_um - here_um >= distance_um:
+        return None
+    return target_um - distance_um

@@ -1,0 +1,191 @@
+"""The simulated instrument behind the board: where everything truly is, and what time it is there.
+
+World time advances by the unscaled durations of moves, turret changes and exposures, never by the
+wall clock, so drift and noise are a function of the seed and of the commands given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+
+from runtime.config.settings import Objective
+from runtime.instrument.simulator import truth as witness
+from runtime.instrument.simulator.board import SimulatedBoard, simulated_board
+from runtime.instrument.simulator.exposure import Exposure
+from runtime.instrument.simulator.imperfections import draw
+from runtime.instrument.simulator.mechanics import Triple, play
+from runtime.instrument.simulator.motion import Motion, Steps, homing, move, steps_um, turret_swing
+from runtime.instrument.simulator.specimen import Specimen
+
+READOUT_S = 0.015
+FULL_LEVEL = 255
+# Where the motors happen to stand when the power comes on, before homing.
+PARKED_STEPS: Steps = (3_000, -2_000, 400)
+
+
+class World:
+    """Motors, lamp, turret and specimen of one simulated microscope; safe to share by threads.
+
+    Serves the board's emulator as its plant (by shape) and the simulated camera. `speed` divides
+    every wall-clock duration and changes nothing else. Every exposure's true state is appended to
+    `truth`, where one is named.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        speed: float,
+        objectives: Mapping[str, Objective],
+        camera_width_px: int,
+        camera_height_px: int,
+        specimen: Specimen,
+        truth: Path | None = None,
+    ) -> None:
+        self.seed, self.speed = seed, speed
+        self.objectives = dict(objectives)
+        self.camera_width_px, self.camera_height_px = camera_width_px, camera_height_px
+        self.specimen = specimen
+        self._truth = truth
+        self._hidden = draw(seed=seed, objectives=objectives)
+        self._lock = Lock()
+        self._motor: Steps = PARKED_STEPS
+        self._carriage_um: Triple = steps_um(PARKED_STEPS)
+        self._objective = next(iter(self.objectives))
+        self._motion: Motion | None = None
+        self._level = 0
+        self._time_s = 0.0
+        self._frames_since_move = 0
+
+    @property
+    def board(self) -> SimulatedBoard:
+        """Return what the board reports on HELLO."""
+        return simulated_board(seed=self.seed, objectives=tuple(self.objectives))
+
+    @property
+    def time_s(self) -> float:
+        """Return the world's own seconds since it began."""
+        with self._lock:
+            return self._time_s
+
+    def resume_at(self, *, time_s: float) -> None:
+        """Set the world's time, so that a resumed run meets the drift it would have met."""
+        with self._lock:
+            self._time_s = time_s
+
+    def begin_move(self, *, target_steps: Steps) -> float:
+        """Start towards absolute motor steps; return the wall seconds it takes."""
+        with self._lock:
+            return self._begin(move(self._motor, target_steps, objective=self._objective))
+
+    def begin_home(self) -> float:
+        """Start homing; return the wall seconds it takes. It ends with every axis at step 0."""
+        with self._lock:
+            return self._begin(homing(self._motor, objective=self._objective))
+
+    def begin_turret(self, *, index: int) -> float:
+        """Start swinging an objective in; return the wall seconds it takes."""
+        with self._lock:
+            wanted = tuple(self.objectives)[index]
+            return self._begin(turret_swing(self._motor, current=self._objective, wanted=wanted))
+
+    def finish_move(self) -> None:
+        """End the motion begun last, be it a move, a homing or a turret change."""
+        with self._lock:
+            motion = self._motion
+            if motion is None:
+                return
+            for leg in motion.legs:
+                self._reach(leg)
+            self._objective = motion.objective
+            self._stand(motion.duration_s)
+
+    def halt(self, *, fraction: float) -> Steps:
+        """Stop the motion under way after this fraction of its time; return the steps reached."""
+        with self._lock:
+            motion = self._motion
+            if motion is not None:
+                elapsed_s = fraction * motion.duration_s
+                self._reach(motion.reached(time_s=elapsed_s))
+                self._stand(elapsed_s)
+            return self._motor
+
+    def set_light(self, *, channel: int, level: int) -> None:
+        """Light one channel at 0 (off) to 255; all other channels go off."""
+        with self._lock:
+            self._level = level if channel == 0 else 0
+
+    def power_off(self) -> None:
+        """Everything dark; the motors stay where they stand."""
+        with self._lock:
+            self._level = 0
+
+    def expose(self, *, exposure_ms: float) -> Exposure:
+        """Return the true state during an exposure that starts now, and let its time pass.
+
+        It is on the witness's record before it is returned. A stage still moving is caught half
+        way, smeared.
+        """
+        with self._lock:
+            exposure = self._observe(exposure_ms)
+            self._time_s = exposure.time_s
+            self._frames_since_move += 1
+            if self._truth is not None:
+                witness.append(self._truth, exposure)
+            return exposure
+
+    def _begin(self, motion: Motion) -> float:
+        self._motion = motion
+        return motion.duration_s / self.speed
+
+    def _reach(self, steps: Steps) -> None:
+        """Turn the motors straight to `steps`; the carriages follow through their play."""
+        x, y, z = (
+            play(motor_um=motor, carriage_um=carriage, slack_um=slack)
+            for motor, carriage, slack in zip(
+                steps_um(steps), self._carriage_um, self._hidden.slack_um, strict=True
+            )
+        )
+        self._motor, self._carriage_um = steps, (x, y, z)
+
+    def _stand(self, elapsed_s: float) -> None:
+        self._motion = None
+        self._time_s += elapsed_s
+        self._frames_since_move = 0
+
+    def _observe(self, exposure_ms: float) -> Exposure:
+        hidden, seat, motion = self._hidden, self._hidden.seats[self._objective], self._motion
+        shutter_s = exposure_ms / 1000
+        x, y, z = self._position_um(self._time_s + shutter_s / 2)
+        centre_x = hidden.handedness[0] * x + seat.offset_x_um
+        centre_y = hidden.handedness[1] * y + seat.offset_y_um
+        best_z_um = hidden.focus_plane.at(x_um=centre_x, y_um=centre_y) + seat.parfocal_um
+        return Exposure(
+            time_s=self._time_s + shutter_s + READOUT_S,
+            exposure_ms=exposure_ms,
+            objective=self._objective,
+            light_level=self._level / FULL_LEVEL,
+            centre_um=(centre_x, centre_y),
+            defocus_um=z - best_z_um,
+            rotation_rad=hidden.rotation_rad,
+            pixel_size_um=seat.pixel_size_um,
+            position_nm=(round(x * 1000), round(y * 1000), round(z * 1000)),
+            frame_index=self._frames_since_move,
+            smear_um=motion.mean_speed_um_per_s * shutter_s if motion else 0.0,
+        )
+
+    def _position_um(self, time_s: float) -> Triple:
+        """Return where the stage truly stands: carriage, periodic error of the screws, drift."""
+        motor, carriage = self._motor, self._carriage_um
+        if self._motion is not None:
+            motor = self._motion.reached(time_s=self._motion.duration_s / 2)
+            carriage = steps_um(motor)
+        turned = steps_um(motor)
+        x, y, z = (
+            there + drift.at(time_s)
+            for there, drift in zip(carriage, self._hidden.drift, strict=True)
+        )
+        screw_x, screw_y = self._hidden.periodic
+        return x + screw_x.at(turned[0]), y + screw_y.at(turned[1]), z

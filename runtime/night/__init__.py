@@ -1,0 +1,1 @@
+"""One run, from its first move to its report."""

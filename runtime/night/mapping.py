@@ -1,0 +1,56 @@
+"""The growing map of one scan: its stitcher and its mosaic, sized from the plan."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.config.plan import Plan, PlannedTile
+from runtime.ports import CameraInfo
+from runtime.record.run_folder import RunFolder
+from runtime.stitch.map.mosaic import Mosaic
+from runtime.stitch.stitcher import Stitcher
+
+# One standard deviation of a good open-loop stage: periodic screw error and drift between fields.
+STAGE_SIGMA_UM = 2.0
+MARGIN_PX = 16
+
+
+def map_of(
+    folder: RunFolder,
+    plan: Plan,
+    planned: list[PlannedTile],
+    *,
+    stage_from_px: NDArray[np.float64],
+    camera: CameraInfo,
+) -> tuple[Stitcher, Mosaic]:
+    """Return an empty stitcher and mosaic for the planned tiles; `stage_from_px` is 2x2, µm/px."""
+    shape_px = (camera.height_px, camera.width_px)
+    px_from_stage = np.linalg.inv(stage_from_px).astype(np.float64)
+    pixel_size_um = float(np.sqrt(abs(np.linalg.det(stage_from_px))))
+    stitcher = Stitcher(
+        px_from_stage=px_from_stage,
+        stage_sigma_px=STAGE_SIGMA_UM / pixel_size_um,
+        shape_px=shape_px,
+    )
+    mosaic = Mosaic(
+        folder.mosaic,
+        tile_shape_px=shape_px,
+        pixel_size_um=pixel_size_um,
+        dtype=np.dtype(np.uint16 if camera.full_scale > 255 else np.uint8),
+        name=plan.name,
+        simulated=camera.simulated,
+        bounds_px=_bounds_px(planned, px_from_stage, shape_px),
+    )
+    return stitcher, mosaic
+
+
+def _bounds_px(
+    planned: list[PlannedTile], px_from_stage: NDArray[np.float64], shape_px: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """Return (x0, y0, x1, y1) of the mosaic the plan covers, with room for the stage's errors."""
+    centres = np.array([(t.x_um, t.y_um) for t in planned]) @ px_from_stage.T
+    half = np.array(shape_px[::-1]) / 2 + MARGIN_PX
+    x0, y0 = centres.min(axis=0) - half
+    x1, y1 = centres.max(axis=0) + half
+    return float(x0), float(y0), float(x1), float(y1)

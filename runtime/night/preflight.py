@@ -1,0 +1,125 @@
+"""Everything that can be known to go wrong is found before the first move."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.calibrated.loaded import Calibrated
+from runtime.config.plan import Plan, PlannedTile, refuse_outside, tile_positions
+from runtime.config.settings import Settings
+from runtime.errors import ConfigRefused, DiskFull
+from runtime.instrument.rig import Rig
+from runtime.record.storage import free_mb
+
+if TYPE_CHECKING:
+    from runtime.tasks.classify import TileClassifier
+
+# Raw tile, its share of the uncompressed map pyramid (4/3), and the TIFF of it.
+COPIES_OF_A_TILE = 1 + 4 / 3 + 4 / 3
+PIXEL_SIZE_TOLERANCE = 0.05
+
+
+def check_plan(
+    plan: Plan,
+    settings: Settings,
+    rig: Rig,
+    calibrated: Calibrated,
+    classifier: TileClassifier | None,
+) -> list[PlannedTile]:
+    """Return the overview tiles the plan means on this microscope.
+
+    Raises NightscopeError for anything known to end the night later; nothing has moved yet.
+    """
+    info = rig.camera.info
+    planned = tile_positions(
+        plan,
+        width_px=info.width_px,
+        height_px=info.height_px,
+        stage_from_px=calibrated.stage_from_px(plan.objective),
+    )
+    check_rig(plan, settings, rig)
+    check_area(plan, settings, rig, planned, calibrated)
+    check_pixel_size(plan, calibrated, classifier)
+    return planned
+
+
+def check_settings(plan: Plan, settings: Settings) -> None:
+    """Raise ConfigRefused when the plan names an objective the instrument has not."""
+    for objective in plan.objectives:
+        if objective not in settings.objectives:
+            raise ConfigRefused(
+                f"plan '{plan.name}' names an unknown objective",
+                value=objective,
+                limit=", ".join(settings.objectives),
+                remedy="name one of these, or add it to the settings",
+            )
+
+
+def check_rig(plan: Plan, settings: Settings, rig: Rig) -> None:
+    """Raise ConfigRefused when the hardware cannot do the plan unattended."""
+    for board in rig.without_failsafe:
+        if board not in settings.instrument.accept_without_failsafe:
+            raise ConfigRefused(
+                f"board {board} does not go dark by itself when the host dies",
+                remedy="add it to instrument.accept_without_failsafe to run it unattended",
+            )
+    if plan.light not in rig.light.channels:
+        raise ConfigRefused(
+            "plan names an unknown light",
+            value=plan.light,
+            limit=", ".join(rig.light.channels),
+            remedy="name one of these",
+        )
+
+
+def check_area(
+    plan: Plan, settings: Settings, rig: Rig, planned: list[PlannedTile], calibrated: Calibrated
+) -> None:
+    """Raise ConfigRefused when tiles, sweeps or visits would leave the stage's travel."""
+    margin_um = settings.motion.approach_um
+    offset_um = calibrated.offset_um(plan.visits.objective) if plan.visits else (0.0, 0.0, 0.0)
+    margin_um += max(abs(offset_um[0]), abs(offset_um[1]))
+    refuse_outside(planned, rig.stage.limits, margin_um=margin_um)
+    low, high = rig.stage.limits.z_um
+    half = plan.focus.range_um / 2
+    if not (low <= plan.focus.start_z_um - half and plan.focus.start_z_um + half <= high):
+        raise ConfigRefused(
+            "plan's focus range leaves the stage limits, axis z",
+            value=f"{plan.focus.start_z_um} ± {half} µm",
+            limit=f"{low} to {high} µm",
+            remedy="shift 'focus.start_z_um' or shrink 'focus.range_um'",
+        )
+
+
+def check_pixel_size(plan: Plan, calibrated: Calibrated, classifier: TileClassifier | None) -> None:
+    """Raise when the calibrated pixel size is not what the plan or the model expects."""
+    measured_um = calibrated.pixel_size_um(plan.objective)
+    if plan.pixel_size_um is not None:
+        off = abs(measured_um / plan.pixel_size_um - 1)
+        if off > PIXEL_SIZE_TOLERANCE:
+            raise ConfigRefused(
+                f"pixel size of {plan.objective} is not what the plan expects",
+                value=f"{measured_um:.4f} µm",
+                limit=f"{plan.pixel_size_um:.4f} µm ± {PIXEL_SIZE_TOLERANCE:.0%}",
+                remedy="correct 'pixel_size_um', or calibrate camera-stage again",
+            )
+    if classifier is not None:
+        classifier.check_pixel_size(pixel_size_um=measured_um)
+
+
+def check_disk(folder: Path, plan: Plan, settings: Settings, rig: Rig, *, tiles_left: int) -> None:
+    """Raise DiskFull when what is left of the plan, visits and map included, will not fit."""
+    info, visits = rig.camera.info, plan.visits
+    frames = visits.max_regions * visits.frames_per_region if visits else 0
+    tile_mb = info.width_px * info.height_px * (2 if info.full_scale > 255 else 1) / 1e6
+    needed_mb = (tiles_left + frames) * tile_mb * COPIES_OF_A_TILE
+    needed_mb += settings.pipeline.disk_reserve_mb
+    free = free_mb(folder)
+    if free < needed_mb:
+        raise DiskFull(
+            f"not enough room under {folder} for the whole plan",
+            value=f"{free:.0f} MB free",
+            limit=f"{needed_mb:.0f} MB needed",
+            remedy="free space or choose another --out",
+        )

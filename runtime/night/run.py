@@ -1,0 +1,258 @@
+"""One run from its folder to its report: what is left to do is done, and the journal says how."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rich.console import Console
+
+from runtime.calibrated.loaded import Calibrated
+from runtime.clock import SystemClock
+from runtime.config.plan import Plan
+from runtime.config.settings import Settings
+from runtime.conveyor import begin, result_of
+from runtime.errors import DiskFull, NightscopeError, Stopped
+from runtime.instrument.rig import Rig
+from runtime.night.live import LiveLine
+from runtime.night.preflight import check_settings
+from runtime.night.scan import Scan
+from runtime.night.stop import StopRequest
+from runtime.record.budget import BUDGETS_MS, Meter
+from runtime.record.journal import Journal
+from runtime.record.run_folder import RunFolder, RunLock
+from runtime.record.summary import late_stages, summarise
+
+if TYPE_CHECKING:
+    from runtime.tasks.classify import TileClassifier
+
+FINISHED, UNFINISHED_BUSINESS = 0, 5
+
+
+class OpenMicroscope(Protocol):
+    """Opens the instrument of some settings; see `runtime.instrument.opening.open_microscope`."""
+
+    def __call__(
+        self, settings: Settings, *, truth: Path | None = None
+    ) -> AbstractContextManager[Rig]:
+        """Return the rig, made safe on leaving."""
+
+
+class Calibrate(Protocol):
+    """Runs the routines a plan needs; see `calibration.routines.ensure`."""
+
+    def __call__(
+        self,
+        rig: Rig,
+        settings: Settings,
+        *,
+        objectives: tuple[str, ...],
+        progress: Callable[[str], None],
+    ) -> object:
+        """File the records in the settings' calibration folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """One run under way."""
+
+    folder: RunFolder
+    journal: Journal
+    plan: Plan
+    settings: Settings
+    open_microscope: OpenMicroscope
+    calibrate: Calibrate
+    console: Console
+    should_stop: StopRequest
+
+    @property
+    def budgets_ms(self) -> dict[str, float]:
+        """Return the latency budgets with the instrument's own overrides."""
+        return {**BUDGETS_MS, **self.settings.budgets_ms}
+
+    def go_on(self) -> None:
+        """Do what the journal does not show as done, to the exported map."""
+        check_settings(self.plan, self.settings)
+        if self.journal.fact("created_at") is None:
+            self.journal.note(created_at=SystemClock().wall_s())
+        self.folder.make_ready()
+        opening = begin(self._classifier)
+        if self.settings.calibration.automatic and not self.journal.fact("calibrated"):
+            opening.result()  # a model that is refused is refused before anything moves
+            self._calibrate()
+        with self.open_microscope(self.settings, truth=self.folder.truth) as rig:
+            self._scan(rig, result_of(opening, clock=rig.clock))
+        finish().export_map(self.folder, self.journal)
+        self.journal.note(state="finished", finished_at=SystemClock().wall_s())
+
+    def _scan(self, rig: Rig, classifier: TileClassifier | None) -> None:
+        clock = SystemClock()
+        start_s = clock.now_s()
+        meter = Meter(clock, self.settings.budgets_ms)
+        live = LiveLine(self.console, meter=meter, clock=clock, simulated=rig.simulated)
+        scan = Scan(
+            folder=self.folder,
+            journal=self.journal,
+            plan=self.plan,
+            settings=self.settings,
+            rig=rig,
+            calibrated=Calibrated.load(rig, self.settings, objectives=self.plan.objectives),
+            classifier=classifier,
+            meter=meter,
+            should_stop=self.should_stop,
+        )
+        try:
+            with live:
+                scan.run(live)
+        finally:
+            self.add_up(scan_s=clock.now_s() - start_s)
+            if self.journal.fact("first_tile_s") is None:
+                self.journal.note(first_tile_s=live.first_tile_s)
+
+    def add_up(self, **seconds: float) -> None:
+        """Add to facts that sum up over the sessions of an interrupted run."""
+        sums = {name: self.journal.fact(name, 0.0) + more for name, more in seconds.items()}
+        self.journal.note(**sums)
+
+    def _calibrate(self) -> None:
+        """Run every routine from the start.
+
+        A half-calibrated microscope starts afresh, so that an interrupted calibration ends with
+        the same records as one left in peace.
+        """
+        self.journal.note(state="calibrating")
+        clock = SystemClock()
+        start_s = clock.now_s()
+        for record in self.folder.calibration.iterdir():
+            record.unlink()
+        with self.open_microscope(self.settings) as rig:
+            rig.stage.home()
+            self.calibrate(
+                rig,
+                self.settings,
+                objectives=self.plan.objectives,
+                progress=self._calibrating,
+            )
+        self.journal.note(calibrated=True, calibration_s=clock.now_s() - start_s)
+
+    def _calibrating(self, said: str) -> None:
+        """Say which routine comes next, unless somebody asked to stop before it."""
+        if self.should_stop():
+            raise Stopped("stopped while calibrating", remedy="`nightscope resume` starts it again")
+        self.console.print(f"calibrating: {said}")
+
+    def _classifier(self) -> TileClassifier | None:
+        """Return the plan's model on the back end the run began with: scores must not change."""
+        began_with = self.journal.fact("model") or {}
+        classifier = open_classifier(self.plan, self.settings, choice=began_with.get("choice"))
+        if classifier is not None:
+            self.journal.note(
+                model={
+                    "name": classifier.name,
+                    "version": classifier.version,
+                    "choice": asdict(classifier.choice),
+                }
+            )
+        return classifier
+
+
+def finish() -> ModuleType:
+    """Return `runtime.night.finish`, loaded only at the end: the first tile does not wait."""
+    from runtime.night import finish
+
+    return finish
+
+
+def open_classifier(
+    plan: Plan, settings: Settings, *, choice: dict[str, Any] | None = None
+) -> TileClassifier | None:
+    """Return the plan's model, verified and ready, or None for a plan without one.
+
+    `choice` pins back end and precision, as a resumed run must.
+    """
+    if plan.model is None:
+        return None
+    from runtime.inference.bundle import find_bundle
+    from runtime.inference.session import Choice
+    from runtime.tasks.classify import TileClassifier
+
+    models = settings.models
+    return TileClassifier.open(
+        find_bundle(models.folder, plan.model),
+        keys=models.folder / "keys",
+        backend=models.backend,
+        threads=models.threads,
+        cache=models.cache,
+        choice=None if choice is None else Choice(**choice),
+    )
+
+
+def carry_out(
+    folder: RunFolder, *, open_microscope: OpenMicroscope, calibrate: Calibrate, console: Console
+) -> dict[str, Any]:
+    """Do a run, or what is left of it, to the finished map and report; return its summary.
+
+    `calibrate` runs the routines where the settings allow that. The summary's "exit_code" is 0, or
+    5 when tiles were skipped or budgets missed. Raises NightscopeError, after the journal was told
+    why, when the run must pause; it can then be resumed.
+    """
+    clock = SystemClock()
+    start_s = clock.now_s()
+    with RunLock(folder):
+        journal = Journal(folder.journal)
+        try:
+            folder.refuse_changed(journal)
+            plan, settings = folder.configuration()
+            stop = StopRequest()
+            night = Night(
+                folder=folder,
+                journal=journal,
+                plan=plan,
+                settings=settings,
+                open_microscope=open_microscope,
+                calibrate=calibrate,
+                console=console,
+                should_stop=stop,
+            )
+            with stop.listening(), _told_why(folder, journal, night.budgets_ms):
+                if journal.fact("state") != "finished":
+                    night.go_on()
+                    night.add_up(wall_s=clock.now_s() - start_s)
+            return _conclude(night)
+        finally:
+            journal.close()
+
+
+@contextmanager
+def _told_why(
+    folder: RunFolder, journal: Journal, budgets_ms: Mapping[str, float]
+) -> Iterator[None]:
+    """Leave the reason of a pause in the journal and the report, giving up the ballast for it."""
+    clock = SystemClock()
+    try:
+        yield
+    except NightscopeError as error:
+        folder.ballast.unlink(missing_ok=True)
+        journal.note(state="paused")
+        kind = type(error).__name__
+        journal.event(at=clock.wall_s(), level="warning", kind=kind, message=str(error))
+        if not isinstance(error, DiskFull):
+            finish().write_report(folder.path, journal, budgets_ms=budgets_ms)
+        raise
+
+
+def _conclude(night: Night) -> dict[str, Any]:
+    journal, budgets_ms = night.journal, night.budgets_ms
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    journal.note(peak_memory_mb=round(max(peak_mb, journal.fact("peak_memory_mb", 0.0)), 1))
+    finish().write_report(night.folder.path, journal, budgets_ms=budgets_ms)
+    late = late_stages(journal, budgets_ms=budgets_ms)
+    summary = summarise(night.folder.path, journal, budgets_ms=budgets_ms)
+    summary["late_stages"] = [row.stage for row in late]
+    summary["exit_code"] = UNFINISHED_BUSINESS if late or journal.skips() else FINISHED
+    return summary

@@ -1,0 +1,181 @@
+"""Puts one scan together: the opened rig, the calibrations and the journal become a pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from runtime.calibrated.loaded import Calibrated
+from runtime.config.plan import Focus, Plan, PlannedTile
+from runtime.config.settings import Settings
+from runtime.conveyor import begin, result_of
+from runtime.focus.keeper import FocusKeeper
+from runtime.focus.surface import FocusPoint
+from runtime.instrument.rig import Rig
+from runtime.night.acquire import Acquirer, Exposure
+from runtime.night.intake import Intake
+from runtime.night.pipeline import Pipeline, Watcher
+from runtime.night.preflight import check_disk, check_plan
+from runtime.night.stop import StopRequest
+from runtime.record.budget import Meter
+from runtime.record.journal import Journal
+from runtime.record.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from runtime.tasks.classify import TileClassifier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """Everything a scan is made of."""
+
+    folder: RunFolder
+    journal: Journal
+    plan: Plan
+    settings: Settings
+    rig: Rig
+    calibrated: Calibrated
+    classifier: TileClassifier | None
+    meter: Meter
+    should_stop: StopRequest
+
+    def run(self, watcher: Watcher) -> None:
+        """Check the whole plan, find the microscope's place again, and scan to the settled map."""
+        planned = check_plan(self.plan, self.settings, self.rig, self.calibrated, self.classifier)
+        left = len(planned) - len(self.journal.tiles("overview"))
+        check_disk(self.folder.path, self.plan, self.settings, self.rig, tiles_left=left)
+        self._note(planned)
+        preparing = begin(lambda: self._prepare(watcher, planned))
+        self.rig.stage.home()
+        self._return_to_last_tile()
+        self._anchor_focus()
+        intake = result_of(preparing, clock=self.rig.clock)
+        Pipeline(
+            plan=self.plan,
+            planned=planned,
+            rig=self.rig,
+            journal=self.journal,
+            acquirer=self._acquirer,
+            intake=intake,
+            offset_um=self._offset_um,
+            queue_tiles=self.settings.pipeline.queue_tiles,
+            watcher=watcher,
+            should_stop=self.should_stop,
+        ).run()
+
+    @property
+    def _offset_um(self) -> tuple[float, float, float]:
+        visits = self.plan.visits
+        return self.calibrated.offset_um(visits.objective) if visits else (0.0, 0.0, 0.0)
+
+    def _note(self, planned: list[PlannedTile]) -> None:
+        info = self.rig.camera.info
+        self.journal.note(
+            name=self.plan.name,
+            simulated=self.rig.simulated,
+            tiles_planned=len(planned),
+            plan=self.plan.model_dump(mode="json"),
+            settings=self.settings.model_dump(mode="json"),
+            tile_px=[info.height_px, info.width_px],
+            calibrations=[r.model_dump(mode="json") for r in self.calibrated.records],
+            depth_of_field_um={
+                name: o.depth_of_field_um for name, o in self.settings.objectives.items()
+            },
+        )
+
+    def _prepare(self, watcher: Watcher, planned: list[PlannedTile]) -> Intake:
+        """Return the compute side, brought up to the journal; for a thread while the stage homes.
+
+        Loaded only here, because what it needs takes as long to load as homing takes.
+        """
+        from runtime.night.mapping import map_of
+
+        info = self.rig.camera.info
+        stitcher, mosaic = map_of(
+            self.folder,
+            self.plan,
+            planned,
+            stage_from_px=self.calibrated.stage_from_px(self.plan.objective),
+            camera=info,
+        )
+        intake = Intake(
+            folder=self.folder,
+            journal=self.journal,
+            corrector=self.calibrated.corrector,
+            classifier=self.classifier,
+            stitcher=stitcher,
+            mosaic=mosaic,
+            meter=self.meter,
+            clock=self.rig.clock,
+            on_done=watcher.tile_done,
+        )
+        intake.restore()
+        return intake
+
+    def _return_to_last_tile(self) -> None:
+        """Stand where, and in a simulated world when, the last journaled tile was taken.
+
+        The drives' slack is then on the flank it was on, so the next tile comes out as it would
+        have without the interruption.
+        """
+        tiles = self.journal.tiles()
+        if not tiles:
+            return
+        last = tiles[-1]
+        self.rig.turret.select(objective=last.objective)
+        self.rig.approach(x_um=last.x_um, y_um=last.y_um, z_um=last.z_um)
+        self.rig.resume_at(time_s=last.time_s)
+
+    def _anchor_focus(self) -> None:
+        """Find focus once where the slide is known to hold something, before the first tile."""
+        if self.plan.focus.policy != "surface" or self.journal.tiles():
+            return
+        x_um, y_um = self.settings.calibration.textured_field_um
+        self.rig.turret.select(objective=self.plan.objective)
+        found = self._keeper(self.plan.objective, self.plan).anchor(x_um=x_um, y_um=y_um)
+        self.journal.note(focus_anchor=asdict(found) if found else None)
+
+    def _acquirer(self, objective: str) -> Acquirer:
+        """Return the taker of an objective's tiles, its focus surface rebuilt from the journal."""
+        visiting = self.plan.visits is not None and objective == self.plan.visits.objective
+        plan = self._visiting_plan() if visiting else self.plan
+        offset_um = self._offset_um if visiting else (0.0, 0.0, 0.0)
+        keeper = self._keeper(objective, plan)
+        if anchor := self.journal.fact("focus_anchor"):
+            keeper.know(FocusPoint(**anchor), offset_um=offset_um)
+        focus = self.journal.focus()
+        keeper.restore(self.journal.tiles("overview"), focus, offset_um=offset_um)
+        if visiting:
+            keeper.restore(self.journal.tiles("visit"), focus)
+        exposure = Exposure(
+            objective=objective,
+            pixel_size_um=self.calibrated.pixel_size_um(objective),
+            channel=plan.light,
+            brightness=plan.brightness,
+            exposure_ms=plan.exposure_ms,
+        )
+        taken = self.journal.tiles()
+        last_s = taken[-1].time_s if taken else 0.0
+        return Acquirer(self.rig, keeper, exposure, self.meter, last_frame_s=last_s)
+
+    def _keeper(self, objective: str, plan: Plan) -> FocusKeeper:
+        return FocusKeeper(
+            self.rig,
+            plan,
+            depth_of_field_um=self.settings.objectives[objective].depth_of_field_um,
+            correct=self.calibrated.corrector(objective).apply,
+            should_stop=self.should_stop,
+        )
+
+    def _visiting_plan(self) -> Plan:
+        """Return the plan as the visits see it: a short sweep at every frame."""
+        visits = self.plan.visits
+        assert visits is not None
+        focus = Focus(policy="every-tile", range_um=self.plan.focus.range_um)
+        return self.plan.model_copy(
+            update={
+                "objective": visits.objective,
+                "exposure_ms": visits.exposure_ms,
+                "focus": focus,
+            }
+        )

@@ -1,0 +1,1 @@
+"""The runtime's stages on folders of images, without an instrument."""

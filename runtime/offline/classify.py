@@ -1,0 +1,120 @@
+"""Label every image of a folder and write the table; a bad file costs its own row, no other."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import InputRefused
+from runtime.instrument.camera.files import IMAGE_SUFFIXES, read_image
+from runtime.offline.streaming import StreamingClassifier
+from runtime.record.storage import write_durably
+from runtime.tasks.classify import TileClassifier
+from runtime.tile import Label, StagePosition, Tile
+
+Progress = Callable[[int, int], None]
+ORIGIN = StagePosition(x_um=0.0, y_um=0.0, z_um=0.0)
+
+
+def classify_folder(
+    folder: Path,
+    *,
+    model: Path,
+    keys: Path,
+    out: Path,
+    pixel_size_um: float | None = None,
+    threads: int = 1,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Write `out`, a CSV of file, label, score, one score per class, strangeness, doubt, error;
+    return the summary.
+
+    The next few images are read while one is labelled. `cache` is as in `TileClassifier.open`.
+    Without a pixel size the images are taken to have the one the model was trained for, and the
+    summary's "pixel_size_assumed" says so. A file that cannot be read or labelled has no label and
+    its error in the last column; "exit_code" is then 5. A label with a doubt is not to be trusted;
+    "doubted" counts them. Raises ModelRefused for the model or the
+    pixel size, InputRefused for a folder without images.
+    """
+    files = _images(folder)
+    classifier = TileClassifier.open(model, keys=keys, threads=threads, cache=cache)
+    size_um = classifier.pixel_size_um if pixel_size_um is None else pixel_size_um
+    classifier.check_pixel_size(pixel_size_um=size_um)
+    rows, counts = [], dict.fromkeys(classifier.classes, 0)
+    loads = (partial(_tile, file, size_um=size_um) for file in files)
+    outcomes = StreamingClassifier(classifier).outcomes(loads)
+    for done, (file, outcome) in enumerate(zip(files, outcomes, strict=True), start=1):
+        row = _row(file, outcome)
+        rows.append(row)
+        if row["label"]:
+            counts[row["label"]] += 1
+        if progress is not None:
+            progress(done, len(files))
+    write_durably(out, _table(rows, classifier.classes))
+    failed = {row["file"]: row["error"] for row in rows if row["error"]}
+    return {
+        "model": f"{classifier.name} {classifier.version}",
+        "backend": str(classifier.choice),
+        "files": len(files),
+        "labels": counts,
+        "doubted": sum(bool(row.get("doubt")) for row in rows),
+        "failed": failed,
+        "out": str(out),
+        "pixel_size_um": size_um,
+        "pixel_size_assumed": pixel_size_um is None,
+        "exit_code": 5 if failed else 0,
+    }
+
+
+def _images(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise InputRefused(f"{folder} is not a folder", remedy="name the folder of the images")
+    found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    if not found:
+        raise InputRefused(f"{folder} holds no images", limit=", ".join(IMAGE_SUFFIXES))
+    return sorted(found)
+
+
+def _row(file: Path, outcome: Label | InputRefused) -> dict[str, Any]:
+    if isinstance(outcome, InputRefused):
+        return {"file": file.name, "label": "", "score": "", "error": str(outcome)}
+    return {"file": file.name, "label": outcome.name, "error": "", **_scores(outcome)}
+
+
+def _tile(file: Path, *, size_um: float) -> Tile:
+    return Tile(
+        tile_id="file",
+        pixels=read_image(file),
+        stage=ORIGIN,
+        pixel_size_um=size_um,
+        exposure_ms=0.0,
+        light="",
+        time_s=0.0,
+        objective="",
+    )
+
+
+def _scores(label: Label) -> dict[str, str]:
+    shown = {f"score_{name}": f"{score:.4f}" for name, score in label.scores.items()}
+    strangeness = "" if label.strangeness is None else f"{label.strangeness:.3f}"
+    return {
+        "score": f"{label.score:.4f}",
+        **shown,
+        "strangeness": strangeness,
+        "doubt": label.doubt,
+    }
+
+
+def _table(rows: list[dict[str, Any]], classes: tuple[str, ...]) -> bytes:
+    scores = [f"score_{name}" for name in classes]
+    columns = ["file", "label", "score", *scores, "strangeness", "doubt", "error"]
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue().encode()

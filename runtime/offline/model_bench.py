@@ -1,0 +1,118 @@
+"""How fast a bundle runs on this machine: every back end, precision and layout, on golden tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.errors import ModelRefused
+from runtime.inference.backends import backends
+from runtime.inference.bundle import Bundle
+from runtime.inference.selection import candidates, chosen, open_choice, processor
+from runtime.inference.session import Choice
+from runtime.offline.streaming import StreamingClassifier
+from runtime.ports import Clock
+from runtime.tasks.classify import TileClassifier
+from runtime.tile import StagePosition, Tile
+
+WARM_UPS = 3
+Progress = Callable[[int, int], None]
+ORIGIN = StagePosition(x_um=0.0, y_um=0.0, z_um=0.0)
+
+
+def bench(
+    bundle: Bundle,
+    *,
+    tiles: int,
+    threads: int,
+    clock: Clock,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Return how long `tiles` golden tiles took, one row for each way to run the bundle.
+
+    A row's "p50_ms" and "p99_ms" are from a tile's pixels to its label, "tiles_per_s" counts a
+    stream, in which the next tile is prepared while one is judged, and "load_ms" is what opening
+    took. "preprocessing" is the part before the network alone. "chosen" marks the row that this
+    device runs, remembered in `cache` or measured now. A back end that cannot load the model has
+    "refused" instead of figures.
+    """
+    pick = chosen(bundle, allowed=backends(), threads=threads, cache=cache, clock=clock)
+    choices = list(candidates(bundle, allowed=backends(), threads=threads))
+    golden = list(islice(cycle(_golden(bundle)), tiles))
+    rows: list[dict[str, Any]] = []
+    for done, choice in enumerate(choices, start=1):
+        row = _row(bundle, choice, golden, threads=threads, clock=clock)
+        rows.append({**asdict(choice), "chosen": choice == pick, **row})
+        if progress is not None:
+            progress(done, len(choices))
+    return {
+        "model": f"{bundle.manifest.name} {bundle.manifest.version}",
+        "machine": processor(),
+        "threads": threads,
+        "tiles": tiles,
+        "tile_px": list(golden[0].shape_px),
+        "preprocessing": _preprocessing(bundle, pick, golden, threads=threads, clock=clock),
+        "rows": rows,
+    }
+
+
+def _golden(bundle: Bundle) -> list[Tile]:
+    size_um = sum(bundle.manifest.pixel_size_um) / 2
+    return [
+        Tile(
+            tile_id=f"golden-{index}",
+            pixels=bundle.array(golden.file),
+            stage=ORIGIN,
+            pixel_size_um=size_um,
+            exposure_ms=0.0,
+            light="",
+            time_s=0.0,
+            objective="",
+        )
+        for index, golden in enumerate(bundle.manifest.golden)
+    ]
+
+
+def _row(
+    bundle: Bundle, choice: Choice, golden: list[Tile], *, threads: int, clock: Clock
+) -> dict[str, Any]:
+    start_s = clock.now_s()
+    try:
+        session = open_choice(bundle, choice, threads=threads)
+    except ModelRefused as refusal:
+        return {"refused": str(refusal)}
+    load_s = clock.now_s() - start_s
+    classifier = TileClassifier(bundle, session, choice, threads=threads)
+    latency = _percentiles(classifier.classify, golden, clock=clock)
+    start_s = clock.now_s()
+    labels = sum(1 for _ in StreamingClassifier(classifier).labels(golden))
+    stream_s = clock.now_s() - start_s
+    return {"load_ms": load_s * 1e3, **latency, "tiles_per_s": labels / stream_s}
+
+
+def _preprocessing(
+    bundle: Bundle, choice: Choice, golden: list[Tile], *, threads: int, clock: Clock
+) -> dict[str, float]:
+    session = open_choice(bundle, choice, threads=threads)
+    classifier = TileClassifier(bundle, session, choice, threads=threads)
+    return _percentiles(classifier.prepare, golden, clock=clock)
+
+
+def _percentiles(
+    work: Callable[[Tile], object], golden: list[Tile], *, clock: Clock
+) -> dict[str, float]:
+    for tile in golden[:WARM_UPS]:
+        work(tile)
+    seconds = []
+    for tile in golden:
+        start_s = clock.now_s()
+        work(tile)
+        seconds.append(clock.now_s() - start_s)
+    p50_s, p99_s = np.percentile(seconds, (50, 99))
+    return {"p50_ms": float(p50_s) * 1e3, "p99_ms": float(p99_s) * 1e3}

@@ -1,0 +1,102 @@
+"""The latency budgets: one table, a meter, and what it means to be late.
+
+Policy when late: a tile is always placed; its label may come later; a stage is *late* when more
+than one in a hundred of its tiles (and more than one tile) missed the budget, because a budget is
+a 99th percentile. A run with a late stage ends with exit code 5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtime.ports import Clock
+from runtime.record.rows import Timing
+
+# p99, ms, per tile. Mechanics: a real stage crosses a field in 0.3 s, and a sweep of some 20 frames
+# takes about 8 s on today's instruments. Compute: what must fit behind one field's mechanics.
+BUDGETS_MS: dict[str, float] = {
+    "move": 2000.0,
+    "focus": 12000.0,
+    "expose": 500.0,
+    "correct": 30.0,
+    "store": 500.0,
+    "classify": 250.0,
+    "register": 300.0,
+    "solve": 150.0,
+    "render": 1200.0,
+}
+MECHANICS = ("move", "focus", "expose")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageTimes:
+    """One stage's times against its budget, milliseconds."""
+
+    stage: str
+    count: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    budget_ms: float
+    misses: int
+
+    @property
+    def late(self) -> bool:
+        """Return whether the stage missed its budget in the sense of the policy above."""
+        return self.misses > max(1, math.ceil(self.count / 100))
+
+
+class Meter:
+    """Times stages against the table; the rows since the last `drain` go to the journal."""
+
+    def __init__(self, clock: Clock, overrides: Mapping[str, float]) -> None:
+        self.budgets_ms = {**BUDGETS_MS, **overrides}
+        self._clock = clock
+        self._times: dict[str, list[Timing]] = {stage: [] for stage in self.budgets_ms}
+        self._fresh: deque[Timing] = deque()
+
+    @contextmanager
+    def time(self, stage: str, tile_id: str) -> Iterator[None]:
+        """Time what happens inside as `stage` of a tile's journey."""
+        start_s = self._clock.now_s()
+        yield
+        ms = (self._clock.now_s() - start_s) * 1000
+        timing = Timing(stage=stage, tile_id=tile_id, ms=ms, missed=ms > self.budgets_ms[stage])
+        self._times[stage].append(timing)
+        self._fresh.append(timing)
+
+    def drain(self) -> list[Timing]:
+        """Return the timings not yet journaled."""
+        return [self._fresh.popleft() for _ in range(len(self._fresh))]
+
+    def table(self) -> list[StageTimes]:
+        """Return every stage's percentiles so far."""
+        return stage_table([t for times in self._times.values() for t in times], self.budgets_ms)
+
+
+def stage_table(timings: list[Timing], budgets_ms: Mapping[str, float]) -> list[StageTimes]:
+    """Return percentiles and misses of each stage in the order of a tile's journey."""
+    table = []
+    for stage, budget_ms in budgets_ms.items():
+        of_stage = [t for t in timings if t.stage == stage]
+        if not of_stage:
+            continue
+        p50, p95, p99 = np.percentile([t.ms for t in of_stage], [50, 95, 99])
+        table.append(
+            StageTimes(
+                stage=stage,
+                count=len(of_stage),
+                p50_ms=float(p50),
+                p95_ms=float(p95),
+                p99_ms=float(p99),
+                budget_ms=budget_ms,
+                misses=sum(t.missed for t in of_stage),
+            )
+        )
+    return table

@@ -1,0 +1,157 @@
+"""The folder of one run: what lies where, who may write to it, and how it began."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from runtime.config.plan import Plan
+from runtime.config.plan_file import load_plan
+from runtime.config.settings import Settings, load_settings
+from runtime.errors import ConfigRefused, InputRefused
+from runtime.record.journal import Journal
+from runtime.record.storage import sweep_parts, write_durably
+
+BALLAST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Paths of a run. Everything but `journal.sqlite`, `tiles/` and `regions/` can be rebuilt."""
+
+    path: Path
+
+    @property
+    def journal(self) -> Path:
+        """Return the only truth about the run."""
+        return self.path / "journal.sqlite"
+
+    @property
+    def plan(self) -> Path:
+        """Return the plan as started."""
+        return self.path / "plan.yaml"
+
+    @property
+    def settings(self) -> Path:
+        """Return the settings as started."""
+        return self.path / "settings.toml"
+
+    @property
+    def calibration(self) -> Path:
+        """Return the records the run works with, so that tiles can be corrected again later."""
+        return self.path / "calibration"
+
+    @property
+    def tiles(self) -> Path:
+        """Return the overview tiles, raw."""
+        return self.path / "tiles"
+
+    @property
+    def regions(self) -> Path:
+        """Return the high-magnification tiles, raw."""
+        return self.path / "regions"
+
+    @property
+    def mosaic(self) -> Path:
+        """Return the live OME-Zarr pyramid."""
+        return self.path / "map.ome.zarr"
+
+    @property
+    def ome_tiff(self) -> Path:
+        """Return the map as OME-TIFF."""
+        return self.path / "map.ome.tif"
+
+    @property
+    def picture(self) -> Path:
+        """Return the map as a picture."""
+        return self.path / "map.png"
+
+    @property
+    def report(self) -> Path:
+        """Return the page to open in the morning."""
+        return self.path / "report.html"
+
+    @property
+    def truth(self) -> Path:
+        """Return the simulator's witness, which the pipeline never reads."""
+        return self.path / "truth.jsonl"
+
+    @property
+    def ballast(self) -> Path:
+        """Return the file given up on a full disk so that the journal can still say why."""
+        return self.path / ".ballast"
+
+    def create(self, *, plan_text: str, settings_text: str) -> Journal:
+        """Lay the folder out and return its journal.
+
+        Raises ConfigRefused when a run lives here already.
+        """
+        if self.journal.exists():
+            raise ConfigRefused(
+                f"{self.path} already holds a run",
+                remedy=f"`nightscope resume {self.path}` it, or choose another --out",
+            )
+        for folder in (self.path, self.tiles, self.regions, self.calibration):
+            folder.mkdir(parents=True, exist_ok=True)
+        write_durably(self.plan, plan_text.encode())
+        write_durably(self.settings, settings_text.encode())
+        journal = Journal(self.journal, create=True)
+        journal.note(configuration=self.fingerprint(), state="created")
+        return journal
+
+    def make_ready(self) -> None:
+        """Clear away what a crash left half-written, and lay in ballast for a full disk."""
+        for folder in (self.path, self.tiles, self.regions):
+            sweep_parts(folder)
+        if not self.ballast.exists():
+            write_durably(self.ballast, bytes(BALLAST_BYTES))
+
+    def fingerprint(self) -> str:
+        """Return the hash of plan and settings; a resumed run must find the same."""
+        digest = hashlib.sha256()
+        for file in (self.plan, self.settings):
+            try:
+                digest.update(file.read_bytes())
+            except OSError as error:
+                raise InputRefused(f"{file}: {error.strerror}", remedy="restore it") from None
+        return digest.hexdigest()
+
+    def configuration(self) -> tuple[Plan, Settings]:
+        """Return plan and settings, calibration read from the run's own records."""
+        settings = load_settings(self.settings)
+        own = settings.calibration.model_copy(update={"folder": self.calibration})
+        return load_plan(self.plan), settings.model_copy(update={"calibration": own})
+
+    def refuse_changed(self, journal: Journal) -> None:
+        """Raise ConfigRefused when plan or settings are not those the run began with."""
+        if journal.fact("configuration") != self.fingerprint():
+            raise ConfigRefused(
+                f"plan or settings in {self.path} changed since the run began",
+                remedy="restore plan.yaml and settings.toml, or start a new run",
+            )
+
+
+class RunLock:
+    """Only one process may work on a run."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._path = folder.path / ".lock"
+
+    def __enter__(self) -> Self:
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._file)
+            raise ConfigRefused(
+                f"another process is working on {self._path.parent}",
+                remedy="wait for it, or stop it",
+            ) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)

@@ -1,0 +1,56 @@
+"""What a run came to, as one JSON object read from its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from runtime.record.budget import MECHANICS, StageTimes, stage_table
+from runtime.record.journal import Journal
+
+
+def summarise(
+    run_dir: Path, journal: Journal, *, budgets_ms: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return the run's figures; `mechanics_share` is the part of the scan's wall time that stage,
+    focus and exposure took, so 1 means that compute hid behind them entirely.
+    """
+    table = stage_table(journal.timings(), budgets_ms)
+    scan_s = journal.fact("scan_s", 0.0)
+    mechanics_s = sum(t.ms for t in journal.timings() if t.stage in MECHANICS) / 1000
+    return {
+        "run_dir": str(run_dir),
+        "state": journal.fact("state"),
+        "simulated": journal.fact("simulated", False),
+        "tiles_planned": journal.fact("tiles_planned", 0),
+        "tiles_done": len(journal.tiles("overview")),
+        "tiles_skipped": len(journal.skips()),
+        "tiles_flagged": sum(bool(p.flag) for p in journal.placements().values()),
+        "tiles_doubted": sum(not label.trusted for label in journal.labels().values()),
+        "regions_found": len(journal.regions()),
+        "regions_visited": len(journal.visited()),
+        "budgets": [_row(row) for row in table],
+        "mechanics_share": round(mechanics_s / scan_s, 3) if scan_s else 0.0,
+        "calibration_s": round(journal.fact("calibration_s", 0.0), 2),
+        "first_tile_s": journal.fact("first_tile_s"),
+        "peak_memory_mb": journal.fact("peak_memory_mb", 0.0),
+        "wall_s": round(journal.fact("wall_s", 0.0), 2),
+        "report": str(run_dir / "report.html"),
+    }
+
+
+def late_stages(journal: Journal, *, budgets_ms: Mapping[str, float]) -> list[StageTimes]:
+    """Return the stages that missed their budget in the sense of the written policy."""
+    return [row for row in stage_table(journal.timings(), budgets_ms) if row.late]
+
+
+def _row(row: StageTimes) -> dict[str, Any]:
+    return {
+        "stage": row.stage,
+        "p50_ms": round(row.p50_ms, 2),
+        "p95_ms": round(row.p95_ms, 2),
+        "p99_ms": round(row.p99_ms, 2),
+        "budget_ms": row.budget_ms,
+        "misses": row.misses,
+    }

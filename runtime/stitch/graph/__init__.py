@@ -1,0 +1,1 @@
+"""Shifts and stage positions to placements."""

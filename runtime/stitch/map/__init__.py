@@ -1,0 +1,1 @@
+"""Placements to a live mosaic and its exports."""

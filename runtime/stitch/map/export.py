@@ -1,0 +1,96 @@
+"""The finished mosaic as OME-TIFF and PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import tifffile
+import zarr
+
+from runtime.errors import InputRefused
+from runtime.stitch.map.canvas import CHUNK_PX, contrast_window, halve
+from runtime.tile import Pixels
+
+PNG_MAX_PX = 4096
+
+
+def write_ome_tiff(mosaic: Path, path: Path) -> None:
+    """Write the mosaic in folder `mosaic` as a tiled, pyramidal, compressed OME-TIFF.
+
+    Read chunk row by chunk row, so memory does not grow with the mosaic. Raises InputRefused when
+    the folder holds no mosaic.
+    """
+    attributes, levels = _open(mosaic)
+    image = attributes["ome"]["multiscales"][0]
+    size_um = attributes["nightscope"]["pixel_size_um"]
+    simulated = "SIMULATED " if attributes["nightscope"]["simulated"] else ""
+    metadata = {
+        "axes": "YX",
+        "Name": f"{simulated}{image['name']}",
+        "PhysicalSizeX": size_um,
+        "PhysicalSizeXUnit": "µm",
+        "PhysicalSizeY": size_um,
+        "PhysicalSizeYUnit": "µm",
+    }
+    with tifffile.TiffWriter(path, ome=True, bigtiff=True) as out:
+        for index, level in enumerate(levels):
+            out.write(
+                _tiles(level),
+                shape=level.shape,
+                dtype=level.dtype,
+                tile=(CHUNK_PX, CHUNK_PX),
+                compression="zlib",
+                # Noise does not compress: the usual level takes five times as long for 2 % less.
+                compressionargs={"level": 1},
+                photometric="minisblack",
+                subifds=len(levels) - 1 if index == 0 else None,
+                subfiletype=0 if index == 0 else 1,
+                metadata=metadata if index == 0 else None,
+            )
+
+
+def write_png(mosaic: Path, path: Path, max_px: int = PNG_MAX_PX) -> dict[str, Any]:
+    """Write the mosaic as an 8-bit PNG no side of which is longer than `max_px`.
+
+    Returns {"scale": picture px per mosaic px, "origin_px": [x, y]}, the mosaic coordinate of the
+    picture's pixel (0, 0). Grey levels are stretched between the 0.5th and 99.5th percentile of
+    what tiles cover. Raises InputRefused when the folder holds no mosaic.
+    """
+    attributes, levels = _open(mosaic)
+    fits = [level for level in levels if max(level.shape) <= max_px]
+    pixels: Pixels = np.asarray((fits[0] if fits else levels[-1])[:])
+    while max(pixels.shape) > max_px:
+        pixels = halve(pixels)
+    low, high = contrast_window(pixels)
+    scaled = np.clip((pixels.astype(np.float32) - low) * (255.0 / (high - low)), 0, 255)
+    _, encoded = cv2.imencode(".png", np.rint(scaled).astype(np.uint8))
+    path.write_bytes(encoded.tobytes())
+    scale = pixels.shape[1] / levels[0].shape[1]
+    return {"scale": scale, "origin_px": attributes["nightscope"]["origin_px"]}
+
+
+def _open(mosaic: Path) -> tuple[dict[str, Any], list[Any]]:
+    """Return the attributes of a mosaic and its levels, finest first."""
+    if not (mosaic / "zarr.json").is_file():
+        raise InputRefused(
+            "no mosaic in this folder", value=mosaic, remedy="Name the folder of an OME-Zarr mosaic"
+        )
+    group = zarr.open_group(str(mosaic), mode="r")
+    attributes: dict[str, Any] = dict(group.attrs)
+    datasets = attributes["ome"]["multiscales"][0]["datasets"]
+    return attributes, [group[item["path"]] for item in datasets]
+
+
+def _tiles(level: Any) -> Iterator[Pixels]:
+    """Yield a level's blocks in the order of a tiled TIFF, the last ones padded to full size."""
+    height, width = level.shape
+    for top in range(0, height, CHUNK_PX):
+        band = np.asarray(level[top : top + CHUNK_PX])
+        for left in range(0, width, CHUNK_PX):
+            block = band[:, left : left + CHUNK_PX]
+            room = [(0, CHUNK_PX - n) for n in block.shape]
+            yield np.pad(block, room)

@@ -1,0 +1,233 @@
+"""The live map: redraw only what changed.
+
+The mosaic is derived. It holds nothing that tiles and placements do not, so a new `Mosaic` over
+the same folder starts empty and draws everything again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from runtime.stitch.map.canvas import Bounds, Canvas, CanvasInfo, Chunk
+from runtime.stitch.map.gains import SharedTones, Tone, compare, solve_tones
+from runtime.stitch.map.render import Layer, draw
+from runtime.tile import Pixels, Placement
+
+MOVED_PX = 0.5
+TONE_CHANGE = 0.004
+"""A tile is drawn again when its gain changed by more than this: below what an eye sees."""
+
+REDRAWN_TILES = 2
+"""How many moved tiles an update draws again beside the new one."""
+
+KEPT_TILES = 8
+GROWTH_TILES = 1.0
+"""Room added, in tiles, on every side when a tile falls off the canvas."""
+
+ReadPixels = Callable[[str], Pixels]
+
+
+class Mosaic:
+    """An OME-Zarr 0.5 pyramid of placed tiles in `folder`, drawn as they come.
+
+    `bounds_px` (x0, y0, x1, y1) is the part of the mosaic the canvas covers, best given from the
+    plan. Without it, or when a tile falls outside, the canvas is made again with room to spare and
+    everything is redrawn. Pixels no tile covers are 0.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        tile_shape_px: tuple[int, int],
+        pixel_size_um: float,
+        dtype: DTypeLike,
+        name: str,
+        simulated: bool,
+        bounds_px: tuple[float, float, float, float] | None = None,
+    ) -> None:
+        self._folder = folder
+        self._tile_shape_px = tile_shape_px
+        self._dtype = dtype
+        self._info = CanvasInfo(
+            name=name, pixel_size_um=pixel_size_um, dtype=dtype, simulated=simulated
+        )
+        self._canvas: Canvas | None = None
+        if bounds_px is not None:
+            self._canvas = self._new_canvas(bounds_px)
+        self._drawn: dict[str, Placement] = {}
+        self._tones: dict[str, Tone] = {}
+        self._shared: dict[tuple[str, str], SharedTones] = {}
+        self._tiles_of: defaultdict[Chunk, set[str]] = defaultdict(set)
+        self._recent: OrderedDict[str, Pixels] = OrderedDict()
+
+    def update(self, placements: Mapping[str, Placement], pixels: ReadPixels) -> int:
+        """Draw new tiles and those that moved by more than half a pixel.
+
+        When a solve moves many, the furthest are drawn first and the others by later updates, so
+        that one update's cost does not grow with the scan. `pixels` reads a tile by id. Returns
+        the number of full-resolution chunks written.
+        """
+        dirty = self._take(placements, pixels, most=REDRAWN_TILES)
+        return self._draw(dirty, pixels)
+
+    def settle(self, placements: Mapping[str, Placement], pixels: ReadPixels) -> int:
+        """Update with all gains evened out at once, and set the display window; ends a scan.
+
+        Returns the number of full-resolution chunks written.
+        """
+        dirty = self._take(placements, pixels, most=len(placements))
+        tones = solve_tones(self._shared.values(), sorted(self._drawn), {})
+        for name, tone in tones.items():
+            if self._canvas is not None and self._differs(tone, self._tones[name]):
+                self._tones[name] = tone
+                dirty.update(self._canvas.chunks_of(self._box(self._drawn[name])))
+        written = self._draw(dirty, pixels)
+        if self._canvas is not None:
+            self._canvas.settle()
+        return written
+
+    def _take(
+        self, placements: Mapping[str, Placement], pixels: ReadPixels, *, most: int
+    ) -> set[Chunk]:
+        """Put new tiles and the `most` furthest moved in place and tone them; return the chunks."""
+        new = [name for name in placements if name not in self._drawn]
+        away = {name: _distance_px(placements[name], at) for name, at in self._drawn.items()}
+        off = [name for name, distance_px in away.items() if distance_px > MOVED_PX]
+        moved = sorted([*new, *sorted(off, key=lambda name: (-away[name], name))[:most]])
+        if not moved:
+            return set()
+        canvas, dirty = self._room_for(placements, moved)
+        for name in moved:
+            dirty.update(self._move(canvas, placements[name]))
+        self._tone(moved, pixels)
+        return dirty
+
+    def _room_for(
+        self, placements: Mapping[str, Placement], moved: list[str]
+    ) -> tuple[Canvas, set[Chunk]]:
+        """Return a canvas that holds the moved tiles, and the chunks to redraw if it is new."""
+        boxes = np.array([self._box(placements[name]) for name in moved])
+        low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+        if self._canvas is not None:
+            x0, y0, x1, y1 = self._canvas.bounds_px
+            if low[0] >= x0 and low[1] >= y0 and high[0] <= x1 and high[1] <= y1:
+                return self._canvas, set()
+            low, high = np.minimum(low, (x0, y0)), np.maximum(high, (x1, y1))
+        room = GROWTH_TILES * np.array(self._tile_shape_px[::-1])
+        self._canvas = self._new_canvas((*(low - room), *(high + room)))
+        self._tiles_of.clear()
+        dirty = {chunk for place in self._drawn.values() for chunk in self._enter(place)}
+        return self._canvas, dirty
+
+    def _new_canvas(self, bounds_px: Iterable[float]) -> Canvas:
+        x0, y0, x1, y1 = bounds_px
+        bounds: Bounds = (
+            int(np.floor(x0)),
+            int(np.floor(y0)),
+            int(np.ceil(x1)),
+            int(np.ceil(y1)),
+        )
+        return Canvas(self._folder, info=self._info, bounds_px=bounds)
+
+    def _move(self, canvas: Canvas, place: Placement) -> set[Chunk]:
+        """Put a tile at its new place; return the chunks it left and those it entered."""
+        dirty: set[Chunk] = set()
+        before = self._drawn.get(place.tile_id)
+        if before is not None:
+            for chunk in canvas.chunks_of(self._box(before)):
+                self._tiles_of[chunk].discard(place.tile_id)
+                dirty.add(chunk)
+        self._drawn[place.tile_id] = place
+        return dirty | self._enter(place)
+
+    def _enter(self, place: Placement) -> set[Chunk]:
+        if self._canvas is None:
+            return set()
+        chunks = set(self._canvas.chunks_of(self._box(place)))
+        for chunk in chunks:
+            self._tiles_of[chunk].add(place.tile_id)
+        return chunks
+
+    def _tone(self, moved: list[str], pixels: ReadPixels) -> None:
+        """Fit moved tiles to their neighbours' tones, which stay: nothing else is redrawn."""
+        around: set[str] = set()
+        shared: dict[tuple[str, str], SharedTones] = {}
+        for name in moved:
+            for other in self._touching(name):
+                key = (min(name, other), max(name, other))
+                around.add(other)
+                if key not in shared:
+                    found = self._compare(key, pixels)
+                    if found is not None:
+                        shared[key] = found
+        self._shared.update(shared)
+        held = {name: self._tones[name] for name in sorted(around.difference(moved))}
+        self._tones.update(solve_tones(shared.values(), moved, held))
+
+    def _compare(self, key: tuple[str, str], pixels: ReadPixels) -> SharedTones | None:
+        a, b = (self._drawn[name] for name in key)
+        shift = (b.x_px - a.x_px, b.y_px - a.y_px)
+        first, second = ((name, self._read(name, pixels)) for name in key)
+        return compare(first, second, shift_px=shift)
+
+    def _touching(self, name: str) -> set[str]:
+        if self._canvas is None:
+            return set()
+        chunks = self._canvas.chunks_of(self._box(self._drawn[name]))
+        height, width = self._tile_shape_px
+        place = self._drawn[name]
+        return {
+            other
+            for chunk in chunks
+            for other in self._tiles_of[chunk]
+            if other != name
+            and abs(self._drawn[other].x_px - place.x_px) < width
+            and abs(self._drawn[other].y_px - place.y_px) < height
+        }
+
+    def _draw(self, dirty: set[Chunk], pixels: ReadPixels) -> int:
+        canvas = self._canvas
+        if canvas is None:
+            return 0
+        for chunk in sorted(dirty):
+            layers = (
+                Layer(
+                    self._read(name, pixels),
+                    (self._drawn[name].x_px, self._drawn[name].y_px),
+                    self._tones[name],
+                )
+                for name in sorted(self._tiles_of[chunk])
+            )
+            canvas.write(chunk, draw(layers, box_px=canvas.box_px(chunk), dtype=self._dtype))
+        canvas.lift(dirty)
+        return len(dirty)
+
+    def _read(self, name: str, pixels: ReadPixels) -> Pixels:
+        """Return a tile's pixels, keeping the last few: neighbouring chunks share them."""
+        if name not in self._recent:
+            self._recent[name] = pixels(name)
+        self._recent.move_to_end(name)
+        while len(self._recent) > KEPT_TILES:
+            self._recent.popitem(last=False)
+        return self._recent[name]
+
+    def _box(self, place: Placement) -> tuple[float, float, float, float]:
+        height, width = self._tile_shape_px
+        return place.x_px, place.y_px, place.x_px + width, place.y_px + height
+
+    def _differs(self, tone: Tone, other: Tone) -> bool:
+        full = float(np.iinfo(np.dtype(self._dtype)).max)
+        return (
+            abs(tone.gain - other.gain) > TONE_CHANGE
+            or abs(tone.offset - other.offset) > TONE_CHANGE * full
+        )
+
+
+def _distance_px(a: Placement, b: Placement) -> float:
+    return float(np.hypot(a.x_px - b.x_px, a.y_px - b.y_px))

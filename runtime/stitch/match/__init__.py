@@ -1,0 +1,1 @@
+"""Two overlap strips to a shift, or to the knowledge that there is none."""

@@ -1,0 +1,62 @@
+"""How high an NCC chance alone reaches, learned from strips known not to overlap.
+
+Opposite sides of one tile never show the same specimen, yet have its texture, noise and contrast.
+Matching them like real strips tells what this specimen gives by accident. A random NCC shrinks
+with the root of the overlap's area, so the values are kept as `ncc * sqrt(area)`. The threshold of
+a pair comes from its own two tiles alone, hence depends neither on order nor on interruptions.
+The idea is ashlar's (Muhlich et al., doi:10.1093/bioinformatics/btac544).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from runtime.stitch.match.phase import Image, band_pass, best_peak
+from runtime.stitch.match.strips import StripPair
+from runtime.tile import Pixels
+
+SIDE_PX, DEPTH_PX = 384, 64
+"""Size of the strips compared: enough to learn from, cheap beside a real match."""
+
+SIGMAS = 4.0
+LOWEST, HIGHEST = 0.1, 0.6
+"""Below the first nothing is believed; above the second texture repeats and geometry decides."""
+
+MAX_GATE_PX = 24
+
+FAR = (10_000, 10_000)
+"""Where the second strip is said to lie, so that no peak is taken for a fixed pattern."""
+
+
+def chance_scores(pixels: Pixels, *, gate_px: int) -> tuple[float, ...]:
+    """Return `ncc * sqrt(area)` of the best accidental matches of a tile's opposite sides."""
+    scores = []
+    for horizontal in (True, False):
+        first, second = (band_pass(side) for side in _opposite_sides(pixels, horizontal))
+        for other in (second, np.ascontiguousarray(second[::-1, ::-1])):
+            scores.append(_score(first, other, min(gate_px, MAX_GATE_PX)))
+    return tuple(scores)
+
+
+def accept_above(scores: tuple[float, ...], *, area_px: int) -> float:
+    """Return the NCC above which a match over `area_px` is no accident."""
+    level = np.mean(scores) + SIGMAS * np.std(scores)
+    return float(np.clip(level / np.sqrt(max(area_px, 1)), LOWEST, HIGHEST))
+
+
+def _score(first: Image, second: Image, gate_px: int) -> float:
+    pair = StripPair(first, second, FAR, (0, 0), FAR, gate_px)
+    peak = best_peak(pair, first, second)
+    return 0.0 if peak is None else max(peak.ncc, 0.0) * float(np.sqrt(peak.area_px))
+
+
+def _opposite_sides(pixels: Pixels, horizontal: bool) -> tuple[Pixels, Pixels]:
+    """Return the middles of two opposite border strips of a tile, equal shapes (y, x)."""
+    height, width = pixels.shape
+    if horizontal:
+        side, depth = min(SIDE_PX, height), min(DEPTH_PX, width // 2)
+        middle = slice((height - side) // 2, (height + side) // 2)
+        return pixels[middle, width - depth :], pixels[middle, :depth]
+    side, depth = min(SIDE_PX, width), min(DEPTH_PX, height // 2)
+    middle = slice((width - side) // 2, (width + side) // 2)
+    return pixels[height - depth :, middle], pixels[:depth, middle]

@@ -1,0 +1,1 @@
+"""What a model means: one file a task."""

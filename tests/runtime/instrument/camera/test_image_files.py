@@ -1,0 +1,155 @@
+import re
+
+import cv2
+import mrcfile
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtime.errors import InputRefused
+from runtime.instrument.camera.files import read_image
+
+RNG = np.random.default_rng(1)
+GREY_8 = RNG.integers(0, 256, (40, 56), dtype=np.uint8)
+GREY_16 = RNG.integers(0, 65536, (40, 56), dtype=np.uint16)
+
+
+def write_mrc(path, data):
+    with mrcfile.new(path) as file:
+        file.set_data(data)
+
+
+def write_opencv(path, data):
+    assert cv2.imwrite(str(path), data)
+
+
+def write_lzw(path, data):
+    assert cv2.imwrite(str(path), data, [cv2.IMWRITE_TIFF_COMPRESSION, 5])
+
+
+def write_big_endian(path, data):
+    tifffile.imwrite(path, data, byteorder=">")
+
+
+def write_pages(path, data):
+    tifffile.imwrite(path, data, photometric="minisblack")
+
+
+READABLE = {
+    "tiff-8": ("a.tif", tifffile.imwrite, GREY_8),
+    "tiff-16": ("a.tiff", tifffile.imwrite, GREY_16),
+    "tiff-big-endian": ("a.tif", write_big_endian, GREY_16),
+    "tiff-lzw": ("a.tif", write_lzw, GREY_16),
+    "png-8": ("a.png", write_opencv, GREY_8),
+    "png-16": ("a.PNG", write_opencv, GREY_16),
+    "bmp": ("a.bmp", write_opencv, GREY_8),
+    "mrc-16": ("a.mrc", write_mrc, GREY_16),
+    "mrc-one-section": ("a.mrc", write_mrc, GREY_16[None]),
+}
+
+
+@pytest.mark.parametrize("name", READABLE)
+def test_pixels_come_back_as_stored(tmp_path, name):
+    file, write, pixels = READABLE[name]
+    write(tmp_path / file, pixels)
+    got = read_image(tmp_path / file)
+    assert np.array_equal(got, pixels.reshape(40, 56))
+    assert got.dtype == pixels.dtype
+    assert got.dtype.isnative
+    assert got.flags.c_contiguous
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_whole_numbers_that_fit_are_converted_exactly(tmp_path, dtype):
+    pixels = np.minimum(GREY_16, 30_000).astype(dtype)
+    write_mrc(tmp_path / "a.mrc", pixels)
+    got = read_image(tmp_path / "a.mrc")
+    assert got.dtype == np.uint16
+    assert np.array_equal(got, pixels)
+
+
+def test_a_colour_file_whose_channels_agree_is_grey(tmp_path):
+    write_opencv(tmp_path / "a.png", np.dstack([GREY_8] * 3))
+    assert np.array_equal(read_image(tmp_path / "a.png"), GREY_8)
+
+
+def nan(pixels):
+    spoilt = pixels.astype(np.float32)
+    spoilt[3, 4] = np.nan
+    return spoilt
+
+
+REFUSED = {
+    "colour": ("a.png", write_opencv, np.dstack([GREY_8, GREY_8, GREY_8.T.reshape(40, 56)])),
+    "pages": ("a.tif", write_pages, np.stack([GREY_8] * 4)),
+    "nan": ("a.tif", tifffile.imwrite, nan(GREY_8)),
+    "fraction": ("a.mrc", write_mrc, GREY_8.astype(np.float32) + 0.5),
+    "negative": ("a.mrc", write_mrc, GREY_8.astype(np.int16) - 300),
+    "kind": ("a.gif", tifffile.imwrite, GREY_8),
+    "complex": ("a.tif", tifffile.imwrite, GREY_8.astype(np.complex64)),
+}
+SAYS = {
+    "colour": "is a colour image",
+    "pages": "holds several images; value 4; limit 1",
+    "nan": "holds NaN",
+    "fraction": "16 bits cannot hold exactly",
+    "negative": "value -300 to",
+    "kind": "unknown kind of image",
+    "complex": "pixels of type complex64",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_grey_image_is_refused_by_name(tmp_path, name):
+    file, write, pixels = REFUSED[name]
+    write(tmp_path / file, pixels)
+    with pytest.raises(InputRefused, match=SAYS[name]) as refusal:
+        read_image(tmp_path / file)
+    assert str(tmp_path / file) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.6, 0.97])
+@pytest.mark.parametrize("name", READABLE)
+def test_a_truncated_file_is_refused_by_name(tmp_path, name, share):
+    file, write, pixels = READABLE[name]
+    path = tmp_path / file
+    write(path, pixels)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(InputRefused, match=re.escape(str(path))) as refusal:
+        read_image(path)
+    assert "unreadable or truncated" in str(refusal.value)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(InputRefused, match="No such file"):
+        read_image(tmp_path / "a.png")
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    return tmp_path_factory.mktemp("damaged")
+
+
+@settings(deadline=None)
+@given(
+    suffix=st.sampled_from([".tif", ".mrc"]),
+    at=st.integers(0, 600),
+    junk=st.binary(min_size=1, max_size=8),
+)
+def test_damage_anywhere_in_a_header_is_refused_or_harmless(scratch, suffix, at, junk):
+    """Whatever the bytes, the reader returns grey pixels or refuses; nothing else escapes."""
+    path = scratch / f"a{suffix}"
+    path.unlink(missing_ok=True)
+    (tifffile.imwrite if suffix == ".tif" else write_mrc)(path, GREY_16[:8, :8])
+    content = bytearray(path.read_bytes())
+    content[at : at + len(junk)] = junk
+    path.write_bytes(content)
+    try:
+        outcome = read_image(path).ndim
+    except InputRefused as refusal:
+        outcome = str(refusal)
+    assert outcome == 2 or str(path) in outcome

@@ -1,0 +1,69 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.errors import InputRefused
+from runtime.instrument.camera.name_pattern import grid_from_names
+
+
+def places(grid):
+    return {tile.name: (tile.row, tile.column) for tile in grid}
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 3), st.integers(0, 3))
+def test_rows_and_columns_count_from_anywhere(rows, columns, first_row, first_column):
+    names = {
+        f"r{first_row + row}_c{first_column + column:02d}.png": (row, column)
+        for row in range(rows)
+        for column in range(columns)
+    }
+    assert places(grid_from_names(names, pattern="r{row}_c{col}.png")) == names
+
+
+def test_column_may_come_before_row():
+    grid = grid_from_names(["x2y0.tif", "x1y0.tif", "x1y1.tif"], pattern="x{col}y{row}.tif")
+    assert places(grid) == {"x1y0.tif": (0, 0), "x2y0.tif": (0, 1), "x1y1.tif": (1, 0)}
+
+
+def test_an_index_fills_a_square_along_the_rows():
+    names = [f"t_p{number:02d}.tif" for number in range(1, 10)]
+    got = places(grid_from_names(names, pattern="t_p{index}.tif"))
+    assert got["t_p01.tif"] == (0, 0)
+    assert got["t_p03.tif"] == (0, 2)
+    assert got["t_p04.tif"] == (1, 0)
+
+
+def test_an_index_may_run_down_the_columns():
+    names = [f"p{number}.tif" for number in range(9)]
+    got = places(grid_from_names(names, pattern="p{index:down}.tif"))
+    assert got["p2.tif"] == (2, 0)
+    assert got["p3.tif"] == (0, 1)
+
+
+@pytest.mark.parametrize(("field", "last"), [("{index:3}", (1, 2)), ("{index:down3}", (2, 1))])
+def test_an_index_of_known_length_may_have_holes(field, last):
+    got = places(grid_from_names(["p0.tif", "p1.tif", "p5.tif"], pattern=f"p{field}.tif"))
+    assert got["p0.tif"] == (0, 0)
+    assert got["p5.tif"] == last
+
+
+def test_other_files_are_left_alone():
+    names = ["r0_c0.png", "r0_c0.png.bak", "notes.txt", "r_c.png", "r0_c0xpng"]
+    assert places(grid_from_names(names, pattern="r{row}_c{col}.png")) == {"r0_c0.png": (0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern", "says"),
+    [
+        (["a.png"], "a.png", "does not say where a tile lies"),
+        (["r1.png"], "r{row}.png", "does not say where a tile lies"),
+        (["r1.png"], "r{row}{index}.png", "does not say where a tile lies"),
+        (["r1.png"], "r{index:across}.png", "does not say where a tile lies"),
+        (["a.png"], "r{row}_c{col}.png", "no file fits"),
+        (["r1_c1.png", "r01_c1.png"], "r{row}_c{col}.png", "claim the same place"),
+        (["p1.tif", "p2.tif", "p3.tif"], "p{index}.tif", "value 3 tiles"),
+    ],
+)
+def test_an_ambiguous_grid_is_refused(names, pattern, says):
+    with pytest.raises(InputRefused, match=says):
+        grid_from_names(names, pattern=pattern)

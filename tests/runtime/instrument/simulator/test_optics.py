@@ -1,0 +1,93 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from runtime.instrument.simulator.exposure import Exposure
+from runtime.instrument.simulator.optics import blur_sigma_um, transmitted
+
+SIZE = {"width_px": 240, "height_px": 200}
+STILL = Exposure(
+    time_s=0.0,
+    exposure_ms=10.0,
+    objective="10x",
+    light_level=1.0,
+    centre_um=(0.0, 0.0),
+    defocus_um=0.0,
+    rotation_rad=0.0,
+    pixel_size_um=0.5,
+    position_nm=(0, 0, 0),
+    frame_index=0,
+)
+
+
+@pytest.fixture
+def see(grating, grating_specimen, objectives):
+    """Returns the grating's complex amplitudes as seen in one exposure."""
+
+    def see(exposure):
+        image = transmitted(grating_specimen, objectives[exposure.objective], exposure, **SIZE)
+        return np.array(grating.read(image, pixel_um=exposure.pixel_size_um))
+
+    return see
+
+
+@pytest.mark.parametrize("defocus_um", [0.0, 3.0, 12.0])
+@pytest.mark.parametrize("shift_um", [0.05, 0.185, 1.0, 2.6])
+def test_a_known_shift_is_found_to_a_hundredth_of_a_pixel(see, grating, shift_um, defocus_um):
+    here = replace(STILL, defocus_um=defocus_um, centre_um=(3.1, -7.3))
+    there = replace(here, centre_um=(3.1 + shift_um, -7.3 - shift_um))
+    turned = np.angle(see(there) / see(here)) * grating.period_um / (2 * np.pi)
+    assert turned == pytest.approx([shift_um, -shift_um], abs=0.01 * STILL.pixel_size_um)
+
+
+def test_the_specimens_zero_is_the_middle_of_the_image(see):
+    assert np.angle(see(STILL)) == pytest.approx([0.0, 0.0], abs=0.005)
+
+
+@pytest.mark.parametrize("objective", ["10x", "20x"])
+@pytest.mark.parametrize("defocus_um", [0.0, 2.0, -4.0, 8.0])
+def test_contrast_falls_as_theory_says(see, grating, objectives, objective, defocus_um):
+    pixel_um = objectives[objective].pixel_size_um
+    exposure = replace(STILL, objective=objective, defocus_um=defocus_um, pixel_size_um=pixel_um)
+    sigma_um = blur_sigma_um(objectives[objective], exposure)
+    left = np.exp(-2 * (np.pi * sigma_um / grating.period_um) ** 2)
+    assert np.abs(see(exposure)) == pytest.approx(50 / 255 * left * np.ones(2), rel=0.02, abs=5e-4)
+
+
+def test_more_defocus_is_always_more_blur(see):
+    contrasts = [
+        np.abs(see(replace(STILL, defocus_um=dz))).sum() for dz in np.arange(0.0, 24.0, 0.75)
+    ]
+    assert np.all(np.diff(contrasts) < 1e-4)
+    assert contrasts[-1] < 0.25 * contrasts[0]
+
+
+def test_a_turned_camera_turns_the_picture(grating, grating_specimen, objectives):
+    """Along the image's x axis a turned camera also travels across the grating's other wave."""
+    turned = replace(STILL, rotation_rad=0.02)
+    image = transmitted(grating_specimen, objectives["10x"], turned, **SIZE)
+    half = SIZE["width_px"] // 2
+    left = grating.read(image[:, :half], pixel_um=0.5)[1]
+    right = grating.read(image[:, half:], pixel_um=0.5)[1]
+    fallen_um = np.angle(right / left) * grating.period_um / (2 * np.pi)
+    assert fallen_um == pytest.approx(half * 0.5 * 0.02, rel=0.05)
+
+
+def test_smear_and_defocus_widen_the_blur(objectives):
+    optics = objectives["20x"]
+    sharp = blur_sigma_um(optics, STILL)
+    assert blur_sigma_um(optics, replace(STILL, smear_um=20.0)) == pytest.approx(
+        np.hypot(sharp, 20 / np.sqrt(12))
+    )
+    assert blur_sigma_um(optics, replace(STILL, defocus_um=-8.0)) == pytest.approx(
+        np.hypot(sharp, 0.5 * 8 / 2)
+    )
+
+
+def test_beyond_the_picture_the_slide_is_clear(grating_specimen, objectives):
+    away = replace(STILL, centre_um=(5000.0, 5000.0))
+    image = transmitted(grating_specimen, objectives["10x"], away, **SIZE)
+    assert image.dtype == np.float32
+    assert np.ptp(image) < 1e-6
+    assert image.mean() == pytest.approx(245 / 255)

@@ -1,0 +1,96 @@
+"""`nightscope stitch`: a folder of tiles in, placements and mosaic out."""
+
+import json
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaozarrs
+
+from runtime.offline.stitch import stitch_folder
+from tests.runtime.stitch.stitch_scans import scan
+
+DATA = Path(os.environ.get("NIGHTSCOPE_DATA", "../shared/data"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder of recorded tiles r{row}_c{col}.png and its scan."""
+    made = scan(rows=3, columns=3, blank=lambda row, column: (row, column) == (2, 2))
+    for tile in made.tiles:
+        cv2.imwrite(str(tmp_path / f"{tile.tile_id}.png"), tile.pixels)
+    return tmp_path, made
+
+
+def test_a_folder_is_stitched_by_pattern(folder, tmp_path):
+    path, made = folder
+    heard = []
+    out = tmp_path / "out"
+    summary = stitch_folder(
+        path,
+        positions=None,
+        pattern="r{row}_c{col}.png",
+        overlap=0.15,
+        out=out,
+        progress=lambda done, total: heard.append((done, total)),
+    )
+    assert heard[-1] == (9, 9)
+    assert (summary["tiles"], summary["flagged"]) == (9, {"blank": 1})
+    placed = json.loads((out / "placements.json").read_text())
+    assert {key for tile in placed["tiles"] for key in tile} == {
+        "file",
+        "x_px",
+        "y_px",
+        "theta_deg",
+        "flag",
+    }
+    assert len(placed["seams"]) == 12
+    got = {t["file"][:-4]: (t["x_px"], t["y_px"]) for t in placed["tiles"] if not t["flag"]}
+    off = np.array([np.subtract(at, made.truth_px[name]) for name, at in got.items()])
+    assert np.hypot(*(off - np.median(off, axis=0)).T).max() < 0.1
+    yaozarrs.validate_zarr_store(str(out / "mosaic.ome.zarr"))
+
+
+def test_a_registered_configuration_can_be_stitched_again(folder, tmp_path):
+    path, _ = folder
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    stitch_folder(path, positions=None, pattern="r{row}_c{col}.png", overlap=0.15, out=once)
+    registered = once / "TileConfiguration.registered.txt"
+    stitch_folder(path, positions=registered, pattern=None, overlap=None, out=twice)
+    first, second = (
+        json.loads((o / "placements.json").read_text())["tiles"] for o in (once, twice)
+    )
+    places = [
+        np.array(
+            [
+                (t["x_px"], t["y_px"])
+                for t in sorted(tiles, key=lambda t: t["file"])
+                if not t["flag"]
+            ]
+        )
+        for tiles in (first, second)
+    ]
+    moved = places[1] - places[0]
+    assert np.abs(moved - np.median(moved, axis=0)).max() < 0.05
+
+
+REAL = {
+    "s3": ("mussel_sem/s3", "r{row}_c{col}.png", 0.085, 12),
+    "s165": ("mussel_sem/s165", "r{row}_c{col}.png", 0.085, 6),
+    "C1": ("cremi_tiles/C1", "C1_{row}_{col}.png", 0.11, 4),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REAL)
+def test_real_grids_hold_together(tmp_path, name):
+    where, pattern, overlap, matched = REAL[name]
+    if not (DATA / where).is_dir():
+        pytest.skip(f"{DATA / where} is not here")
+    summary = stitch_folder(
+        DATA / where, positions=None, pattern=pattern, overlap=overlap, out=tmp_path
+    )
+    assert summary["seams_matched"] >= matched
+    assert summary["residual_px"]["max"] < 3.0

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runtime.clock import SystemClock
+from runtime.config.settings import SHIPPED_MODELS
+from runtime.errors import InputRefused
+from runtime.inference.bundle import Bundle, find_bundle, open_bundle
+from runtime.inference.session import Choice
+from runtime.offline.model_bench import bench
+from runtime.offline.streaming import StreamingClassifier
+from runtime.tasks.classify import TileClassifier
+from runtime.tile import StagePosition, Tile
+
+KEYS = SHIPPED_MODELS / "keys"
+IN_FLIGHT = 3
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Bundle:
+    return open_bundle(find_bundle(SHIPPED_MODELS, "mussel-tissue"), keys=KEYS)
+
+
+@pytest.fixture(scope="module")
+def classifier(shipped: Bundle) -> TileClassifier:
+    choice = Choice(backend="onnxruntime", precision="int8")
+    return TileClassifier.open(shipped.path, keys=KEYS, choice=choice)
+
+
+@pytest.fixture(scope="module")
+def tiles(shipped: Bundle) -> list[Tile]:
+    size_um = sum(shipped.manifest.pixel_size_um) / 2
+    return [
+        Tile(
+            tile_id=f"t{index}",
+            pixels=shipped.array(golden.file),
+            stage=StagePosition(x_um=0, y_um=0, z_um=0),
+            pixel_size_um=size_um,
+            exposure_ms=4.0,
+            light="brightfield",
+            time_s=0.0,
+            objective="10x",
+        )
+        for index, golden in enumerate(shipped.manifest.golden)
+    ]
+
+
+@pytest.mark.parametrize("in_flight", [1, IN_FLIGHT, 50])
+def test_labels_come_in_order_and_equal_those_of_single_tiles(
+    classifier: TileClassifier, tiles: list[Tile], in_flight: int
+) -> None:
+    labels = list(StreamingClassifier(classifier, in_flight=in_flight).labels(tiles))
+    assert labels == [classifier.classify(tile) for tile in tiles]
+
+
+def test_no_more_tiles_are_drawn_than_may_be_in_flight(
+    classifier: TileClassifier, tiles: list[Tile]
+) -> None:
+    drawn = 0
+
+    def endless() -> Iterator[Tile]:
+        nonlocal drawn
+        while True:
+            drawn += 1
+            yield tiles[0]
+
+    labels = StreamingClassifier(classifier, in_flight=IN_FLIGHT).labels(endless())
+    assert drawn == 0
+    for taken in range(1, 4):
+        next(labels)
+        assert drawn - taken < IN_FLIGHT
+    labels.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("prepare")]
+
+
+def test_a_tile_that_cannot_be_read_costs_its_own_label_only(
+    classifier: TileClassifier, tiles: list[Tile]
+) -> None:
+    def broken() -> Tile:
+        raise InputRefused("broken.png: truncated")
+
+    loads: list[Callable[[], Tile]] = [lambda: tiles[0], broken, lambda: tiles[1]]
+    first, refusal, last = StreamingClassifier(classifier).outcomes(loads)
+    assert isinstance(refusal, InputRefused)
+    assert [first, last] == [classifier.classify(tile) for tile in tiles[:2]]
+
+
+def test_a_refused_tile_ends_a_stream_of_labels(
+    classifier: TileClassifier, tiles: list[Tile]
+) -> None:
+    small = Tile(**{**_fields(tiles[0]), "pixels": np.full((20, 20), 9, np.uint16)})
+    with pytest.raises(InputRefused, match="shows less"):
+        list(StreamingClassifier(classifier).labels([tiles[0], small]))
+
+
+def _fields(tile: Tile) -> dict[str, Any]:
+    return {name: getattr(tile, name) for name in Tile.__dataclass_fields__}
+
+
+def test_bench_times_everything_and_marks_the_chosen_one(shipped: Bundle) -> None:
+    steps: list[tuple[int, int]] = []
+    figures = bench(
+        shipped,
+        tiles=4,
+        threads=1,
+        clock=SystemClock(),
+        progress=lambda done, total: steps.append((done, total)),
+    )
+    rows = figures["rows"]
+    assert {row["precision"] for row in rows} == set(shipped.manifest.models)
+    assert sum(row["chosen"] for row in rows) == 1
+    for row in rows:
+        assert 0 < row["p50_ms"] <= row["p99_ms"]
+        assert row["tiles_per_s"] > 0
+        assert row["load_ms"] > 0
+    assert 0 < figures["preprocessing"]["p50_ms"] < max(row["p99_ms"] for row in rows)
+    assert steps[-1] == (len(rows), len(rows))
+
+
+def test_bench_says_which_back_end_refuses_the_model(
+    shipped: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = {**shipped.files, shipped.manifest.models["fp32"]: b"\x3a\x00"}
+    bundle = Bundle(
+        path=shipped.path,
+        manifest=shipped.manifest,
+        files=broken,
+        digest=shipped.digest,
+        signed_by=shipped.signed_by,
+    )
+    figures = bench(bundle, tiles=2, threads=1, clock=SystemClock())
+    refused = [row for row in figures["rows"] if "refused" in row]
+    assert {row["precision"] for row in refused} == {"fp32"}
+    assert all("cannot load the model" in row["refused"] for row in refused)

@@ -1,0 +1,42 @@
+"""Budgets: what counts as a miss, and when a stage is late."""
+
+import pytest
+
+from runtime.record.budget import BUDGETS_MS, Meter, stage_table
+from runtime.record.rows import Timing
+
+
+class ScriptedClock:
+    def __init__(self, *times_s):
+        self._times_s = iter(times_s)
+
+    def now_s(self):
+        return next(self._times_s)
+
+
+def test_the_meter_times_and_judges():
+    meter = Meter(ScriptedClock(0.0, 0.010, 1.0, 1.3), {"classify": 100})
+    with meter.time("classify", "a"):
+        pass
+    with meter.time("classify", "b"):
+        pass
+    first, second = meter.drain()
+    assert (first.ms, first.missed) == (pytest.approx(10), False)
+    assert (second.ms, second.missed) == (pytest.approx(300), True)
+    assert meter.drain() == []
+    (row,) = meter.table()
+    assert (row.stage, row.count, row.misses, row.budget_ms) == ("classify", 2, 1, 100)
+
+
+def test_a_stage_without_a_budget_cannot_be_timed():
+    with pytest.raises(KeyError), Meter(ScriptedClock(0.0, 1.0), {}).time("daydream", "a"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("count", "misses", "late"), [(10, 1, False), (10, 2, True), (500, 5, False), (500, 6, True)]
+)
+def test_late_means_more_than_one_in_a_hundred(count, misses, late):
+    timings = [Timing(stage="solve", tile_id=str(n), ms=n, missed=n < misses) for n in range(count)]
+    (row,) = stage_table(timings, BUDGETS_MS)
+    assert row.late is late

@@ -1,0 +1,87 @@
+"""Tile files: whole or absent, readable by others, and a full disk is told apart."""
+
+import errno
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from runtime.errors import DiskFull, InputRefused
+from runtime.record.storage import (
+    disk_full_is_resumable,
+    read_pixels,
+    sweep_parts,
+    write_durably,
+    write_tile,
+)
+from runtime.tile import StagePosition, Tile
+
+
+def _tile(pixels: np.ndarray, *, simulated: bool = True) -> Tile:
+    return Tile(
+        tile_id="t",
+        pixels=pixels,
+        stage=StagePosition(x_um=1.0, y_um=2.0, z_um=3.0),
+        pixel_size_um=0.5,
+        exposure_ms=10,
+        light="brightfield",
+        time_s=4.0,
+        objective="10x",
+        simulated=simulated,
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_tile_is_read_back_bit_for_bit_by_another_reader(tmp_path, dtype):
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 60)).astype(dtype)
+    sha256 = write_tile(tmp_path / "t.tif", _tile(pixels))
+    content = (tmp_path / "t.tif").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == sha256
+    with tifffile.TiffFile(tmp_path / "t.tif") as file:
+        assert np.array_equal(file.pages[0].asarray(), pixels)
+        about = json.loads(file.pages[0].description)
+        assert (about["origin"], about["stage"]["y_um"]) == ("SIMULATED", 2.0)
+        numerator, denominator = file.pages[0].tags["XResolution"].value
+        assert numerator / denominator == pytest.approx(20000)  # px per cm at 0.5 µm
+    assert np.array_equal(read_pixels(tmp_path / "t.tif"), pixels)
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_only_simulated_tiles_say_so(tmp_path):
+    write_tile(tmp_path / "t.tif", _tile(np.zeros((4, 4), np.uint8), simulated=False))
+    with tifffile.TiffFile(tmp_path / "t.tif") as file:
+        assert "SIMULATED" not in file.pages[0].description
+
+
+def test_an_interrupted_write_leaves_no_name(tmp_path, monkeypatch):
+    def cut(*_):
+        raise OSError(errno.EIO, "power cut")
+
+    monkeypatch.setattr("runtime.record.storage.os.fsync", cut)
+    with pytest.raises(OSError, match="power cut"):
+        write_durably(tmp_path / "f", b"content")
+    assert not (tmp_path / "f").exists()
+    assert sweep_parts(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_no_space_is_resumable(number):
+    expected = pytest.raises(DiskFull, match=r"writing the map.*nightscope resume")
+    with expected, disk_full_is_resumable("the map"):
+        raise OSError(number, "no space")
+
+
+def test_other_trouble_is_not_called_a_full_disk():
+    with pytest.raises(PermissionError), disk_full_is_resumable("the map"):
+        raise PermissionError
+
+
+@pytest.mark.parametrize("content", [b"", b"not a tiff", None])
+def test_an_unreadable_tile_is_named(tmp_path, content):
+    if content is not None:
+        (tmp_path / "bad.tif").write_bytes(content)
+    with pytest.raises(InputRefused, match=r"bad\.tif cannot be read"):
+        read_pixels(tmp_path / "bad.tif")
