@@ -31,11 +31,11 @@ from export.datasets.overview import overview_tiles
 from export.datasets.patches import draw_patch
 from export.datasets.section import Section, read_section
 from runtime.inference.bundle import open_bundle
-from runtime.inference.descriptor import describe
 from runtime.instrument.camera.files import read_image
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
-from runtime.tasks.classify import TileClassifier
+from runtime.tasks.classify.classifier import TileClassifier
+from runtime.tasks.classify.descriptor import describe
 from runtime.tile import Label, Pixels, StagePosition, Tile
 
 ROOT = Path(__file__).parents[1]

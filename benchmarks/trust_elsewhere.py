@@ -21,9 +21,9 @@ from export.data import Data, read_data
 from export.datasets.labelled import LabelledImages
 from export.datasets.views import views_of
 from export.trust import fit_guard
-from runtime.inference.trust import Guard
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
+from runtime.tasks.classify.guard import Guard
 from runtime.tile import Pixels
 
 CONFIGS = Path(__file__).parents[1] / "export" / "configs"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.inference.descriptor import DESCRIPTOR_VERSION
+from runtime.tasks.classify.descriptor import DESCRIPTOR_VERSION
 
 MEAN, WHITENING, NUMBERS = "trust_mean.npy", "trust_whitening.npy", "trust.json"
 

@@ -12,9 +12,9 @@ from export.datasets.labelled import LabelledImages, Parts
 from export.datasets.views import ViewField, views_of
 from export.guard import FittedGuard
 from export.progress import Progress, silent
-from runtime.inference.descriptor import describe
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
+from runtime.tasks.classify.descriptor import describe
 from runtime.tile import Pixels
 
 # Share of validation views allowed beyond the limit before it is widened.

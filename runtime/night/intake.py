@@ -26,7 +26,7 @@ from runtime.tile import Label, Pixels, Placement, Shift, Tile
 if TYPE_CHECKING:
     from runtime.stitch.map.mosaic import Mosaic
     from runtime.stitch.stitcher import Stitcher
-    from runtime.tasks.classify import TileClassifier
+    from runtime.tasks.classify.classifier import TileClassifier
 
 PHASES = {"overview": "tiles", "visit": "regions"}
 

@@ -13,7 +13,7 @@ from runtime.instrument.rig import Rig
 from runtime.record.storage import free_mb
 
 if TYPE_CHECKING:
-    from runtime.tasks.classify import TileClassifier
+    from runtime.tasks.classify.classifier import TileClassifier
 
 # Raw tile, its share of the uncompressed map pyramid (4/3), and the TIFF of it.
 COPIES_OF_A_TILE = 1 + 4 / 3 + 4 / 3

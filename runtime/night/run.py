@@ -29,7 +29,7 @@ from runtime.record.run_folder import RunFolder, RunLock
 from runtime.record.summary import late_stages, summarise
 
 if TYPE_CHECKING:
-    from runtime.tasks.classify import TileClassifier
+    from runtime.tasks.classify.classifier import TileClassifier
 
 FINISHED, UNFINISHED_BUSINESS = 0, 5
 
@@ -179,7 +179,7 @@ def open_classifier(
         return None
     from runtime.inference.bundle import find_bundle
     from runtime.inference.session import Choice
-    from runtime.tasks.classify import TileClassifier
+    from runtime.tasks.classify.classifier import TileClassifier
 
     models = settings.models
     return TileClassifier.open(

@@ -22,7 +22,7 @@ from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from runtime.tasks.classify import TileClassifier
+    from runtime.tasks.classify.classifier import TileClassifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

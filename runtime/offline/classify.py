@@ -13,7 +13,7 @@ from runtime.errors import InputRefused
 from runtime.instrument.camera.files import IMAGE_SUFFIXES, read_image
 from runtime.offline.streaming import StreamingClassifier
 from runtime.record.storage import write_durably
-from runtime.tasks.classify import TileClassifier
+from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tile import Label, StagePosition, Tile
 
 Progress = Callable[[int, int], None]

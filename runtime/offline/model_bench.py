@@ -17,7 +17,7 @@ from runtime.inference.selection import candidates, chosen, open_choice, process
 from runtime.inference.session import Choice
 from runtime.offline.streaming import StreamingClassifier
 from runtime.ports import Clock
-from runtime.tasks.classify import TileClassifier
+from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tile import StagePosition, Tile
 
 WARM_UPS = 3

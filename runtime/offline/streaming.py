@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 from runtime.errors import InputRefused
-from runtime.tasks.classify import Prepared, TileClassifier
+from runtime.tasks.classify.classifier import Prepared, TileClassifier
 from runtime.tile import Label, Tile
 
 Load = Callable[[], Tile]

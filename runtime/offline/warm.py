@@ -8,7 +8,7 @@ from runtime.clock import SystemClock
 from runtime.config.settings import Models
 from runtime.inference.bundle import SUFFIX
 from runtime.preprocess.warm import warm_kernels
-from runtime.tasks.classify import TileClassifier
+from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tile import Pixels, StagePosition, Tile
 
 FIELD_PX = (448, 512)

@@ -7,9 +7,9 @@ pytest.importorskip("sklearn")
 
 from export.guard import FittedGuard
 from export.trust import ALLOWANCE, LEAST_BLANK_LIMIT, fit
-from runtime.inference.trust import Guard, Verdict
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
+from runtime.tasks.classify.guard import Guard, Verdict
 
 pytestmark = pytest.mark.export
 SPEC = PreprocessSpec(height_px=64, width_px=64)

@@ -11,7 +11,7 @@ from runtime.config.settings import SHIPPED_MODELS
 from runtime.errors import InputRefused, ModelRefused
 from runtime.inference.bundle import Bundle
 from runtime.offline.classify import classify_folder
-from runtime.tasks.classify import TileClassifier
+from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tile import Pixels, StagePosition, Tile
 
 KEYS = SHIPPED_MODELS / "keys"

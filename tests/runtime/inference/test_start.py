@@ -8,7 +8,7 @@ from runtime.config.settings import SHIPPED_MODELS
 from runtime.errors import ModelRefused
 from runtime.inference.bundle import Bundle
 from runtime.inference.session import Choice
-from runtime.tasks.classify import TileClassifier
+from runtime.tasks.classify.classifier import TileClassifier
 
 if TYPE_CHECKING:
     Forge = Any

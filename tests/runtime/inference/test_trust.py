@@ -11,12 +11,12 @@ import pytest
 
 from runtime.errors import ModelRefused
 from runtime.inference.bundle import open_bundle
-from runtime.inference.descriptor import UNIFORM, describe, feature_groups
-from runtime.inference.trust import REASONS, Evidence, Guard, Verdict
 from runtime.offline.classify import classify_folder
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
-from runtime.tasks.classify import TileClassifier
+from runtime.tasks.classify.classifier import TileClassifier
+from runtime.tasks.classify.descriptor import UNIFORM, describe, feature_groups
+from runtime.tasks.classify.guard import REASONS, Evidence, Guard, Verdict
 from runtime.tile import BLANK_DOUBT, StagePosition, Tile
 
 SPEC = PreprocessSpec()

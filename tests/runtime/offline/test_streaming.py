@@ -14,7 +14,7 @@ from runtime.inference.bundle import Bundle, find_bundle, open_bundle
 from runtime.inference.session import Choice
 from runtime.offline.model_bench import bench
 from runtime.offline.streaming import StreamingClassifier
-from runtime.tasks.classify import TileClassifier
+from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tile import StagePosition, Tile
 
 KEYS = SHIPPED_MODELS / "keys"

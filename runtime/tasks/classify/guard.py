@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from runtime.errors import ModelRefused
 from runtime.inference.bundle import Bundle
-from runtime.inference.descriptor import describe, feature_groups
 from runtime.preprocess.inputs import Sampled
 from runtime.preprocess.spec import PreprocessSpec
+from runtime.tasks.classify.descriptor import describe, feature_groups
 from runtime.tile import BLANK_DOUBT, Pixels
 
 REASONS = {

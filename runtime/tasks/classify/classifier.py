@@ -13,9 +13,9 @@ from runtime.inference.bundle import Bundle, open_bundle
 from runtime.inference.selection import choose, open_choice
 from runtime.inference.selftest import check_start
 from runtime.inference.session import BACKENDS, Choice, Session
-from runtime.inference.trust import UNGUARDED, Guard, Verdict
 from runtime.inference.windows import windows
 from runtime.preprocess.inputs import Inputs, Sampled, assemble, sample
+from runtime.tasks.classify.guard import UNGUARDED, Guard, Verdict
 from runtime.tile import Label, Pixels, Tile
 
 

@@ -1,0 +1,1 @@
+"""What is it? One label per picture, and whether to believe it."""
