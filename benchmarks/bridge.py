@@ -20,15 +20,15 @@ from random import Random
 
 import serial
 
-from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.chaos import ChaosProxy
-from firmware_bridge.codec import DELIMITER, Frame, FrameSplitter, FrameType, encode
-from firmware_bridge.drivers.native import NativeBoard
-from firmware_bridge.emulator import BoardEmulator
-from firmware_bridge.faults import Faults
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.emulator import BoardEmulator
+from firmware_bridge.frames.codec import DELIMITER, Frame, FrameSplitter, FrameType, encode
+from firmware_bridge.frames.protocol import STEPS, HelloRequest, Opcode
+from firmware_bridge.line.chaos import ChaosProxy
+from firmware_bridge.line.faults import Faults
+from firmware_bridge.line.transport import open_port
 from firmware_bridge.plant import Steps
-from firmware_bridge.protocol import STEPS, HelloRequest, Opcode
-from firmware_bridge.transport import open_port
 from runtime.clock import SystemClock
 
 CLOCK = SystemClock()

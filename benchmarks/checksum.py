@@ -16,10 +16,10 @@ import zlib
 from collections.abc import Callable, Iterator
 from random import Random
 
-from firmware_bridge.codec import DELIMITER, HEADER, FrameType, stuff, unstuff
 from firmware_bridge.errors import FrameCorrupt
-from firmware_bridge.faults import Faults, Lane
-from firmware_bridge.protocol import STEPS, Opcode
+from firmware_bridge.frames.codec import DELIMITER, HEADER, FrameType, stuff, unstuff
+from firmware_bridge.frames.protocol import STEPS, Opcode
+from firmware_bridge.line.faults import Faults, Lane
 
 FAULT_RATE = 0.01
 PER_LINE = 1000

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from typing import ClassVar, Protocol, TypeVar
 
 from firmware_bridge.clock import Clock
-from firmware_bridge.dialogue import Dialogue
 from firmware_bridge.errors import (
     BridgeError,
     DeviceRebooted,
@@ -23,7 +22,8 @@ from firmware_bridge.errors import (
     LinkLost,
     PositionUnknown,
 )
-from firmware_bridge.lineproto import LineSession, resembles
+from firmware_bridge.text.dialogue import Dialogue
+from firmware_bridge.text.lines import LineSession, resembles
 
 REOPEN_S = 10.0
 

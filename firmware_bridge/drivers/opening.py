@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from firmware_bridge.clock import Clock
-from firmware_bridge.drivers.grbl import GrblBoard
-from firmware_bridge.drivers.illuminate import IlluminateBoard
-from firmware_bridge.drivers.native import NativeBoard
+from firmware_bridge.drivers.grbl.board import GrblBoard
+from firmware_bridge.drivers.illuminate.board import IlluminateBoard
+from firmware_bridge.drivers.native.board import NativeBoard
 from firmware_bridge.drivers.options import BoardOptions
-from firmware_bridge.drivers.sangaboard import SangaboardBoard
+from firmware_bridge.drivers.sangaboard.board import SangaboardBoard
 from firmware_bridge.errors import FirmwareIncompatible
 
 DRIVERS = ("native", "sangaboard", "grbl", "illuminate")

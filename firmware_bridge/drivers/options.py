@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from firmware_bridge.drivers.line_board import REOPEN_S
-from firmware_bridge.drivers.sangaboard import OPENFLEXURE_AXES
+from firmware_bridge.drivers.sangaboard.board import OPENFLEXURE_AXES
 from firmware_bridge.plant import AxisDescription
 
 

@@ -34,7 +34,7 @@ def bridge_exercise(
     call(
         "runtime.cli.commands.bridge:exercise",
         as_json,
-        run=load("firmware_bridge.exercise:exercise"),
+        run=load("firmware_bridge.tools.exercise:exercise"),
         port=port,
         driver=driver,
         moves=moves,
@@ -56,7 +56,7 @@ def bridge_probe(
 
     `nightscope bridge probe /dev/ttyACM0 --json`
     """
-    look = load("firmware_bridge.detect:probe")
+    look = load("firmware_bridge.find.detect:probe")
     call("runtime.cli.commands.bridge:probe", as_json, look=look, ports=ports or [])
 
 
@@ -68,7 +68,7 @@ def bridge_monitor(port: Port, as_json: AsJson = False) -> None:
 
     `nightscope bridge monitor --port /dev/serial/by-id/usb-nightscope`
     """
-    watch = load("firmware_bridge.monitor:watch")
+    watch = load("firmware_bridge.tools.monitor:watch")
     call("runtime.cli.commands.bridge:monitor", as_json, watch=watch, port=port)
 
 
@@ -90,8 +90,8 @@ def bridge_chaos(
     call(
         "runtime.cli.commands.bridge:chaos",
         as_json,
-        proxy=load("firmware_bridge.chaos:ChaosProxy"),
-        faults=load("firmware_bridge.faults:Faults").bytewise,
+        proxy=load("firmware_bridge.line.chaos:ChaosProxy"),
+        faults=load("firmware_bridge.line.faults:Faults").bytewise,
         port=port,
         rate=rate,
         seed=seed,

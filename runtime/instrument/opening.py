@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from firmware_bridge.chaos import ChaosProxy
-from firmware_bridge.detect import locate
-from firmware_bridge.drivers.native import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.emulator import BoardEmulator
 from firmware_bridge.drivers.opening import OpenBoard, open_board
 from firmware_bridge.drivers.options import BoardOptions
 from firmware_bridge.drivers.position import NM_PER_UM
-from firmware_bridge.drivers.sangaboard import OPENFLEXURE_AXES
-from firmware_bridge.emulator import BoardEmulator
+from firmware_bridge.drivers.sangaboard.board import OPENFLEXURE_AXES
 from firmware_bridge.errors import BridgeError
-from firmware_bridge.faults import Faults
-from firmware_bridge.pins import known_port
+from firmware_bridge.find.detect import locate
+from firmware_bridge.find.pins import known_port
+from firmware_bridge.line.chaos import ChaosProxy
+from firmware_bridge.line.faults import Faults
 from firmware_bridge.plant import AxisDescription
 from runtime.clock import HeartbeatClock, SystemClock
 from runtime.config.board_settings import LightBoard, MotorAxis

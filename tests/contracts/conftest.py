@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from firmware_bridge.bench_plant import BENCH_BOARD, BenchPlant
-from firmware_bridge.drivers.grbl import GrblBoard
-from firmware_bridge.drivers.illuminate import IlluminateBoard
-from firmware_bridge.drivers.native import NativeBoard
-from firmware_bridge.drivers.sangaboard import SangaboardBoard
-from firmware_bridge.emulator import BoardEmulator
-from firmware_bridge.emulators.grbl import GrblFirmware
-from firmware_bridge.emulators.illuminate import IlluminateFirmware
-from firmware_bridge.emulators.pty_host import PtyHost
-from firmware_bridge.emulators.sangaboard import (
+from firmware_bridge.board.bench_plant import BENCH_BOARD, BenchPlant
+from firmware_bridge.board.pty_host import PtyHost
+from firmware_bridge.drivers.grbl.board import GrblBoard
+from firmware_bridge.drivers.grbl.emulator import GrblFirmware
+from firmware_bridge.drivers.illuminate.board import IlluminateBoard
+from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
+from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.emulator import BoardEmulator
+from firmware_bridge.drivers.sangaboard.board import SangaboardBoard
+from firmware_bridge.drivers.sangaboard.emulator import (
     V04,
     V1,
     V1_BETA,

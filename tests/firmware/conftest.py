@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import pytest
 
-from firmware_bridge.drivers.native import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard
 from tests.firmware.built import BUILD, FIRMWARE, build
 from tests.firmware.patient_clock import PatientClock
 

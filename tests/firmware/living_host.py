@@ -5,8 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from firmware_bridge.drivers.native import NativeBoard
-from firmware_bridge.protocol import STEPS, Opcode
+from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.frames.protocol import STEPS, Opcode
 from tests.firmware.patient_clock import PatientClock
 
 

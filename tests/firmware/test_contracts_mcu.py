@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from firmware_bridge.drivers.native import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard
 from firmware_bridge.errors import LimitHit, NotHomed, Rejected
 
 pytestmark = [pytest.mark.firmware, pytest.mark.timeout(300)]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from firmware_bridge.drivers.native import NativeBoard
-from firmware_bridge.protocol import LIGHT_REQUEST, STEPS, Opcode, Reason, unpack_reason
+from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.frames.protocol import LIGHT_REQUEST, STEPS, Opcode, Reason, unpack_reason
 
 pytestmark = [pytest.mark.firmware, pytest.mark.xdist_group("firmware")]
 

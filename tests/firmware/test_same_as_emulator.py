@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.board import Board
-from firmware_bridge.codec import Frame, FrameSplitter, FrameType, encode
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.board.board import Board
+from firmware_bridge.frames.codec import Frame, FrameSplitter, FrameType, encode
+from firmware_bridge.frames.protocol import NO_NONCE, STEPS, HelloRequest, Kind, Opcode, State
 from firmware_bridge.plant import AxisDescription, BoardDescription
-from firmware_bridge.protocol import NO_NONCE, STEPS, HelloRequest, Kind, Opcode, State
 from tests.firmware.built import BUILD, build
 
 pytestmark = [pytest.mark.firmware, pytest.mark.xdist_group("firmware")]

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from firmware_bridge.chaos import ChaosProxy
-from firmware_bridge.codec import FrameType
-from firmware_bridge.drivers.native import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard
 from firmware_bridge.errors import DeviceRebooted, LimitHit, NotHomed, Rejected
-from firmware_bridge.faults import Faults
-from firmware_bridge.protocol import STEPS, Opcode, unpack_steps
+from firmware_bridge.frames.codec import FrameType
+from firmware_bridge.frames.protocol import STEPS, Opcode, unpack_steps
+from firmware_bridge.line.chaos import ChaosProxy
+from firmware_bridge.line.faults import Faults
 from runtime.clock import SystemClock
 
 pytestmark = [pytest.mark.firmware, pytest.mark.xdist_group("firmware")]

@@ -3,9 +3,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.drivers.native import NativeBoard
-from firmware_bridge.emulator import BoardEmulator
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.emulator import BoardEmulator
 from runtime.clock import SystemClock
 
 # Bounds a wait for another thread; nothing is asserted about how long it took.

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.chaos import ChaosProxy
-from firmware_bridge.drivers.native import NativeBoard
-from firmware_bridge.emulator import BoardEmulator
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.emulator import BoardEmulator
 from firmware_bridge.errors import DeviceRebooted, PositionUnknown
-from firmware_bridge.faults import Faults, Lane
-from firmware_bridge.protocol import STEPS, Opcode, unpack_steps
+from firmware_bridge.frames.protocol import STEPS, Opcode, unpack_steps
+from firmware_bridge.line.chaos import ChaosProxy
+from firmware_bridge.line.faults import Faults, Lane
 from runtime.clock import SystemClock
 
 

@@ -8,11 +8,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.board import Board
-from firmware_bridge.codec import Frame, FrameType
-from firmware_bridge.outcomes import RING
-from firmware_bridge.protocol import (
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.board.board import Board
+from firmware_bridge.board.outcomes import RING
+from firmware_bridge.frames.codec import Frame, FrameType
+from firmware_bridge.frames.protocol import (
     LIGHT_REQUEST,
     NO_NONCE,
     REQUEST_LENGTH,

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.codec import (
+from firmware_bridge.errors import FrameCorrupt
+from firmware_bridge.frames.codec import (
     CRC,
     DELIMITER,
     MAX_PAYLOAD,
@@ -20,8 +21,7 @@ from firmware_bridge.codec import (
     stuff,
     unstuff,
 )
-from firmware_bridge.errors import FrameCorrupt
-from firmware_bridge.faults import Faults, Lane
+from firmware_bridge.line.faults import Faults, Lane
 
 LONGEST_ON_THE_LINE = 64
 U8, U16 = st.integers(0, 0xFF), st.integers(0, 0xFFFF)

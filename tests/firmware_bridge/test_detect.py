@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from serial.tools.list_ports_common import ListPortInfo
 
-from firmware_bridge import ports_inventory
-from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.detect import Finding, locate, probe, resolve
-from firmware_bridge.emulator import BoardEmulator
-from firmware_bridge.emulators.grbl import GrblFirmware
-from firmware_bridge.emulators.illuminate import IlluminateFirmware
-from firmware_bridge.emulators.pty_host import PtyHost
-from firmware_bridge.emulators.sangaboard import V04, V1, SangaboardFirmware
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.board.pty_host import PtyHost
+from firmware_bridge.drivers.grbl.emulator import GrblFirmware
+from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
+from firmware_bridge.drivers.native.emulator import BoardEmulator
+from firmware_bridge.drivers.sangaboard.emulator import V04, V1, SangaboardFirmware
 from firmware_bridge.errors import FirmwareIncompatible, PortAbsent, Rejected
-from firmware_bridge.handshake import GRBL_REALTIME, hello, identify, questions
-from firmware_bridge.ports_inventory import PortRecord
-from firmware_bridge.transport import Transport
+from firmware_bridge.find.detect import Finding, locate, probe, resolve
+from firmware_bridge.find.handshake import GRBL_REALTIME, hello, identify, questions
+from firmware_bridge.line import inventory
+from firmware_bridge.line.inventory import PortRecord
+from firmware_bridge.line.transport import Transport
 from runtime.clock import SystemClock
 
 CLOCK = SystemClock()
@@ -105,7 +105,7 @@ def plugged(monkeypatch: pytest.MonkeyPatch) -> Plug:
             info = ListPortInfo(device)
             info.serial_number = number
             found.append(info)
-        monkeypatch.setattr(ports_inventory.list_ports, "comports", lambda: found)
+        monkeypatch.setattr(inventory.list_ports, "comports", lambda: found)
 
     return plug
 
@@ -172,7 +172,7 @@ def test_a_name_that_stays_is_preferred(tmp_path: Path, monkeypatch: pytest.Monk
     by_id = tmp_path / "by-id"
     by_id.mkdir()
     (by_id / "usb-board").symlink_to(device)
-    monkeypatch.setattr(ports_inventory, "BY_ID", by_id)
+    monkeypatch.setattr(inventory, "BY_ID", by_id)
     assert PortRecord(device=str(device)).stable_name == str(by_id / "usb-board")
     assert PortRecord(device="/dev/ttyACM8").stable_name == "/dev/ttyACM8"
 

@@ -12,22 +12,22 @@ from random import Random
 
 import pytest
 
-from firmware_bridge.bench_plant import BENCH_BOARD, BenchPlant
-from firmware_bridge.chaos import ChaosProxy
-from firmware_bridge.dialogue import Dialogue
-from firmware_bridge.drivers.grbl import GrblBoard
-from firmware_bridge.drivers.sangaboard import SangaboardBoard
-from firmware_bridge.emulators.grbl import GrblFirmware
-from firmware_bridge.emulators.pty_host import Firmware, PtyHost
-from firmware_bridge.emulators.sangaboard import V04, V1, V1_BETA, SangaboardFirmware
+from firmware_bridge.board.bench_plant import BENCH_BOARD, BenchPlant
+from firmware_bridge.board.pty_host import Firmware, PtyHost
+from firmware_bridge.drivers.grbl.board import GrblBoard
+from firmware_bridge.drivers.grbl.emulator import GrblFirmware
+from firmware_bridge.drivers.sangaboard.board import SangaboardBoard
+from firmware_bridge.drivers.sangaboard.emulator import V04, V1, V1_BETA, SangaboardFirmware
 from firmware_bridge.errors import (
     DeviceRebooted,
     PositionUnknown,
     Stalled,
 )
-from firmware_bridge.faults import Faults
-from firmware_bridge.lineproto import LineSession, resembles
+from firmware_bridge.line.chaos import ChaosProxy
+from firmware_bridge.line.faults import Faults
 from firmware_bridge.plant import AxisDescription
+from firmware_bridge.text.dialogue import Dialogue
+from firmware_bridge.text.lines import LineSession, resembles
 from runtime.clock import SystemClock
 
 CLOCK = SystemClock()

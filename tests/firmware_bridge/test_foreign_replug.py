@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 
-from firmware_bridge.backoff import SHORTEST_PAUSE_S, attempts
-from firmware_bridge.bench_plant import BENCH_BOARD, BenchPlant
-from firmware_bridge.chaos import ChaosProxy
-from firmware_bridge.drivers.grbl import GrblBoard
-from firmware_bridge.drivers.illuminate import IlluminateBoard
-from firmware_bridge.drivers.sangaboard import SangaboardBoard
-from firmware_bridge.emulators.grbl import GrblFirmware
-from firmware_bridge.emulators.illuminate import IlluminateFirmware
-from firmware_bridge.emulators.pty_host import Firmware, PtyHost
-from firmware_bridge.emulators.sangaboard import V04, V1, SangaboardBuild, SangaboardFirmware
+from firmware_bridge.board.bench_plant import BENCH_BOARD, BenchPlant
+from firmware_bridge.board.pty_host import Firmware, PtyHost
+from firmware_bridge.drivers.grbl.board import GrblBoard
+from firmware_bridge.drivers.grbl.emulator import GrblFirmware
+from firmware_bridge.drivers.illuminate.board import IlluminateBoard
+from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
+from firmware_bridge.drivers.sangaboard.board import SangaboardBoard
+from firmware_bridge.drivers.sangaboard.emulator import V04, V1, SangaboardBuild, SangaboardFirmware
 from firmware_bridge.errors import (
     FirmwareIncompatible,
     LinkInterrupted,
     LinkLost,
     PositionUnknown,
 )
+from firmware_bridge.line.backoff import SHORTEST_PAUSE_S, attempts
+from firmware_bridge.line.chaos import ChaosProxy
 from runtime.clock import SystemClock
 
 CLOCK = SystemClock()

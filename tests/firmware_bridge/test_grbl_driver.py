@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.drivers.grbl import GrblBoard
-from firmware_bridge.drivers.grbl_report import STATUS, Machine, Status
-from firmware_bridge.emulators.grbl import GrblFirmware
-from firmware_bridge.emulators.pty_host import PtyHost
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.board.pty_host import PtyHost
+from firmware_bridge.drivers.grbl.board import GrblBoard
+from firmware_bridge.drivers.grbl.emulator import GrblFirmware
+from firmware_bridge.drivers.grbl.report import STATUS, Machine, Status
 from firmware_bridge.errors import (
     DeviceRebooted,
     FirmwareIncompatible,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.emulators.grbl import BANNER, RX_BUFFER, UNLOCK_HINT, GrblFirmware
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.drivers.grbl.emulator import BANNER, RX_BUFFER, UNLOCK_HINT, GrblFirmware
 
 SLOW = 10_000.0  # steps a second: 1 mm/s on x and y
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from firmware_bridge.emulator import BoardEmulator
+from firmware_bridge.drivers.native.emulator import BoardEmulator
 
 PATIENCE_S = 20.0
 REPOSITORY = Path(__file__).parents[2]
 HOST = """
 import sys
-from firmware_bridge.drivers.native import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard
 from runtime.clock import SystemClock
 board = NativeBoard.open(sys.argv[1], clock=SystemClock(), watchdog_ms=200)
 board.stage.home()

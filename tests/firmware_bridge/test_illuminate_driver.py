@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.chaos import ChaosProxy
-from firmware_bridge.drivers.illuminate import IlluminateBoard
-from firmware_bridge.emulators.illuminate import IlluminateFirmware
-from firmware_bridge.emulators.pty_host import PtyHost
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.board.pty_host import PtyHost
+from firmware_bridge.drivers.illuminate.board import IlluminateBoard
+from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
 from firmware_bridge.errors import Rejected
-from firmware_bridge.faults import Faults
+from firmware_bridge.line.chaos import ChaosProxy
+from firmware_bridge.line.faults import Faults
 from runtime.clock import SystemClock
 
 CLOCK = SystemClock()

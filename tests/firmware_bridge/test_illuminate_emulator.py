@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.emulators.illuminate import IlluminateFirmware
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
 
 
 class Bench:

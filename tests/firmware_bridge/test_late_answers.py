@@ -9,14 +9,14 @@ from typing import cast
 
 import pytest
 
-from firmware_bridge.bench_plant import BENCH_BOARD, BenchPlant
-from firmware_bridge.dialogue import ROUNDS_AFRESH, Dialogue
-from firmware_bridge.drivers.grbl import GrblBoard
-from firmware_bridge.emulators.grbl import GrblFirmware
-from firmware_bridge.emulators.pty_host import PtyHost, Send
+from firmware_bridge.board.bench_plant import BENCH_BOARD, BenchPlant
+from firmware_bridge.board.pty_host import PtyHost, Send
+from firmware_bridge.drivers.grbl.board import GrblBoard
+from firmware_bridge.drivers.grbl.emulator import GrblFirmware
 from firmware_bridge.errors import ReplyTimeout
-from firmware_bridge.lineproto import LineSession
 from firmware_bridge.plant import AxisDescription
+from firmware_bridge.text.dialogue import ROUNDS_AFRESH, Dialogue
+from firmware_bridge.text.lines import LineSession
 from runtime.clock import SystemClock
 
 CLOCK = SystemClock()

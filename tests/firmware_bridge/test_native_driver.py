@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.chaos import ChaosProxy
-from firmware_bridge.drivers.native import NativeBoard
-from firmware_bridge.emulator import BoardEmulator
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.emulator import BoardEmulator
 from firmware_bridge.errors import (
     DeviceRebooted,
     FirmwareIncompatible,
@@ -20,14 +19,15 @@ from firmware_bridge.errors import (
     PositionUnknown,
     Rejected,
 )
+from firmware_bridge.frames.protocol import STEPS, Opcode, ResetCause
+from firmware_bridge.line.chaos import ChaosProxy
 from firmware_bridge.plant import AxisDescription, BoardDescription
-from firmware_bridge.protocol import STEPS, Opcode, ResetCause
 
 PATIENCE_S = 20.0
 REPOSITORY = Path(__file__).parents[2]
 OPEN_IN_ANOTHER_PROCESS = """
 import sys
-from firmware_bridge.drivers.native import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard
 from firmware_bridge.errors import PortBusy
 from runtime.clock import SystemClock
 try:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from firmware_bridge.codec import DELIMITER, Frame, FrameType, decode, encode
-from firmware_bridge.protocol import Opcode, Reason, State, Status
+from firmware_bridge.frames.codec import DELIMITER, Frame, FrameType, decode, encode
+from firmware_bridge.frames.protocol import Opcode, Reason, State, Status
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 EXAMPLE = {

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from firmware_bridge.bench_plant import BENCH_BOARD, BenchPlant
-from firmware_bridge.drivers.sangaboard import SangaboardBoard
-from firmware_bridge.emulators.pty_host import PtyHost
-from firmware_bridge.emulators.sangaboard import (
+from firmware_bridge.board.bench_plant import BENCH_BOARD, BenchPlant
+from firmware_bridge.board.pty_host import PtyHost
+from firmware_bridge.drivers.sangaboard.board import SangaboardBoard
+from firmware_bridge.drivers.sangaboard.emulator import (
     V04,
     V1,
     V1_BETA,

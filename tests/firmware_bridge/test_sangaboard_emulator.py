@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.emulators.sangaboard import (
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.drivers.sangaboard.emulator import (
     LINE_TIMEOUT_S,
     RX_BUFFER,
     V04,

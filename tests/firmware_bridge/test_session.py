@@ -9,9 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from firmware_bridge import exchange
-from firmware_bridge.codec import Frame, FrameSplitter, FrameType, encode
-from firmware_bridge.drivers.native import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard
 from firmware_bridge.errors import (
     FirmwareIncompatible,
     LimitHit,
@@ -21,8 +19,9 @@ from firmware_bridge.errors import (
     SafetyLatched,
     Stalled,
 )
-from firmware_bridge.plant import AxisDescription
-from firmware_bridge.protocol import (
+from firmware_bridge.frames import exchange
+from firmware_bridge.frames.codec import Frame, FrameSplitter, FrameType, encode
+from firmware_bridge.frames.protocol import (
     ACCEPTED_REPLY,
     REJECTED_REPLY,
     STEPS,
@@ -35,9 +34,10 @@ from firmware_bridge.protocol import (
     Status,
     pack_axis,
 )
-from firmware_bridge.roundtrip import FIRST_TIMEOUT_S, LONGEST_S, SHORTEST_S, RoundTrip
-from firmware_bridge.session import Session
-from firmware_bridge.ticket import Ticket
+from firmware_bridge.frames.session import Session
+from firmware_bridge.frames.ticket import Ticket
+from firmware_bridge.line.roundtrip import FIRST_TIMEOUT_S, LONGEST_S, SHORTEST_S, RoundTrip
+from firmware_bridge.plant import AxisDescription
 
 HELLO = HelloReply(
     firmware=(1, 0, 0),
@@ -141,7 +141,7 @@ def test_accepted_is_not_done(clock):
 
 
 def test_motion_that_never_ends_is_stopped_and_reported(clock, monkeypatch):
-    monkeypatch.setattr("firmware_bridge.ticket.MOTION_SLACK_S", 0.05)
+    monkeypatch.setattr("firmware_bridge.frames.ticket.MOTION_SLACK_S", 0.05)
     seen = []
 
     def script(request):
@@ -156,7 +156,7 @@ def test_motion_that_never_ends_is_stopped_and_reported(clock, monkeypatch):
 
 def test_board_that_falls_silent_gives_a_typed_error(clock, monkeypatch):
     monkeypatch.setattr(exchange, "TRIES", 3)
-    monkeypatch.setattr("firmware_bridge.session.RECOVERIES", 2)
+    monkeypatch.setattr("firmware_bridge.frames.session.RECOVERIES", 2)
     with (
         session_with(lambda request: [], clock) as session,
         pytest.raises(ReplyTimeout, match=r"does not answer; value /dev/pts/\d+; limit 24 tries"),

@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.chaos import ChaosProxy
-from firmware_bridge.codec import DELIMITER, Frame, FrameType, decode, encode
-from firmware_bridge.drivers.native import NativeBoard
-from firmware_bridge.emulator import BoardEmulator
-from firmware_bridge.emulators.grbl import GrblFirmware
-from firmware_bridge.emulators.illuminate import IlluminateFirmware
-from firmware_bridge.emulators.pty_host import PtyHost
-from firmware_bridge.emulators.sangaboard import V1, SangaboardFirmware
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.board.pty_host import PtyHost
+from firmware_bridge.drivers.grbl.emulator import GrblFirmware
+from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
+from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.emulator import BoardEmulator
+from firmware_bridge.drivers.sangaboard.emulator import V1, SangaboardFirmware
 from firmware_bridge.errors import FirmwareIncompatible
-from firmware_bridge.exercise import exercise
-from firmware_bridge.faults import Faults
-from firmware_bridge.monitor import Monitor, in_words, watch
-from firmware_bridge.protocol import REQUEST_LENGTH, Opcode, Status
+from firmware_bridge.frames.codec import DELIMITER, Frame, FrameType, decode, encode
+from firmware_bridge.frames.protocol import REQUEST_LENGTH, Opcode, Status
+from firmware_bridge.line.chaos import ChaosProxy
+from firmware_bridge.line.faults import Faults
+from firmware_bridge.tools.exercise import exercise
+from firmware_bridge.tools.monitor import Monitor, in_words, watch
 from runtime.clock import SystemClock
 
 SPECIFICATION = Path(__file__).parents[2] / "docs" / "protocol.md"

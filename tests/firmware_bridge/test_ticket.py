@@ -2,9 +2,9 @@
 
 import pytest
 
-from firmware_bridge.codec import Frame, FrameType
-from firmware_bridge.protocol import Opcode
-from firmware_bridge.ticket import ASK_AGAIN_S, Ticket
+from firmware_bridge.frames.codec import Frame, FrameType
+from firmware_bridge.frames.protocol import Opcode
+from firmware_bridge.frames.ticket import ASK_AGAIN_S, Ticket
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import threading
 
 import pytest
 
-from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.chaos import ChaosProxy
-from firmware_bridge.drivers.native import NativeBoard
-from firmware_bridge.emulator import BoardEmulator
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.emulator import BoardEmulator
 from firmware_bridge.errors import FirmwareIncompatible, LimitHit, Rejected
-from firmware_bridge.faults import Faults
-from firmware_bridge.protocol import Opcode, RequestFlag, State
+from firmware_bridge.frames.protocol import Opcode, RequestFlag, State
+from firmware_bridge.line.chaos import ChaosProxy
+from firmware_bridge.line.faults import Faults
 from runtime.clock import SystemClock
 
 

@@ -14,19 +14,18 @@ from typing import Any
 
 import pytest
 
-from firmware_bridge import dialogue, exchange, roundtrip, session, ticket
-from firmware_bridge.bench_plant import BENCH_BOARD, BenchPlant
-from firmware_bridge.codec import DELIMITER
-from firmware_bridge.drivers import grbl_stage, sangaboard_stage
-from firmware_bridge.drivers.grbl import GrblBoard
-from firmware_bridge.drivers.illuminate import IlluminateBoard
-from firmware_bridge.drivers.native import NativeBoard
-from firmware_bridge.drivers.sangaboard import SangaboardBoard
-from firmware_bridge.emulator import NativeFirmware
-from firmware_bridge.emulators.grbl import GrblFirmware
-from firmware_bridge.emulators.illuminate import IlluminateFirmware
-from firmware_bridge.emulators.pty_host import Firmware, PtyHost, Send
-from firmware_bridge.emulators.sangaboard import V1, SangaboardFirmware
+from firmware_bridge.board.bench_plant import BENCH_BOARD, BenchPlant
+from firmware_bridge.board.pty_host import Firmware, PtyHost, Send
+from firmware_bridge.drivers.grbl import stage as grbl_stage
+from firmware_bridge.drivers.grbl.board import GrblBoard
+from firmware_bridge.drivers.grbl.emulator import GrblFirmware
+from firmware_bridge.drivers.illuminate.board import IlluminateBoard
+from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
+from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.emulator import NativeFirmware
+from firmware_bridge.drivers.sangaboard import stage as sangaboard_stage
+from firmware_bridge.drivers.sangaboard.board import SangaboardBoard
+from firmware_bridge.drivers.sangaboard.emulator import V1, SangaboardFirmware
 from firmware_bridge.errors import (
     BridgeError,
     DeviceRebooted,
@@ -38,7 +37,11 @@ from firmware_bridge.errors import (
     ReplyTimeout,
     Stalled,
 )
-from firmware_bridge.protocol import PROTOCOL_MAJOR
+from firmware_bridge.frames import exchange, session, ticket
+from firmware_bridge.frames.codec import DELIMITER
+from firmware_bridge.frames.protocol import PROTOCOL_MAJOR
+from firmware_bridge.line import roundtrip
+from firmware_bridge.text import dialogue
 from runtime.clock import SystemClock
 
 CLOCK = SystemClock()

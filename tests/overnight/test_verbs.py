@@ -74,8 +74,8 @@ def test_a_dry_run_moves_and_writes_nothing(cli, write_plan, demo, tmp_path):
 
 
 def test_bridge_verbs_exercise_and_probe_a_board(cli):
-    from firmware_bridge.bench_plant import BenchPlant
-    from firmware_bridge.emulator import BoardEmulator
+    from firmware_bridge.board.bench_plant import BenchPlant
+    from firmware_bridge.drivers.native.emulator import BoardEmulator
     from runtime.clock import SystemClock
 
     emulator = BoardEmulator(BenchPlant(), clock=SystemClock())

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.emulator import BoardEmulator
-from firmware_bridge.emulators.grbl import GrblFirmware
-from firmware_bridge.emulators.pty_host import PtyHost
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.board.pty_host import PtyHost
+from firmware_bridge.drivers.grbl.emulator import GrblFirmware
+from firmware_bridge.drivers.native.emulator import BoardEmulator
 from runtime.clock import SystemClock
 from runtime.config.plan import Plan
 from runtime.config.settings import Settings

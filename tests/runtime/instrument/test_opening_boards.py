@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from serial.tools.list_ports_common import ListPortInfo
 
-from firmware_bridge import ports_inventory
-from firmware_bridge.bench_plant import BenchPlant
-from firmware_bridge.emulator import BoardEmulator
-from firmware_bridge.emulators.grbl import GrblFirmware
-from firmware_bridge.emulators.illuminate import IlluminateFirmware
-from firmware_bridge.emulators.pty_host import PtyHost
-from firmware_bridge.emulators.sangaboard import V1, SangaboardFirmware
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.board.pty_host import PtyHost
+from firmware_bridge.drivers.grbl.emulator import GrblFirmware
+from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
+from firmware_bridge.drivers.native.emulator import BoardEmulator
+from firmware_bridge.drivers.sangaboard.emulator import V1, SangaboardFirmware
+from firmware_bridge.line import inventory
 from runtime.clock import SystemClock
 from runtime.config.settings import parse_settings
 from runtime.errors import ConfigRefused, HardwareFailed
@@ -40,7 +40,7 @@ Plug = Callable[[str, PtyHost], str]
 def plugged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
     """Plug boards into this computer, each under the serial number of its plug."""
     ports: list[ListPortInfo] = []
-    monkeypatch.setattr(ports_inventory.list_ports, "comports", lambda: ports)
+    monkeypatch.setattr(inventory.list_ports, "comports", lambda: ports)
     with ExitStack() as stack:
 
         def plug(number: str, board: PtyHost) -> str:

@@ -1,0 +1,1 @@
+"""What a board does, without a line: the reference behaviour, and what emulators share."""

@@ -1,0 +1,1 @@
+"""GRBL 1.1 controllers."""

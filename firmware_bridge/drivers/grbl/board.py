@@ -1,0 +1,175 @@
+"""The driver of GRBL 1.1 controllers: absolute jogs, one line in flight, verified by status.
+
+GRBL has no watchdog: when this computer dies, a jog runs to its end and the spindle output, which
+carries the lamp, stays on. `failsafe` is therefore False, and an unattended run must accept the
+board by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from firmware_bridge.clock import Clock
+from firmware_bridge.drivers.grbl.controller import QUERY, GrblController
+from firmware_bridge.drivers.grbl.light import GrblLight
+from firmware_bridge.drivers.grbl.report import (
+    ALARM,
+    ALARMS,
+    OK,
+    OPTIONS,
+    SETTING,
+    VERSION,
+    Machine,
+)
+from firmware_bridge.drivers.grbl.stage import GrblStage
+from firmware_bridge.drivers.line_board import REOPEN_S, opened
+from firmware_bridge.errors import FirmwareIncompatible, PositionUnknown, ReplyTimeout
+from firmware_bridge.line.inventory import usb_serial_number
+from firmware_bridge.text.dialogue import TRIES
+from firmware_bridge.text.lines import LineSession
+
+JOG_CANCEL = b"\x85"
+BANNER = "Grbl 1.1h ['$' for help]"
+# Enough of a report to see the state, whatever the report's settings are.
+STATE = re.compile(r"<(Idle|Run|Jog|Alarm|Home|Check|Sleep|Hold|Door)[:|].*>")
+STILL_S = 30.0
+POLL_S = 0.01
+SETTINGS_ROUNDS = 40
+NEEDED = (10, 13, 20, 22, 23, 27, 30, 100, 101, 102, 110, 111, 112, 130, 131, 132)
+# The driver writes no setting: it would wear the EEPROM and deafen the controller meanwhile.
+REQUIRED = (
+    (10, 1, "$10=1", "machine positions in its status reports"),
+    (13, 0, "$13=0", "reports in millimetres"),
+    (20, 1, "$20=1", "soft limits, or a damaged line could drive into the end of the travel"),
+    (22, 1, "$22=1", "homing, or a restart would go unnoticed"),
+)
+
+
+class GrblBoard(GrblController):
+    """An open controller with its stage and lamp."""
+
+    def __init__(
+        self,
+        lines: LineSession,
+        *,
+        clock: Clock,
+        origin_um: tuple[int, int, int] | None = None,
+        board_id: str | None = None,
+        reopen_s: float = REOPEN_S,
+    ) -> None:
+        super().__init__(lines, clock=clock, reopen_s=reopen_s)
+        self._come_to_rest()
+        version = self._version()
+        self.firmware = f"Grbl {version.group(1)}.{version.group(2)}"
+        self.machine = Machine(
+            name=version.group(3),
+            settings=self._settings(),
+            options=self.dialogue.agreed(b"$I\n", OPTIONS).group(1),
+        )
+        self._require_settings()
+        self.unique_id = (
+            board_id or self.machine.name or usb_serial_number(lines.port) or f"grbl@{lines.port}"
+        )
+        self.dialogue.watch = self._watch
+        self.light: GrblLight = GrblLight(self)
+        self.stage: GrblStage = GrblStage(self, origin_um=origin_um)
+
+    @classmethod
+    def open(
+        cls,
+        port: str,
+        *,
+        clock: Clock,
+        origin_um: tuple[int, int, int] | None = None,
+        board_id: str | None = None,
+        reopen_s: float = REOPEN_S,
+    ) -> GrblBoard:
+        """Return the controller on `port`, dark and still.
+
+        `origin_um` is the machine position the stage calls zero, where homing ends unless given;
+        `reopen_s` is how long an unplugged line is waited for. Raises PortAbsent, PortBusy,
+        ReplyTimeout when nothing there answers like GRBL, FirmwareIncompatible for other versions
+        and for settings that cannot be worked with.
+        """
+        return opened(
+            port,
+            clock=clock,
+            board_on=lambda lines: cls(
+                lines, clock=clock, origin_um=origin_um, board_id=board_id, reopen_s=reopen_s
+            ),
+        )
+
+    def _greet_again(self) -> bool:
+        """A controller that must be homed after a restart and is not locked did not restart."""
+        kept = self.dialogue.ask(QUERY, STATE).group(1) in ("Idle", "Jog")
+        self._come_to_rest()
+        self._require_same(self._version().group(3), self.machine.name)
+        self._require_same(self._settings(), self.machine.settings)
+        return kept
+
+    def _come_to_rest(self) -> None:
+        """End what an earlier host left running. Raises ReplyTimeout when this is no GRBL."""
+        deadline_s = self.clock.now_s() + STILL_S
+        while self.clock.now_s() < deadline_s:
+            state = self.dialogue.ask(QUERY, STATE).group(1)
+            if state in ("Idle", "Alarm"):
+                return
+            if state == "Jog":
+                self.dialogue.lines.write(JOG_CANCEL)
+            elif state in ("Hold", "Door", "Sleep", "Check", "Run"):
+                self.reset()
+            self.clock.sleep(duration_s=POLL_S)
+        raise self.dialogue.silent(QUERY, TRIES)
+
+    def _version(self) -> re.Match[str]:
+        try:
+            return self.dialogue.agreed(b"$I\n", VERSION)
+        except ReplyTimeout:
+            raise FirmwareIncompatible(
+                "this controller is no GRBL 1.1",
+                value=self.dialogue.lines.port,
+                limit="1.1",
+                remedy="flash GRBL 1.1h",
+            ) from None
+
+    def _settings(self) -> dict[int, float]:
+        """Return `$$`, each value believed once it has come twice alike."""
+        seen: Counter[tuple[str, str]] = Counter()
+        for _ in range(SETTINGS_ROUNDS):
+            self.dialogue.lines.pending()
+            self.dialogue.lines.write(b"$$\n")
+            while (
+                line := self.dialogue.lines.next_line(timeout_s=self.dialogue.reply_s)
+            ) is not None:
+                found = SETTING.fullmatch(line)
+                if found is not None:
+                    seen[found.group(1), found.group(2)] += 1
+                elif OK.fullmatch(line):
+                    break
+            believed = {int(n): float(value) for (n, value), times in seen.items() if times > 1}
+            if all(number in believed for number in NEEDED):
+                return believed
+        raise self.dialogue.silent(b"$$\n", SETTINGS_ROUNDS)
+
+    def _require_settings(self) -> None:
+        for number, wanted, setting, why in REQUIRED:
+            if int(self.machine.settings[number]) & 1 != wanted:
+                raise FirmwareIncompatible(
+                    f"GRBL's settings do not fit: we need {why}",
+                    value=f"${number}={self.machine.settings[number]:g}",
+                    limit=setting,
+                    remedy=f"send {setting} once with a terminal and open the board again",
+                )
+
+    def _watch(self, line: str) -> None:
+        self._heard_banner(line, BANNER)
+        alarm = ALARM.fullmatch(line)
+        if alarm is not None:
+            self.stage.forget()
+            number = int(alarm.group(1))
+            raise PositionUnknown(
+                f"GRBL raised an alarm: {ALARMS.get(number, 'see its list of alarms')}",
+                value=line,
+                remedy="clear the cause, then home",
+            )

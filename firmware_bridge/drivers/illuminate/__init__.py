@@ -1,0 +1,1 @@
+"""LED arrays with illuminate's firmware."""

@@ -1,1 +1,0 @@
-"""Boards of others, emulated byte by byte on real pseudo-terminals, quirks included."""

@@ -1,0 +1,1 @@
+"""Which board is on which port."""

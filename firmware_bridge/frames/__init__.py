@@ -1,0 +1,1 @@
+"""Our own protocol on the host's side: frames, commands, retries, one session a board."""

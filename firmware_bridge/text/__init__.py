@@ -1,0 +1,1 @@
+"""Lines of text with boards that number nothing."""
