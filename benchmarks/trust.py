@@ -24,8 +24,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from export.config import read_config
-from export.data_config import SectionsData
+from export.config.data import SectionsData
+from export.config.training import read_config
 from export.datasets.augment import expose, random_exposure
 from export.datasets.overview import overview_tiles
 from export.datasets.patches import draw_patch

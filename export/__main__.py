@@ -36,7 +36,7 @@ def lbp_table(out: Annotated[Path, typer.Option(metavar="NPY")]) -> None:
 
     `nightscope export lbp-table --out lbp_mds.npy`
     """
-    from export.lbp_table import make_table
+    from export.texture.lbp_table import make_table
 
     table = make_table()
     np.save(out, table.coordinates)
@@ -55,8 +55,8 @@ def lbp_picture(
 
     `nightscope export lbp-picture --image tile.png --out lbp.png`
     """
-    from export.lbp_picture import write_lbp_picture
-    from export.lbp_table import stored_table
+    from export.texture.lbp_picture import write_lbp_picture
+    from export.texture.lbp_table import stored_table
 
     lut = stored_table().coordinates
     write_lbp_picture(image, out, lut, top_px=top_px, left_px=left_px, side_px=side_px)
@@ -75,10 +75,10 @@ def train(
 
     `nightscope export train --config uhcs_compact_late.toml --data uhcs_sem --out build/uhcs`
     """
-    from export.build import build
-    from export.config import read_config
-    from export.data import read_data
-    from export.lbp_table import stored_table
+    from export.config.training import read_config
+    from export.datasets.reading import read_data
+    from export.tasks.build import build
+    from export.texture.lbp_table import stored_table
 
     settings, base = read_config(config), config.parent
     with shown() as progress:
@@ -107,8 +107,8 @@ def pack(
 
     `nightscope export pack --from build/uhcs --key signing.pem --out models/uhcs-1.0.0.nsb`
     """
-    from export.artefacts import Artefacts
-    from export.pack import pack as pack_bundle
+    from export.bundle.artefacts import Artefacts
+    from export.bundle.pack import pack as pack_bundle
 
     pack_bundle(Artefacts.read(source), key=key, out=out, with_fp32=fp32)
     typer.echo(json.dumps({"bundle": str(out), "bytes": out.stat().st_size}))
@@ -120,7 +120,7 @@ def key(out: Annotated[Path, typer.Option(metavar="PEM")]) -> None:
 
     `nightscope export key --out signing.pem`
     """
-    from export.sign import make_key
+    from export.bundle.sign import make_key
 
     typer.echo(json.dumps({"private": str(out), "public": str(make_key(out))}))
 

@@ -17,14 +17,14 @@ from onnx.numpy_helper import to_array
 from skimage.feature import local_binary_pattern
 from sklearn.svm import LinearSVC
 
-from export.artefacts import Artefacts
-from export.checkpoint import FILE
-from export.fusion import FusedClassifier, Fusion
-from export.graph import to_parts
+from export.bundle.artefacts import Artefacts
+from export.convert.graph import to_parts
 from export.networks.base import TileNetwork
 from export.networks.compact import Head
+from export.networks.fusion import FusedClassifier, Fusion
 from export.networks.registry import make_network
 from export.quantise import to_int8
+from export.training.checkpoint import FILE
 from runtime.inference.session import VOTE
 from runtime.preprocess.inputs import Inputs, to_input
 from runtime.preprocess.intensity import normalised_intensity

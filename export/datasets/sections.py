@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.data_config import SectionConfig, SectionsData
+from export.config.data import SectionConfig, SectionsData
 from export.datasets.augment import expose, random_exposure
 from export.datasets.labelled import AS_IT_IS, LabelledImages
 from export.datasets.overview import overview_tiles

@@ -83,8 +83,8 @@ def card(
 
     `nightscope export card --from build/uhcs --out models/uhcs.md`
     """
-    from export.artefacts import Artefacts
-    from export.card import model_card
+    from export.bundle.artefacts import Artefacts
+    from export.bundle.card import model_card
 
     artefacts = Artefacts.read(source)
     words = "" if remarks is None else remarks.read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from export.convert.graph import to_parts
 from export.datasets.prepared import Prepared
-from export.fusion import FusedClassifier
-from export.graph import to_parts
+from export.networks.fusion import FusedClassifier
 from export.progress import Progress, silent
 from export.quantise import quantiser_digest, to_int8
 from runtime.inference.backends import open_session

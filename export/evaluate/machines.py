@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from export.baselines.histograms import KINDS, code_shares
-from export.baselines.svm import fit_svm, svm_scores
 from export.datasets.labelled import LabelledImages, Parts
+from export.evaluate.baselines.histograms import KINDS, code_shares
+from export.evaluate.baselines.svm import fit_svm, svm_scores
 from export.evaluate.methods import BASELINE, Method
 from export.progress import Progress, silent
 from runtime.preprocess.lbp import full_codes

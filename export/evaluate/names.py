@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from export.data import Data
 from export.datasets.labelled import LabelledImages
+from export.datasets.reading import Data
 from runtime.errors import InputRefused
 from runtime.tile import Pixels
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from export.data import Data, read_data
+from export.datasets.reading import Data, read_data
 from export.evaluate.cost import seed_cost
 from export.evaluate.names import Names
 from export.evaluate.progress import job

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.data import Data, PreparedParts, prepare_parts
+from export.datasets.reading import Data, PreparedParts, prepare_parts
 from export.evaluate.cost import BASELINES, cell_cost, network_cost
 from export.evaluate.integer import integer_scores
 from export.evaluate.machines import baseline_scores, image_shares
@@ -19,10 +19,10 @@ from export.evaluate.progress import Job
 from export.evaluate.results import FP32, INT8, Scores, SeedResult
 from export.evaluate.setup import Setup
 from export.evaluate.votes import Said, fit_cell, fused_scores, joined_votes, said_once
-from export.fusion import FusedClassifier
-from export.lbp_table import stored_table
 from export.networks.base import TileNetwork
-from export.train import NetworkTraining, require_trainable, train_network
+from export.networks.fusion import FusedClassifier
+from export.texture.lbp_table import stored_table
+from export.training.train import NetworkTraining, require_trainable, train_network
 from runtime.errors import ModelRefused
 
 PARTS = ("train", "validation", "test")

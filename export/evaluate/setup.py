@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from export.config import TrainingConfig, read_config
+from export.config.recipe import Recipe
+from export.config.training import TrainingConfig, read_config
 from export.evaluate.methods import Cell, distinct_streams, paper_cells, restricted
 from export.networks.registry import ARCHITECTURES
-from export.recipe import Recipe
 from runtime.errors import ConfigRefused
 from runtime.preprocess.spec import PreprocessSpec
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from export.datasets.prepared import Prepared
-from export.device import best_device
 from export.evaluate.methods import Cell, Stream
-from export.fusion import FusedClassifier, fit_fusion
 from export.networks.base import TileNetwork
+from export.networks.fusion import FusedClassifier, fit_fusion
+from export.training.device import best_device
 
 BATCH = 32
 

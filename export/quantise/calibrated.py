@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import onnx
 
-from export.parts import Parts, layer_of
+from export.convert.parts import Parts, layer_of
 from export.quantise.qdq import CalibratedStream
 from runtime.preprocess.inputs import Inputs
 

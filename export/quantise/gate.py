@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from export.parts import Parts
+from export.convert.parts import Parts
 from export.progress import Progress, silent
 from export.quantise.calibrated import Calibrated
 from export.quantise.sensitivity import most_sensitive_first

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from export.parts import Parts
+from export.convert.parts import Parts
 from runtime.inference.backends import open_session
 from runtime.inference.onnxruntime_session import session_options
 from runtime.preprocess.inputs import Inputs

@@ -13,8 +13,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from export import pack as packing
-from export.artefacts import FP32, INT8, IR_BIN, IR_XML, Artefacts
-from export.pack import pack
+from export.bundle.artefacts import FP32, INT8, IR_BIN, IR_XML, Artefacts
+from export.bundle.pack import pack
 from runtime.errors import InputRefused, ModelRefused
 
 pytestmark = pytest.mark.export

@@ -7,7 +7,7 @@ import cmath
 import numpy as np
 import pytest
 
-from export.baselines.histograms import KINDS, bit_shift, code_shares, fourier, uniform
+from export.evaluate.baselines.histograms import KINDS, bit_shift, code_shares, fourier, uniform
 from runtime.preprocess.lbp import lbp_codes
 
 

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from export.baselines.svm import fit_svm, svm_scores
+from export.evaluate.baselines.svm import fit_svm, svm_scores
 
 
 def separable(classes, count=60):

@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from export.config import read_config
-from export.data_config import SectionsData
-from export.recipe import Recipe
+from export.config.data import SectionsData
+from export.config.recipe import Recipe
+from export.config.training import read_config
 from runtime.errors import ConfigRefused
 
 pytestmark = pytest.mark.export

@@ -11,11 +11,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-from export.config import TrainingConfig
-from export.data import read_data, read_images
+from export.config.training import TrainingConfig
 from export.datasets.folder import read_folder
 from export.datasets.inspection import inspect
 from export.datasets.labelled import LabelledImages
+from export.datasets.reading import read_data, read_images
 from export.datasets.uhcs import read_uhcs
 from export.datasets.vnc import PATCH_PX, read_vnc
 from export.progress import silent
@@ -219,7 +219,7 @@ def test_patches_are_clearly_with_or_without_and_balanced(tmp_path: Path) -> Non
 
 @pytest.mark.skipif(not (SHARED / "uhcs_sem").is_dir(), reason="UHCSDB is not here")
 def test_the_steel_images_divide_by_sample() -> None:
-    from export.config import read_config
+    from export.config.training import read_config
 
     path = Path(__file__).parents[2] / "export" / "configs" / "uhcs_compact_late.toml"
     images = read_uhcs(SHARED / "uhcs_sem", classes=read_config(path).classes)

@@ -15,7 +15,8 @@ pytest.importorskip("torch")
 from rich.console import Console
 
 from export.__main__ import app
-from export.data import prepare_parts, read_data
+from export.convert.graph import to_parts
+from export.datasets.reading import prepare_parts, read_data
 from export.evaluate.integer import integer_scores, onnx_scores
 from export.evaluate.methods import Method, Stream, distinct_streams
 from export.evaluate.progress import job
@@ -24,10 +25,9 @@ from export.evaluate.run import evaluate
 from export.evaluate.seed import PARTS, Trained
 from export.evaluate.setup import Choices, set_up
 from export.evaluate.votes import fused_scores, joined_votes, listen, said_once
-from export.graph import to_parts
-from export.lbp_table import stored_table
 from export.networks.registry import make_network
 from export.quantise import quantiser_digest
+from export.texture.lbp_table import stored_table
 from runtime.errors import ConfigRefused, ModelRefused
 from runtime.preprocess.spec import input_channels
 
@@ -215,7 +215,7 @@ def test_a_classifier_beyond_two_gigabytes_has_int8_all_the_same(
     cell = max(setup.cells, key=lambda cell: len(cell.streams))
     classifier, test = trained.classifier(cell), trained.parts.test
     parts = to_parts(classifier, {n: test.inputs(0)[n] for n in classifier.inputs})
-    monkeypatch.setattr("export.parts.LARGEST_BYTES", parts.size_bytes // 2)
+    monkeypatch.setattr("export.convert.parts.LARGEST_BYTES", parts.size_bytes // 2)
     with pytest.raises(ModelRefused, match="too large for one ONNX file"):
         parts.joined()
     scores = integer_scores(

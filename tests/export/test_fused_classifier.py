@@ -10,9 +10,9 @@ pytest.importorskip("torch")
 import torch
 from sklearn.svm import LinearSVC
 
-from export.fusion import FusedClassifier, fit_fusion, input_of
+from export.networks.fusion import FusedClassifier, fit_fusion, input_of
 from export.networks.registry import make_network
-from export.svm import linear_svm, slope_of
+from export.networks.svm import linear_svm, slope_of
 from runtime.errors import ConfigRefused, InputRefused
 
 pytestmark = pytest.mark.export

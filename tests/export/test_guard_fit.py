@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from export.guard import FittedGuard
-from export.trust import ALLOWANCE, LEAST_BLANK_LIMIT, fit
+from export.bundle.guard import FittedGuard
+from export.bundle.trust import ALLOWANCE, LEAST_BLANK_LIMIT, fit
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.guard import Guard, Verdict

@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from export.lbp_picture import CAPTION_PX, GAP_PX, code_colours, write_lbp_picture
-from export.lbp_table import code_dissimilarity, stored_table
-from export.scaling import scale, stress
+from export.texture.lbp_picture import CAPTION_PX, GAP_PX, code_colours, write_lbp_picture
+from export.texture.lbp_table import code_dissimilarity, stored_table
+from export.texture.scaling import scale, stress
 from runtime.errors import InputRefused
 from runtime.preprocess.lbp import full_codes
 

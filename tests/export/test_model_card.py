@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from export.card import model_card
-from export.guard import FittedGuard
+from export.bundle.card import model_card
+from export.bundle.guard import FittedGuard
 from runtime.preprocess.spec import PreprocessSpec
 
 ABOUT = {

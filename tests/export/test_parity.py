@@ -14,13 +14,13 @@ pytest.importorskip("torch")
 import torch
 from skimage.feature import local_binary_pattern
 
-from export.artefacts import Artefacts
-from export.fusion import FusedClassifier, Fusion, input_of
-from export.graph import to_parts
+from export.bundle.artefacts import Artefacts
+from export.bundle.pack import pack
+from export.bundle.sign import make_key
+from export.convert.graph import to_parts
+from export.networks.fusion import FusedClassifier, Fusion, input_of
 from export.networks.registry import make_network
-from export.pack import pack
 from export.quantise import to_int8
-from export.sign import make_key
 from runtime.config.settings import SHIPPED_MODELS
 from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle, find_bundle, open_bundle
@@ -31,7 +31,7 @@ from runtime.preprocess.spec import PreprocessSpec, input_channels
 
 pytestmark = [
     pytest.mark.export,
-    # Torch warns that its tracing exporter will go; export/graph.py says why it is used.
+    # Torch warns that its tracing exporter will go; export/convert/graph.py says why it is used.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 FP32_TOLERANCE = 1e-4

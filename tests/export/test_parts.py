@@ -14,10 +14,10 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from export.artefacts import FP32, Artefacts
-from export.fusion import FusedClassifier, Fusion, input_of
-from export.graph import to_parts
+from export.bundle.artefacts import FP32, Artefacts
+from export.convert.graph import to_parts
 from export.networks.base import TileNetwork
+from export.networks.fusion import FusedClassifier, Fusion, input_of
 from export.quantise import Calibrated, Validation, part_scores, quantise, to_int8
 from export.quantise.sensitivity import most_sensitive_first
 from runtime.errors import ModelRefused
@@ -26,7 +26,7 @@ from runtime.inference.session import BACKENDS, LAYOUTS
 
 pytestmark = [
     pytest.mark.export,
-    # Torch warns that its tracing exporter will go; export/graph.py says why it is used.
+    # Torch warns that its tracing exporter will go; export/convert/graph.py says why it is used.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 CHANNELS, CLASSES, WIDTH = {"intensity": 1, "lbp1": 3}, 3, 8
@@ -150,7 +150,7 @@ def test_fp32_too_large_for_one_file_is_judged_in_parts_and_left_out(
         network.wide, network.last = nn.Linear(WIDTH * 9, 512), nn.Linear(512, CLASSES)  # type: ignore[assignment]
     seen = views(classifier)
     parts = to_parts(classifier, seen[0])
-    monkeypatch.setattr("export.parts.LARGEST_BYTES", parts.size_bytes)
+    monkeypatch.setattr("export.convert.parts.LARGEST_BYTES", parts.size_bytes)
     with pytest.raises(ModelRefused, match="too large for one ONNX file"):
         parts.joined()
     target = torch_scores(classifier, seen).argmax(axis=1)

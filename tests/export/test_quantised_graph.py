@@ -17,10 +17,10 @@ import onnx
 import onnxruntime
 import torch
 
-from export.fusion import FusedClassifier
-from export.graph import to_parts
+from export.convert.graph import to_parts
+from export.convert.parts import Parts, layer_of
+from export.networks.fusion import FusedClassifier
 from export.networks.registry import make_network
-from export.parts import Parts, layer_of
 from export.quantise import Calibrated, Quantised, Validation, part_scores, quantise
 from export.quantise import gate as gate_module
 from export.quantise.ir import to_ir

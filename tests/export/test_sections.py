@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from export.data_config import SectionConfig, SectionsData
+from export.config.data import SectionConfig, SectionsData
 from export.datasets.overview import overview_tiles
 from export.datasets.patches import COVERAGE_BINS, draw_patch
 from export.datasets.section import Section, read_section

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from export.sign import make_key, sign
+from export.bundle.sign import make_key, sign
 from runtime.errors import ConfigRefused
 
 

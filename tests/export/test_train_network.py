@@ -14,14 +14,14 @@ pytest.importorskip("torch")
 
 import torch
 
-from export.checkpoint import FILE
+from export.config.recipe import Recipe
 from export.datasets.labelled import LabelledImages
 from export.datasets.prepared import Prepared, prepare
 from export.datasets.views import choose_field
 from export.networks.base import TileNetwork
 from export.progress import Progress, silent
-from export.recipe import Recipe
-from export.train import (
+from export.training.checkpoint import FILE
+from export.training.train import (
     NetworkTraining,
     class_weights,
     network_logits,

@@ -18,7 +18,7 @@ pytest.importorskip("torch")
 from typer.testing import CliRunner
 
 from export.__main__ import app
-from export.artefacts import Artefacts
+from export.bundle.artefacts import Artefacts
 from export.datasets.section import read_section
 from runtime.errors import ConfigRefused, InputRefused
 from runtime.inference.bundle import open_bundle
@@ -28,7 +28,7 @@ from runtime.offline.classify import classify_folder
 pytestmark = [
     pytest.mark.export,
     pytest.mark.timeout(600),
-    # Torch warns that its tracing exporter will go; export/graph.py says why it is used.
+    # Torch warns that its tracing exporter will go; export/convert/graph.py says why it is used.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 DATA = Path(__file__).parents[2] / "export" / "data"

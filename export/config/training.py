@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from export.data_config import DataConfig
-from export.recipe import Recipe
+from export.config.data import DataConfig
+from export.config.recipe import Recipe
 from runtime.config.strict import Strict
 from runtime.errors import ConfigRefused
 from runtime.inference.manifest import Name

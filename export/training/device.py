@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-from export.recipe import Recipe
+from export.config.recipe import Recipe
 
 
 def best_device() -> torch.device:

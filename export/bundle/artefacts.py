@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.guard import FittedGuard
+from export.bundle.guard import FittedGuard
 from export.quantise.ir import OpenVinoModel, to_ir
 from runtime.errors import InputRefused, ModelRefused
 from runtime.inference.onnx_scan import has_external_data

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.config import TrainingConfig
-from export.data_config import FolderData, SectionsData, UhcsData, Views, VncData
+from export.config.data import FolderData, SectionsData, UhcsData, Views, VncData
+from export.config.training import TrainingConfig
 from export.datasets.folder import read_folder
 from export.datasets.inspection import inspect
 from export.datasets.labelled import LabelledImages, Parts

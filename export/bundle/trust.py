@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
+from export.bundle.guard import FittedGuard
 from export.datasets.labelled import LabelledImages, Parts
 from export.datasets.views import ViewField, views_of
-from export.guard import FittedGuard
 from export.progress import Progress, silent
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from export.networks.base import TileNetwork
-from export.svm import Target, Votes, linear_svm, slope_of, unseen_margins
+from export.networks.svm import Target, Votes, linear_svm, slope_of, unseen_margins
 from runtime.errors import ConfigRefused, InputRefused
 
 Fusion = Literal["none", "early", "mid", "late"]

@@ -9,8 +9,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from export.fusion import FusedClassifier, Fusion, input_of, vote
-from export.parts import Parts
+from export.convert.parts import Parts
+from export.networks.fusion import FusedClassifier, Fusion, input_of, vote
 from runtime.inference.session import OUTPUT, VOTE
 from runtime.preprocess.inputs import Inputs
 

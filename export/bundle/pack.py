@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.artefacts import FP32, INT8, IR_BIN, IR_XML, LUT, Artefacts
-from export.sign import sign
+from export.bundle.artefacts import FP32, INT8, IR_BIN, IR_XML, LUT, Artefacts
+from export.bundle.sign import sign
 from runtime.errors import ModelRefused
 from runtime.inference.archive import MAX_BUNDLE_BYTES
 from runtime.inference.backends import backends, open_session

@@ -9,19 +9,19 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from export.artefacts import Artefacts
-from export.classifier import train_classifier
-from export.config import TrainingConfig
-from export.data import Data, PreparedParts, prepare_parts
+from export.bundle.artefacts import Artefacts
+from export.bundle.trust import fit_guard
+from export.config.training import TrainingConfig
+from export.convert.graph import to_parts
+from export.convert.parts import LARGEST_BYTES, Parts
 from export.datasets.labelled import LabelledImages
 from export.datasets.prepared import Prepared
+from export.datasets.reading import Data, PreparedParts, prepare_parts
 from export.datasets.views import ViewField, views_of
-from export.evaluate.metrics import measure
-from export.graph import to_parts
-from export.parts import LARGEST_BYTES, Parts
 from export.progress import Progress, silent
 from export.quantise import Quantised, Validation, part_scores, quantise
-from export.trust import fit_guard
+from export.tasks.classifier import train_classifier
+from export.tasks.metrics import measure
 from runtime.inference.manifest import FieldOfView
 from runtime.inference.session import Backend
 from runtime.inference.windows import TOLERANCE

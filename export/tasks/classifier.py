@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.config import TrainingConfig
-from export.data import PreparedParts
+from export.config.training import TrainingConfig
 from export.datasets.prepared import Prepared
-from export.fusion import FusedClassifier, fit_fusion
+from export.datasets.reading import PreparedParts
+from export.networks.fusion import FusedClassifier, fit_fusion
 from export.progress import Progress, silent
-from export.train import NetworkTraining, require_trainable, train_network
+from export.training.train import NetworkTraining, require_trainable, train_network
 
 BATCH = 32
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.scaling import scale, stress
+from export.texture.scaling import scale, stress
 
 CODES, DIMENSIONS = 256, 3
-STORED = Path(__file__).parent / "data" / "lbp_mds.npy"
+STORED = Path(__file__).parents[1] / "data" / "lbp_mds.npy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,16 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from export.checkpoint import Checkpoint, load, save
-from export.curves import write_curves
+from export.config.recipe import Recipe
 from export.datasets.prepared import Batch, Prepared
-from export.device import arithmetic, best_device, place, to_device, uses_bf16
 from export.networks.base import TileNetwork
 from export.networks.compact import CompactNet
 from export.networks.imagenet import load_imagenet
 from export.networks.registry import make_network
 from export.progress import Progress, silent
-from export.recipe import Recipe
+from export.training.checkpoint import Checkpoint, load, save
+from export.training.curves import write_curves
+from export.training.device import arithmetic, best_device, place, to_device, uses_bf16
 from runtime.errors import ConfigRefused
 from runtime.preprocess.spec import input_channels
 

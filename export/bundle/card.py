@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from export.guard import FittedGuard
+from export.bundle.guard import FittedGuard
 from runtime.preprocess.spec import PreprocessSpec
 
 SETS = {"": "validation", "test_": "test"}

@@ -1,0 +1,1 @@
+"""From a trained model to a signed bundle and its card."""

@@ -1,0 +1,1 @@
+"""The table of LBP codes that every model carries: how it is made, and what it shows."""
