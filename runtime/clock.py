@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from uuid import uuid4
+
+from runtime.instant import Instant
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class SystemClock:
@@ -16,6 +23,10 @@ class SystemClock:
     def wall_s(self) -> float:
         """Return seconds since the Unix epoch."""
         return time.time()
+
+    def instant(self) -> Instant:
+        """Return this moment; all processes since one boot of the machine share its `boot_id`."""
+        return Instant(boot_id=_boot_id(), monotonic_s=self.now_s(), wall_s=self.wall_s())
 
     def sleep(self, *, duration_s: float) -> None:
         """Wait; a negative duration does not wait."""
@@ -43,3 +54,16 @@ class HeartbeatClock(SystemClock):
             if left_s <= 0:
                 return
             super().sleep(duration_s=min(left_s, self._period_s))
+
+
+@cache
+def _boot_id() -> str:
+    """Return the kernel's name for this boot.
+
+    Where the kernel gives none, every process counts as a boot of its own: that forgets more than
+    it must, but compares nothing that it should not.
+    """
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return f"process-{uuid4()}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from runtime.instant import Instant
 from runtime.tile import Pixels
 
 
@@ -24,19 +25,19 @@ class Clock(Protocol):
     def wall_s(self) -> float:
         """Return seconds since the Unix epoch, for dating records."""
 
+    def instant(self) -> Instant:
+        """Return this moment as it is stored."""
+
     def sleep(self, *, duration_s: float) -> None:
         """Wait; returns early never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One exposure: (y, x) pixels, read-only, and the camera's timestamp in seconds.
-
-    `time_s` is monotonic within one powered-on camera.
-    """
+    """One exposure: (y, x) pixels, read-only, and when it had been read out."""
 
     pixels: Pixels
-    time_s: float
+    at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,7 @@ def sweep(
             saturated_fraction=saturated_fraction(
                 frame.pixels, full_scale=rig.camera.info.full_scale
             ),
-            time_s=rig.clock.now_s(),
+            time_s=frame.at.monotonic_s,
             noise=math.sqrt(WHITE_NOISE / frame.pixels.size),
         )
         try:

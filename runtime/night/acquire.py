@@ -66,10 +66,10 @@ class Acquirer:
             focus = self._keeper.focus_on(planned, time_s=self._time_s)
         with self._meter.time("expose", planned.tile_id):
             frame = self._expose()
-        self._time_s = frame.time_s
+        self._time_s = frame.at.monotonic_s
         tile = self._tile(planned, frame, self._rig.position())
         at = tile.stage
-        self._keeper.learn(focus, x_um=at.x_um, y_um=at.y_um, time_s=frame.time_s)
+        self._keeper.learn(focus, x_um=at.x_um, y_um=at.y_um, time_s=frame.at.monotonic_s)
         return Taken(tile=tile, focus=focus, region_id=region_id)
 
     def _expose(self) -> Frame:
@@ -93,7 +93,7 @@ class Acquirer:
             pixel_size_um=how.pixel_size_um,
             exposure_ms=how.exposure_ms,
             light=how.channel,
-            time_s=frame.time_s,
+            time_s=frame.at.monotonic_s,
             objective=how.objective,
             row=planned.row,
             column=planned.column,

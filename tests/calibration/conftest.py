@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from runtime.config.settings import parse_settings
+from runtime.instant import Instant
 from runtime.instrument.rig import Rig
 from runtime.instrument.simulator.camera import SimulatedCamera
 from runtime.instrument.simulator.motion import STEP_UM, steps_um
@@ -43,6 +44,9 @@ class InstantClock:
 
     def wall_s(self):
         return 1_795_000_000.0 + self._now_s
+
+    def instant(self):
+        return Instant(boot_id="bench", monotonic_s=self._now_s, wall_s=self.wall_s())
 
     def sleep(self, *, duration_s):
         self._now_s += max(0.0, duration_s)

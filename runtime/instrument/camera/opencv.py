@@ -97,7 +97,7 @@ class OpenCvCamera:
         pixels = as_grey(raw)
         self._refuse_unlike(pixels)
         pixels.setflags(write=False)
-        return Frame(pixels=pixels, time_s=self._clock.now_s())
+        return Frame(pixels=pixels, at=self._clock.instant())
 
     def close(self) -> None:
         """Release the device; a driver that hangs is left to its thread."""

@@ -202,7 +202,7 @@ class RecordedCamera:
         self._next += 1
         pixels = self._scan.read(tile)
         pixels.setflags(write=False)
-        return Frame(pixels=pixels, time_s=self._clock.now_s())
+        return Frame(pixels=pixels, at=self._clock.instant())
 
     def close(self) -> None:
         """Play no more."""

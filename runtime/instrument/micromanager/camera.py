@@ -61,7 +61,7 @@ class MicroManagerCamera:
         pixels = self._ask("frame", self._snap, timeout_s=exposure_ms / 1000 + self._timeout_s)
         self._refuse_unlike(pixels)
         pixels.setflags(write=False)
-        return Frame(pixels=pixels, time_s=self._core.now_s())
+        return Frame(pixels=pixels, at=self._core.instant())
 
     def close(self) -> None:
         """Take no more frames; the device is released when its core is closed."""

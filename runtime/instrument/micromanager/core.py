@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from runtime.errors import ConfigRefused, HardwareFailed
+from runtime.instant import Instant
 from runtime.instrument.micromanager.errors import Stalled
 from runtime.instrument.micromanager.owner import Owner
 from runtime.ports import Clock
@@ -58,9 +59,9 @@ class Core:
             self._clock.sleep(duration_s=poll_s)
             poll_s = min(2 * poll_s, LAST_POLL_S)
 
-    def now_s(self) -> float:
-        """Return the clock's monotonic seconds."""
-        return self._clock.now_s()
+    def instant(self) -> Instant:
+        """Return this moment."""
+        return self._clock.instant()
 
     def device(self, label: str) -> str:
         """Return a device's label. Raises ConfigRefused when the configuration has none such."""

@@ -41,8 +41,8 @@ class SimulatedCamera:
     def capture(self, *, exposure_ms: float) -> Frame:
         """Expose once, and wait until exposure and readout would be over at the world's speed.
 
-        `Frame.time_s` is world time. Raises CameraFailed when closed or asked for an exposure
-        outside (0, 10 s].
+        `Frame.at` is in the world's own time. Raises CameraFailed when closed or asked for an
+        exposure outside (0, 10 s].
         """
         if not self._open:
             raise CameraFailed("the simulated camera is closed", remedy="open it again")
@@ -59,7 +59,7 @@ class SimulatedCamera:
         pixels.setflags(write=False)
         due_s = start_s + (exposure_ms / 1000 + READOUT_S) / self._world.speed
         self._clock.sleep(duration_s=max(due_s - self._clock.now_s(), 0.0))
-        return Frame(pixels=pixels, time_s=exposure.time_s)
+        return Frame(pixels=pixels, at=self._world.instant_of(exposure))
 
     def close(self) -> None:
         """Take no more frames."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 from runtime.config.settings import Objective
+from runtime.instant import Instant
 from runtime.instrument.simulator import truth as witness
 from runtime.instrument.simulator.board import SimulatedBoard, simulated_board
 from runtime.instrument.simulator.exposure import Exposure
@@ -23,6 +24,9 @@ READOUT_S = 0.015
 FULL_LEVEL = 255
 # Where the motors happen to stand when the power comes on, before homing.
 PARKED_STEPS: Steps = (3_000, -2_000, 400)
+# Every simulated night begins at midnight on 1 January 2000, so that two nights of one seed date
+# their frames alike, and nobody takes such a date for a real one.
+EPOCH_S = 946_684_800.0
 
 
 class World:
@@ -69,6 +73,14 @@ class World:
         """Return the world's own seconds since it began."""
         with self._lock:
             return self._time_s
+
+    def instant_of(self, exposure: Exposure) -> Instant:
+        """Return when an exposure had been read out; every world of this seed is one boot."""
+        return Instant(
+            boot_id=f"simulated-{self.seed}",
+            monotonic_s=exposure.time_s,
+            wall_s=EPOCH_S + exposure.time_s,
+        )
 
     def resume_at(self, *, time_s: float) -> None:
         """Set the world's time, so that a resumed run meets the drift it would have met."""

@@ -9,6 +9,7 @@ import pytest
 from runtime.config.settings import Motion
 from runtime.errors import CameraFailed, Stopped
 from runtime.focus.loop import SweepRequest, sweep
+from runtime.instant import Instant
 from runtime.instrument.rig import Rig
 from runtime.ports import CameraInfo, Frame
 from runtime.tile import StageLimits, StagePosition
@@ -28,6 +29,7 @@ class Bench:
     lit: bool = False
     frames: int = 0
     fail_at: int = 10**9
+    host_s_per_frame: float = 0.1
     visited: list = field(default_factory=list)
     limits: StageLimits = LIMITS
     stage_id: str = "bench"
@@ -61,10 +63,13 @@ class Bench:
         blur = np.hypot(0.7, 0.3 * (self.carriage_um + 0.5 - self.best_z_um))
         picture = 1000 + 300 * self.contrast * cv2.GaussianBlur(self.texture, (0, 0), float(blur))
         noise = np.random.default_rng(self.frames).normal(0, 5, picture.shape)
-        return Frame(pixels=(picture + noise).astype(np.uint16), time_s=float(self.frames))
+        return Frame(pixels=(picture + noise).astype(np.uint16), at=self.instant())
 
     def now_s(self):
-        return self.frames * 0.1
+        return self.frames * self.host_s_per_frame
+
+    def instant(self):
+        return Instant(boot_id="bench", monotonic_s=self.frames * 0.1, wall_s=0.0)
 
     def sleep(self, *, duration_s):
         assert not self.lit, "waited with the light on"
@@ -107,6 +112,11 @@ def test_finds_focus_and_stays_there(best_z_um):
     assert bench.z_um == pytest.approx(verdict.z_um)
     assert bench.carriage_um == pytest.approx(bench.z_um - 0.5), "must arrive from below"
     assert not bench.lit
+
+
+def test_a_host_kept_busy_does_not_end_the_sweep():
+    """The sweep's time is the camera's: what the host does in between is not the specimen's."""
+    assert run(Bench(host_s_per_frame=1000.0)).status == "ok"
 
 
 def test_the_run_up_stays_inside_the_limits():

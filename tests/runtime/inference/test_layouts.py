@@ -13,6 +13,7 @@ from runtime.inference.bundle import Bundle, open_bundle
 from runtime.inference.onnx_scan import output_names
 from runtime.inference.selection import candidates, chosen, open_choice
 from runtime.inference.session import LAYOUTS, Choice
+from runtime.instant import Instant
 from tests.runtime.inference import tiny_onnx as tiny
 
 if TYPE_CHECKING:
@@ -124,6 +125,9 @@ class FavouringClock:
         measured, self.looks = self.looks // 14, self.looks + 1
         self.seconds += 0.001 if measured == self.favoured else 1.0
         return self.seconds
+
+    def instant(self) -> Instant:
+        raise AssertionError("measuring stores no time")
 
     def wall_s(self) -> float:
         return 0.0

@@ -12,6 +12,7 @@ from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import Bundle, open_bundle
 from runtime.inference.selection import choose
 from runtime.inference.selftest import verify
+from runtime.instant import Instant
 from runtime.preprocess.inputs import to_input
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ class SteppingClock:
     def now_s(self) -> float:
         self.looks += 1
         return self.looks**2 / 2
+
+    def instant(self) -> Instant:
+        raise AssertionError("measuring stores no time")
 
     def wall_s(self) -> float:
         return 0.0
