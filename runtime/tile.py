@@ -117,6 +117,10 @@ class Shift:
     def __post_init__(self) -> None:
         _finite("Shift", dx_px=self.dx_px, dy_px=self.dy_px, rotation_rad=self.rotation_rad)
 
+    def residual_px(self, a: Placement, b: Placement) -> float:
+        """Return how far b, placed beside a, lies from where this shift puts it."""
+        return float(np.hypot(b.x_px - a.x_px - self.dx_px, b.y_px - a.y_px - self.dy_px))
+
 
 PlacementFlag = Literal["", "blank", "stage-only", "suspect"]
 

@@ -6,10 +6,8 @@ All of it runs on the compute worker, in the order the tiles were taken.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from runtime.calibrated.correct import Corrector
 from runtime.night.acquire import Taken
@@ -57,7 +55,6 @@ class Intake:
     meter: Meter
     clock: Clock
     on_done: Callable[[TileDone], None]
-    _journaled: dict[str, Placement] = field(default_factory=dict[str, Placement])
 
     def overview(self, taken: Taken) -> None:
         """Take an overview tile from the camera to the map."""
@@ -66,9 +63,9 @@ class Intake:
         label = self._classify(corrected, raw=taken.tile.pixels)
         shifts = self._register(corrected)
         with self.meter.time("solve", corrected.tile_id):
-            self._place()
+            moved = self._place()
         with self.meter.time("render", corrected.tile_id):
-            self._draw()
+            self._draw(moved)
         self._finish(taken, label, self._residual_px(shifts))
 
     def visit(self, taken: Taken) -> None:
@@ -89,8 +86,7 @@ class Intake:
                 self._register(corrected)
             if self.classifier is not None and row.tile_id not in labelled:
                 self._classify(corrected, raw=raw)
-        self._place()
-        self._draw()
+        self._draw(self._place())
 
     def settle(self) -> None:
         """Solve the whole map once, robustly, and bring journal and mosaic to that solution."""
@@ -150,32 +146,22 @@ class Intake:
             self.journal.add_shifts(tile.tile_id, shifts)
         return shifts
 
-    def _place(self) -> None:
+    def _place(self) -> dict[str, Placement]:
         """Journal only what moved, so that a tile's cost does not grow with the scan."""
-        now = self.stitcher.placements()
-        moved = {i: p for i, p in now.items() if self._journaled.get(i) != p}
-        self._journaled.update(moved)
+        moved = self.stitcher.moved()
         self.journal.set_placements(list(moved.values()))
+        return moved
 
     def _residual_px(self, shifts: tuple[Shift, ...]) -> float | None:
         """Return how far a tile's placement disagrees with its matches, the worst of them."""
-        at = self._journaled
+        at = self.stitcher.placement
         return max(
-            (
-                float(
-                    np.hypot(
-                        at[s.b].x_px - at[s.a].x_px - s.dx_px, at[s.b].y_px - at[s.a].y_px - s.dy_px
-                    )
-                )
-                for s in shifts
-                if s.method != "none"
-            ),
-            default=None,
+            (s.residual_px(at(s.a), at(s.b)) for s in shifts if s.method != "none"), default=None
         )
 
-    def _draw(self) -> None:
+    def _draw(self, moved: dict[str, Placement]) -> None:
         with disk_full_is_resumable("the map"):
-            self.mosaic.update(self.stitcher.placements(), self._pixels)
+            self.mosaic.update(moved, self._pixels)
 
     def _finish(self, taken: Taken, label: Label | None, residual_px: float | None) -> None:
         self.journal.add_timings(self.meter.drain())

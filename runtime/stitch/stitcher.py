@@ -101,9 +101,17 @@ class Stitcher:
             self._cover(pair)
         self._place(tile, prior, shifts)
 
-    def placements(self) -> dict[str, Placement]:
-        """Return the current estimate of every tile, improved as tiles arrive."""
-        return self._graph.placements()
+    def placement(self, tile_id: str) -> Placement:
+        """Return the current estimate of one tile; raises KeyError for one never added."""
+        return self._graph.placement(tile_id)
+
+    def moved(self) -> dict[str, Placement]:
+        """Return the tiles placed for the first time or moved since the last call, and no others.
+
+        Whoever keeps a copy of the placements takes these over, at a cost that does not grow with
+        the scan. Moves of less than a hundredth of a pixel are kept back until they add up.
+        """
+        return self._graph.moved()
 
     def solve(self) -> dict[str, Placement]:
         """Return the robust solution over all tiles; the same for the same tiles and shifts."""
@@ -181,12 +189,11 @@ class Stitcher:
 
 
 def _seam(shift: Shift, a: Placement, b: Placement) -> Seam:
-    off = np.hypot(b.x_px - a.x_px - shift.dx_px, b.y_px - a.y_px - shift.dy_px)
     return Seam(
         a=shift.a,
         b=shift.b,
         shift_px=(shift.dx_px, shift.dy_px),
-        residual_px=float(off),
+        residual_px=shift.residual_px(a, b),
         ncc=shift.ncc,
         method=shift.method,
     )

@@ -2,7 +2,7 @@
 
 Two views of the same graph. `solve` takes all of it at once, sorted by id, and so depends on the
 set of shifts and priors alone. `extend` re-solves only the rows around the new tile with the rest
-held, and does a full solve about once a row, so its cost does not grow with the scan.
+held, and does a full solve about once a row. `moved` hands on only what such a solve changed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from runtime.tile import Placement, PlacementFlag, Shift
 WINDOW_ROWS = 2
 BELIEVED = 0.5
 
+TOLD_PX = 0.01
+"""A full solve nudges every tile of the scan by far less than this. Handing such moves on would
+make journal and map write the whole scan once a row, for a difference nobody can see."""
+
 
 @dataclass(slots=True)
 class PoseGraph:
@@ -36,6 +40,8 @@ class PoseGraph:
     )
     _rows: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     _placed: dict[str, Placement] = field(default_factory=dict)
+    _told: dict[str, Placement] = field(default_factory=dict)
+    _moved: set[str] = field(default_factory=set)
     _since_full: int = 0
 
     def extend(self, tile_id: str, *, prior_px: XY, blank: bool, shifts: Iterable[Shift]) -> None:
@@ -54,13 +60,25 @@ class PoseGraph:
                 self._links[shift.b].append(key)
         self._since_full += 1
         if self._since_full**2 > len(self.priors):
-            self._placed, self._since_full = self.solve(), 0
+            self._put(self.solve())
+            self._since_full = 0
         else:
-            self._placed.update(self._solve_window(tile_id))
+            self._put(self._solve_window(tile_id))
 
-    def placements(self) -> dict[str, Placement]:
-        """Return the current estimate of every tile."""
-        return dict(self._placed)
+    def placement(self, tile_id: str) -> Placement:
+        """Return the current estimate of one tile; raises KeyError for an unknown one."""
+        return self._placed[tile_id]
+
+    def moved(self) -> dict[str, Placement]:
+        """Return the tiles that are new, or whose estimate changed, since the last call.
+
+        A change of less than `TOLD_PX` in place and in sigma, with the same flag, is kept back
+        until it adds up to more.
+        """
+        changes = {name: self._placed[name] for name in sorted(self._moved)}
+        self._told.update(changes)
+        self._moved.clear()
+        return changes
 
     def solve(self) -> dict[str, Placement]:
         """Return the robust solution of the whole graph; the same for the same set of records."""
@@ -69,6 +87,13 @@ class PoseGraph:
             return {}
         keys = sorted(key for key, shift in self.shifts.items() if shift.method != "none")
         return self._solve(ids, keys, held={})
+
+    def _put(self, solved: dict[str, Placement]) -> None:
+        self._placed.update(solved)
+        for name, place in solved.items():
+            told = self._told.get(name)
+            if told is None or _differs(told, place):
+                self._moved.add(name)
 
     def _solve_window(self, tile_id: str) -> dict[str, Placement]:
         row = self._row(tile_id)
@@ -150,6 +175,14 @@ class PoseGraph:
 
 HELD_SIGMA_PX = 1e-3
 """Tiles outside the window stay where the last solve put them."""
+
+
+def _differs(told: Placement, place: Placement) -> bool:
+    return (
+        told.flag != place.flag
+        or abs(told.sigma_px - place.sigma_px) > TOLD_PX
+        or float(np.hypot(told.x_px - place.x_px, told.y_px - place.y_px)) > TOLD_PX
+    )
 
 
 def _variance(shift: Shift) -> float:

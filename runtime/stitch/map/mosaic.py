@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from runtime.stitch.map.behind import Behind
 from runtime.stitch.map.canvas import Bounds, Canvas, CanvasInfo, Chunk
 from runtime.stitch.map.gains import SharedTones, Tone, compare, solve_tones
 from runtime.stitch.map.render import Layer, draw
 from runtime.tile import Pixels, Placement
 
-MOVED_PX = 0.5
 TONE_CHANGE = 0.004
 """A tile is drawn again when its gain changed by more than this: below what an eye sees."""
 
@@ -61,27 +62,30 @@ class Mosaic:
         if bounds_px is not None:
             self._canvas = self._new_canvas(bounds_px)
         self._drawn: dict[str, Placement] = {}
+        self._behind = Behind()
         self._tones: dict[str, Tone] = {}
         self._shared: dict[tuple[str, str], SharedTones] = {}
         self._tiles_of: defaultdict[Chunk, set[str]] = defaultdict(set)
         self._recent: OrderedDict[str, Pixels] = OrderedDict()
 
-    def update(self, placements: Mapping[str, Placement], pixels: ReadPixels) -> int:
-        """Draw new tiles and those that moved by more than half a pixel.
+    def update(self, moved: Mapping[str, Placement], pixels: ReadPixels) -> int:
+        """Draw new tiles and those that lie more than half a pixel from where they are drawn.
 
-        When a solve moves many, the furthest are drawn first and the others by later updates, so
-        that one update's cost does not grow with the scan. `pixels` reads a tile by id. Returns
-        the number of full-resolution chunks written.
+        `moved` holds the tiles placed or moved since the last update. When a solve moves many, the
+        furthest are drawn first and the others by later updates, so that one update's cost does
+        not grow with the scan. `pixels` reads a tile by id. Returns the number of full-resolution
+        chunks written.
         """
-        dirty = self._take(placements, pixels, most=REDRAWN_TILES)
-        return self._draw(dirty, pixels)
+        self._note(moved)
+        return self._draw(self._take(pixels, most=REDRAWN_TILES), pixels)
 
     def settle(self, placements: Mapping[str, Placement], pixels: ReadPixels) -> int:
         """Update with all gains evened out at once, and set the display window; ends a scan.
 
         Returns the number of full-resolution chunks written.
         """
-        dirty = self._take(placements, pixels, most=len(placements))
+        self._note(placements)
+        dirty = self._take(pixels, most=len(placements))
         tones = solve_tones(self._shared.values(), sorted(self._drawn), {})
         for name, tone in tones.items():
             if self._canvas is not None and self._differs(tone, self._tones[name]):
@@ -92,27 +96,26 @@ class Mosaic:
             self._canvas.settle()
         return written
 
-    def _take(
-        self, placements: Mapping[str, Placement], pixels: ReadPixels, *, most: int
-    ) -> set[Chunk]:
+    def _note(self, moved: Mapping[str, Placement]) -> None:
+        """Sort the moved tiles into those to draw again and those that are near enough."""
+        for name, place in moved.items():
+            drawn = self._drawn.get(name)
+            self._behind.put(place, inf if drawn is None else _distance_px(place, drawn))
+
+    def _take(self, pixels: ReadPixels, *, most: int) -> set[Chunk]:
         """Put new tiles and the `most` furthest moved in place and tone them; return the chunks."""
-        new = [name for name in placements if name not in self._drawn]
-        away = {name: _distance_px(placements[name], at) for name, at in self._drawn.items()}
-        off = [name for name, distance_px in away.items() if distance_px > MOVED_PX]
-        moved = sorted([*new, *sorted(off, key=lambda name: (-away[name], name))[:most]])
-        if not moved:
+        places = self._behind.take(most)
+        if not places:
             return set()
-        canvas, dirty = self._room_for(placements, moved)
-        for name in moved:
-            dirty.update(self._move(canvas, placements[name]))
-        self._tone(moved, pixels)
+        canvas, dirty = self._room_for(places)
+        for place in places:
+            dirty.update(self._move(canvas, place))
+        self._tone([place.tile_id for place in places], pixels)
         return dirty
 
-    def _room_for(
-        self, placements: Mapping[str, Placement], moved: list[str]
-    ) -> tuple[Canvas, set[Chunk]]:
-        """Return a canvas that holds the moved tiles, and the chunks to redraw if it is new."""
-        boxes = np.array([self._box(placements[name]) for name in moved])
+    def _room_for(self, places: list[Placement]) -> tuple[Canvas, set[Chunk]]:
+        """Return a canvas that holds the placed tiles, and the chunks to redraw if it is new."""
+        boxes = np.array([self._box(place) for place in places])
         low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
         if self._canvas is not None:
             x0, y0, x1, y1 = self._canvas.bounds_px

@@ -40,6 +40,11 @@ def true_places(made):
     return {n: Placement(tile_id=n, x_px=x, y_px=y) for n, (x, y) in made.truth_px.items()}
 
 
+def shifted(made, name, *, by_px):
+    x, y = made.truth_px[name]
+    return {name: Placement(tile_id=name, x_px=x + by_px, y_px=y)}
+
+
 def reader(made):
     pixels = {tile.tile_id: tile.pixels for tile in made.tiles}
     return pixels.__getitem__
@@ -96,11 +101,9 @@ def test_levels_are_means_of_the_level_below(finished):
 def test_live_and_at_once_are_the_same_image(tmp_path, finished):
     path, made = finished
     live = mosaic_in(tmp_path)
-    known = {}
     for name, place in true_places(made).items():
-        known[name] = place
-        assert live.update(known, reader(made)) > 0
-    live.settle(known, reader(made))
+        assert live.update({name: place}, reader(made)) > 0
+    live.settle(true_places(made), reader(made))
     images = [
         np.asarray(zarr.open_group(str(p), mode="r")["0"][:], np.int32)
         for p in (path, tmp_path / "map.ome.zarr")
@@ -114,11 +117,29 @@ def test_only_what_moved_is_drawn_again(tmp_path):
     mosaic, places = mosaic_in(tmp_path), true_places(made)
     everything = mosaic.update(places, reader(made))
     assert mosaic.update(places, reader(made)) == 0
-    x, y = made.truth_px["r0_c0"]
-    places["r0_c0"] = Placement(tile_id="r0_c0", x_px=x + 0.4, y_px=y)
-    assert mosaic.update(places, reader(made)) == 0
-    places["r0_c0"] = Placement(tile_id="r0_c0", x_px=x + 0.6, y_px=y)
-    assert 0 < mosaic.update(places, reader(made)) < everything
+    assert mosaic.update(shifted(made, "r0_c0", by_px=0.4), reader(made)) == 0
+    assert 0 < mosaic.update(shifted(made, "r0_c0", by_px=0.6), reader(made)) < everything
+
+
+def test_a_tile_that_moves_a_little_twice_is_drawn_again(tmp_path):
+    """What counts is how far it lies from where it is drawn, not from where it was last."""
+    made = scan(rows=2, columns=2)
+    mosaic = mosaic_in(tmp_path)
+    mosaic.update(true_places(made), reader(made))
+    assert mosaic.update(shifted(made, "r0_c0", by_px=0.4), reader(made)) == 0
+    assert mosaic.update(shifted(made, "r0_c0", by_px=0.8), reader(made)) > 0
+
+
+def test_many_moved_tiles_are_drawn_over_several_updates(tmp_path):
+    made = scan(rows=2, columns=3)
+    mosaic, places = mosaic_in(tmp_path), true_places(made)
+    mosaic.update(places, reader(made))
+    moved = {}
+    for name in places:
+        moved |= shifted(made, name, by_px=3.0)
+    assert mosaic.update(moved, reader(made)) > 0
+    written = [mosaic.update({}, reader(made)) > 0 for _ in range(4)]
+    assert written == [True, True, False, False]  # two at a time
 
 
 def test_the_canvas_grows_when_a_tile_falls_off(tmp_path):

@@ -1,5 +1,7 @@
 """The solve under false shifts, missing shifts and growth, on made-up graphs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,7 +66,7 @@ def test_false_shifts_are_left_out(outliers, seed):
 
 def test_the_running_solution_leaves_them_out_too():
     made, truth = graph(9, outliers=0.05)
-    assert np.sum(errors_px(made.placements(), truth) > 1.0) <= 1
+    assert np.sum(errors_px(made.moved(), truth) > 1.0) <= 1
 
 
 def test_a_tile_whose_only_match_is_false_is_suspect():
@@ -92,6 +94,38 @@ def test_tiles_without_matches_keep_the_fitted_stage():
 
 def test_an_empty_graph_has_no_places():
     assert PoseGraph(5.0, row_height_px=STEP_PX).solve() == {}
+
+
+def test_only_tiles_that_moved_are_handed_on():
+    made, _ = graph(6)
+    assert len(made.moved()) == 36
+    assert made.moved() == {}
+    shift = Shift(a="r05_c00", b="new", dx_px=101.0, dy_px=0.5)
+    made.extend("new", prior_px=(-100.0, 500.0), blank=False, shifts=[shift])
+    moved = made.moved()
+    assert "new" in moved
+    assert len(moved) < 12
+    assert all(made.placement(name) == place for name, place in moved.items())
+
+
+def test_small_moves_are_kept_back_until_they_add_up():
+    made = PoseGraph(5.0, row_height_px=STEP_PX)
+    made.extend("a", prior_px=(0.0, 0.0), blank=False, shifts=[])
+    start = made.moved()["a"]
+    told = []
+    for step in range(1, 7):
+        made._put({"a": replace(start, x_px=start.x_px + 0.004 * step)})
+        told += [place.x_px - start.x_px for place in made.moved().values()]
+    assert told == pytest.approx([0.012, 0.024])
+
+
+def test_a_flag_or_a_sigma_that_changes_is_handed_on():
+    made = PoseGraph(5.0, row_height_px=STEP_PX)
+    made.extend("a", prior_px=(0.0, 0.0), blank=False, shifts=[])
+    start = made.moved()["a"]
+    for changed in (replace(start, flag="suspect"), replace(start, sigma_px=0.1)):
+        made._put({"a": changed})
+        assert made.moved() == {"a": changed}
 
 
 def test_the_window_does_not_grow_with_the_scan(monkeypatch):

@@ -32,7 +32,7 @@ def test_five_percent_overlap_is_enough():
 
 def test_the_running_estimate_is_already_good():
     made = scan()
-    assert np.percentile(made.errors_px(stitched(made).placements()), 95) < 0.2
+    assert np.percentile(made.errors_px(stitched(made).moved()), 95) < 0.2
 
 
 def test_the_same_shifts_and_places_in_any_order():
