@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS tiles (
     row INTEGER, col INTEGER, x_um REAL, y_um REAL, z_um REAL, pixel_size_um REAL,
     exposure_ms REAL, light TEXT, objective TEXT, time_s REAL, height INTEGER, width INTEGER,
     file TEXT NOT NULL, sha256 TEXT NOT NULL, simulated INTEGER, taken_at REAL);
+CREATE INDEX IF NOT EXISTS tiles_in_order ON tiles (seq);
 CREATE TABLE IF NOT EXISTS skips (tile_id TEXT PRIMARY KEY, reason TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS focus (
     tile_id TEXT PRIMARY KEY, source TEXT, status TEXT, z_um REAL, sigma_z_um REAL, reason TEXT,
@@ -151,8 +152,8 @@ class Journal:
 
     def next_seq(self) -> int:
         """Return the place of the next tile in the order taken."""
-        count: int = self._select("SELECT COUNT(*) AS n FROM tiles")[0]["n"]
-        return count
+        next_seq: int = self._select("SELECT COALESCE(MAX(seq) + 1, 0) AS n FROM tiles")[0]["n"]
+        return next_seq
 
     def focus(self) -> dict[str, FocusRow]:
         """Return how each tile's z was found."""

@@ -1,5 +1,8 @@
 """Budgets: what counts as a miss, and when a stage is late."""
 
+import pickle
+
+import numpy as np
 import pytest
 
 from runtime.record.budget import BUDGETS_MS, Meter, stage_table
@@ -26,6 +29,42 @@ def test_the_meter_times_and_judges():
     assert meter.drain() == []
     (row,) = meter.table()
     assert (row.stage, row.count, row.misses, row.budget_ms) == ("classify", 2, 1, 100)
+
+
+def test_the_meters_percentiles_are_those_of_the_times():
+    times_ms = np.random.default_rng(4).lognormal(mean=3.0, sigma=1.5, size=2000)
+    meter = Meter(ScriptedClock(*[t for ms in times_ms for t in (0.0, ms / 1000)]), {})
+    for _ in times_ms:
+        with meter.time("render", "a"):
+            pass
+    (row,) = meter.table()
+    (exact,) = stage_table(meter.drain(), BUDGETS_MS)
+    for found, expected in zip(percentiles(row), percentiles(exact), strict=True):
+        assert found == pytest.approx(expected, rel=0.02)
+    assert (row.count, row.misses) == (exact.count, exact.misses)
+
+
+@pytest.mark.parametrize("ms", [0.0, 1e-9, 1e12])
+def test_the_meter_takes_any_time(ms):
+    meter = Meter(ScriptedClock(0.0, ms / 1000), {})
+    with meter.time("render", "a"):
+        pass
+    assert meter.table()[0].count == 1
+
+
+def test_the_meter_keeps_no_past_once_drained():
+    meter = Meter(ScriptedClock(*range(20_000)), {})
+    sizes = set()
+    for _ in range(10_000):
+        with meter.time("render", "a"):
+            pass
+        meter.drain()
+        sizes.add(len(pickle.dumps([meter._times, meter._fresh])))
+    assert max(sizes) - min(sizes) < 20
+
+
+def percentiles(row):
+    return row.p50_ms, row.p95_ms, row.p99_ms
 
 
 def test_a_stage_without_a_budget_cannot_be_timed():
