@@ -9,11 +9,12 @@ VENV ?= .venv
 OUT ?= demo-run
 BIN := $(VENV)/bin
 FIRMWARE := $(MAKE) --no-print-directory -C firmware_bridge/firmware
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # Bash's own `time`, so that every step says how long it took.
 timed = @echo "== $(1)"; TIMEFORMAT="-- $(1): %1R s"; time $(BIN)/$(2)
 
-.PHONY: help demo test test-slow test-export test-firmware check format bench clean
+.PHONY: help demo test test-slow test-export test-firmware test-wheel check format bench clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -26,17 +27,29 @@ demo: $(VENV)/.base ## scan the simulated specimen; ends with a map and a report
 	@echo "open $(abspath $(OUT))/report.html"
 
 test: $(VENV)/.dev ## the default tests: under two minutes, no board, no network, no torch
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-slow: $(VENV)/.dev ## the long tests: crashes, whole runs
-	$(BIN)/python -m pytest -m "slow and not export" $(ARGS)
+	$(PYTEST) -m "slow and not export" $(ARGS)
 
 test-export: $(VENV)/.export ## training, quantising, packing: installs torch
-	$(BIN)/python -m pytest -m export $(ARGS)
+	$(PYTEST) -m export $(ARGS)
 
 test-firmware: $(VENV)/.dev ## the reference firmware: its core, fuzzed; its images under simavr
 	$(FIRMWARE) firmware test-core fuzz
-	$(BIN)/python -m pytest -m firmware $(ARGS)
+	$(PYTEST) -m firmware $(ARGS)
+
+# A build folder of an earlier checkout would put its old files into the wheel.
+test-wheel: $(BIN)/python ## the wheel, alone in a new environment, far from the checkout, runs the demo
+	@away=$$(mktemp -d); trap 'rm -rf "$$away"' EXIT; \
+	rm -rf build/lib build/bdist.*; \
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$$away" .; \
+	$(PYTHON) -m venv "$$away/env"; cd "$$away"; unset PYTHONPATH; \
+	env/bin/pip install --quiet --disable-pip-version-check nightscope-*.whl; \
+	env/bin/nightscope --version; \
+	env/bin/nightscope demo --out night; \
+	for made in map.png map.ome.tif report.html; do \
+	  [[ -s "night/$$made" ]] || { echo "the demo made no $$made" >&2; exit 1; }; done
 
 check: $(VENV)/.dev ## lint, format, types, imports, Dockerfile
 	$(call timed,ruff check,ruff check .)

@@ -4,7 +4,9 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +90,31 @@ def test_the_command_line_comes_up_without_heavy_libraries() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert not {"numpy", "cv2", "zarr", "numba", "onnxruntime"} & set(ended.stdout.split())
+    heavy = {"numpy", "cv2", "zarr", "numba", "onnxruntime", "importlib.metadata"}
+    assert not heavy & set(ended.stdout.split())
+
+
+def test_the_version_is_the_one_that_was_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"nightscope {version('nightscope')}\n"
+
+
+def test_whatever_lies_beside_the_code_is_packed_into_the_wheel() -> None:
+    """All but the board's firmware, which is no part of what runs on the controller."""
+    packing = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packed = packing["tool"]["setuptools"]["package-data"]
+    forgotten = [
+        str(file.relative_to(ROOT))
+        for package in ("runtime", "firmware_bridge", "calibration", "export")
+        for file in (ROOT / package).rglob("*")
+        if file.is_file()
+        and file.suffix not in (".py", ".pyc")
+        and "firmware_bridge/firmware" not in file.as_posix()
+        and not any(file in (ROOT / package).glob(p) for p in packed.get(package, []))
+    ]
+    assert forgotten == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)

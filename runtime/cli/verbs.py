@@ -31,6 +31,29 @@ CALIBRATE = "calibration.routines:ensure"
 EXPORT = "export.__main__:app"
 
 
+def _say_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    # Here, because reading what is installed takes longer than the rest of this module.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        typer.echo(f"nightscope {version('nightscope')}")
+    except PackageNotFoundError:
+        typer.echo("nightscope, run from a checkout that is not installed")
+    raise typer.Exit
+
+
+@app.callback()
+def nightscope(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="Say which version."),
+    ] = False,
+) -> None:
+    """Take the options that come before every verb."""
+
+
 def _calibrate(*arguments: Any, **options: Any) -> Any:
     """Run the routines of `calibration`, loaded only when a run turns out to need them."""
     return load(CALIBRATE)(*arguments, **options)
