@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from runtime.stitch.stitcher import Stitcher  # noqa: E402
-from runtime.tile import StagePosition, Tile  # noqa: E402
+from runtime.tile import Pixels  # noqa: E402
 
 SIDE, SIZE_PX, OVERLAP, JITTER_PX = 8, 512, 0.1, 5.0
 ROUNDS = 3
@@ -40,10 +40,19 @@ CASES = {"clean": (1.0, 20.0), "low contrast, heavy noise": (0.1, 40.0)}
 
 
 @dataclass(frozen=True)
+class Field:
+    """A tile and where the stage says its centre is, (x, y) in pixels."""
+
+    tile_id: str
+    pixels: Pixels
+    centre_px: Floats
+
+
+@dataclass(frozen=True)
 class Grid:
     """Tiles with their true corners (n, 2) x, y."""
 
-    tiles: list[Tile]
+    tiles: list[Field]
     truth_px: Floats
 
 
@@ -72,18 +81,7 @@ def grid(*, contrast: float, noise: float, seed: int = 0) -> Grid:
             seen += rng.normal(0, noise, seen.shape)
             centre = nominal + (SIZE_PX - 1) / 2
             tiles.append(
-                Tile(
-                    tile_id=f"r{row}_c{column}",
-                    pixels=np.clip(seen, 0, 65535).astype(np.uint16),
-                    stage=StagePosition(x_um=centre[0], y_um=centre[1], z_um=0.0),
-                    pixel_size_um=1.0,
-                    exposure_ms=1.0,
-                    light="bright",
-                    time_s=0.0,
-                    objective="20x",
-                    row=row,
-                    column=column,
-                )
+                Field(f"r{row}_c{column}", np.clip(seen, 0, 65535).astype(np.uint16), centre)
             )
             truth.append(at)
     return Grid(tiles, np.array(truth))
@@ -95,7 +93,8 @@ def nightscope(made: Grid) -> Floats:
         px_from_stage=np.eye(2), stage_sigma_px=JITTER_PX, shape_px=(SIZE_PX, SIZE_PX)
     )
     for tile in made.tiles:
-        stitcher.add(tile)
+        x, y = tile.centre_px
+        stitcher.add(tile.tile_id, tile.pixels, x_um=x, y_um=y)
     placed = stitcher.solve()
     return np.array([(placed[t.tile_id].x_px, placed[t.tile_id].y_px) for t in made.tiles])
 

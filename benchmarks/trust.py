@@ -17,7 +17,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -36,7 +35,7 @@ from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tasks.classify.descriptor import describe
-from runtime.tile import Label, Pixels, StagePosition, Tile
+from runtime.tile import Label, Picture, Pixels
 
 ROOT = Path(__file__).parents[1]
 SHIPPED, KEYS = ROOT / "runtime/models/mussel-tissue-1.2.0.nsb", ROOT / "runtime/models/keys"
@@ -109,16 +108,6 @@ class Judge:
 
     def __init__(self, path: Path) -> None:
         self._classifier = TileClassifier.open(path, keys=KEYS, backend="onnxruntime")
-        self._tile = Tile(
-            tile_id="tile",
-            pixels=np.zeros((1, 1), np.uint16),
-            stage=StagePosition(x_um=0, y_um=0, z_um=0),
-            pixel_size_um=self._classifier.pixel_size_um,
-            exposure_ms=0,
-            light="",
-            time_s=0,
-            objective="",
-        )
 
     def __call__(self, pixels: Pixels) -> Label:
         """Return the label; images smaller than the field are continued as in a mirror."""
@@ -128,7 +117,8 @@ class Judge:
         if bottom or right:
             mirrored = cv2.copyMakeBorder(pixels, 0, bottom, 0, right, cv2.BORDER_REFLECT_101)
             pixels = np.asarray(mirrored, pixels.dtype)
-        return self._classifier.classify(replace(self._tile, pixels=pixels))
+        size_um = self._classifier.pixel_size_um
+        return self._classifier.classify(Picture(pixels=pixels, pixel_size_um=size_um))
 
 
 def spoil(pixels: Pixels, how: Spoil, rng: np.random.Generator) -> Pixels:

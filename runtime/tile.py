@@ -49,6 +49,34 @@ class StageLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """Pixels and their scale: all that compute needs to know of an image.
+
+    `pixels` is (y, x), uint8 or uint16, read-only from here on; `pixel_size_um` is the side of one
+    pixel on the specimen, micrometres. Raises ValueError for any other array or scale.
+    """
+
+    pixels: Pixels
+    pixel_size_um: float
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 2 or self.pixels.dtype not in (np.uint8, np.uint16):
+            raise ValueError(
+                f"Picture.pixels is {self.pixels.dtype}{self.pixels.shape}; "
+                "it must be a (y, x) array of uint8 or uint16"
+            )
+        _finite("Picture", pixel_size_um=self.pixel_size_um)
+        if self.pixel_size_um <= 0:
+            raise ValueError(f"Picture.pixel_size_um is {self.pixel_size_um}; it must be above 0")
+        self.pixels.setflags(write=False)
+
+    @property
+    def shape_px(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
     """One exposed field of view.
 
@@ -171,14 +199,13 @@ BLANK_DOUBT = "blank: nothing in it beyond noise"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """What the classifier says of one tile; `scores` maps every class to its probability.
+    """What the classifier says of one picture; `scores` maps every class to its probability.
 
-    `strangeness` is how unlike the training set the tile is, 1 at the model's limit, None for a
+    `strangeness` is how unlike the training set the picture is, 1 at the model's limit, None for a
     model without a guard; beyond the limit `doubt` says in words why the label is not to be
     trusted. A doubt that is `BLANK_DOUBT` is an answer rather than a fault.
     """
 
-    tile_id: str
     name: str
     score: float
     scores: dict[str, float] = field(default_factory=dict[str, float])

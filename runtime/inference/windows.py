@@ -1,4 +1,4 @@
-"""Cut a tile into views of the field a network was trained on."""
+"""Cut a picture into views of the field a network was trained on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from runtime.inference.manifest import FieldInPixels, FieldOfView
-from runtime.tile import Pixels, Tile
+from runtime.tile import Picture, Pixels
 
 # How far, relative to the trained field, one view may be larger or smaller: what the random
 # scales of training cover.
@@ -16,13 +16,13 @@ TOLERANCE = 0.15
 View = tuple[slice, slice]
 
 
-def windows(tile: Tile, *, field: FieldOfView | FieldInPixels) -> list[Pixels]:
-    """Return (y, x) views of the tile, each about one trained field, covering it evenly.
+def windows(picture: Picture, *, field: FieldOfView | FieldInPixels) -> list[Pixels]:
+    """Return (y, x) views of the picture, each about one trained field, covering it evenly.
 
-    A tile within the tolerance of the field is one view, itself; a smaller one gives none.
+    A picture within the tolerance of the field is one view, itself; a smaller one gives none.
     """
-    views = view_slices(tile.shape_px, field.sides_px(pixel_size_um=tile.pixel_size_um))
-    return [tile.pixels[view] for view in views]
+    views = view_slices(picture.shape_px, field.sides_px(pixel_size_um=picture.pixel_size_um))
+    return [picture.pixels[view] for view in views]
 
 
 def view_slices(shape_px: tuple[int, int], field_px: tuple[float, float]) -> list[View]:

@@ -17,7 +17,7 @@ from runtime.record.journal import Journal
 from runtime.record.rows import SeamRow, TileRow
 from runtime.record.run_folder import RunFolder
 from runtime.record.storage import disk_full_is_resumable, read_pixels, write_tile
-from runtime.tile import Label, Pixels, Placement, Shift, Tile
+from runtime.tile import Label, Picture, Pixels, Placement, Shift, Tile
 
 # Their libraries take longer to load than a stage takes to home: `runtime.night.mapping` loads
 # them then.
@@ -81,7 +81,13 @@ class Intake:
             raw = read_pixels(self.folder.path / row.file)
             corrected = row.with_pixels(self.corrector(row.objective).apply(raw))
             if row.tile_id in shifts:
-                self.stitcher.restore(corrected, shifts[row.tile_id])
+                self.stitcher.restore(
+                    row.tile_id,
+                    corrected.pixels,
+                    shifts[row.tile_id],
+                    x_um=row.x_um,
+                    y_um=row.y_um,
+                )
             else:
                 self._register(corrected)
             if self.classifier is not None and row.tile_id not in labelled:
@@ -136,13 +142,15 @@ class Intake:
         if self.classifier is None:
             return None
         with self.meter.time("classify", tile.tile_id):
-            label = self.classifier.classify(tile, raw=raw)
-            self.journal.add_label(label)
+            seen = Picture(pixels=tile.pixels, pixel_size_um=tile.pixel_size_um)
+            label = self.classifier.classify(seen, raw=raw)
+            self.journal.add_label(tile.tile_id, label)
         return label
 
     def _register(self, tile: Tile) -> tuple[Shift, ...]:
         with self.meter.time("register", tile.tile_id):
-            shifts = self.stitcher.add(tile)
+            at = tile.stage
+            shifts = self.stitcher.add(tile.tile_id, tile.pixels, x_um=at.x_um, y_um=at.y_um)
             self.journal.add_shifts(tile.tile_id, shifts)
         return shifts
 

@@ -14,10 +14,9 @@ from runtime.instrument.camera.files import IMAGE_SUFFIXES, read_image
 from runtime.offline.streaming import StreamingClassifier
 from runtime.record.storage import write_durably
 from runtime.tasks.classify.classifier import TileClassifier
-from runtime.tile import Label, StagePosition, Tile
+from runtime.tile import Label, Picture
 
 Progress = Callable[[int, int], None]
-ORIGIN = StagePosition(x_um=0.0, y_um=0.0, z_um=0.0)
 
 
 def classify_folder(
@@ -46,7 +45,7 @@ def classify_folder(
     size_um = classifier.pixel_size_um if pixel_size_um is None else pixel_size_um
     classifier.check_pixel_size(pixel_size_um=size_um)
     rows, counts = [], dict.fromkeys(classifier.classes, 0)
-    loads = (partial(_tile, file, size_um=size_um) for file in files)
+    loads = (partial(_picture, file, size_um=size_um) for file in files)
     outcomes = StreamingClassifier(classifier).outcomes(loads)
     for done, (file, outcome) in enumerate(zip(files, outcomes, strict=True), start=1):
         row = _row(file, outcome)
@@ -86,17 +85,8 @@ def _row(file: Path, outcome: Label | InputRefused) -> dict[str, Any]:
     return {"file": file.name, "label": outcome.name, "error": "", **_scores(outcome)}
 
 
-def _tile(file: Path, *, size_um: float) -> Tile:
-    return Tile(
-        tile_id="file",
-        pixels=read_image(file),
-        stage=ORIGIN,
-        pixel_size_um=size_um,
-        exposure_ms=0.0,
-        light="",
-        time_s=0.0,
-        objective="",
-    )
+def _picture(file: Path, *, size_um: float) -> Picture:
+    return Picture(pixels=read_image(file), pixel_size_um=size_um)
 
 
 def _scores(label: Label) -> dict[str, str]:

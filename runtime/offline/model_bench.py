@@ -18,11 +18,10 @@ from runtime.inference.session import Choice
 from runtime.offline.streaming import StreamingClassifier
 from runtime.ports import Clock
 from runtime.tasks.classify.classifier import TileClassifier
-from runtime.tile import StagePosition, Tile
+from runtime.tile import Picture
 
 WARM_UPS = 3
 Progress = Callable[[int, int], None]
-ORIGIN = StagePosition(x_um=0.0, y_um=0.0, z_um=0.0)
 
 
 def bench(
@@ -62,25 +61,16 @@ def bench(
     }
 
 
-def _golden(bundle: Bundle) -> list[Tile]:
+def _golden(bundle: Bundle) -> list[Picture]:
     size_um = sum(bundle.manifest.pixel_size_um) / 2
     return [
-        Tile(
-            tile_id=f"golden-{index}",
-            pixels=bundle.array(golden.file),
-            stage=ORIGIN,
-            pixel_size_um=size_um,
-            exposure_ms=0.0,
-            light="",
-            time_s=0.0,
-            objective="",
-        )
-        for index, golden in enumerate(bundle.manifest.golden)
+        Picture(pixels=bundle.array(golden.file), pixel_size_um=size_um)
+        for golden in bundle.manifest.golden
     ]
 
 
 def _row(
-    bundle: Bundle, choice: Choice, golden: list[Tile], *, threads: int, clock: Clock
+    bundle: Bundle, choice: Choice, golden: list[Picture], *, threads: int, clock: Clock
 ) -> dict[str, Any]:
     start_s = clock.now_s()
     try:
@@ -97,7 +87,7 @@ def _row(
 
 
 def _preprocessing(
-    bundle: Bundle, choice: Choice, golden: list[Tile], *, threads: int, clock: Clock
+    bundle: Bundle, choice: Choice, golden: list[Picture], *, threads: int, clock: Clock
 ) -> dict[str, float]:
     session = open_choice(bundle, choice, threads=threads)
     classifier = TileClassifier(bundle, session, choice, threads=threads)
@@ -105,7 +95,7 @@ def _preprocessing(
 
 
 def _percentiles(
-    work: Callable[[Tile], object], golden: list[Tile], *, clock: Clock
+    work: Callable[[Picture], object], golden: list[Picture], *, clock: Clock
 ) -> dict[str, float]:
     for tile in golden[:WARM_UPS]:
         work(tile)

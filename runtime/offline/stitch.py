@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from runtime.instrument.camera.recorded import RecordedScan, RecordedTile, load_scan
 from runtime.stitch.map.mosaic import Mosaic
 from runtime.stitch.stitcher import Seam, Stitcher
-from runtime.tile import Pixels, Placement, StagePosition, Tile
+from runtime.tile import Pixels, Placement
 
 REGISTERED = "TileConfiguration.registered.txt"
 PLACEMENTS = "placements.json"
@@ -51,7 +51,7 @@ def stitch_folder(
     names = {tile.tile_id: tile.file.name for tile in scan.tiles}
     stitcher = _stitcher(scan, matcher, stage_sigma_px)
     for done, recorded in enumerate(scan.tiles, start=1):
-        stitcher.add(_tile(scan, recorded))
+        _add(stitcher, scan, recorded)
         if progress is not None:
             progress(done, len(names))
     placed, seams = stitcher.solve(), stitcher.seams()
@@ -80,21 +80,14 @@ def _stitcher(scan: RecordedScan, matcher: str, stage_sigma_px: float | None) ->
     )
 
 
-def _tile(scan: RecordedScan, recorded: RecordedTile) -> Tile:
-    """Return a recorded tile as the camera would have given it, its stage counted in pixels."""
+def _add(stitcher: Stitcher, scan: RecordedScan, recorded: RecordedTile) -> None:
+    """Add a tile with its stage counted in pixels: its centre, as a camera would have had it."""
     height, width = scan.shape_px
-    centre = (recorded.x_px + (width - 1) / 2, recorded.y_px + (height - 1) / 2)
-    return Tile(
-        tile_id=recorded.tile_id,
-        pixels=scan.read(recorded),
-        stage=StagePosition(x_um=centre[0], y_um=centre[1], z_um=0.0),
-        pixel_size_um=PIXEL_SIZE_UM,
-        exposure_ms=0.0,
-        light="recorded",
-        time_s=0.0,
-        objective="recorded",
-        row=recorded.row,
-        column=recorded.column,
+    stitcher.add(
+        recorded.tile_id,
+        scan.read(recorded),
+        x_um=recorded.x_px + (width - 1) / 2,
+        y_um=recorded.y_px + (height - 1) / 2,
     )
 
 

@@ -1,4 +1,4 @@
-"""Label tiles as they stream in: the next ones are read and prepared while one is judged."""
+"""Label pictures as they stream in: the next ones are read and prepared while one is judged."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from functools import partial
 
 from runtime.errors import InputRefused
 from runtime.tasks.classify.classifier import Prepared, TileClassifier
-from runtime.tile import Label, Tile
+from runtime.tile import Label, Picture
 
-Load = Callable[[], Tile]
+Load = Callable[[], Picture]
 IN_FLIGHT = 4
 WORKERS = 2
 
 
 class StreamingClassifier:
-    """Tiles in, labels out, in the same order.
+    """Pictures in, labels out, in the same order.
 
-    At most `in_flight` tiles are held at once, however many come and however slowly their labels
+    At most `in_flight` pictures are held at once, however many come and however slowly their labels
     are taken; nothing is drawn from the source before a label is asked for. One stream at a time.
     """
 
@@ -27,15 +27,15 @@ class StreamingClassifier:
         self._classifier = classifier
         self._in_flight = in_flight
 
-    def labels(self, tiles: Iterable[Tile]) -> Iterator[Label]:
-        """Yield the label of every tile; raises like `TileClassifier.classify`."""
-        for outcome in self.outcomes(partial(_same, tile) for tile in tiles):
+    def labels(self, pictures: Iterable[Picture]) -> Iterator[Label]:
+        """Yield the label of every picture; raises like `TileClassifier.classify`."""
+        for outcome in self.outcomes(partial(_same, picture) for picture in pictures):
             if isinstance(outcome, InputRefused):
                 raise outcome
             yield outcome
 
     def outcomes(self, loads: Iterable[Load]) -> Iterator[Label | InputRefused]:
-        """Yield a label, or why there is none, for every tile; `loads` are called on workers."""
+        """Yield a label, or why there is none, for every picture; `loads` are called on workers."""
         under_way: deque[Future[Prepared]] = deque()
         pool = ThreadPoolExecutor(min(WORKERS, self._in_flight), thread_name_prefix="prepare")
         try:
@@ -58,5 +58,5 @@ class StreamingClassifier:
             return refusal
 
 
-def _same(tile: Tile) -> Tile:
-    return tile
+def _same(picture: Picture) -> Picture:
+    return picture

@@ -9,7 +9,7 @@ from runtime.config.settings import Models
 from runtime.inference.bundle import SUFFIX
 from runtime.preprocess.warm import warm_kernels
 from runtime.tasks.classify.classifier import TileClassifier
-from runtime.tile import Pixels, StagePosition, Tile
+from runtime.tile import Picture
 
 FIELD_PX = (448, 512)
 
@@ -28,18 +28,5 @@ def warm_caches(models: Models) -> float:
             cache=models.cache,
         )
         for pixels in (np.full(FIELD_PX, 100, np.uint8), np.full(FIELD_PX, 100, np.uint16)):
-            classifier.classify(_tile(pixels, classifier.pixel_size_um))
+            classifier.classify(Picture(pixels=pixels, pixel_size_um=classifier.pixel_size_um))
     return clock.now_s() - start_s
-
-
-def _tile(pixels: Pixels, pixel_size_um: float) -> Tile:
-    return Tile(
-        tile_id="warm",
-        pixels=pixels,
-        stage=StagePosition(x_um=0.0, y_um=0.0, z_um=0.0),
-        pixel_size_um=pixel_size_um,
-        exposure_ms=1.0,
-        light="none",
-        time_s=0.0,
-        objective="none",
-    )

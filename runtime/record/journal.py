@@ -176,14 +176,15 @@ class Journal:
 
     # -- what is derived from tiles ---------------------------------------------------------
 
-    def add_label(self, label: Label) -> None:
+    def add_label(self, tile_id: str, label: Label) -> None:
         """Record a tile's label."""
-        self._insert("labels", [as_json(label) | {"scores": json.dumps(label.scores)}])
+        row = as_json(label) | {"scores": json.dumps(label.scores)}
+        self._insert("labels", [{"tile_id": tile_id, **row}])
 
     def labels(self) -> dict[str, Label]:
         """Return the labels by tile."""
         rows = [dict(r) for r in self._select("SELECT * FROM labels")]
-        return {r["tile_id"]: Label(**{**r, "scores": json.loads(r["scores"])}) for r in rows}
+        return {r.pop("tile_id"): Label(**{**r, "scores": json.loads(r["scores"])}) for r in rows}
 
     def add_shifts(self, tile_id: str, shifts: Sequence[Shift]) -> None:
         """Record every match of a tile with its earlier neighbours; none is an answer too."""

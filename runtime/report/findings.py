@@ -39,11 +39,11 @@ def findings(run: RunData) -> list[Finding]:
         elif row.verdict.status == "empty":
             reason = row.verdict.reason or "nothing to focus on; kept the predicted z"
             found.append(Finding(tile_id=tile_id, kind="blank", reason=f"focus: {reason}"))
-    for label in run.labels.values():
+    for tile_id, label in run.labels.items():
         if not label.trusted:
             kind = "blank" if label.doubt == BLANK_DOUBT else "doubt"
             reason = f"label '{label.name}' not to be trusted; {label.doubt}"
-            found.append(Finding(tile_id=label.tile_id, kind=kind, reason=reason))
+            found.append(Finding(tile_id=tile_id, kind=kind, reason=reason))
     for tile_id, placement in run.placements.items():
         if placement.flag:
             reason = PLACEMENT_REASONS[placement.flag]

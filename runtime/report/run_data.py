@@ -77,12 +77,12 @@ class RunData:
     def class_counts(self) -> Counter[str]:
         """Return how many overview tiles carry each label."""
         tiles = {tile.tile_id for tile in self.overview}
-        return Counter(label.name for label in self.labels.values() if label.tile_id in tiles)
+        return Counter(label.name for tile_id, label in self.labels.items() if tile_id in tiles)
 
     @property
     def doubted(self) -> set[str]:
         """Return the tiles whose label is not to be trusted."""
-        return {label.tile_id for label in self.labels.values() if not label.trusted}
+        return {tile_id for tile_id, label in self.labels.items() if not label.trusted}
 
     def grid(self) -> dict[str, tuple[int, int]]:
         """Return (row, column) of every overview tile, taken or given up."""

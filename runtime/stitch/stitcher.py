@@ -14,7 +14,7 @@ from runtime.stitch.match.blank import is_blank
 from runtime.stitch.match.ladder import climb, ladder
 from runtime.stitch.match.strips import XY, Borders, Neighbours, cut, predict
 from runtime.stitch.match.threshold import chance_scores
-from runtime.tile import Placement, Shift, Tile
+from runtime.tile import Pixels, Placement, Shift
 
 GATE_SIGMAS = 3.0
 GATE_MARGIN_PX = 2
@@ -75,31 +75,34 @@ class Stitcher:
         self._cells: dict[tuple[int, int], list[str]] = {}
         self._graph = PoseGraph(stage_sigma_px, row_height_px=float(shape_px[0]))
 
-    def prior_px(self, tile: Tile) -> XY:
-        """Return where the stage says the tile's pixel (0, 0) lies in the mosaic, (x, y)."""
+    def prior_px(self, *, x_um: float, y_um: float) -> XY:
+        """Return where pixel (0, 0) of a tile taken at (x_um, y_um) lies in the mosaic, (x, y)."""
         height, width = self._shape_px
-        x, y = self._px_from_stage @ (tile.stage.x_um, tile.stage.y_um)
+        x, y = self._px_from_stage @ (x_um, y_um)
         return float(x - (width - 1) / 2), float(y - (height - 1) / 2)
 
-    def add(self, tile: Tile) -> tuple[Shift, ...]:
+    def add(self, tile_id: str, pixels: Pixels, *, x_um: float, y_um: float) -> tuple[Shift, ...]:
         """Match a new tile against the earlier ones it should overlap, and place it.
 
-        Returns one shift per predicted overlap, method "none" where nothing was matched. Raises
-        InputRefused for a tile of another shape.
+        `pixels` is (y, x); (x_um, y_um) is where the stage stood. Returns one shift per predicted
+        overlap, method "none" where nothing was matched. Raises InputRefused for a tile of another
+        shape.
         """
-        prior = self.prior_px(tile)
-        self._remember(tile, prior)
-        shifts = tuple(self._match(pair) for pair in self._neighbours(tile.tile_id, prior))
-        self._place(tile, prior, shifts)
+        prior = self.prior_px(x_um=x_um, y_um=y_um)
+        self._remember(tile_id, pixels, prior)
+        shifts = tuple(self._match(pair) for pair in self._neighbours(tile_id, prior))
+        self._place(tile_id, prior, shifts)
         return shifts
 
-    def restore(self, tile: Tile, shifts: Sequence[Shift]) -> None:
+    def restore(
+        self, tile_id: str, pixels: Pixels, shifts: Sequence[Shift], *, x_um: float, y_um: float
+    ) -> None:
         """Take back a tile with the shifts `add` returned for it before an interruption."""
-        prior = self.prior_px(tile)
-        self._remember(tile, prior)
-        for pair in self._neighbours(tile.tile_id, prior):
+        prior = self.prior_px(x_um=x_um, y_um=y_um)
+        self._remember(tile_id, pixels, prior)
+        for pair in self._neighbours(tile_id, prior):
             self._cover(pair)
-        self._place(tile, prior, shifts)
+        self._place(tile_id, prior, shifts)
 
     def placement(self, tile_id: str) -> Placement:
         """Return the current estimate of one tile; raises KeyError for one never added."""
@@ -125,25 +128,25 @@ class Stitcher:
             for _, shift in sorted(self._graph.shifts.items())
         )
 
-    def _remember(self, tile: Tile, prior: XY) -> None:
-        if tile.shape_px != self._shape_px:
+    def _remember(self, tile_id: str, pixels: Pixels, prior: XY) -> None:
+        if pixels.shape != self._shape_px:
             raise InputRefused(
-                f"tile {tile.tile_id} has another shape than the scan",
-                value=tile.shape_px,
+                f"tile {tile_id} has another shape than the scan",
+                value=pixels.shape,
                 limit=self._shape_px,
                 remedy="Stitch tiles of one camera setting together",
             )
-        self._kept[tile.tile_id] = _Kept(
-            Borders.of(tile.pixels, depth_px=self._border_px),
-            chance_scores(tile.pixels, gate_px=self._gate_px),
-            is_blank(tile.pixels),
+        self._kept[tile_id] = _Kept(
+            Borders.of(pixels, depth_px=self._border_px),
+            chance_scores(pixels, gate_px=self._gate_px),
+            is_blank(pixels),
         )
-        self._graph.priors[tile.tile_id] = prior
+        self._graph.priors[tile_id] = prior
 
-    def _place(self, tile: Tile, prior: XY, shifts: Sequence[Shift]) -> None:
-        blank = self._kept[tile.tile_id].blank
-        self._graph.extend(tile.tile_id, prior_px=prior, blank=blank, shifts=shifts)
-        self._cells.setdefault(self._cell(prior), []).append(tile.tile_id)
+    def _place(self, tile_id: str, prior: XY, shifts: Sequence[Shift]) -> None:
+        blank = self._kept[tile_id].blank
+        self._graph.extend(tile_id, prior_px=prior, blank=blank, shifts=shifts)
+        self._cells.setdefault(self._cell(prior), []).append(tile_id)
 
     def _neighbours(self, tile_id: str, prior: XY) -> list[Neighbours]:
         """Return the predicted overlaps with earlier tiles, sorted, so that ties never matter."""

@@ -20,7 +20,7 @@ from runtime.inference.manifest import FieldInPixels, FieldOfView
 from runtime.inference.windows import windows
 from runtime.preprocess.inputs import to_input
 from runtime.preprocess.spec import PreprocessSpec
-from runtime.tile import StagePosition, Tile
+from runtime.tile import Picture
 
 pytestmark = pytest.mark.export
 LUT = np.random.default_rng(7).normal(size=(256, 3)).astype(np.float32)
@@ -50,11 +50,8 @@ def prepared(images: LabelledImages | None = None, spec: PreprocessSpec = SPEC) 
 def test_views_are_those_of_the_runtime() -> None:
     images, held = made(), prepared()
     assert isinstance(held.field, FieldOfView)
-    tile = Tile(
-        tile_id="t", pixels=images.load(1), stage=StagePosition(x_um=0, y_um=0, z_um=0),
-        pixel_size_um=0.5, exposure_ms=1, light="", time_s=0, objective="",
-    )  # fmt: skip
-    views = windows(tile, field=held.field)
+    picture = Picture(pixels=images.load(1), pixel_size_um=0.5)
+    views = windows(picture, field=held.field)
     assert len(views) == 2
     assert held.image.tolist() == [0, 0, 1, 1, 2, 2]
     for view, pixels in enumerate(views, start=2):

@@ -16,16 +16,15 @@ from runtime.inference.session import BACKENDS, Choice, Session
 from runtime.inference.windows import windows
 from runtime.preprocess.inputs import Inputs, Sampled, assemble, sample
 from runtime.tasks.classify.guard import UNGUARDED, Guard, Verdict
-from runtime.tile import Label, Pixels, Tile
+from runtime.tile import Label, Picture, Pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A tile ready to be judged: the networks' inputs for each of its views, and what the guard,
-    if the model has one, says of the tile.
+    """A picture ready to be judged: the networks' inputs for each of its views, and what the
+    guard, if the model has one, says of it.
     """
 
-    tile_id: str
     views: tuple[Inputs, ...]
     verdict: Verdict
 
@@ -106,32 +105,33 @@ class TileClassifier:
                 remedy="scan with another objective, or choose a model trained for this one",
             )
 
-    def classify(self, tile: Tile, *, raw: Pixels | None = None) -> Label:
+    def classify(self, picture: Picture, *, raw: Pixels | None = None) -> Label:
         """Return the most probable class with every class's score, which sum to 1, and whether to
         believe it.
 
-        A tile showing more than the trained field is read as evenly spaced windows of that field,
-        whose scores are averaged. `raw` is the tile's pixels before flat-field correction, in which
-        alone saturation can be seen; None when there was none. Raises ModelRefused for the pixel
-        size and InputRefused for a tile showing less than the trained field.
+        A picture showing more than the trained field is read as evenly spaced windows of it, whose
+        scores are averaged. `raw` is its pixels before flat-field correction, in which alone
+        saturation can be seen; None when there was none. Raises ModelRefused for the pixel size and
+        InputRefused for a picture showing less than the trained field.
         """
-        return self.judge(self.prepare(tile, raw=raw))
+        return self.judge(self.prepare(picture, raw=raw))
 
-    def prepare(self, tile: Tile, *, raw: Pixels | None = None) -> Prepared:
-        """Return what the networks will see of a tile; any thread may, while another judges.
+    def prepare(self, picture: Picture, *, raw: Pixels | None = None) -> Prepared:
+        """Return what the networks will see of a picture; any thread may, while another judges.
 
         Raises like `classify`.
         """
-        self.check_pixel_size(pixel_size_um=tile.pixel_size_um)
-        views = windows(tile, field=self._manifest.field)
+        self.check_pixel_size(pixel_size_um=picture.pixel_size_um)
+        views = windows(picture, field=self._manifest.field)
         if not views:
-            raise self._too_small(tile)
+            raise self._too_small(picture)
         sampled = [sample(view, self._spec, threads=self._threads) for view in views]
         raw_views = (
-            views if raw is None else windows(replace(tile, pixels=raw), field=self._manifest.field)
+            views
+            if raw is None
+            else windows(replace(picture, pixels=raw), field=self._manifest.field)
         )
         return Prepared(
-            tile_id=tile.tile_id,
             views=tuple(assemble(one, self._spec, self._lut) for one in sampled),
             verdict=self._verdict(views, sampled, raw_views),
         )
@@ -145,11 +145,10 @@ class TileClassifier:
         return self._guard.judge([self._guard.look(v, s, raw=r) for v, s, r in looks])
 
     def judge(self, prepared: Prepared) -> Label:
-        """Return the label of a prepared tile."""
+        """Return the label of a prepared picture."""
         scores = np.mean([self._session.run(inputs) for inputs in prepared.views], axis=0)
         best = int(np.argmax(scores))
         return Label(
-            tile_id=prepared.tile_id,
             name=self.classes[best],
             score=float(scores[best]),
             scores={name: float(s) for name, s in zip(self.classes, scores, strict=True)},
@@ -158,12 +157,12 @@ class TileClassifier:
             doubt=prepared.verdict.doubt,
         )
 
-    def _too_small(self, tile: Tile) -> InputRefused:
-        size_um = tile.pixel_size_um
-        height, width = (side * size_um for side in tile.shape_px)
+    def _too_small(self, picture: Picture) -> InputRefused:
+        size_um = picture.pixel_size_um
+        height, width = (side * size_um for side in picture.shape_px)
         least = [side * size_um for side in self._manifest.field.sides_px(pixel_size_um=size_um)]
         return InputRefused(
-            f"tile {tile.tile_id} shows less than model {self.name} was trained on",
+            f"the image shows less than model {self.name} was trained on",
             value=f"{width:.0f} x {height:.0f} µm",
             limit=f"{least[1]:.0f} x {least[0]:.0f} µm",
             remedy="classify whole camera frames",

@@ -12,7 +12,7 @@ from runtime.errors import InputRefused, ModelRefused
 from runtime.inference.bundle import Bundle
 from runtime.offline.classify import classify_folder
 from runtime.tasks.classify.classifier import TileClassifier
-from runtime.tile import Pixels, StagePosition, Tile
+from runtime.tile import Picture, Pixels
 
 KEYS = SHIPPED_MODELS / "keys"
 
@@ -22,17 +22,8 @@ def classifier(shipped: Bundle) -> TileClassifier:
     return TileClassifier.open(shipped.path, keys=KEYS, backend="onnxruntime")
 
 
-def tile(pixels: Pixels, pixel_size_um: float = 0.5) -> Tile:
-    return Tile(
-        tile_id="t",
-        pixels=pixels.copy(),
-        stage=StagePosition(x_um=0, y_um=0, z_um=0),
-        pixel_size_um=pixel_size_um,
-        exposure_ms=4.0,
-        light="brightfield",
-        time_s=0.0,
-        objective="10x",
-    )
+def tile(pixels: Pixels, pixel_size_um: float = 0.5) -> Picture:
+    return Picture(pixels=pixels.copy(), pixel_size_um=pixel_size_um)
 
 
 def golden(shipped: Bundle, index: int) -> Pixels:

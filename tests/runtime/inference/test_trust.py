@@ -17,7 +17,7 @@ from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tasks.classify.descriptor import UNIFORM, describe, feature_groups
 from runtime.tasks.classify.guard import REASONS, Evidence, Guard, Verdict
-from runtime.tile import BLANK_DOUBT, StagePosition, Tile
+from runtime.tile import BLANK_DOUBT, Picture
 
 SPEC = PreprocessSpec()
 GROUPS = np.array(feature_groups(SPEC.radii_px))
@@ -157,17 +157,8 @@ def test_one_strange_view_counts_but_many_usual_ones_do_not_add_up():
     assert guard().judge([usual] * 16 + [strange]).doubt != ""
 
 
-def _tile(pixels: np.ndarray) -> Tile:
-    return Tile(
-        tile_id="t",
-        pixels=pixels,
-        stage=StagePosition(x_um=0, y_um=0, z_um=0),
-        pixel_size_um=0.5,
-        exposure_ms=1,
-        light="b",
-        time_s=0,
-        objective="10x",
-    )
+def _seen(pixels: np.ndarray) -> Picture:
+    return Picture(pixels=pixels, pixel_size_um=0.5)
 
 
 def _with_guard(forge, *, mean: np.ndarray | None = None):
@@ -193,7 +184,7 @@ def _with_guard(forge, *, mean: np.ndarray | None = None):
 def test_the_classifier_judges_with_the_bundles_guard(forge, shipped):
     path = _with_guard(forge)
     classifier = TileClassifier.open(path, keys=forge.keys, backend="onnxruntime")
-    usual, strange = (classifier.classify(_tile(pixels)) for pixels in (picture(), noise()))
+    usual, strange = (classifier.classify(_seen(pixels)) for pixels in (picture(), noise()))
     assert usual.trusted
     assert usual.strangeness == pytest.approx(blankness(picture(), shipped.manifest.spec) / 0.98)
     assert strange.doubt == BLANK_DOUBT
@@ -204,14 +195,14 @@ def test_the_classifier_looks_at_the_raw_tile_for_saturation(forge):
     classifier = TileClassifier.open(path, keys=forge.keys, backend="onnxruntime")
     raw = picture()
     raw[:160] = FULL_SCALE
-    label = classifier.classify(_tile(picture()), raw=raw)
+    label = classifier.classify(_seen(picture()), raw=raw)
     assert label.doubt == REASONS["saturated"]
 
 
 def test_a_bundle_without_a_guard_doubts_nothing(forge):
     forge.manifest["trust"] = None
     classifier = TileClassifier.open(forge.write(), keys=forge.keys, backend="onnxruntime")
-    label = classifier.classify(_tile(noise()))
+    label = classifier.classify(_seen(noise()))
     assert (label.strangeness, label.doubt, label.trusted) == (None, "", True)
 
 

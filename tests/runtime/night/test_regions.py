@@ -28,7 +28,7 @@ def _scan(scores: dict[tuple[int, int], float]):
             )
         )  # fmt: skip
         name = "tissue" if score >= 0.5 else "resin"
-        labels[tile_id] = Label(tile_id=tile_id, name=name, score=max(score, 1 - score))
+        labels[tile_id] = Label(name=name, score=max(score, 1 - score))
         placements[tile_id] = Placement(tile_id=tile_id, x_px=col * 435.0, y_px=row * 380.0)
     return tiles, labels, placements
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from runtime.inference.session import Choice
 from runtime.offline.model_bench import bench
 from runtime.offline.streaming import StreamingClassifier
 from runtime.tasks.classify.classifier import TileClassifier
-from runtime.tile import StagePosition, Tile
+from runtime.tile import Picture
 
 KEYS = SHIPPED_MODELS / "keys"
 IN_FLIGHT = 3
@@ -33,37 +33,28 @@ def classifier(shipped: Bundle) -> TileClassifier:
 
 
 @pytest.fixture(scope="module")
-def tiles(shipped: Bundle) -> list[Tile]:
+def tiles(shipped: Bundle) -> list[Picture]:
     size_um = sum(shipped.manifest.pixel_size_um) / 2
     return [
-        Tile(
-            tile_id=f"t{index}",
-            pixels=shipped.array(golden.file),
-            stage=StagePosition(x_um=0, y_um=0, z_um=0),
-            pixel_size_um=size_um,
-            exposure_ms=4.0,
-            light="brightfield",
-            time_s=0.0,
-            objective="10x",
-        )
-        for index, golden in enumerate(shipped.manifest.golden)
+        Picture(pixels=shipped.array(golden.file), pixel_size_um=size_um)
+        for golden in shipped.manifest.golden
     ]
 
 
 @pytest.mark.parametrize("in_flight", [1, IN_FLIGHT, 50])
 def test_labels_come_in_order_and_equal_those_of_single_tiles(
-    classifier: TileClassifier, tiles: list[Tile], in_flight: int
+    classifier: TileClassifier, tiles: list[Picture], in_flight: int
 ) -> None:
     labels = list(StreamingClassifier(classifier, in_flight=in_flight).labels(tiles))
     assert labels == [classifier.classify(tile) for tile in tiles]
 
 
 def test_no_more_tiles_are_drawn_than_may_be_in_flight(
-    classifier: TileClassifier, tiles: list[Tile]
+    classifier: TileClassifier, tiles: list[Picture]
 ) -> None:
     drawn = 0
 
-    def endless() -> Iterator[Tile]:
+    def endless() -> Iterator[Picture]:
         nonlocal drawn
         while True:
             drawn += 1
@@ -79,27 +70,23 @@ def test_no_more_tiles_are_drawn_than_may_be_in_flight(
 
 
 def test_a_tile_that_cannot_be_read_costs_its_own_label_only(
-    classifier: TileClassifier, tiles: list[Tile]
+    classifier: TileClassifier, tiles: list[Picture]
 ) -> None:
-    def broken() -> Tile:
+    def broken() -> Picture:
         raise InputRefused("broken.png: truncated")
 
-    loads: list[Callable[[], Tile]] = [lambda: tiles[0], broken, lambda: tiles[1]]
+    loads: list[Callable[[], Picture]] = [lambda: tiles[0], broken, lambda: tiles[1]]
     first, refusal, last = StreamingClassifier(classifier).outcomes(loads)
     assert isinstance(refusal, InputRefused)
     assert [first, last] == [classifier.classify(tile) for tile in tiles[:2]]
 
 
 def test_a_refused_tile_ends_a_stream_of_labels(
-    classifier: TileClassifier, tiles: list[Tile]
+    classifier: TileClassifier, tiles: list[Picture]
 ) -> None:
-    small = Tile(**{**_fields(tiles[0]), "pixels": np.full((20, 20), 9, np.uint16)})
+    small = replace(tiles[0], pixels=np.full((20, 20), 9, np.uint16))
     with pytest.raises(InputRefused, match="shows less"):
         list(StreamingClassifier(classifier).labels([tiles[0], small]))
-
-
-def _fields(tile: Tile) -> dict[str, Any]:
-    return {name: getattr(tile, name) for name in Tile.__dataclass_fields__}
 
 
 def test_bench_times_everything_and_marks_the_chosen_one(shipped: Bundle) -> None:

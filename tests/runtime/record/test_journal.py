@@ -80,10 +80,10 @@ def test_everything_derived_comes_back(journal):
     journal.add_shifts("b", [])
     journal.add_shifts("a", [shift])  # the later tile need not be the shift's b
     assert journal.shifts() == {"b": [], "a": [shift]}
-    label = Label(tile_id="a", name="tissue", score=0.75, scores={"tissue": 0.75}, model="m")
-    doubted = replace(label, tile_id="b", strangeness=4 / 3, doubt="contrast unlike training")
-    journal.add_label(label)
-    journal.add_label(doubted)
+    label = Label(name="tissue", score=0.75, scores={"tissue": 0.75}, model="m")
+    doubted = replace(label, strangeness=4 / 3, doubt="contrast unlike training")
+    journal.add_label("a", label)
+    journal.add_label("b", doubted)
     assert journal.labels() == {"a": label, "b": doubted}
     placement = Placement(tile_id="a", x_px=0.1, y_px=0.2, flag="blank")
     journal.set_placements([placement])

@@ -72,15 +72,15 @@ def add_overview(journal: Journal) -> None:
             scores = {"tissue": tissue, "resin": 1 - tissue}
             best = max(scores, key=lambda label: scores[label])
             journal.add_label(
+                name,
                 Label(
-                    tile_id=name,
                     name=best,
                     score=scores[best],
                     scores=scores,
                     model="m",
                     strangeness=2.0 if name in DOUBTS else 0.4,
                     doubt=DOUBTS.get(name, ""),
-                )
+                ),
             )
             seq += 1
 

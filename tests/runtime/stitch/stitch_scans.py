@@ -12,15 +12,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 import runtime
-from runtime.tile import Placement, StagePosition, Tile
+from runtime.stitch.stitcher import Stitcher
+from runtime.tile import Pixels, Placement, Shift
 
 SHAPE_PX = (224, 256)
 START_PX = 40
 
 
 @dataclass(frozen=True)
+class Field:
+    """A tile and where the stage says it was taken."""
+
+    tile_id: str
+    pixels: Pixels
+    x_um: float
+    y_um: float
+
+
+def add(stitcher: Stitcher, field: Field) -> tuple[Shift, ...]:
+    return stitcher.add(field.tile_id, field.pixels, x_um=field.x_um, y_um=field.y_um)
+
+
+@dataclass(frozen=True)
 class Scan:
-    tiles: list[Tile]
+    tiles: list[Field]
     truth_px: dict[str, tuple[float, float]]
 
     def errors_px(self, placements: dict[str, Placement]) -> NDArray[np.float64]:
@@ -92,21 +107,11 @@ def scan(
             tile_id = f"r{row}_c{column}"
             truth[tile_id] = (float(at[0]), float(at[1]))
             tiles.append(
-                Tile(
-                    tile_id=tile_id,
-                    pixels=np.clip(16 * seen + 200, 0, 65535).astype(np.uint16),
-                    stage=StagePosition(
-                        x_um=nominal[0] + (width - 1) / 2,
-                        y_um=nominal[1] + (height - 1) / 2,
-                        z_um=0.0,
-                    ),
-                    pixel_size_um=0.5,
-                    exposure_ms=10.0,
-                    light="brightfield",
-                    time_s=float(len(tiles)),
-                    objective="10x",
-                    row=row,
-                    column=column,
+                Field(
+                    tile_id,
+                    np.clip(16 * seen + 200, 0, 65535).astype(np.uint16),
+                    x_um=nominal[0] + (width - 1) / 2,
+                    y_um=nominal[1] + (height - 1) / 2,
                 )
             )
     return Scan(tiles, truth)

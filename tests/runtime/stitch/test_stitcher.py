@@ -5,13 +5,13 @@ import pytest
 
 from runtime.errors import ConfigRefused, InputRefused
 from runtime.stitch.stitcher import Stitcher
-from tests.runtime.stitch.stitch_scans import SHAPE_PX, Scan, scan
+from tests.runtime.stitch.stitch_scans import SHAPE_PX, Scan, add, scan
 
 
 def stitched(made: Scan, *, tiles=None, sigma_px: float = 2.0) -> Stitcher:
     stitcher = Stitcher(px_from_stage=np.eye(2), stage_sigma_px=sigma_px, shape_px=SHAPE_PX)
     for tile in tiles or made.tiles:
-        stitcher.add(tile)
+        add(stitcher, tile)
     return stitcher
 
 
@@ -46,11 +46,11 @@ def test_the_same_shifts_and_places_in_any_order():
 def test_an_interrupted_scan_gives_the_same_result():
     made = scan(rows=3, columns=3)
     whole = Stitcher(px_from_stage=np.eye(2), stage_sigma_px=2.0, shape_px=SHAPE_PX)
-    shifts = [whole.add(tile) for tile in made.tiles]
+    shifts = [add(whole, tile) for tile in made.tiles]
     resumed = Stitcher(px_from_stage=np.eye(2), stage_sigma_px=2.0, shape_px=SHAPE_PX)
     for tile, known in list(zip(made.tiles, shifts, strict=True))[:5]:
-        resumed.restore(tile, known)
-    again = [resumed.add(tile) for tile in made.tiles[5:]]
+        resumed.restore(tile.tile_id, tile.pixels, known, x_um=tile.x_um, y_um=tile.y_um)
+    again = [add(resumed, tile) for tile in made.tiles[5:]]
     assert again == shifts[5:]
     assert as_numbers(resumed.solve()) == as_numbers(whole.solve())
 
@@ -102,7 +102,7 @@ def test_a_turned_and_scaled_stage_is_fitted():
     turn = 1.02 * np.array([[np.cos(0.02), -np.sin(0.02)], [np.sin(0.02), np.cos(0.02)]])
     stitcher = Stitcher(px_from_stage=turn, stage_sigma_px=4.0, shape_px=SHAPE_PX)
     for tile in made.tiles:
-        stitcher.add(tile)
+        add(stitcher, tile)
     placed = stitcher.solve()
     assert placed["r2_c4"].flag == "blank"
     assert made.errors_px(placed)[[*made.truth_px].index("r2_c4")] < 3.0
@@ -112,7 +112,7 @@ def test_a_tile_of_another_shape_is_refused():
     made = scan(rows=1, columns=2)
     stitcher = Stitcher(px_from_stage=np.eye(2), stage_sigma_px=2.0, shape_px=(100, 100))
     with pytest.raises(InputRefused, match="another shape"):
-        stitcher.add(made.tiles[0])
+        add(stitcher, made.tiles[0])
 
 
 def test_an_unknown_matcher_is_refused_by_name():

@@ -65,7 +65,7 @@ def run():
         made.placements[name] = Placement(tile_id=name, x_px=corner[0], y_px=corner[1])
         # A tile of 100 µm reaches far enough right of x = -15 µm to be 35 % tissue.
         label = "tissue" if centre_um[0] > -14.0 else "resin"
-        made.labels[name] = Label(tile_id=name, name=label, score=1.0)
+        made.labels[name] = Label(name=label, score=1.0)
     return made
 
 
