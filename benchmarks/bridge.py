@@ -21,7 +21,7 @@ from random import Random
 import serial
 
 from firmware_bridge.board.bench_plant import BenchPlant
-from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard, NativeOptions
 from firmware_bridge.drivers.native.emulator import BoardEmulator
 from firmware_bridge.frames.codec import DELIMITER, Frame, FrameSplitter, FrameType, encode
 from firmware_bridge.frames.protocol import STEPS, HelloRequest, Opcode
@@ -106,7 +106,9 @@ def round_trips() -> None:
     results: dict[str, list[tuple[list[float], float]]] = {"session": [], "pyserial": []}
     with BoardEmulator(BenchPlant(), clock=CLOCK) as emulator:
         for _ in range(BLOCKS):
-            board = NativeBoard.open(emulator.port, clock=CLOCK, watchdog_ms=5000)
+            board = NativeBoard.open(
+                emulator.port, clock=CLOCK, options=NativeOptions(watchdog_ms=5000)
+            )
             results["session"].append(timed(lambda: board.command(Opcode.STATUS)))  # noqa: B023
             board.close()
             plain = PlainHost(emulator.port)

@@ -25,8 +25,6 @@ from firmware_bridge.errors import (
 from firmware_bridge.text.dialogue import Dialogue
 from firmware_bridge.text.lines import LineSession, resembles
 
-REOPEN_S = 10.0
-
 
 class Halts(Protocol):
     """A stage, as far as its board cares. `lost`: its position was known once and is no more."""
@@ -53,6 +51,7 @@ class LineBoard(ABC):
     driver: ClassVar[str]
     failsafe = False
     turret = None
+    watchdog = None
     firmware: str
     unique_id: str
     stage: Halts | None

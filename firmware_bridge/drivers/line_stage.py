@@ -6,8 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 
 from firmware_bridge.drivers.line_board import LineBoard
-from firmware_bridge.drivers.position import Position, Travel, position_um, travel_um
-from firmware_bridge.drivers.targets import target_steps
+from firmware_bridge.drivers.position import Position, Travel, position_um, target_steps, travel_um
 from firmware_bridge.errors import BridgeError, NotHomed, PositionUnknown, Rejected, Stalled
 from firmware_bridge.plant import AxisDescription, Steps
 

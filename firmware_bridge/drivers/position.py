@@ -1,8 +1,10 @@
-"""Micrometres and motor steps, and the records a stage returns."""
+"""Micrometres and motor steps, the records a stage returns, and targets checked before a move."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from firmware_bridge.errors import LimitHit
 from firmware_bridge.plant import AxisDescription, Steps
@@ -26,6 +28,31 @@ class Travel:
     x_um: tuple[float, float]
     y_um: tuple[float, float]
     z_um: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MotorAxis:
+    """One axis of a board that knows neither its step, nanometres, nor its travel, micrometres.
+
+    Raises ValueError for a travel that does not hold 0, the origin.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    step_nm: int
+    travel_um: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        low_um, high_um = self.travel_um
+        if self.step_nm < 1:
+            raise ValueError("step_nm must be at least 1")
+        if not (-math.inf < low_um <= 0 <= high_um < math.inf) or low_um == high_um:
+            raise ValueError("travel_um must be [lowest, highest] with 0, the origin, inside")
+
+    def described(self, name: str) -> AxisDescription:
+        """Return it as a board describes an axis, under this name."""
+        low, high = (round(um * NM_PER_UM / self.step_nm) for um in self.travel_um)
+        return AxisDescription(name=name, step_nm=self.step_nm, limits_steps=(low, high))
 
 
 def to_um(steps: int, axis: AxisDescription) -> float:
@@ -64,3 +91,44 @@ def check_limits(steps: Steps, axes: tuple[AxisDescription, ...]) -> None:
                 limit=f"{to_um(low, axis):g} to {to_um(high, axis):g} µm",
                 remedy="choose a target inside the travel",
             )
+
+
+def target_steps(
+    here: Steps,
+    named_um: tuple[float | None, float | None, float | None],
+    axes: tuple[AxisDescription, ...],
+) -> Steps:
+    """Return absolute steps for a move that names some axes. Raises LimitHit."""
+    x, y, z = (
+        old if um is None else _steps(um, axis)
+        for old, um, axis in zip(here, named_um, axes, strict=True)
+    )
+    check_limits((x, y, z), axes)
+    return x, y, z
+
+
+def left_corridor(at: Steps, start: Steps, target: Steps, *, slack: int) -> bool:
+    """Return whether a motion has left the box between its ends: a damaged line does that."""
+    return any(
+        not min(a, b) - slack <= n <= max(a, b) + slack
+        for n, a, b in zip(at, start, target, strict=True)
+    )
+
+
+def inside_travel(at: Steps, axes: tuple[AxisDescription, ...]) -> bool:
+    """Return whether a position lies within every axis's travel."""
+    return all(
+        axis.limits_steps[0] <= n <= axis.limits_steps[1] for n, axis in zip(at, axes, strict=True)
+    )
+
+
+def _steps(um: float, axis: AxisDescription) -> int:
+    if not math.isfinite(um):
+        raise LimitHit(
+            f"target of {axis.name} is no number",
+            axis=axis.name,
+            value=um,
+            limit="finite",
+            remedy="choose a target inside the travel",
+        )
+    return to_steps(um, axis)

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firmware_bridge.clock import Clock
-from firmware_bridge.drivers.opening import DRIVERS, open_board, unknown_driver
+from firmware_bridge.drivers.brand import PARTS, Brand
+from firmware_bridge.drivers.registry import BRANDS, brand
 from firmware_bridge.errors import BridgeError, PortAbsent, Rejected
-from firmware_bridge.find.handshake import Identity, identify, questions
+from firmware_bridge.find.likely import likely_brands, likely_ports
 from firmware_bridge.find.pins import AUTO, candidates, fits, known_port
-from firmware_bridge.line.inventory import PortRecord, list_serial_ports
+from firmware_bridge.line.inventory import PortRecord
 from firmware_bridge.line.transport import Transport
 
 LISTEN_S = 0.1
@@ -25,6 +26,14 @@ POLL_S = 0.005
 ROUNDS = 4
 # What is kept of a chatty port.
 HEARD_BYTES = 16_384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Whose board answered, and the firmware it names."""
+
+    brand: Brand
+    firmware: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +70,7 @@ def probe(pins: Sequence[str] | None = None, *, clock: Clock) -> list[Finding]:
     A pin that fits no port is a finding too.
     """
     if pins is None:
-        return [probe_port(record, clock=clock) for record in list_serial_ports()]
+        return [probe_port(record, clock=clock) for record in likely_ports()]
     return [finding for pin in pins for finding in _pinned(pin, clock)]
 
 
@@ -79,9 +88,19 @@ def probe_port(port: PortRecord, *, clock: Clock) -> Finding:
     except BridgeError as refusal:
         return Finding(port=port, rejected=(str(refusal),))
     if identity is None:
-        reasons = (f"{q.driver}: no answer to {q.shown}" for q in questions(port.likely_driver))
+        asked = likely_brands(port)
+        reasons = (f"{row.name}: no answer to {row.greeting.shown}" for row in asked)
         return Finding(port=port, rejected=tuple(reasons))
     return _describe(port, identity, clock)
+
+
+def identify(heard: bytes) -> Identity | None:
+    """Return which board the bytes heard so far prove, or None."""
+    for row in BRANDS:
+        firmware = row.greeting.firmware(heard)
+        if firmware is not None:
+            return Identity(brand=row, firmware=firmware)
+    return None
 
 
 def resolve(pin: str, *, clock: Clock, driver: str = AUTO, offering: str = "") -> Finding:
@@ -124,8 +143,8 @@ def locate(pin: str, *, clock: Clock, driver: str = AUTO, offering: str = "") ->
     Nothing is asked of a board that these two name already. Raises as `resolve` does, and
     FirmwareIncompatible for an unknown driver.
     """
-    if driver not in (AUTO, *DRIVERS):
-        raise unknown_driver(driver)
+    if driver != AUTO:
+        brand(driver)
     if driver != AUTO and (port := known_port(pin)) is not None:
         return port, driver
     found = resolve(pin, clock=clock, driver=driver, offering=offering)
@@ -160,10 +179,10 @@ def _handshake(port: PortRecord, clock: Clock) -> Identity | None:
     try:
         identity = _listen(ear, LISTEN_S, clock)
         for _ in range(ROUNDS):
-            for question in questions(port.likely_driver):
+            for row in likely_brands(port):
                 if identity is not None or ear.lost:
                     return identity
-                transport.write(question.data)
+                transport.write(row.greeting.data)
                 identity = _listen(ear, ANSWER_S, clock)
         return identity
     finally:
@@ -181,23 +200,22 @@ def _listen(ear: _Ear, duration_s: float, clock: Clock) -> Identity | None:
 
 def _describe(port: PortRecord, identity: Identity, clock: Clock) -> Finding:
     try:
-        board = open_board(port.device, driver=identity.driver, clock=clock)
+        board = identity.brand.open(port.device, clock=clock)
     except BridgeError as refusal:
         return Finding(
             port=port,
-            driver=identity.driver,
+            driver=identity.brand.name,
             firmware=identity.firmware,
             rejected=(str(refusal),),
         )
-    parts = {"stage": board.stage, "light": board.light, "turret": board.turret}
     try:
         return Finding(
             port=port,
-            driver=identity.driver,
+            driver=identity.brand.name,
             firmware=identity.firmware,
             unique_id=board.unique_id,
             failsafe=board.failsafe,
-            offers=tuple(name for name, part in parts.items() if part is not None),
+            offers=tuple(part for part in PARTS if getattr(board, part) is not None),
         )
     finally:
         board.close()

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 
-from firmware_bridge.line.inventory import PortRecord, list_serial_ports
+from firmware_bridge.find.likely import likely_ports
+from firmware_bridge.line.inventory import PortRecord
 
 SERIAL_PIN, ID_PIN, AUTO = "serial:", "id:", "auto"
 
 
 def candidates(pin: str) -> list[PortRecord]:
     """Return the ports on which the board may be, the likeliest first; of a path, just that."""
-    known = list_serial_ports()
+    known = likely_ports()
     if pin.startswith(SERIAL_PIN):
         return [port for port in known if port.serial_number == pin.removeprefix(SERIAL_PIN)]
     if pin == AUTO or pin.startswith(ID_PIN):

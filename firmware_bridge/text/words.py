@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# Bytes that GRBL obeys at once, without a line's end.
+# Bytes that GRBL 1.1 obeys at once, without a line's end.
 REALTIME = {
     0x18: "reset",
     0x21: "hold !",
@@ -12,6 +12,9 @@ REALTIME = {
     0x7E: "resume ~",
     0x84: "safety door",
     0x85: "jog cancel",
+    **{byte: f"override {byte:#04x}" for byte in range(0x90, 0x9F)},
+    0xA0: "flood coolant",
+    0xA1: "mist coolant",
 }
 LINES = re.compile(rb"(?:[\x20-\x7e\t]*\r?\n)+")
 

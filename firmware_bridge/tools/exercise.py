@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import Protocol, TypedDict
+from typing import TypedDict
 
 from firmware_bridge.clock import Clock
-from firmware_bridge.drivers.opening import open_board
-from firmware_bridge.drivers.options import BoardOptions
-from firmware_bridge.drivers.position import Position, position_um, to_steps
+from firmware_bridge.drivers.brand import DrivenLight, DrivenStage
+from firmware_bridge.drivers.position import position_um, to_steps
+from firmware_bridge.drivers.registry import brand
 from firmware_bridge.errors import NotHomed, Stalled
 from firmware_bridge.find.detect import locate
 from firmware_bridge.plant import AxisDescription, Steps
@@ -33,37 +33,6 @@ class Exercised(TypedDict):
     failsafe: bool
 
 
-class ExercisedLight(Protocol):
-    """A light as any driver of this package provides it."""
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """Return the names of what can be lit."""
-
-    def on(self, *, channel: str, brightness: float) -> None:
-        """Light one channel alone and return when the board has said so."""
-
-    def off(self) -> None:
-        """Everything dark."""
-
-
-class ExercisedStage(Protocol):
-    """A stage as any driver of this package provides it."""
-
-    @property
-    def axes(self) -> tuple[AxisDescription, ...]:
-        """Return the axes x, y, z."""
-
-    def home(self) -> None:
-        """Find the origin."""
-
-    def move_to(self, *, x_um: float, y_um: float, z_um: float) -> Position:
-        """Move and return the position read back."""
-
-    def steps(self) -> Steps:
-        """Return the motor positions read back."""
-
-
 def exercise(
     port: str,
     *,
@@ -75,18 +44,19 @@ def exercise(
 ) -> Exercised:
     """Make random moves within the limits, read every position back, and return to the start.
 
-    `port` is a path or any other pin (see `pins`), `driver` one of `drivers.opening.DRIVERS` or
-    "auto" to ask the board. `progress` is called with the number of moves done. A stage without an
+    `port` is a path or any other pin (see `pins`), `driver` a name of `registry.BRANDS` or "auto"
+    to ask the board. `progress` is called with the number of moves done. A stage without an
     origin is homed first. A board that has a light and no stage changes its light as often, each
     time confirmed, and ends dark. Raises any BridgeError that ends the exercise.
     """
     port, driver = locate(port, driver=driver, clock=clock)
-    board = open_board(port, driver=driver, clock=clock, options=BoardOptions(origin_here=True))
+    row = brand(driver)
+    board = row.open(port, clock=clock, options=row.options.by_hand())
     try:
         trial = Trial(clock=clock, random=Random(seed), progress=progress or (lambda _done: None))
         if board.stage is not None:
             trial.move(board.stage, moves)
-        else:
+        elif board.light is not None:
             trial.light(board.light, moves)
         return {
             "moves": moves,
@@ -108,7 +78,7 @@ class Trial:
         self._clock, self._random, self._progress = clock, random, progress
         self._latencies_ms: list[float] = []
 
-    def move(self, stage: ExercisedStage, moves: int) -> None:
+    def move(self, stage: DrivenStage, moves: int) -> None:
         """Make random moves within the limits, and one back to the start."""
         start = _origin(stage)
         for done in range(1, moves + 1):
@@ -118,7 +88,7 @@ class Trial:
         _went(stage, start)
         self.final_error_steps = _distance(stage.steps(), start)
 
-    def light(self, light: ExercisedLight, times: int) -> None:
+    def light(self, light: DrivenLight, times: int) -> None:
         """Light channels at random, one at a time, and end dark."""
         for done in range(1, times + 1):
             channel, level = self._random.choice(light.channels), self._random.random()
@@ -137,7 +107,7 @@ class Trial:
         self._latencies_ms.append((self._clock.now_s() - began_s) * 1000)
 
 
-def _origin(stage: ExercisedStage) -> Steps:
+def _origin(stage: DrivenStage) -> Steps:
     try:
         return stage.steps()
     except NotHomed:
@@ -156,7 +126,7 @@ def _target(start: Steps, axes: tuple[AxisDescription, ...], random: Random) -> 
     return x, y, z
 
 
-def _went(stage: ExercisedStage, target: Steps) -> bool:
+def _went(stage: DrivenStage, target: Steps) -> bool:
     """Return whether a move was read back where it was meant to end."""
     there = position_um(target, stage.axes)
     try:

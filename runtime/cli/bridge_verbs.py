@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from runtime.cli.call import call, load
-from runtime.cli.options import AsJson, Port
+from runtime.cli.options import AsJson, Driver, Port
 
 bridge = typer.Typer(no_args_is_help=True, help="The serial line to stage and light.")
 
@@ -15,10 +15,7 @@ bridge = typer.Typer(no_args_is_help=True, help="The serial line to stage and li
 @bridge.command("exercise")
 def bridge_exercise(
     port: Port,
-    driver: Annotated[
-        Literal["auto", "native", "sangaboard", "grbl", "illuminate"],
-        typer.Option(help="Board to expect."),
-    ] = "auto",
+    driver: Driver = "auto",
     moves: Annotated[int, typer.Option(metavar="N", min=1, help="How many moves.")] = 100,
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of the moves.")] = 0,
     as_json: AsJson = False,

@@ -7,10 +7,30 @@ from typing import Annotated
 
 import typer
 
+from runtime.cli.call import load
+
+
+def _driver(name: str) -> str:
+    """Return the name of a brand of boards, or "auto"; refuse others, naming those there are."""
+    # Read here, not on import, so that no other verb loads the drivers.
+    known = ("auto", *load("firmware_bridge.drivers.registry:names")())
+    if name not in known:
+        raise typer.BadParameter(f"'{name}' is not one of {', '.join(known)}")
+    return name
+
+
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object as the last line of output.")
 ]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")]
+Driver = Annotated[
+    str,
+    typer.Option(
+        parser=_driver,
+        metavar="DRIVER",
+        help="Brand of the board, or auto to ask it; any other word lists the brands.",
+    ),
+]
 Port = Annotated[
     str,
     typer.Option(

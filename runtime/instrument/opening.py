@@ -6,20 +6,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.brand import BoardOptions, OpenBoard, Watchdog
+from firmware_bridge.drivers.grbl.board import GrblOptions
+from firmware_bridge.drivers.illuminate.board import IlluminateOptions
+from firmware_bridge.drivers.native.board import NativeBoard, NativeOptions
 from firmware_bridge.drivers.native.emulator import BoardEmulator
-from firmware_bridge.drivers.opening import OpenBoard, open_board
-from firmware_bridge.drivers.options import BoardOptions
-from firmware_bridge.drivers.position import NM_PER_UM
-from firmware_bridge.drivers.sangaboard.board import OPENFLEXURE_AXES
+from firmware_bridge.drivers.position import MotorAxis
+from firmware_bridge.drivers.registry import brand
+from firmware_bridge.drivers.sangaboard.board import SangaboardOptions
 from firmware_bridge.errors import BridgeError
 from firmware_bridge.find.detect import locate
 from firmware_bridge.find.pins import known_port
 from firmware_bridge.line.chaos import ChaosProxy
 from firmware_bridge.line.faults import Faults
-from firmware_bridge.plant import AxisDescription
 from runtime.clock import HeartbeatClock, SystemClock
-from runtime.config.board_settings import LightBoard, MotorAxis
+from runtime.config.board_settings import LightBoard
 from runtime.config.micromanager_settings import MicroManager
 from runtime.config.settings import Instrument, Settings
 from runtime.conveyor import begin
@@ -108,7 +109,11 @@ def _line_to(port: str, settings: Settings, stack: ExitStack) -> str:
 
 
 def _native(port: str, settings: Settings, stack: ExitStack) -> NativeBoard:
-    board = NativeBoard.open(port, clock=SystemClock(), watchdog_ms=settings.instrument.watchdog_ms)
+    board = NativeBoard.open(
+        port,
+        clock=SystemClock(),
+        options=NativeOptions(watchdog_ms=settings.instrument.watchdog_ms),
+    )
     stack.callback(board.close)
     return board
 
@@ -118,7 +123,7 @@ def _serial(settings: Settings, stack: ExitStack) -> Rig:
     from runtime.instrument.camera.opencv import OpenCvCamera
 
     instrument = settings.instrument
-    watched: list[NativeBoard] = []
+    watched: list[Watchdog] = []
     clock = _feeding(watched, settings)
     boards = [_open(instrument, settings, watched, clock, stack, offering="stage")]
     if instrument.light is not None:
@@ -183,7 +188,7 @@ def _micromanager(settings: Settings, devices: MicroManager, stack: ExitStack) -
 def _open(
     wanted: Instrument | LightBoard,
     settings: Settings,
-    watched: list[NativeBoard],
+    watched: list[Watchdog],
     clock: HeartbeatClock,
     stack: ExitStack,
     *,
@@ -195,38 +200,36 @@ def _open(
     another board.
     """
     port, driver = locate(wanted.port, driver=wanted.driver, offering=offering, clock=clock)
-    board = open_board(port, driver=driver, clock=clock, options=_options(settings.instrument))
+    options = _options(settings.instrument, driver)
+    board = brand(driver).open(port, clock=clock, options=options)
     stack.callback(board.close)
-    if isinstance(board, NativeBoard):
-        watched.append(board)
+    if board.watchdog is not None:
+        watched.append(board.watchdog)
     return board
 
 
-def _options(instrument: Instrument) -> BoardOptions:
-    """Return what the boards cannot say of themselves."""
+def _options(instrument: Instrument, driver: str) -> BoardOptions:
+    """Return what the boards of a driver cannot say of themselves."""
     told = instrument.boards
+    if driver == "native":
+        return NativeOptions(reopen_s=told.reopen_s, watchdog_ms=instrument.watchdog_ms)
+    if driver == "grbl":
+        return GrblOptions(reopen_s=told.reopen_s, origin_um=told.grbl.origin_um)
+    if driver == "illuminate":
+        light = told.illuminate
+        return IlluminateOptions(reopen_s=told.reopen_s, led_groups=light.led_groups, na=light.na)
     named = {"x": told.sangaboard.x, "y": told.sangaboard.y, "z": told.sangaboard.z}
-    axes = (
-        axis if (wanted := named[axis.name]) is None else _axis(axis.name, wanted)
-        for axis in OPENFLEXURE_AXES
-    )
-    return BoardOptions(
-        reopen_s=told.reopen_s,
-        watchdog_ms=instrument.watchdog_ms,
-        axes=tuple(axes),
-        origin_here=told.sangaboard.origin_here,
-        origin_um=told.grbl.origin_um,
-        led_groups=told.illuminate.led_groups,
-        na=told.illuminate.na,
+    axes = {
+        name: MotorAxis(step_nm=axis.step_nm, travel_um=axis.travel_um)
+        for name, axis in named.items()
+        if axis is not None
+    }
+    return SangaboardOptions(
+        reopen_s=told.reopen_s, origin_here=told.sangaboard.origin_here, **axes
     )
 
 
-def _axis(name: str, wanted: MotorAxis) -> AxisDescription:
-    low, high = (round(um * NM_PER_UM / wanted.step_nm) for um in wanted.travel_um)
-    return AxisDescription(name=name, step_nm=wanted.step_nm, limits_steps=(low, high))
-
-
-def _feeding(watched: Sequence[NativeBoard], settings: Settings) -> HeartbeatClock:
+def _feeding(watched: Sequence[Watchdog], settings: Settings) -> HeartbeatClock:
     """Return the control loop's clock, whose every wait is a heartbeat to the watched boards."""
 
     def beat() -> None:

@@ -14,9 +14,9 @@ from firmware_bridge.board.bench_plant import BENCH_BOARD, BenchPlant
 from firmware_bridge.board.pty_host import PtyHost
 from firmware_bridge.drivers.grbl.board import GrblBoard
 from firmware_bridge.drivers.grbl.emulator import GrblFirmware
-from firmware_bridge.drivers.illuminate.board import IlluminateBoard
+from firmware_bridge.drivers.illuminate.board import IlluminateBoard, IlluminateOptions
 from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
-from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard, NativeOptions
 from firmware_bridge.drivers.native.emulator import BoardEmulator
 from firmware_bridge.drivers.sangaboard.board import SangaboardBoard
 from firmware_bridge.drivers.sangaboard.emulator import (
@@ -33,6 +33,7 @@ from runtime.instrument.micromanager.light import MicroManagerLight
 from runtime.instrument.micromanager.stage import MicroManagerStage
 from runtime.instrument.micromanager.turret import MicroManagerTurret
 from runtime.tile import StageLimits
+from tests.firmware_bridge.bench_axes import sangaboard_with
 
 MICROMANAGER_BENCH = Path(__file__).parents[1] / "runtime/instrument/micromanager/bench.cfg"
 # The demo XY stage counts 15 nm steps; its focus drive takes any number.
@@ -62,7 +63,7 @@ class Opened:
 def open_native(stack: ExitStack) -> Opened:
     plant, clock = BenchPlant(), SystemClock()
     emulator = stack.enter_context(BoardEmulator(plant, clock=clock))
-    board = NativeBoard.open(emulator.port, clock=clock, watchdog_ms=5000)
+    board = NativeBoard.open(emulator.port, clock=clock, options=NativeOptions(watchdog_ms=5000))
     stack.callback(board.close)
 
     def lit() -> set[str]:
@@ -75,7 +76,9 @@ def open_sangaboard(stack: ExitStack, build: SangaboardBuild) -> Opened:
     plant, clock = BenchPlant(), SystemClock()
     firmware = SangaboardFirmware(plant, build=replace(build, step_delay_us=10))
     host = stack.enter_context(PtyHost(firmware, clock=clock))
-    board = SangaboardBoard.open(host.port, clock=clock, axes=BENCH_BOARD.axes, origin_here=True)
+    board = SangaboardBoard.open(
+        host.port, clock=clock, options=sangaboard_with(BENCH_BOARD.axes, origin_here=True)
+    )
     stack.callback(board.close)
 
     def lit() -> set[str]:
@@ -104,7 +107,9 @@ def open_grbl(stack: ExitStack) -> Opened:
 def open_illuminate(stack: ExitStack) -> Opened:
     firmware, clock = IlluminateFirmware(BenchPlant()), SystemClock()
     host = stack.enter_context(PtyHost(firmware, clock=clock))
-    board = IlluminateBoard.open(host.port, clock=clock, led_groups={"led 5": (5,)})
+    board = IlluminateBoard.open(
+        host.port, clock=clock, options=IlluminateOptions(led_groups={"led 5": (5,)})
+    )
     stack.callback(board.close)
     return Opened(board, true_steps=lambda: (0, 0, 0), true_light=lambda: set(firmware.lit))
 

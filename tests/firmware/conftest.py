@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import pytest
 
-from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard, NativeOptions
 from tests.firmware.built import BUILD, FIRMWARE, build
 from tests.firmware.patient_clock import PatientClock
 
@@ -160,7 +160,9 @@ def connect() -> Iterator[Callable[[str], NativeBoard]]:
     opened: list[NativeBoard] = []
 
     def connect_to(port: str) -> NativeBoard:
-        opened.append(NativeBoard.open(port, clock=PatientClock(), reopen_s=30))
+        opened.append(
+            NativeBoard.open(port, clock=PatientClock(), options=NativeOptions(reopen_s=30))
+        )
         return opened[-1]
 
     yield connect_to

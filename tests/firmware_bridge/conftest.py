@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import pytest
 
 from firmware_bridge.board.bench_plant import BenchPlant
-from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard, NativeOptions
 from firmware_bridge.drivers.native.emulator import BoardEmulator
 from runtime.clock import SystemClock
 
@@ -52,7 +52,9 @@ def slow_plant():
 def bench(clock):
     plant = WatchedPlant()
     with BoardEmulator(plant, clock=clock) as emulator:
-        board = NativeBoard.open(emulator.port, clock=clock, watchdog_ms=5000)
+        board = NativeBoard.open(
+            emulator.port, clock=clock, options=NativeOptions(watchdog_ms=5000)
+        )
         board.stage.home()
         yield Bench(plant, emulator, board)
         board.close()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from firmware_bridge.board.bench_plant import BenchPlant
-from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard, NativeOptions
 from firmware_bridge.drivers.native.emulator import BoardEmulator
 from firmware_bridge.errors import DeviceRebooted, PositionUnknown
 from firmware_bridge.frames.protocol import STEPS, Opcode, unpack_steps
@@ -24,7 +24,7 @@ def random_moves(faults, *, moves, seed):
         BoardEmulator(plant, clock=clock) as emulator,
         ChaosProxy(emulator.port, clock=clock, faults=faults, seed=seed) as line,
     ):
-        board = NativeBoard.open(line.port, clock=clock, watchdog_ms=5000)
+        board = NativeBoard.open(line.port, clock=clock, options=NativeOptions(watchdog_ms=5000))
         board.stage.home()
         x = y = z = 0
         for _ in range(moves):
@@ -79,7 +79,9 @@ class AnyEvening(RuleBasedStateMachine):
         faults = Faults.bytewise(0.003)
         self.line = ChaosProxy(self.emulator.port, clock=clock, faults=faults, seed=seed)
         self.line.start()
-        self.board = NativeBoard.open(self.line.port, clock=clock, watchdog_ms=5000)
+        self.board = NativeBoard.open(
+            self.line.port, clock=clock, options=NativeOptions(watchdog_ms=5000)
+        )
         self.board.stage.home()
         self.rebooted = False
         self.expected = (0, 0, 0)

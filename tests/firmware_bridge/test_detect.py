@@ -15,13 +15,16 @@ from firmware_bridge.board.pty_host import PtyHost
 from firmware_bridge.drivers.grbl.emulator import GrblFirmware
 from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
 from firmware_bridge.drivers.native.emulator import BoardEmulator
+from firmware_bridge.drivers.native.greeting import hello
+from firmware_bridge.drivers.registry import BRANDS, names
 from firmware_bridge.drivers.sangaboard.emulator import V04, V1, SangaboardFirmware
 from firmware_bridge.errors import FirmwareIncompatible, PortAbsent, Rejected
-from firmware_bridge.find.detect import Finding, locate, probe, resolve
-from firmware_bridge.find.handshake import GRBL_REALTIME, hello, identify, questions
+from firmware_bridge.find.detect import Finding, identify, locate, probe, resolve
+from firmware_bridge.find.likely import likely_brands, rank
 from firmware_bridge.line import inventory
 from firmware_bridge.line.inventory import PortRecord
 from firmware_bridge.line.transport import Transport
+from firmware_bridge.text.words import REALTIME
 from runtime.clock import SystemClock
 
 CLOCK = SystemClock()
@@ -178,7 +181,7 @@ def test_a_name_that_stays_is_preferred(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("ids", "driver", "rank"),
+    ("ids", "driver", "ranked"),
     [
         ((0x16C0, 0x0483), "illuminate", 0),
         ((0x2E8A, 0x000A), "sangaboard", 0),
@@ -188,21 +191,20 @@ def test_a_name_that_stays_is_preferred(tmp_path: Path, monkeypatch: pytest.Monk
     ],
 )
 def test_descriptors_only_order(
-    ids: tuple[int | None, int | None], driver: str | None, rank: int
+    ids: tuple[int | None, int | None], driver: str | None, ranked: int
 ) -> None:
     port = PortRecord(device="/dev/ttyX", vendor_id=ids[0], product_id=ids[1])
-    assert port.likely_driver == driver
-    assert port.rank == rank
-    asked = [question.driver for question in questions(driver)]
-    assert sorted(asked) == sorted(question.driver for question in questions())
-    assert driver is None or asked[0] == driver
+    asked = [row.name for row in likely_brands(port)]
+    assert asked[0] == driver or driver is None
+    assert sorted(asked) == sorted(names())
+    assert rank(port) == ranked
 
 
 def test_no_byte_of_the_greeting_is_a_realtime_command() -> None:
-    assert not GRBL_REALTIME & set(hello())
+    assert not REALTIME.keys() & set(hello())
 
 
 @given(st.binary(max_size=300))
 def test_noise_is_nobody(heard: bytes) -> None:
     identity = identify(heard)
-    assert identity is None or identity.driver in {"native", "sangaboard", "grbl", "illuminate"}
+    assert identity is None or identity.brand in BRANDS

@@ -29,6 +29,7 @@ from firmware_bridge.plant import AxisDescription
 from firmware_bridge.text.dialogue import Dialogue
 from firmware_bridge.text.lines import LineSession, resembles
 from runtime.clock import SystemClock
+from tests.firmware_bridge.bench_axes import sangaboard_with
 
 CLOCK = SystemClock()
 BAD = Faults.bytewise(0.01)
@@ -88,7 +89,9 @@ def grbl_moves(seed: int, moves: int) -> None:
 def sangaboard_moves(build: str, seed: int, moves: int) -> None:
     plant, random = BenchPlant(), Random(seed)
     with bad_line(SangaboardFirmware(plant, build=BUILDS[build]), seed) as cable:
-        board = SangaboardBoard.open(cable.port, clock=CLOCK, axes=SWITCHED_AXES)
+        board = SangaboardBoard.open(
+            cable.port, clock=CLOCK, options=sangaboard_with(SWITCHED_AXES)
+        )
         home(board.stage)
         for _ in range(moves):
             x_um, y_um, z_um = (random.randint(0, 400) for _ in range(3))

@@ -10,11 +10,11 @@ import pytest
 
 from firmware_bridge.board.bench_plant import BENCH_BOARD, BenchPlant
 from firmware_bridge.board.pty_host import Firmware, PtyHost
-from firmware_bridge.drivers.grbl.board import GrblBoard
+from firmware_bridge.drivers.brand import BoardOptions
 from firmware_bridge.drivers.grbl.emulator import GrblFirmware
-from firmware_bridge.drivers.illuminate.board import IlluminateBoard
+from firmware_bridge.drivers.illuminate.board import IlluminateOptions
 from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
-from firmware_bridge.drivers.sangaboard.board import SangaboardBoard
+from firmware_bridge.drivers.registry import brand
 from firmware_bridge.drivers.sangaboard.emulator import V04, V1, SangaboardBuild, SangaboardFirmware
 from firmware_bridge.errors import (
     FirmwareIncompatible,
@@ -25,6 +25,7 @@ from firmware_bridge.errors import (
 from firmware_bridge.line.backoff import SHORTEST_PAUSE_S, attempts
 from firmware_bridge.line.chaos import ChaosProxy
 from runtime.clock import SystemClock
+from tests.firmware_bridge.bench_axes import sangaboard_with
 
 CLOCK = SystemClock()
 SLOW_STEPS_PER_S = 1000
@@ -76,9 +77,15 @@ class Bench:
 
 @contextmanager
 def bench(
-    firmware: Firmware, plant: BenchPlant, opened: Callable[..., Any], *, reopen_s: float = 20.0
+    driver: str,
+    firmware: Firmware,
+    plant: BenchPlant,
+    *,
+    options: BoardOptions | None = None,
+    reopen_s: float = 20.0,
 ) -> Iterator[Bench]:
-    hand = Hand()
+    hand, row = Hand(), brand(driver)
+    options = options or row.options()
     asked = bytearray()
 
     def tap(sender: str, data: bytes) -> None:
@@ -89,7 +96,7 @@ def bench(
         PtyHost(firmware, clock=CLOCK) as host,
         ChaosProxy(host.port, clock=CLOCK, tap=tap) as cable,
     ):
-        board = opened(cable.port, clock=hand, reopen_s=reopen_s)
+        board = row.open(cable.port, clock=hand, options=replace(options, reopen_s=reopen_s))
         yield Bench(plant, host, cable, hand, board, asked)
         board.close()
         assert plant.light is None
@@ -97,14 +104,14 @@ def bench(
 
 def grbl(**wanted: Any) -> Any:
     plant = BenchPlant(steps_per_s=SLOW_STEPS_PER_S)
-    return bench(GrblFirmware(plant, name="stage-7"), plant, GrblBoard.open, **wanted)
+    return bench("grbl", GrblFirmware(plant, name="stage-7"), plant, **wanted)
 
 
 def sangaboard(build: SangaboardBuild, **wanted: Any) -> Any:
     plant = BenchPlant(steps_per_s=SLOW_STEPS_PER_S)
     firmware = SangaboardFirmware(plant, build=replace(build, step_delay_us=1000, endstops=False))
-    opened = partial(SangaboardBoard.open, axes=BENCH_BOARD.axes, origin_here=True)
-    return bench(firmware, plant, opened, **wanted)
+    options = sangaboard_with(BENCH_BOARD.axes, origin_here=True)
+    return bench("sangaboard", firmware, plant, options=options, **wanted)
 
 
 STAGES = {
@@ -187,8 +194,7 @@ def test_closing_uses_a_plug_that_is_back_to_stop_and_darken(name: str) -> None:
 def test_a_light_whose_line_came_back_is_dark_and_can_be_lit_again() -> None:
     plant = BenchPlant()
     firmware = IlluminateFirmware(plant)
-    opened = partial(IlluminateBoard.open, na=0.4)
-    with bench(firmware, plant, opened) as rig:
+    with bench("illuminate", firmware, plant, options=IlluminateOptions(na=0.4)) as rig:
         rig.board.light.on(channel="left", brightness=1)
         rig.cable.close_line()
         rig.hand.act = rig.replug_after_power_loss
@@ -203,7 +209,7 @@ def test_a_light_whose_line_came_back_is_dark_and_can_be_lit_again() -> None:
 def test_another_board_in_its_place_is_refused() -> None:
     plant = BenchPlant(steps_per_s=SLOW_STEPS_PER_S)
     other = GrblFirmware(plant, name="stage-8")
-    with bench(GrblFirmware(plant, name="stage-7"), plant, GrblBoard.open) as rig:
+    with bench("grbl", GrblFirmware(plant, name="stage-7"), plant) as rig:
         rig.board.stage.home()
 
         def swap() -> None:

@@ -13,9 +13,9 @@ PATIENCE_S = 20.0
 REPOSITORY = Path(__file__).parents[2]
 HOST = """
 import sys
-from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard, NativeOptions
 from runtime.clock import SystemClock
-board = NativeBoard.open(sys.argv[1], clock=SystemClock(), watchdog_ms=200)
+board = NativeBoard.open(sys.argv[1], clock=SystemClock(), options=NativeOptions(watchdog_ms=200))
 board.stage.home()
 board.light.on(channel="left", brightness=1.0)
 print("lit", flush=True)

@@ -6,7 +6,7 @@ import pytest
 
 from firmware_bridge.board.bench_plant import BenchPlant
 from firmware_bridge.board.pty_host import PtyHost
-from firmware_bridge.drivers.illuminate.board import IlluminateBoard
+from firmware_bridge.drivers.illuminate.board import IlluminateBoard, IlluminateOptions
 from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
 from firmware_bridge.errors import Rejected
 from firmware_bridge.line.chaos import ChaosProxy
@@ -25,7 +25,9 @@ def firmware() -> IlluminateFirmware:
 def board(firmware: IlluminateFirmware) -> Iterator[IlluminateBoard]:
     with PtyHost(firmware, clock=CLOCK) as host:
         opened = IlluminateBoard.open(
-            host.port, clock=CLOCK, led_groups={"led 3": (3,), "pair": (7, 12)}, na=0.4
+            host.port,
+            clock=CLOCK,
+            options=IlluminateOptions(led_groups={"led 3": (3,), "pair": (7, 12)}, na=0.4),
         )
         yield opened
         opened.close()
@@ -67,7 +69,9 @@ def test_refuses_what_it_has_not(board: IlluminateBoard, firmware: IlluminateFir
 
 def test_an_led_the_array_has_not_is_refused_on_opening(firmware: IlluminateFirmware) -> None:
     with PtyHost(firmware, clock=CLOCK) as host, pytest.raises(Rejected, match="no such LED"):
-        IlluminateBoard.open(host.port, clock=CLOCK, led_groups={"ring": (1, 16)})
+        IlluminateBoard.open(
+            host.port, clock=CLOCK, options=IlluminateOptions(led_groups={"ring": (1, 16)})
+        )
 
 
 def test_off_is_off_even_when_a_sequence_runs(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from firmware_bridge.board.bench_plant import BenchPlant
-from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard, NativeOptions
 from firmware_bridge.drivers.native.emulator import BoardEmulator
 from firmware_bridge.errors import (
     DeviceRebooted,
@@ -27,7 +27,7 @@ PATIENCE_S = 20.0
 REPOSITORY = Path(__file__).parents[2]
 OPEN_IN_ANOTHER_PROCESS = """
 import sys
-from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard, NativeOptions
 from firmware_bridge.errors import PortBusy
 from runtime.clock import SystemClock
 try:
@@ -92,7 +92,7 @@ def test_board_without_three_axes_is_refused(clock):
 
 def test_late_heartbeat_is_survived_and_counted(clock, slow_plant):
     with BoardEmulator(slow_plant, clock=clock) as emulator:
-        board = NativeBoard.open(emulator.port, clock=clock, watchdog_ms=100)
+        board = NativeBoard.open(emulator.port, clock=clock, options=NativeOptions(watchdog_ms=100))
         board.stage.home()
         slow_plant.dark.clear()
         board.light.on(channel="left", brightness=1.0)
@@ -105,7 +105,7 @@ def test_late_heartbeat_is_survived_and_counted(clock, slow_plant):
 def test_light_off_notices_that_the_board_had_gone_dark(clock, slow_plant):
     """An exposure may have been dark: whoever exposes sees it in the count."""
     with BoardEmulator(slow_plant, clock=clock) as emulator:
-        board = NativeBoard.open(emulator.port, clock=clock, watchdog_ms=100)
+        board = NativeBoard.open(emulator.port, clock=clock, options=NativeOptions(watchdog_ms=100))
         slow_plant.dark.clear()
         board.light.on(channel="left", brightness=1.0)
         assert slow_plant.dark.wait(PATIENCE_S)
@@ -116,7 +116,7 @@ def test_light_off_notices_that_the_board_had_gone_dark(clock, slow_plant):
 
 def test_long_move_feeds_its_own_watchdog(clock, slow_plant):
     with BoardEmulator(slow_plant, clock=clock) as emulator:
-        board = NativeBoard.open(emulator.port, clock=clock, watchdog_ms=200)
+        board = NativeBoard.open(emulator.port, clock=clock, options=NativeOptions(watchdog_ms=200))
         board.stage.home()
         assert board.stage.move_to(x_um=250.0).x_um == 250.0
         assert board.rearmed == 0
@@ -125,7 +125,9 @@ def test_long_move_feeds_its_own_watchdog(clock, slow_plant):
 
 def test_stop_from_another_thread_ends_a_move(clock, slow_plant, elsewhere):
     with BoardEmulator(slow_plant, clock=clock) as emulator:
-        board = NativeBoard.open(emulator.port, clock=clock, watchdog_ms=5000)
+        board = NativeBoard.open(
+            emulator.port, clock=clock, options=NativeOptions(watchdog_ms=5000)
+        )
         board.stage.home()
         slow_plant.moving.clear()
         move = elsewhere(lambda: board.stage.move_to(x_um=10_000.0))
@@ -140,7 +142,9 @@ def test_stop_from_another_thread_ends_a_move(clock, slow_plant, elsewhere):
 
 def test_stop_gets_through_a_full_queue(clock, slow_plant):
     with BoardEmulator(slow_plant, clock=clock) as emulator:
-        board = NativeBoard.open(emulator.port, clock=clock, watchdog_ms=5000)
+        board = NativeBoard.open(
+            emulator.port, clock=clock, options=NativeOptions(watchdog_ms=5000)
+        )
         board.stage.home()
         session = board.session
         tickets = [session.start(Opcode.MOVE_BY, STEPS.pack(20_000, 0, 0)) for _ in range(5)]
@@ -160,7 +164,9 @@ def test_unplugged_and_replugged_in_mid_move(clock, slow_plant, elsewhere, watch
         BoardEmulator(slow_plant, clock=clock) as emulator,
         ChaosProxy(emulator.port, clock=clock) as cable,
     ):
-        board = NativeBoard.open(cable.port, clock=clock, watchdog_ms=watchdog_ms)
+        board = NativeBoard.open(
+            cable.port, clock=clock, options=NativeOptions(watchdog_ms=watchdog_ms)
+        )
         board.stage.home()
         slow_plant.moving.clear()
         slow_plant.dark.clear()
@@ -181,7 +187,9 @@ def test_unplugged_for_good_is_link_lost_and_dark(clock, slow_plant):
         BoardEmulator(slow_plant, clock=clock) as emulator,
         ChaosProxy(emulator.port, clock=clock) as cable,
     ):
-        board = NativeBoard.open(cable.port, clock=clock, watchdog_ms=100, reopen_s=0.1)
+        board = NativeBoard.open(
+            cable.port, clock=clock, options=NativeOptions(watchdog_ms=100, reopen_s=0.1)
+        )
         slow_plant.dark.clear()
         board.light.on(channel="left", brightness=1.0)
         cable.close_line()
@@ -208,7 +216,9 @@ def test_reboot_is_named_once_and_the_position_is_gone(bench):
 
 def test_reboot_in_mid_move(clock, slow_plant, elsewhere):
     with BoardEmulator(slow_plant, clock=clock) as emulator:
-        board = NativeBoard.open(emulator.port, clock=clock, watchdog_ms=5000)
+        board = NativeBoard.open(
+            emulator.port, clock=clock, options=NativeOptions(watchdog_ms=5000)
+        )
         board.stage.home()
         slow_plant.moving.clear()
         move = elsewhere(lambda: board.stage.move_to(x_um=500.0))

@@ -27,6 +27,7 @@ from firmware_bridge.errors import (
     Rejected,
 )
 from runtime.clock import SystemClock
+from tests.firmware_bridge.bench_axes import sangaboard_with
 
 CLOCK = SystemClock()
 BUILDS = [V1, V1_BETA, V04]
@@ -39,7 +40,7 @@ class Rig:
     def __init__(self, plant: BenchPlant, host: PtyHost, firmware: SangaboardFirmware) -> None:
         self.plant, self.host, self.firmware = plant, host, firmware
         self.board = SangaboardBoard.open(
-            host.port, clock=CLOCK, axes=BENCH_BOARD.axes, origin_here=True
+            host.port, clock=CLOCK, options=sangaboard_with(BENCH_BOARD.axes, origin_here=True)
         )
 
 

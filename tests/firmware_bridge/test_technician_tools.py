@@ -13,7 +13,7 @@ from firmware_bridge.board.bench_plant import BenchPlant
 from firmware_bridge.board.pty_host import PtyHost
 from firmware_bridge.drivers.grbl.emulator import GrblFirmware
 from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
-from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard, NativeOptions
 from firmware_bridge.drivers.native.emulator import BoardEmulator
 from firmware_bridge.drivers.sangaboard.emulator import V1, SangaboardFirmware
 from firmware_bridge.errors import FirmwareIncompatible
@@ -98,7 +98,7 @@ def test_monitor_shows_the_camera_trigger_of_a_board_and_of_a_command(clock):
         BoardEmulator(plant, clock=clock, trigger=plant.trigger) as emulator,
         watch(emulator.port, clock=clock, write=lines.append) as line,
     ):
-        board = NativeBoard.open(line.port, clock=clock, watchdog_ms=5000)
+        board = NativeBoard.open(line.port, clock=clock, options=NativeOptions(watchdog_ms=5000))
         board.light.on(channel="left", brightness=1.0, trigger=True)
         board.light.on(channel="left", brightness=0.5)
         board.close()

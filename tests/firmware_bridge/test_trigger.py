@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from firmware_bridge.board.bench_plant import BenchPlant
-from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard, NativeOptions
 from firmware_bridge.drivers.native.emulator import BoardEmulator
 from firmware_bridge.errors import FirmwareIncompatible, LimitHit, Rejected
 from firmware_bridge.frames.protocol import Opcode, RequestFlag, State
@@ -23,7 +23,9 @@ def plant():
 def board(plant):
     clock = SystemClock()
     with BoardEmulator(plant, clock=clock, trigger=plant.trigger) as emulator:
-        board = NativeBoard.open(emulator.port, clock=clock, watchdog_ms=5000)
+        board = NativeBoard.open(
+            emulator.port, clock=clock, options=NativeOptions(watchdog_ms=5000)
+        )
         board.stage.home()
         yield board
         board.close()
@@ -41,7 +43,9 @@ def test_the_pulse_finds_the_stage_at_its_target_and_the_light_on():
     with BoardEmulator(
         plant, clock=clock, trigger=lambda: seen.append((plant.steps, plant.light))
     ) as emulator:
-        board = NativeBoard.open(emulator.port, clock=clock, watchdog_ms=5000)
+        board = NativeBoard.open(
+            emulator.port, clock=clock, options=NativeOptions(watchdog_ms=5000)
+        )
         board.stage.home()
         board.stage.move_to(x_um=7.0, y_um=3.0, trigger=True)
         board.light.on(channel="left", brightness=1.0, trigger=True)
@@ -85,7 +89,7 @@ def test_each_move_pulses_once_on_a_bad_line(plant):
         BoardEmulator(plant, clock=clock, trigger=plant.trigger) as emulator,
         ChaosProxy(emulator.port, clock=clock, faults=Faults.bytewise(0.01), seed=4) as line,
     ):
-        board = NativeBoard.open(line.port, clock=clock, watchdog_ms=5000)
+        board = NativeBoard.open(line.port, clock=clock, options=NativeOptions(watchdog_ms=5000))
         board.stage.home()
         for step in range(30):
             board.stage.move_to(x_um=step / 10, trigger=True)
@@ -97,7 +101,9 @@ def test_each_move_pulses_once_on_a_bad_line(plant):
 def test_a_board_without_a_trigger_is_not_asked(plant):
     clock = SystemClock()
     with BoardEmulator(plant, clock=clock) as emulator:
-        board = NativeBoard.open(emulator.port, clock=clock, watchdog_ms=5000)
+        board = NativeBoard.open(
+            emulator.port, clock=clock, options=NativeOptions(watchdog_ms=5000)
+        )
         with pytest.raises(FirmwareIncompatible, match="no camera trigger; value bench-0001"):
             board.light.on(channel="left", brightness=1.0, trigger=True)
         assert plant.light is None

@@ -21,7 +21,7 @@ from firmware_bridge.drivers.grbl.board import GrblBoard
 from firmware_bridge.drivers.grbl.emulator import GrblFirmware
 from firmware_bridge.drivers.illuminate.board import IlluminateBoard
 from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
-from firmware_bridge.drivers.native.board import NativeBoard
+from firmware_bridge.drivers.native.board import NativeBoard, NativeOptions
 from firmware_bridge.drivers.native.emulator import NativeFirmware
 from firmware_bridge.drivers.sangaboard import stage as sangaboard_stage
 from firmware_bridge.drivers.sangaboard.board import SangaboardBoard
@@ -43,6 +43,7 @@ from firmware_bridge.frames.protocol import PROTOCOL_MAJOR
 from firmware_bridge.line import roundtrip
 from firmware_bridge.text import dialogue
 from runtime.clock import SystemClock
+from tests.firmware_bridge.bench_axes import sangaboard_with
 
 CLOCK = SystemClock()
 AXES = tuple(replace(axis, limits_steps=(-5000, 14_000)) for axis in BENCH_BOARD.axes)
@@ -135,13 +136,15 @@ def native(plant: BenchPlant) -> tuple[Firmware, Callable[[str], Any]]:
         protocol_major=PROTOCOL_MAJOR,
         trigger=None,
     )
-    return firmware, partial(NativeBoard.open, clock=CLOCK, watchdog_ms=5000, reopen_s=0.1)
+    return firmware, partial(
+        NativeBoard.open, clock=CLOCK, options=NativeOptions(watchdog_ms=5000, reopen_s=0.1)
+    )
 
 
 def sangaboard(plant: BenchPlant) -> tuple[Firmware, Callable[[str], Any]]:
     build = replace(V1, step_delay_us=10, endstops=True)
     return SangaboardFirmware(plant, build=build), partial(
-        SangaboardBoard.open, clock=CLOCK, axes=AXES
+        SangaboardBoard.open, clock=CLOCK, options=sangaboard_with(AXES)
     )
 
 

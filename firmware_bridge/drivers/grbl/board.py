@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass
 
 from firmware_bridge.clock import Clock
+from firmware_bridge.drivers.brand import BoardOptions
 from firmware_bridge.drivers.grbl.controller import QUERY, GrblController
 from firmware_bridge.drivers.grbl.light import GrblLight
 from firmware_bridge.drivers.grbl.report import (
@@ -23,7 +25,7 @@ from firmware_bridge.drivers.grbl.report import (
     Machine,
 )
 from firmware_bridge.drivers.grbl.stage import GrblStage
-from firmware_bridge.drivers.line_board import REOPEN_S, opened
+from firmware_bridge.drivers.line_board import opened
 from firmware_bridge.errors import FirmwareIncompatible, PositionUnknown, ReplyTimeout
 from firmware_bridge.line.inventory import usb_serial_number
 from firmware_bridge.text.dialogue import TRIES
@@ -31,6 +33,8 @@ from firmware_bridge.text.lines import LineSession
 
 JOG_CANCEL = b"\x85"
 BANNER = "Grbl 1.1h ['$' for help]"
+# Any version: one that cannot be driven is refused by name when the board is opened.
+GREETED = re.compile(r"\[VER:([^\]:]+):[^\]]*\]|(Grbl [\d.]+\w?) \['\$' for help\]")
 # Enough of a report to see the state, whatever the report's settings are.
 STATE = re.compile(r"<(Idle|Run|Jog|Alarm|Home|Check|Sleep|Hold|Door)[:|].*>")
 STILL_S = 30.0
@@ -46,6 +50,16 @@ REQUIRED = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrblOptions(BoardOptions):
+    """`origin_um` is the machine position the stage calls zero; where homing ends unless given."""
+
+    origin_um: tuple[int, int, int] | None = None
+
+
+DEFAULT = GrblOptions()
+
+
 class GrblBoard(GrblController):
     """An open controller with its stage and lamp."""
 
@@ -54,11 +68,9 @@ class GrblBoard(GrblController):
         lines: LineSession,
         *,
         clock: Clock,
-        origin_um: tuple[int, int, int] | None = None,
-        board_id: str | None = None,
-        reopen_s: float = REOPEN_S,
+        options: GrblOptions,
     ) -> None:
-        super().__init__(lines, clock=clock, reopen_s=reopen_s)
+        super().__init__(lines, clock=clock, reopen_s=options.reopen_s)
         self._come_to_rest()
         version = self._version()
         self.firmware = f"Grbl {version.group(1)}.{version.group(2)}"
@@ -68,36 +80,22 @@ class GrblBoard(GrblController):
             options=self.dialogue.agreed(b"$I\n", OPTIONS).group(1),
         )
         self._require_settings()
-        self.unique_id = (
-            board_id or self.machine.name or usb_serial_number(lines.port) or f"grbl@{lines.port}"
-        )
+        self.unique_id = self.machine.name or usb_serial_number(lines.port) or f"grbl@{lines.port}"
         self.dialogue.watch = self._watch
         self.light: GrblLight = GrblLight(self)
-        self.stage: GrblStage = GrblStage(self, origin_um=origin_um)
+        self.stage: GrblStage = GrblStage(self, origin_um=options.origin_um)
 
     @classmethod
-    def open(
-        cls,
-        port: str,
-        *,
-        clock: Clock,
-        origin_um: tuple[int, int, int] | None = None,
-        board_id: str | None = None,
-        reopen_s: float = REOPEN_S,
-    ) -> GrblBoard:
+    def open(cls, port: str, *, clock: Clock, options: GrblOptions = DEFAULT) -> GrblBoard:
         """Return the controller on `port`, dark and still.
 
-        `origin_um` is the machine position the stage calls zero, where homing ends unless given;
-        `reopen_s` is how long an unplugged line is waited for. Raises PortAbsent, PortBusy,
-        ReplyTimeout when nothing there answers like GRBL, FirmwareIncompatible for other versions
-        and for settings that cannot be worked with.
+        Raises PortAbsent, PortBusy, ReplyTimeout when nothing there answers like GRBL,
+        FirmwareIncompatible for other versions and for settings that cannot be worked with.
         """
         return opened(
             port,
             clock=clock,
-            board_on=lambda lines: cls(
-                lines, clock=clock, origin_um=origin_um, board_id=board_id, reopen_s=reopen_s
-            ),
+            board_on=lambda lines: cls(lines, clock=clock, options=options),
         )
 
     def _greet_again(self) -> bool:
@@ -173,3 +171,9 @@ class GrblBoard(GrblController):
                 value=line,
                 remedy="clear the cause, then home",
             )
+
+
+def grbl_firmware(heard: bytes) -> str | None:
+    """Return the version that a banner or an answer to `$I` names, or None where there is none."""
+    found = GREETED.search(heard.decode("ascii", errors="replace"))
+    return (found.group(2) or f"Grbl {found.group(1)}") if found else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from firmware_bridge.drivers.grbl.controller import GrblController
 from firmware_bridge.drivers.grbl.report import RESPONSE, STATUS, UM_PER_MM, MeasuredUm, Status
 from firmware_bridge.drivers.line_stage import AT_REST_S, LineStage
-from firmware_bridge.drivers.targets import left_corridor
+from firmware_bridge.drivers.position import left_corridor
 from firmware_bridge.errors import LimitHit, PositionUnknown
 from firmware_bridge.plant import AxisDescription, Steps
 

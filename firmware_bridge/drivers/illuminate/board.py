@@ -9,18 +9,41 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from firmware_bridge.clock import Clock
+from firmware_bridge.drivers.brand import BoardOptions, require_within
 from firmware_bridge.drivers.illuminate.light import IlluminateLight
-from firmware_bridge.drivers.line_board import REOPEN_S, LineBoard, opened
+from firmware_bridge.drivers.line_board import LineBoard, opened
 from firmware_bridge.errors import FirmwareIncompatible
 from firmware_bridge.text.dialogue import ROUNDS
 from firmware_bridge.text.lines import LineSession
 
 END = re.compile(r".*-==-")
-NO_GROUPS: Mapping[str, Sequence[int]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IlluminateOptions(BoardOptions):
+    """`led_groups` are light channels of our own, each the LEDs it lights, by number.
+
+    `na` is the objective's aperture, which bounds bright field and half circles; the array's own
+    setting unless given.
+    """
+
+    led_groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    na: float | None = None
+
+    def __post_init__(self) -> None:
+        BoardOptions.__post_init__(self)
+        if self.na is not None:
+            require_within("na", self.na, above=0, at_most=1)
+        for name, leds in self.led_groups.items():
+            if not leds:
+                raise ValueError(f"led_groups.{name} must name at least one LED")
+
+
+DEFAULT = IlluminateOptions()
 
 
 class IlluminateBoard(LineBoard):
@@ -34,51 +57,31 @@ class IlluminateBoard(LineBoard):
         lines: LineSession,
         *,
         clock: Clock,
-        led_groups: Mapping[str, Sequence[int]] = NO_GROUPS,
-        na: float | None = None,
-        board_id: str | None = None,
-        reopen_s: float = REOPEN_S,
+        options: IlluminateOptions,
     ) -> None:
-        super().__init__(lines, clock=clock, reopen_s=reopen_s)
+        super().__init__(lines, clock=clock, reopen_s=options.reopen_s)
         self.dialogue.ask(b"machine\n", END)
         self.properties = self._read_properties()
         self.firmware = f"illuminate {self.properties.get('interface_version', '')}".strip()
         serial_number = self.properties.get("serial_number", lines.port)
-        self.unique_id = board_id or f"illuminate-{serial_number}"
+        self.unique_id = f"illuminate-{serial_number}"
         self.light: IlluminateLight = IlluminateLight(
-            self, led_count=self.led_count, led_groups=led_groups, na=na
+            self, led_count=self.led_count, led_groups=options.led_groups, na=options.na
         )
 
     @classmethod
     def open(
-        cls,
-        port: str,
-        *,
-        clock: Clock,
-        led_groups: Mapping[str, Sequence[int]] = NO_GROUPS,
-        na: float | None = None,
-        board_id: str | None = None,
-        reopen_s: float = REOPEN_S,
+        cls, port: str, *, clock: Clock, options: IlluminateOptions = DEFAULT
     ) -> IlluminateBoard:
         """Return the array on `port`, dark.
 
-        `led_groups` are the LEDs to light together, by the channel's name; `na` is the objective's
-        aperture, which bounds bright field and half circles (the array's own setting unless
-        given); `reopen_s` is how long an unplugged line is waited for. Raises PortAbsent,
-        PortBusy, ReplyTimeout when nothing there answers like illuminate, Rejected ("bad-index")
-        for an LED the array has not.
+        Raises PortAbsent, PortBusy, ReplyTimeout when nothing there answers like illuminate,
+        Rejected ("bad-index") for an LED the array has not.
         """
         return opened(
             port,
             clock=clock,
-            board_on=lambda lines: cls(
-                lines,
-                clock=clock,
-                led_groups=led_groups,
-                na=na,
-                board_id=board_id,
-                reopen_s=reopen_s,
-            ),
+            board_on=lambda lines: cls(lines, clock=clock, options=options),
         )
 
     @property
@@ -121,3 +124,8 @@ def _properties(text: str, port: str) -> dict[str, object]:
             remedy="flash illuminate's firmware of 2019 or later",
         )
     return dict(properties)
+
+
+def illuminate_firmware(heard: bytes) -> str | None:
+    """Return "illuminate" where an answer ends as only its answers do, or None."""
+    return "illuminate" if b"-==-" in heard else None

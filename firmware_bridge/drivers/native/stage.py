@@ -9,9 +9,9 @@ from firmware_bridge.drivers.position import (
     Travel,
     check_limits,
     position_um,
+    target_steps,
     travel_um,
 )
-from firmware_bridge.drivers.targets import target_steps
 from firmware_bridge.errors import NotHomed, PositionUnknown, Rejected, Stalled
 from firmware_bridge.frames.codec import FrameType
 from firmware_bridge.frames.protocol import (

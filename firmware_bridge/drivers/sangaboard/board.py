@@ -7,25 +7,22 @@ A Sangaboard has no watchdog: when this computer dies, a move runs to its end an
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from firmware_bridge.clock import Clock
-from firmware_bridge.drivers.line_board import REOPEN_S, LineBoard, opened
+from firmware_bridge.drivers.brand import BoardOptions
+from firmware_bridge.drivers.line_board import LineBoard, opened
+from firmware_bridge.drivers.position import MotorAxis
 from firmware_bridge.drivers.sangaboard.light import SangaboardLight
 from firmware_bridge.drivers.sangaboard.stage import Motors, SangaboardStage
 from firmware_bridge.errors import FirmwareIncompatible, ReplyTimeout
 from firmware_bridge.line.inventory import usb_serial_number
-from firmware_bridge.plant import AxisDescription
 from firmware_bridge.text.dialogue import TRIES
 from firmware_bridge.text.lines import LineSession
 
-# The board reports neither step nor travel. These are an OpenFlexure stage's nominal values; the
-# camera-stage calibration measures the true ones.
-OPENFLEXURE_AXES = (
-    AxisDescription(name="x", step_nm=88, limits_steps=(-68_000, 68_000)),
-    AxisDescription(name="y", step_nm=88, limits_steps=(-68_000, 68_000)),
-    AxisDescription(name="z", step_nm=50, limits_steps=(-40_000, 40_000)),
-)
 VERSION = re.compile(r"(?:Sangaboard Firmware|OpenFlexure Motor Board) v(\d+)\.(\d+)\S*")
+# Any version: one whose manners are unknown is refused by name when the board is opened.
+GREETED = re.compile(r"(?:Sangaboard Firmware|OpenFlexure Motor Board) v\S+")
 DONE = re.compile(r"done\.?")
 TOLD_BLOCKING = re.compile(r"blocking_moves (true|false)")
 STEP_DELAY = re.compile(r"minimum step delay (\d+)")
@@ -39,6 +36,33 @@ GREETINGS = 2
 SETTING_TRIES = 8
 
 
+OPENFLEXURE_XY = MotorAxis(step_nm=88, travel_um=(-5984, 5984))
+OPENFLEXURE_Z = MotorAxis(step_nm=50, travel_um=(-2000, 2000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SangaboardOptions(BoardOptions):
+    """The axes, for the board reports neither step nor travel, and where the origin is.
+
+    The axes are an OpenFlexure stage's nominal ones unless given; the camera-stage calibration
+    measures the true steps. `origin_here` declares the place where the stage is homed first the
+    origin, once, on a board without switches: someone must have brought it there by hand.
+    """
+
+    x: MotorAxis = OPENFLEXURE_XY
+    y: MotorAxis = OPENFLEXURE_XY
+    z: MotorAxis = OPENFLEXURE_Z
+    origin_here: bool = False
+
+    @classmethod
+    def by_hand(cls) -> SangaboardOptions:
+        """Return options under which the stage may be homed wherever it stands."""
+        return cls(origin_here=True)
+
+
+DEFAULT = SangaboardOptions()
+
+
 class SangaboardBoard(LineBoard):
     """An open board."""
 
@@ -49,18 +73,21 @@ class SangaboardBoard(LineBoard):
         lines: LineSession,
         *,
         clock: Clock,
-        axes: tuple[AxisDescription, ...] = OPENFLEXURE_AXES,
-        origin_here: bool = False,
-        board_id: str | None = None,
-        reopen_s: float = REOPEN_S,
+        options: SangaboardOptions,
     ) -> None:
-        super().__init__(lines, clock=clock, reopen_s=reopen_s)
+        super().__init__(lines, clock=clock, reopen_s=options.reopen_s)
         self.firmware = self._greet()
         self.motors = self._told_motors()
-        self.unique_id = board_id or usb_serial_number(lines.port) or f"sangaboard@{lines.port}"
+        self.unique_id = usb_serial_number(lines.port) or f"sangaboard@{lines.port}"
         self.dialogue.watch = self._watch
         self.stage: SangaboardStage = SangaboardStage(
-            self, motors=self.motors, axes=axes, origin_here=origin_here
+            self,
+            motors=self.motors,
+            axes=tuple(
+                axis.described(name)
+                for name, axis in (("x", options.x), ("y", options.y), ("z", options.z))
+            ),
+            origin_here=options.origin_here,
         )
         leds = self._knows(b"led_channels?\n", LED_CHANNELS)
         self.light: SangaboardLight | None = (
@@ -69,33 +96,17 @@ class SangaboardBoard(LineBoard):
 
     @classmethod
     def open(
-        cls,
-        port: str,
-        *,
-        clock: Clock,
-        axes: tuple[AxisDescription, ...] = OPENFLEXURE_AXES,
-        origin_here: bool = False,
-        board_id: str | None = None,
-        reopen_s: float = REOPEN_S,
+        cls, port: str, *, clock: Clock, options: SangaboardOptions = DEFAULT
     ) -> SangaboardBoard:
         """Return the board on `port`, dark and still.
 
-        `origin_here` lets `home()` declare the present position the origin, once, on a board
-        without reference switches; `reopen_s` is how long an unplugged line is waited for. Raises
-        PortAbsent, PortBusy, ReplyTimeout when nothing there answers like a Sangaboard,
+        Raises PortAbsent, PortBusy, ReplyTimeout when nothing there answers like a Sangaboard,
         FirmwareIncompatible for versions whose manners are unknown.
         """
         return opened(
             port,
             clock=clock,
-            board_on=lambda lines: cls(
-                lines,
-                clock=clock,
-                axes=axes,
-                origin_here=origin_here,
-                board_id=board_id,
-                reopen_s=reopen_s,
-            ),
+            board_on=lambda lines: cls(lines, clock=clock, options=options),
         )
 
     def _greet_again(self) -> bool:
@@ -149,3 +160,9 @@ class SangaboardBoard(LineBoard):
 
     def _watch(self, line: str) -> None:
         self._heard_banner(line, self.firmware)
+
+
+def sangaboard_firmware(heard: bytes) -> str | None:
+    """Return the version that a banner or an answer names, or None where there is none."""
+    found = GREETED.search(heard.decode("ascii", errors="replace"))
+    return found.group() if found else None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from firmware_bridge.drivers.line_board import LineBoard
 from firmware_bridge.drivers.line_stage import AT_REST_S, LineStage
-from firmware_bridge.drivers.targets import inside_travel, left_corridor
+from firmware_bridge.drivers.position import inside_travel, left_corridor
 from firmware_bridge.errors import NotHomed, PositionUnknown
 from firmware_bridge.plant import AxisDescription, Steps
 
