@@ -1,8 +1,8 @@
-"""Boards for the contract suites: one opener a driver, each with the truth behind the wire."""
+"""Devices for the contract suites: every emulated board, and Micro-Manager's demo devices."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,22 +10,7 @@ from typing import Any
 
 import pytest
 
-from firmware_bridge.board.bench_plant import BENCH_BOARD, BenchPlant
-from firmware_bridge.board.pty_host import PtyHost
-from firmware_bridge.drivers.grbl.board import GrblBoard
-from firmware_bridge.drivers.grbl.emulator import GrblFirmware
-from firmware_bridge.drivers.illuminate.board import IlluminateBoard, IlluminateOptions
-from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
-from firmware_bridge.drivers.native.board import NativeBoard, NativeOptions
-from firmware_bridge.drivers.native.emulator import BoardEmulator
-from firmware_bridge.drivers.sangaboard.board import SangaboardBoard
-from firmware_bridge.drivers.sangaboard.emulator import (
-    V04,
-    V1,
-    V1_BETA,
-    SangaboardBuild,
-    SangaboardFirmware,
-)
+from firmware_bridge.drivers.registry import brand
 from runtime.clock import SystemClock
 from runtime.config.micromanager_settings import LightChannel
 from runtime.instrument.micromanager.core import open_core
@@ -33,7 +18,7 @@ from runtime.instrument.micromanager.light import MicroManagerLight
 from runtime.instrument.micromanager.stage import MicroManagerStage
 from runtime.instrument.micromanager.turret import MicroManagerTurret
 from runtime.tile import StageLimits
-from tests.firmware_bridge.bench_axes import sangaboard_with
+from tests.boards.bench import Bench, benches
 
 MICROMANAGER_BENCH = Path(__file__).parents[1] / "runtime/instrument/micromanager/bench.cfg"
 # The demo XY stage counts 15 nm steps; its focus drive takes any number.
@@ -60,58 +45,14 @@ class Opened:
         return tuple(round(n / step) for n, step in zip(there_um, self.steps_um, strict=True))
 
 
-def open_native(stack: ExitStack) -> Opened:
-    plant, clock = BenchPlant(), SystemClock()
-    emulator = stack.enter_context(BoardEmulator(plant, clock=clock))
-    board = NativeBoard.open(emulator.port, clock=clock, options=NativeOptions(watchdog_ms=5000))
-    stack.callback(board.close)
-
-    def lit() -> set[str]:
-        return {plant.board.channels[plant.light[0]]} if plant.light else set()
-
-    return Opened(board, true_steps=lambda: plant.steps, true_light=lit)
-
-
-def open_sangaboard(stack: ExitStack, build: SangaboardBuild) -> Opened:
-    plant, clock = BenchPlant(), SystemClock()
-    firmware = SangaboardFirmware(plant, build=replace(build, step_delay_us=10))
-    host = stack.enter_context(PtyHost(firmware, clock=clock))
-    board = SangaboardBoard.open(
-        host.port, clock=clock, options=sangaboard_with(BENCH_BOARD.axes, origin_here=True)
+def open_board(stack: ExitStack, bench: Bench) -> Opened:
+    emulated = bench.emulate()
+    stack.enter_context(emulated.host)
+    board = brand(bench.brand).open(
+        emulated.host.port, clock=SystemClock(), options=emulated.options
     )
     stack.callback(board.close)
-
-    def lit() -> set[str]:
-        return {board.light.channels[plant.light[0]]} if board.light and plant.light else set()
-
-    return Opened(board, true_steps=lambda: plant.steps, true_light=lit)
-
-
-def open_grbl(stack: ExitStack) -> Opened:
-    plant, clock = BenchPlant(), SystemClock()
-    host = stack.enter_context(PtyHost(GrblFirmware(plant), clock=clock))
-    board = GrblBoard.open(host.port, clock=clock)
-    stack.callback(board.close)
-
-    def micrometres() -> tuple[int, int, int]:
-        x, y, z = (
-            n * a.step_nm // 1000 for n, a in zip(plant.steps, plant.board.axes, strict=True)
-        )
-        return x, y, z
-
-    return Opened(
-        board, true_steps=micrometres, true_light=lambda: {"spindle"} if plant.light else set()
-    )
-
-
-def open_illuminate(stack: ExitStack) -> Opened:
-    firmware, clock = IlluminateFirmware(BenchPlant()), SystemClock()
-    host = stack.enter_context(PtyHost(firmware, clock=clock))
-    board = IlluminateBoard.open(
-        host.port, clock=clock, options=IlluminateOptions(led_groups={"led 5": (5,)})
-    )
-    stack.callback(board.close)
-    return Opened(board, true_steps=lambda: (0, 0, 0), true_light=lambda: set(firmware.lit))
+    return Opened(board, true_steps=emulated.true_steps, true_light=emulated.true_light)
 
 
 def open_micromanager(stack: ExitStack) -> Opened:
@@ -141,25 +82,13 @@ def open_micromanager(stack: ExitStack) -> Opened:
     return Opened(board, true_steps=steps, true_light=lit, steps_um=DEMO_STEPS_UM)
 
 
-SANGABOARDS = {
-    "sangaboard v0.4": partial(open_sangaboard, build=V04),
-    "sangaboard v1-beta": partial(open_sangaboard, build=V1_BETA),
-    "sangaboard v1": partial(open_sangaboard, build=V1),
-}
-STAGES = {
-    "native": open_native,
-    "grbl": open_grbl,
-    "micromanager": open_micromanager,
-    **SANGABOARDS,
-}
-LIGHTS = {
-    "native": open_native,
-    "sangaboard v1": SANGABOARDS["sangaboard v1"],
-    "grbl": open_grbl,
-    "illuminate": open_illuminate,
-    "micromanager": open_micromanager,
-}
-TURRETS = {"native": open_native, "micromanager": open_micromanager}
+def devices(part: str) -> dict[str, Callable[[ExitStack], Opened]]:
+    """Return what opens each device that has a part, by its name."""
+    boards = {b.name: partial(open_board, bench=b) for b in benches() if part in b.parts}
+    return {**boards, "micromanager": open_micromanager}
+
+
+STAGES, LIGHTS, TURRETS = devices("stage"), devices("light"), devices("turret")
 
 
 def opened(request: pytest.FixtureRequest) -> Any:

@@ -13,29 +13,19 @@ from serial.tools.list_ports_common import ListPortInfo
 from firmware_bridge.board.bench_plant import BenchPlant
 from firmware_bridge.board.pty_host import PtyHost
 from firmware_bridge.drivers.grbl.emulator import GrblFirmware
-from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
-from firmware_bridge.drivers.native.emulator import BoardEmulator
-from firmware_bridge.drivers.native.greeting import hello
-from firmware_bridge.drivers.registry import BRANDS, names
-from firmware_bridge.drivers.sangaboard.emulator import V04, V1, SangaboardFirmware
+from firmware_bridge.drivers.registry import BRANDS, brand, names
 from firmware_bridge.errors import FirmwareIncompatible, PortAbsent, Rejected
 from firmware_bridge.find.detect import Finding, identify, locate, probe, resolve
 from firmware_bridge.find.likely import likely_brands, rank
 from firmware_bridge.line import inventory
 from firmware_bridge.line.inventory import PortRecord
 from firmware_bridge.line.transport import Transport
-from firmware_bridge.text.words import REALTIME
 from runtime.clock import SystemClock
+from tests.boards.bench import benches
 
 CLOCK = SystemClock()
 Plug = Callable[..., None]
-BOARDS = {
-    "native": lambda: BoardEmulator(BenchPlant(), clock=CLOCK),
-    "sangaboard": lambda: PtyHost(SangaboardFirmware(BenchPlant(), build=V1), clock=CLOCK),
-    "sangaboard v0.4": lambda: PtyHost(SangaboardFirmware(BenchPlant(), build=V04), clock=CLOCK),
-    "grbl": lambda: PtyHost(GrblFirmware(BenchPlant(), name="stage-7"), clock=CLOCK),
-    "illuminate": lambda: PtyHost(IlluminateFirmware(BenchPlant()), clock=CLOCK),
-}
+BENCHES = {bench.name: bench for bench in benches()}
 
 
 @pytest.fixture
@@ -52,14 +42,15 @@ def only(findings: list[Finding]) -> Finding:
     return finding
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", BENCHES)
 def test_the_handshake_names_the_driver(name: str) -> None:
-    with BOARDS[name]() as board:
+    bench = BENCHES[name]
+    with bench.emulate().host as board:
         finding = only(probe([board.port], clock=CLOCK))
     assert finding.usable
-    assert finding.driver == name.split()[0]
-    assert finding.failsafe is (name == "native")
-    assert ("stage" in finding.offers) is (name != "illuminate")
+    assert finding.driver == bench.brand
+    assert finding.failsafe is brand(bench.brand).failsafe
+    assert set(finding.offers) == bench.parts
 
 
 def test_what_is_no_board_says_why_for_every_driver(silent_port: str) -> None:
@@ -114,7 +105,7 @@ def plugged(monkeypatch: pytest.MonkeyPatch) -> Plug:
 
 
 def test_a_board_is_pinned_by_its_id_wherever_it_is_plugged_in(plugged: Plug) -> None:
-    with BOARDS["grbl"]() as grbl, BOARDS["illuminate"]() as array:
+    with BENCHES["grbl"].emulate().host as grbl, BENCHES["illuminate"].emulate().host as array:
         plugged(A1=array.port, G1=grbl.port)
         assert resolve("id:stage-7", clock=CLOCK).port.device == grbl.port
         assert resolve(array.port, clock=CLOCK).driver == "illuminate"
@@ -125,7 +116,7 @@ def test_a_board_is_pinned_by_its_id_wherever_it_is_plugged_in(plugged: Plug) ->
 
 
 def test_a_board_is_pinned_by_the_number_of_its_plug(plugged: Plug) -> None:
-    with BOARDS["grbl"]() as grbl, BOARDS["illuminate"]() as array:
+    with BENCHES["grbl"].emulate().host as grbl, BENCHES["illuminate"].emulate().host as array:
         plugged(A1=array.port, G1=grbl.port)
         assert locate("serial:G1", clock=CLOCK) == (grbl.port, "grbl")
         assert locate("serial:A1", driver="illuminate", clock=CLOCK) == (array.port, "illuminate")
@@ -134,7 +125,7 @@ def test_a_board_is_pinned_by_the_number_of_its_plug(plugged: Plug) -> None:
 
 
 def test_the_only_board_that_will_do_needs_no_pin(plugged: Plug) -> None:
-    with BOARDS["grbl"]() as grbl, BOARDS["illuminate"]() as array:
+    with BENCHES["grbl"].emulate().host as grbl, BENCHES["illuminate"].emulate().host as array:
         plugged(A1=array.port, G1=grbl.port)
         assert locate("auto", offering="stage", clock=CLOCK) == (grbl.port, "grbl")
         assert locate("auto", driver="illuminate", clock=CLOCK) == (array.port, "illuminate")
@@ -153,7 +144,7 @@ def test_a_port_and_a_driver_are_taken_at_their_word(silent_port: str) -> None:
 
 
 def test_two_boards_with_one_id_are_ambiguous(plugged: Plug) -> None:
-    with BOARDS["grbl"]() as one, BOARDS["grbl"]() as two:
+    with BENCHES["grbl"].emulate().host as one, BENCHES["grbl"].emulate().host as two:
         plugged(A=one.port, B=two.port)
         with pytest.raises(Rejected, match="more than one") as caught:
             resolve("id:stage-7", clock=CLOCK)
@@ -161,7 +152,7 @@ def test_two_boards_with_one_id_are_ambiguous(plugged: Plug) -> None:
 
 
 def test_probing_what_is_pinned_shows_only_that(plugged: Plug) -> None:
-    with BOARDS["grbl"]() as grbl, BOARDS["illuminate"]() as array:
+    with BENCHES["grbl"].emulate().host as grbl, BENCHES["illuminate"].emulate().host as array:
         plugged(A1=array.port, G1=grbl.port)
         assert only(probe(["id:stage-7"], clock=CLOCK)).driver == "grbl"
         assert only(probe(["serial:A1"], clock=CLOCK)).driver == "illuminate"
@@ -198,10 +189,6 @@ def test_descriptors_only_order(
     assert asked[0] == driver or driver is None
     assert sorted(asked) == sorted(names())
     assert rank(port) == ranked
-
-
-def test_no_byte_of_the_greeting_is_a_realtime_command() -> None:
-    assert not REALTIME.keys() & set(hello())
 
 
 @given(st.binary(max_size=300))

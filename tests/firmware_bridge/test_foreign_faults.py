@@ -29,7 +29,7 @@ from firmware_bridge.plant import AxisDescription
 from firmware_bridge.text.dialogue import Dialogue
 from firmware_bridge.text.lines import LineSession, resembles
 from runtime.clock import SystemClock
-from tests.firmware_bridge.bench_axes import sangaboard_with
+from tests.boards.sangaboard import sangaboard_with
 
 CLOCK = SystemClock()
 BAD = Faults.bytewise(0.01)

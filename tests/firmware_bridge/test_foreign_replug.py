@@ -25,7 +25,7 @@ from firmware_bridge.errors import (
 from firmware_bridge.line.backoff import SHORTEST_PAUSE_S, attempts
 from firmware_bridge.line.chaos import ChaosProxy
 from runtime.clock import SystemClock
-from tests.firmware_bridge.bench_axes import sangaboard_with
+from tests.boards.sangaboard import sangaboard_with
 
 CLOCK = SystemClock()
 SLOW_STEPS_PER_S = 1000

@@ -27,7 +27,7 @@ from firmware_bridge.errors import (
     Rejected,
 )
 from runtime.clock import SystemClock
-from tests.firmware_bridge.bench_axes import sangaboard_with
+from tests.boards.sangaboard import sangaboard_with
 
 CLOCK = SystemClock()
 BUILDS = [V1, V1_BETA, V04]

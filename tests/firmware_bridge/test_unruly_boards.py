@@ -43,7 +43,7 @@ from firmware_bridge.frames.protocol import PROTOCOL_MAJOR
 from firmware_bridge.line import roundtrip
 from firmware_bridge.text import dialogue
 from runtime.clock import SystemClock
-from tests.firmware_bridge.bench_axes import sangaboard_with
+from tests.boards.sangaboard import sangaboard_with
 
 CLOCK = SystemClock()
 AXES = tuple(replace(axis, limits_steps=(-5000, 14_000)) for axis in BENCH_BOARD.axes)

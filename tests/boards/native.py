@@ -1,0 +1,21 @@
+"""The native board."""
+
+from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.drivers.brand import PARTS
+from firmware_bridge.drivers.native.board import NativeOptions
+from firmware_bridge.drivers.native.emulator import BoardEmulator
+from runtime.clock import SystemClock
+from tests.boards.bench import Bench, Emulated
+
+
+def emulate() -> Emulated:
+    plant = BenchPlant()
+    return Emulated(
+        host=BoardEmulator(plant, clock=SystemClock()),
+        options=NativeOptions(watchdog_ms=5000),
+        true_steps=lambda: plant.steps,
+        true_light=lambda: {plant.board.channels[plant.light[0]]} if plant.light else set(),
+    )
+
+
+BENCHES = (Bench(name="native", brand="native", parts=frozenset(PARTS), emulate=emulate),)
