@@ -44,6 +44,7 @@ class Board:
 
     `receive` takes frames that passed the codec, `tick` lets time pass, `next_event_s` says when
     `tick` is due; answers go to `send`. `trigger` pulses a camera; without it the board has none.
+    The watchdog of a `patient` board never trips.
     """
 
     def __init__(
@@ -57,9 +58,10 @@ class Board:
         reset_cause: ResetCause = ResetCause.POWER_ON,
         protocol_major: int = PROTOCOL_MAJOR,
         trigger: Callable[[], None] | None = None,
+        patient: bool = False,
     ) -> None:
         self.latched = False
-        self._trigger = trigger
+        self._trigger, self._patient = trigger, patient
         self._plant, self._send = plant, send
         self._nonce, self._cause, self._major = boot_nonce, reset_cause, protocol_major
         self._watchdog_ms, self._watchdog_range_ms = watchdog_ms, watchdog_range_ms
@@ -104,7 +106,7 @@ class Board:
 
     @property
     def _trips_s(self) -> float:
-        armed = self._session is not None and not self.latched
+        armed = self._session is not None and not self.latched and not self._patient
         return self._fed_s + self._watchdog_ms / 1000 if armed else math.inf
 
     def _problem(self, frame: Frame) -> Reason | None:

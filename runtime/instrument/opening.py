@@ -80,7 +80,7 @@ def _simulated(settings: Settings, truth: Path | None, stack: ExitStack) -> Rig:
         specimen=specimen,
         truth=truth,
     )
-    emulator = BoardEmulator(world, clock=SystemClock())
+    emulator = BoardEmulator(world, clock=SystemClock(), patient=True)
     emulator.start()
     stack.callback(emulator.stop)
     board = _native(_line_to(emulator.port, settings, stack), settings, stack)
@@ -94,7 +94,7 @@ def _simulated(settings: Settings, truth: Path | None, stack: ExitStack) -> Rig:
         clock=clock,
         motion=settings.motion.model_copy(update={"settle_ms": settle_ms}),
         simulated=True,
-        resume_at=world.resume_at,
+        own_time=world.time,
         trips=lambda: board.rearmed,
     )
 

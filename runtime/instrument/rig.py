@@ -8,6 +8,7 @@ from typing import Protocol
 
 from runtime.config.settings import Motion
 from runtime.errors import CameraFailed
+from runtime.instant import Instant
 from runtime.ports import Camera, Clock, Frame, Light, Stage, Turret
 from runtime.tile import StagePosition
 
@@ -16,23 +17,23 @@ STANDING_UM = 0.03
 EXPOSURE_ATTEMPTS = 3
 
 
-class ResumeAt(Protocol):
-    """Tells a simulated world at which of its own seconds an interrupted run stood."""
+class OwnTime(Protocol):
+    """The time of an instrument that does not live in the host's."""
 
-    def __call__(self, *, time_s: float) -> None:
-        """Go on from there."""
+    def instant(self) -> Instant:
+        """Return this moment."""
 
-
-def real_time(*, time_s: float) -> None:
-    """Real drift goes on by itself."""
+    def resume_at(self, at: Instant) -> None:
+        """Go on from a moment of an interrupted run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rig:
     """The devices of one instrument, open.
 
-    `trips` counts how often the board's watchdog found the host late and was re-armed;
-    `without_failsafe` holds the ids of boards that do not go dark by themselves.
+    `clock` is the host's; `own_time` is there where frames are dated by another. `trips` counts how
+    often the board's watchdog found the host late and was re-armed; `without_failsafe` holds the
+    ids of boards that do not go dark by themselves.
     """
 
     stage: Stage
@@ -42,9 +43,20 @@ class Rig:
     clock: Clock
     motion: Motion
     simulated: bool = False
-    resume_at: ResumeAt = real_time
+    own_time: OwnTime | None = None
     trips: Callable[[], int] = lambda: 0
     without_failsafe: tuple[str, ...] = ()
+
+    def instant(self) -> Instant:
+        """Return this moment in the time that frames are dated by."""
+        return (self.own_time or self.clock).instant()
+
+    def resume_at(self, at: Instant) -> None:
+        """Take an instrument with its own time back to where an interrupted run stood; real drift
+        goes on by itself.
+        """
+        if self.own_time is not None:
+            self.own_time.resume_at(at)
 
     def identity(self, *, objective: str) -> dict[str, object]:
         """Return what a calibration of `objective` depends on: camera, ROI, objective, board."""

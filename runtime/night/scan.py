@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from runtime.calibrated.loaded import Calibrated
@@ -124,7 +124,7 @@ class Scan:
         last = tiles[-1]
         self.rig.turret.select(objective=last.objective)
         self.rig.approach(x_um=last.x_um, y_um=last.y_um, z_um=last.z_um)
-        self.rig.resume_at(time_s=last.time_s)
+        self.rig.resume_at(replace(self.rig.instant(), monotonic_s=last.time_s))
 
     def _anchor_focus(self) -> None:
         """Find focus once where the slide is known to hold something, before the first tile."""

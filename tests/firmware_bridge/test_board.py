@@ -31,12 +31,12 @@ SESSION, NONCE = 77, 4711
 class Wire:
     """A board with its world, and a host that forgets nothing it was told."""
 
-    def __init__(self, *, steps_per_s=float("inf"), homed=True):
+    def __init__(self, *, steps_per_s=float("inf"), homed=True, patient=False):
         self.plant = BenchPlant(steps_per_s=steps_per_s)
         self.heard = []
         self.now_s = 0.0
         self.last_id = 0
-        self.board = Board(self.plant, send=self.heard.append, boot_nonce=NONCE)
+        self.board = Board(self.plant, send=self.heard.append, boot_nonce=NONCE, patient=patient)
         self.say(Opcode.HELLO, HelloRequest(watchdog_ms=500).pack())
         if homed:
             self.say(Opcode.HOME)
@@ -153,6 +153,15 @@ def test_heartbeats_and_commands_feed_the_watchdog():
         wire.advance(0.4)
         wire.say(opcode)
     assert not wire.board.latched
+
+
+def test_a_patient_board_never_finds_its_host_late():
+    wire = Wire(patient=True)
+    wire.say(Opcode.LIGHT, LIGHT_REQUEST.pack(0, 255))
+    wire.advance(1e6)
+    assert not wire.board.latched
+    assert wire.plant.light == (0, 255)
+    assert wire.board.next_event_s() is None
 
 
 def test_strangers_do_not_feed_the_watchdog():

@@ -62,10 +62,10 @@ class Cli:
             **popen,
         )
 
-    def __call__(self, *arguments):
+    def __call__(self, *arguments, within_s=110):
         """Run to the end; return (exit code, last line of output as JSON, standard error)."""
         process = self.start(*arguments, "--json")
-        out, err = process.communicate(timeout=110)
+        out, err = process.communicate(timeout=within_s)
         lines = out.strip().splitlines()
         return process.returncode, json.loads(lines[-1]) if lines else None, err
 

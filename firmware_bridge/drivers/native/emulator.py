@@ -16,7 +16,9 @@ from firmware_bridge.plant import Plant
 class BoardEmulator(PtyHost):
     """An emulated board driving `plant`. Use as a context manager, or `start` and `stop`.
 
-    `trigger` pulses a camera; without it the board has no trigger output.
+    `trigger` pulses a camera; without it the board has no trigger output. A `patient` board never
+    finds the host late: it belongs to an instrument with a time of its own, in which the host takes
+    no time for anything.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class BoardEmulator(PtyHost):
         watchdog_range_ms: tuple[int, int] = (100, 5000),
         protocol_major: int = PROTOCOL_MAJOR,
         trigger: Callable[[], None] | None = None,
+        patient: bool = False,
     ) -> None:
         self._native = NativeFirmware(
             plant,
@@ -35,6 +38,7 @@ class BoardEmulator(PtyHost):
             watchdog_range_ms=watchdog_range_ms,
             protocol_major=protocol_major,
             trigger=trigger,
+            patient=patient,
         )
         super().__init__(self._native, clock=clock)
 
@@ -55,8 +59,10 @@ class NativeFirmware:
         watchdog_range_ms: tuple[int, int],
         protocol_major: int,
         trigger: Callable[[], None] | None,
+        patient: bool = False,
     ) -> None:
         self._plant, self._protocol_major, self._trigger = plant, protocol_major, trigger
+        self._patient = patient
         self._watchdog_ms, self._watchdog_range_ms = watchdog_ms, watchdog_range_ms
         self.reset_cause = ResetCause.POWER_ON
 
@@ -72,6 +78,7 @@ class NativeFirmware:
             reset_cause=self.reset_cause,
             protocol_major=self._protocol_major,
             trigger=self._trigger,
+            patient=self._patient,
         )
 
     def receive(self, data: bytes, now_s: float, /) -> None:

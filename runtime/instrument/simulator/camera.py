@@ -57,9 +57,9 @@ class SimulatedCamera:
         exposure = self._world.expose(exposure_ms=exposure_ms)
         pixels = self._render(exposure)
         pixels.setflags(write=False)
-        due_s = start_s + (exposure_ms / 1000 + READOUT_S) / self._world.speed
+        due_s = start_s + self._world.time.wait_s(exposure_ms / 1000 + READOUT_S)
         self._clock.sleep(duration_s=max(due_s - self._clock.now_s(), 0.0))
-        return Frame(pixels=pixels, at=self._world.instant_of(exposure))
+        return Frame(pixels=pixels, at=self._world.time.instant_at(exposure.time_s))
 
     def close(self) -> None:
         """Take no more frames."""

@@ -1,8 +1,4 @@
-"""The simulated instrument behind the board: where everything truly is, and what time it is there.
-
-World time advances by the unscaled durations of moves, turret changes and exposures, never by the
-wall clock, so drift and noise are a function of the seed and of the commands given.
-"""
+"""The simulated instrument behind the board: where everything truly is."""
 
 from __future__ import annotations
 
@@ -11,7 +7,6 @@ from pathlib import Path
 from threading import Lock
 
 from runtime.config.settings import Objective
-from runtime.instant import Instant
 from runtime.instrument.simulator import truth as witness
 from runtime.instrument.simulator.board import SimulatedBoard, simulated_board
 from runtime.instrument.simulator.exposure import Exposure
@@ -19,21 +14,19 @@ from runtime.instrument.simulator.imperfections import draw
 from runtime.instrument.simulator.mechanics import Triple, play
 from runtime.instrument.simulator.motion import Motion, Steps, homing, move, steps_um, turret_swing
 from runtime.instrument.simulator.specimen import Specimen
+from runtime.instrument.simulator.virtual_time import VirtualTime
 
 READOUT_S = 0.015
 FULL_LEVEL = 255
 # Where the motors happen to stand when the power comes on, before homing.
 PARKED_STEPS: Steps = (3_000, -2_000, 400)
-# Every simulated night begins at midnight on 1 January 2000, so that two nights of one seed date
-# their frames alike, and nobody takes such a date for a real one.
-EPOCH_S = 946_684_800.0
 
 
 class World:
     """Motors, lamp, turret and specimen of one simulated microscope; safe to share by threads.
 
-    Serves the board's emulator as its plant (by shape) and the simulated camera. `speed` divides
-    every wall-clock duration and changes nothing else. Every exposure's true state is appended to
+    Serves the board's emulator as its plant (by shape) and the simulated camera. `time` is its own,
+    which passes by what its motions and exposures last. Every exposure's true state is appended to
     `truth`, where one is named.
     """
 
@@ -48,7 +41,7 @@ class World:
         specimen: Specimen,
         truth: Path | None = None,
     ) -> None:
-        self.seed, self.speed = seed, speed
+        self.seed, self.time = seed, VirtualTime(seed=seed, speed=speed)
         self.objectives = dict(objectives)
         self.camera_width_px, self.camera_height_px = camera_width_px, camera_height_px
         self.specimen = specimen
@@ -60,7 +53,6 @@ class World:
         self._objective = next(iter(self.objectives))
         self._motion: Motion | None = None
         self._level = 0
-        self._time_s = 0.0
         self._frames_since_move = 0
 
     @property
@@ -68,37 +60,18 @@ class World:
         """Return what the board reports on HELLO."""
         return simulated_board(seed=self.seed, objectives=tuple(self.objectives))
 
-    @property
-    def time_s(self) -> float:
-        """Return the world's own seconds since it began."""
-        with self._lock:
-            return self._time_s
-
-    def instant_of(self, exposure: Exposure) -> Instant:
-        """Return when an exposure had been read out; every world of this seed is one boot."""
-        return Instant(
-            boot_id=f"simulated-{self.seed}",
-            monotonic_s=exposure.time_s,
-            wall_s=EPOCH_S + exposure.time_s,
-        )
-
-    def resume_at(self, *, time_s: float) -> None:
-        """Set the world's time, so that a resumed run meets the drift it would have met."""
-        with self._lock:
-            self._time_s = time_s
-
     def begin_move(self, *, target_steps: Steps) -> float:
-        """Start towards absolute motor steps; return the wall seconds it takes."""
+        """Start towards absolute motor steps; return how long the host must wait."""
         with self._lock:
             return self._begin(move(self._motor, target_steps, objective=self._objective))
 
     def begin_home(self) -> float:
-        """Start homing; return the wall seconds it takes. It ends with every axis at step 0."""
+        """Start homing; return how long the host must wait. It ends with every axis at step 0."""
         with self._lock:
             return self._begin(homing(self._motor, objective=self._objective))
 
     def begin_turret(self, *, index: int) -> float:
-        """Start swinging an objective in; return the wall seconds it takes."""
+        """Start swinging an objective in; return how long the host must wait."""
         with self._lock:
             wanted = tuple(self.objectives)[index]
             return self._begin(turret_swing(self._motor, current=self._objective, wanted=wanted))
@@ -142,7 +115,7 @@ class World:
         """
         with self._lock:
             exposure = self._observe(exposure_ms)
-            self._time_s = exposure.time_s
+            self.time.elapse(duration_s=_lasts_s(exposure_ms))
             self._frames_since_move += 1
             if self._truth is not None:
                 witness.append(self._truth, exposure)
@@ -150,7 +123,7 @@ class World:
 
     def _begin(self, motion: Motion) -> float:
         self._motion = motion
-        return motion.duration_s / self.speed
+        return self.time.wait_s(motion.duration_s)
 
     def _reach(self, steps: Steps) -> None:
         """Turn the motors straight to `steps`; the carriages follow through their play."""
@@ -164,18 +137,18 @@ class World:
 
     def _stand(self, elapsed_s: float) -> None:
         self._motion = None
-        self._time_s += elapsed_s
+        self.time.elapse(duration_s=elapsed_s)
         self._frames_since_move = 0
 
     def _observe(self, exposure_ms: float) -> Exposure:
         hidden, seat, motion = self._hidden, self._hidden.seats[self._objective], self._motion
-        shutter_s = exposure_ms / 1000
-        x, y, z = self._position_um(self._time_s + shutter_s / 2)
+        shutter_s, now_s = exposure_ms / 1000, self.time.now_s()
+        x, y, z = self._position_um(now_s + shutter_s / 2)
         centre_x = hidden.handedness[0] * x + seat.offset_x_um
         centre_y = hidden.handedness[1] * y + seat.offset_y_um
         best_z_um = hidden.focus_plane.at(x_um=centre_x, y_um=centre_y) + seat.parfocal_um
         return Exposure(
-            time_s=self._time_s + shutter_s + READOUT_S,
+            time_s=now_s + _lasts_s(exposure_ms),
             exposure_ms=exposure_ms,
             objective=self._objective,
             light_level=self._level / FULL_LEVEL,
@@ -201,3 +174,7 @@ class World:
         )
         screw_x, screw_y = self._hidden.periodic
         return x + screw_x.at(turned[0]), y + screw_y.at(turned[1]), z
+
+
+def _lasts_s(exposure_ms: float) -> float:
+    return exposure_ms / 1000 + READOUT_S

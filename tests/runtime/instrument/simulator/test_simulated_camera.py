@@ -43,7 +43,7 @@ def test_brightness_follows_exposure_and_aperture(lit, objectives):
 
 def test_waits_through_the_clock_at_the_worlds_speed(lit, clock):
     world, camera = lit(speed=4.0)
-    before_s = world.time_s
+    before_s = world.time.now_s()
     frame = camera.capture(exposure_ms=40)
     assert clock.slept_s == pytest.approx((0.040 + READOUT_S) / 4)
     assert frame.at.monotonic_s == pytest.approx(before_s + 0.040 + READOUT_S)

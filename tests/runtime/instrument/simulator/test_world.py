@@ -71,13 +71,13 @@ def test_homing_always_ends_at_the_same_place(make_world, move):
         world = make_world()
         move(world, start_um, start_um)
         homed(world)
-        world.resume_at(time_s=100.0)
+        world.time.resume_at(world.time.instant_at(100.0))
         places.append(world.expose(exposure_ms=1.0).position_nm)
         assert world.halt(fraction=0.5) == (0, 0, 0)
     assert places[0] == places[1]
 
 
-def test_wall_time_is_world_time_over_speed(make_world, move):
+def test_the_host_waits_virtual_time_over_speed(make_world, move):
     slow, fast = make_world(speed=1.0), make_world(speed=50.0)
     assert move(slow, 500) == pytest.approx(50 * move(fast, 500))
     assert slow.begin_home() == pytest.approx(3.0)
@@ -85,13 +85,13 @@ def test_wall_time_is_world_time_over_speed(make_world, move):
     assert slow.begin_turret(index=0) == 0.0
 
 
-def test_world_time_is_a_function_of_the_commands_alone(make_world, move):
+def test_virtual_time_is_a_function_of_the_commands_alone(make_world, move):
     slow, fast = homed(make_world(speed=1.0)), homed(make_world(speed=500.0))
     for world in (slow, fast):
         move(world, 200, 100, 5)
         world.expose(exposure_ms=20.0)
-    assert slow.time_s == fast.time_s
-    before_s = slow.time_s
+    assert slow.time.now_s() == fast.time.now_s()
+    before_s = slow.time.now_s()
     assert slow.expose(exposure_ms=10.0).time_s == pytest.approx(before_s + 0.010 + READOUT_S)
 
 
@@ -115,7 +115,7 @@ def test_a_resumed_world_meets_the_drift_it_would_have_met(make_world, move):
 
     resumed = homed(make_world())
     move(resumed, 300, 100)
-    resumed.resume_at(time_s=last.time_s)
+    resumed.time.resume_at(resumed.time.instant_at(last.time_s))
     move(resumed, 400, 100)
     assert resumed.expose(exposure_ms=10.0) == expected
 
@@ -123,7 +123,7 @@ def test_a_resumed_world_meets_the_drift_it_would_have_met(make_world, move):
 def test_drift_moves_the_view_by_micrometres_in_minutes(make_world, move):
     world = homed(make_world())
     start, start_z = centre(world), world.expose(exposure_ms=1.0).defocus_um
-    world.resume_at(time_s=300.0)
+    world.time.resume_at(world.time.instant_at(300.0))
     assert 0.5 < np.abs(centre(world) - start).max() < 4.0
     assert 0.3 < abs(world.expose(exposure_ms=1.0).defocus_um - start_z) < 4.0
 
@@ -155,12 +155,12 @@ def test_objectives_are_neither_centred_nor_parfocal(make_world):
 
 def test_a_halted_move_stands_where_it_had_got_to(make_world):
     world = homed(make_world())
-    duration_s = world.begin_move(target_steps=(20_000, 0, 0)) * world.speed
-    before_s = world.time_s
+    duration_s = world.begin_move(target_steps=(20_000, 0, 0)) / world.time.wait_s(1.0)
+    before_s = world.time.now_s()
     reached = world.halt(fraction=0.5)
     assert reached[0] == pytest.approx(10_000, abs=1)
     assert reached[1:] == (0, 0)
-    assert world.time_s == pytest.approx(before_s + duration_s / 2)
+    assert world.time.now_s() == pytest.approx(before_s + duration_s / 2)
     assert world.halt(fraction=0.9) == reached
 
 
