@@ -1,4 +1,4 @@
-"""The physical world behind an emulated board, given by shape.
+"""What a board drives, and the physical world behind an emulated one, given by shape.
 
 The emulator does what firmware does (frames, outcomes, watchdog); a plant is the motors, lamps and
 turret that firmware would drive. It is called from the emulator's thread only.
@@ -6,54 +6,43 @@ turret that firmware would drive. It is called from the emulator's thread only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 Steps = tuple[int, int, int]
 
 
-class Axis(Protocol):
-    """One motorised axis as the board describes it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AxisDescription:
+    """One motorised axis, "x", "y" or "z".
 
-    @property
-    def name(self) -> str:
-        """Return the axis's name: "x", "y" or "z"."""
+    `limits_steps` is the closed travel range in steps from the reference switch; it contains 0.
+    """
 
-    @property
-    def step_nm(self) -> int:
-        """Return the travel of one step, nanometres."""
-
-    @property
-    def limits_steps(self) -> tuple[int, int]:
-        """Return the closed travel range, steps from the reference switch; it contains 0."""
+    name: str
+    step_nm: int
+    limits_steps: tuple[int, int]
 
 
-class Board(Protocol):
-    """What a board says of itself on HELLO."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardDescription:
+    """What a board says of itself on HELLO, and what the host knows of it afterwards.
 
-    @property
-    def unique_id(self) -> str:
-        """Return the serial number, at most 40 bytes of UTF-8."""
+    `axes` are x, y, z in this order; `objectives` stand in turret order. Names and `unique_id`, the
+    serial number, are at most 40 bytes of UTF-8 each.
+    """
 
-    @property
-    def axes(self) -> Sequence[Axis]:
-        """Return the axes x, y, z in this order."""
-
-    @property
-    def channels(self) -> Sequence[str]:
-        """Return the light channels' names, at most 40 bytes each."""
-
-    @property
-    def objectives(self) -> Sequence[str]:
-        """Return the turret's objectives by position, at most 40 bytes each."""
+    unique_id: str
+    axes: tuple[AxisDescription, ...]
+    channels: tuple[str, ...]
+    objectives: tuple[str, ...]
 
 
 class Plant(Protocol):
     """Motors, lamps and turret. Only one motion is under way at a time."""
 
     @property
-    def board(self) -> Board:
+    def board(self) -> BoardDescription:
         """Return what the board that drives this plant reports."""
 
     def begin_move(self, *, target_steps: Steps) -> float:
@@ -76,22 +65,3 @@ class Plant(Protocol):
 
     def power_off(self) -> None:
         """Everything dark and without current, at once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AxisDescription:
-    """An `Axis` as plain data."""
-
-    name: str
-    step_nm: int
-    limits_steps: tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoardDescription:
-    """A `Board` as plain data; also what the host knows of a real one after HELLO."""
-
-    unique_id: str
-    axes: tuple[AxisDescription, ...]
-    channels: tuple[str, ...]
-    objectives: tuple[str, ...]

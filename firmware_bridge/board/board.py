@@ -34,7 +34,7 @@ from firmware_bridge.frames.protocol import (
     Status,
     pack_axis,
 )
-from firmware_bridge.plant import AxisDescription, Plant
+from firmware_bridge.plant import Plant
 
 FIRMWARE_VERSION = (1, 0, 0)
 
@@ -217,12 +217,7 @@ class Board:
             Kind.OBJECTIVE: board.objectives,
         }
         if kind == Kind.AXIS and index < len(board.axes):
-            axis = board.axes[index]
-            return pack_axis(
-                AxisDescription(
-                    name=axis.name, step_nm=axis.step_nm, limits_steps=axis.limits_steps
-                )
-            )
+            return pack_axis(board.axes[index])
         if index >= len(names.get(kind, ())):
             raise Refused(Reason.BAD_INDEX)
         return names[kind][index].encode()

@@ -145,7 +145,7 @@ class IlluminateFirmware:
         self._plant.set_light(channel=0, level=0)
         for name in names:
             if name in self._plant.board.channels:
-                channel = tuple(self._plant.board.channels).index(name)
+                channel = self._plant.board.channels.index(name)
                 self._plant.set_light(channel=channel, level=self.level)
         return ""
 

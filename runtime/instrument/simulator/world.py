@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 
+from firmware_bridge.plant import BoardDescription
 from runtime.config.settings import Objective
 from runtime.instrument.simulator import truth as witness
-from runtime.instrument.simulator.board import SimulatedBoard, simulated_board
+from runtime.instrument.simulator.board import simulated_board
 from runtime.instrument.simulator.exposure import Exposure
 from runtime.instrument.simulator.imperfections import draw
 from runtime.instrument.simulator.mechanics import Triple, play
@@ -56,7 +57,7 @@ class World:
         self._frames_since_move = 0
 
     @property
-    def board(self) -> SimulatedBoard:
+    def board(self) -> BoardDescription:
         """Return what the board reports on HELLO."""
         return simulated_board(seed=self.seed, objectives=tuple(self.objectives))
 
