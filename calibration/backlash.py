@@ -47,12 +47,17 @@ def fit_reversals(travels_um: NDArray[Any]) -> LostMotion:
     """Return the lost motion from n (2 or more) travels between arrivals from below and above.
 
     A picture taken from above lies `lost_um` further along the axis than one from below at the same
-    reading. The scatter of the reversals gives σ.
+    reading. The scatter of the reversals gives σ, which knows that each picture but the first and
+    the last takes part in two of them.
     """
     each = np.asarray(travels_um, float)
+    n = len(each)
+    # With variance v of one picture's place, neighbouring travels share v: the n travels have a
+    # sample variance of v (2n - 2) / n, their mean a variance of v (4n - 2) / n².
+    of_mean = (2 * n - 1) / (n * (n - 1))
     return LostMotion(
         lost_um=float(each.mean()),
-        sigma_um=float(each.std(ddof=1) / np.sqrt(len(each))),
+        sigma_um=float(each.std(ddof=1) * np.sqrt(of_mean)),
         each_um=tuple(float(travel) for travel in each),
     )
 

@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.floating[Any]]
 
 
+# A point that the fit goes through whatever it says keeps this share of its residual.
+LEAST_FREE = 0.05
 # Shares of the lowest point that are tried as the floor.
 FLOORS = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.98)
 FEWEST_FOR_FLOOR = 5
@@ -54,8 +56,9 @@ def fit_peak(z_um: ArrayLike, sharpness: ArrayLike, *, lowest: float | None = No
     which the logarithm is one.
 
     At least three z that a double can tell apart, and positive sharpness, are needed. Points are
-    weighted by their sharpness. σ comes from the residuals through the covariance of the fit; with
-    three points there are none, so σ is 0.
+    weighted by their sharpness. σ comes from the residuals point by point, so it holds whether
+    noise is the same everywhere or grows with sharpness; with three points there are no residuals,
+    so σ is 0.
     """
     z, height = np.asarray(z_um, float), np.asarray(sharpness, float)
     if len(np.unique(z)) < 3 or not (height > 0).all():
@@ -127,10 +130,20 @@ def _through(z: Array, sharpness: Array, scale: _Scale, floor: float) -> tuple[P
 
 
 def _weighted_fit(design: Array, values: Array, weights: Array) -> tuple[Array, Array, float]:
-    """Return coefficients, their covariance scaled by the residuals, and the misfit."""
+    """Return coefficients, their covariance, and the misfit.
+
+    Lamp flicker and vibration make sharp frames noisier than blurred ones. One variance for all
+    points would then claim too much, so every point brings its own residual, as large as it would
+    be had the fit not seen that point (HC3: MacKinnon and White,
+    doi:10.1016/0304-4076(85)90158-7).
+    """
     weighted = design * weights[:, None]
     coefficients, *_ = np.linalg.lstsq(weighted, values * weights, rcond=None)
     residuals = (values - design @ coefficients) * weights
-    misfit, spare = float(residuals @ residuals), len(values) - design.shape[1]
-    variance = misfit / spare if spare > 0 else 0.0
-    return coefficients, variance * np.linalg.pinv(weighted.T @ weighted), misfit
+    inverse = np.linalg.pinv(weighted.T @ weighted)
+    leverage = np.einsum("ij,jk,ik->i", weighted, inverse, weighted)
+    spread = inverse @ weighted.T * (residuals / np.clip(1 - leverage, LEAST_FREE, None))
+    covariance = spread @ spread.T
+    if len(values) == design.shape[1]:
+        covariance = np.zeros_like(covariance)
+    return coefficients, covariance, float(residuals @ residuals)

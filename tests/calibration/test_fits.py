@@ -153,7 +153,7 @@ def test_camera_stage_needs_two_directions():
 def test_reversals_average_and_scatter():
     lost = fit_reversals(np.array([2.9, 3.1, 3.0]))
     assert lost.lost_um == pytest.approx(3.0)
-    assert lost.sigma_um == pytest.approx(0.1 / np.sqrt(3))
+    assert lost.sigma_um == pytest.approx(0.1 * np.sqrt(5 / 6))
 
 
 def test_focus_reversal_is_the_distance_of_the_tops():

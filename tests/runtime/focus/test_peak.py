@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.focus.peak import fit_peak
+from tests.honest import assert_honest
 
 Z = np.linspace(-5, 7, 9)
 
@@ -37,15 +38,30 @@ def test_a_floor_of_noise_does_not_pull_the_top(floor):
     assert peak.fall(away_um=3.0) == pytest.approx((floor + 1) / (floor + 0.5), rel=0.03)
 
 
-def test_sigma_is_the_scatter_of_the_answer():
-    tops, sigmas = [], []
-    for seed in range(200):
-        noise = np.random.default_rng(seed).normal(1, 0.01, len(Z))
-        peak = fit_peak(Z, noise / (1 + ((Z - 1.3) / 3) ** 2))
-        tops.append(peak.z_um)
+SHAPES = {
+    "picture": lambda z: 1 / (1 + (z / 3) ** 2),
+    "regular pattern": lambda z: np.exp(-((z / 4) ** 2)),
+    "on a floor": lambda z: 0.2 + 1 / (1 + (z / 3) ** 2),
+}
+
+
+@pytest.mark.parametrize("noise", ["everywhere the same", "growing with sharpness"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sigma_is_how_far_the_top_is_off(shape, noise):
+    rng = np.random.default_rng(0)
+    errors, sigmas = [], []
+    for top_um in rng.uniform(0, 2, 60):
+        curve = SHAPES[shape](Z - top_um)
+        same = noise == "everywhere the same"
+        off = rng.normal(0, 0.01, len(Z)) * (0.5 if same else curve)
+        peak = fit_peak(Z, curve + off)
+        errors.append(peak.z_um - top_um)
         sigmas.append(peak.sigma_um)
-    assert 0.5 < np.std(tops) / np.median(sigmas) < 2
-    assert abs(np.mean(tops) - 1.3) < 3 * np.std(tops) / np.sqrt(200) + 0.005
+    assert_honest(errors, sigmas, one_sigma=(0.55, 0.92), two_sigma=(0.83, 1.0))
+
+
+def test_three_points_have_no_sigma():
+    assert fit_peak([-1.0, 0.5, 1.0], [0.5, 1.0, 0.7]).sigma_um == 0.0
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from runtime.focus.curve import Observation
 from runtime.focus.search import SweepRequest, focus_search
+from tests.honest import assert_honest
 
 DEPTH_UM = 7.6
 
@@ -55,16 +56,32 @@ def test_finds_the_top_of_a_clean_curve(top_um):
     assert verdict.curve == tuple((r.z_um, hill(top_um)(r.z_um, 0)) for r in requests)
 
 
-def test_noise_on_the_curve_shows_in_sigma():
+def noisy_verdicts(noise, *, count, **wanted):
+    """Errors and σ of searches for known tops, on curves with relative noise."""
+    rng = np.random.default_rng(0)
     errors, sigmas = [], []
-    for seed in range(40):
-        noise = np.random.default_rng(seed).normal(1, 0.02, 100)
-        verdict, _ = drive(request(), lambda z, n, noise=noise: hill(4.0)(z, n) * noise[n])
-        assert verdict.status == "ok"
-        errors.append(verdict.z_um - 4.0)
-        sigmas.append(verdict.sigma_z_um)
-    assert np.std(errors) < 0.1 * DEPTH_UM
-    assert 0.2 < np.std(errors) / np.median(sigmas) < 1.5
+    for top_um in rng.uniform(-6, 6, count):
+        of_frame = rng.normal(1, noise, 100)
+        verdict, _ = drive(
+            request(**wanted), lambda z, n, t=top_um, o=of_frame: hill(t)(z, n) * o[n]
+        )
+        if verdict.status == "ok":
+            errors.append(verdict.z_um - top_um)
+            sigmas.append(verdict.sigma_z_um)
+    assert len(errors) > 0.9 * count
+    return errors, sigmas
+
+
+@pytest.mark.parametrize("range_um", [60.0, 4 * DEPTH_UM])
+def test_sigma_is_how_far_from_focus_a_verdict_is(range_um):
+    errors, sigmas = noisy_verdicts(0.05, count=60, range_um=range_um)
+    assert_honest(errors, sigmas, one_sigma=(0.55, 0.88))
+
+
+def test_sigma_is_never_below_what_luck_could_not_deny():
+    errors, sigmas = noisy_verdicts(0.001, count=20)
+    assert sigmas == pytest.approx([0.02 * DEPTH_UM] * len(sigmas))
+    assert np.max(np.abs(errors)) < 0.02 * DEPTH_UM
 
 
 def test_a_predicted_start_takes_one_pass():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from runtime.focus.surface import FocusSurface
+from tests.honest import assert_honest
 
 DEPTH_UM = 7.6
 
@@ -106,3 +107,26 @@ def test_a_serpentine_needs_few_sweeps(seed):
             errors.append(abs(surface.predict(**where)[0] - truth))
     assert sweeps <= 14
     assert np.percentile(errors, 95) <= DEPTH_UM / 4
+
+
+@pytest.mark.parametrize(("sweeps", "slides"), [(8, 60), (16, 30)])
+def test_sigma_is_how_far_off_the_next_tile_is(sweeps, slides):
+    """Rough slides of every tilt and bowl; the σ of each sweep is known and small."""
+    errors, sigmas = [], []
+    for seed in range(slides):
+        rng = np.random.default_rng(seed)
+        terms = rng.normal(0, (10e-3, 10e-3, 10e-6, 10e-6, 10e-6))
+        rough_um, sweep_um = rng.normal(0, 0.6, sweeps + 4), rng.normal(0, 0.15, sweeps)
+        at_um = rng.uniform(-600, 600, (sweeps + 4, 2))
+        x, y = at_um.T
+        z_um = np.stack([x, y, x * x, x * y, y * y], axis=1) @ terms + rough_um
+        surface = FocusSurface(depth_of_field_um=DEPTH_UM)
+        for n in range(sweeps):
+            surface.add(
+                x_um=x[n], y_um=y[n], z_um=z_um[n] + sweep_um[n], sigma_um=0.15, time_s=float(n)
+            )
+        for n in range(sweeps, sweeps + 4):
+            predicted = surface.predict(x_um=x[n], y_um=y[n], time_s=float(sweeps))
+            errors.append(predicted[0] - z_um[n])
+            sigmas.append(predicted[1])
+    assert_honest(errors, sigmas, one_sigma=(0.6, 0.88), two_sigma=(0.88, 0.995))
