@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from runtime.errors import ConfigRefused
-from runtime.stitch.match.phase import band_pass, best_peak, ncc, overlap, overlap_box, smooth
+from runtime.stitch.match.correlation import ncc
+from runtime.stitch.match.phase import band_pass, best_peak, overlap, overlap_box, smooth
 from runtime.stitch.match.strips import XY, StripPair
 from runtime.stitch.match.subpixel import Blocks, refine
 from runtime.stitch.match.threshold import accept_above

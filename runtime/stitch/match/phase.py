@@ -14,16 +14,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft
 
+from runtime.stitch.match.correlation import Image, ncc, whitened
 from runtime.stitch.match.strips import XY, Strip, StripPair
-
-Image = NDArray[np.float32]
-
-WHITENING = 0.7
-"""Exponent on the cross-spectrum's magnitude: 0 is plain correlation, 1 pure phase. Pure phase
-gives noise-only frequencies the same vote as the specimen's."""
 
 LOCAL_MEAN_PX = 31
 """Structure wider than this is shading more often than specimen."""
@@ -93,15 +87,6 @@ def stays_put(shift_px: XY) -> bool:
     return float(np.hypot(*shift_px)) < FIXED_PATTERN_PX
 
 
-def ncc(a: Image, b: Image) -> float:
-    """Return the mean-centred NCC of equal shapes; 0 where nothing overlaps or one is flat."""
-    if a.size == 0:
-        return 0.0
-    a0, b0 = a - a.mean(), b - b.mean()
-    power = float(np.vdot(a0, a0)) * float(np.vdot(b0, b0))
-    return float(np.vdot(a0, b0)) / power**0.5 if power > 0 else 0.0
-
-
 def _judge(a: Image, b: Image, shift_px: tuple[int, int]) -> float:
     """Return the NCC without what rows or columns of the sensor would share at this shift."""
     for axis in (0, 1):
@@ -127,14 +112,6 @@ def overlap_box(
         size_a, size_b = pair.a.shape[1 - axis], pair.b.shape[1 - axis]
         spans.append((start_a, start_b, max(min(size_a - start_a, size_b - start_b), 0)))
     return spans[0], spans[1]
-
-
-def whitened(cross: NDArray[np.complex64]) -> NDArray[np.complex64]:
-    """Return a cross-spectrum (last two axes y, x) with its magnitudes evened out."""
-    magnitude = np.abs(cross)
-    floor = np.float32(1e-6) * magnitude.max() + np.float32(1e-20)
-    result: NDArray[np.complex64] = cross / (magnitude + floor) ** np.float32(WHITENING)
-    return result
 
 
 def _correlation(a: Image, b: Image, gate_px: int) -> Image:

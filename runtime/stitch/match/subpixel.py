@@ -1,9 +1,7 @@
 """Refine an integer shift to a fraction of a pixel on sub-blocks of the true overlap.
 
-Each block's cross-spectrum is evaluated on a fine grid of shifts by a matrix product (Guizar-
-Sicairos, Thurman and Fienup, doi:10.1364/OL.33.000156) and a parabola is put through the highest
-value. Several blocks rather than one whole: they give point pairs, from which a rotation can be
-told, and their scatter is an honest uncertainty.
+Several blocks rather than one whole: they give point pairs, from which a rotation can be told, and
+their scatter is an honest uncertainty.
 
 Scanned tiles (electron microscopes above all) are seldom rigid: along one seam the shift may run
 by several pixels. So where the blocks do not agree on one shift, each may look further, and they
@@ -16,13 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
-from runtime.stitch.match.phase import Image, ncc, whitened
+from runtime.stitch.match.correlation import Correlation, Floats, Image, Ints, Stack, ncc
 
 BLOCKS = 8
 BLOCK_MIN_PX, BLOCK_MAX_PX = 32, 160
-REACH_PX, STEP_PX = 1.6, 0.2
+STEP_PX = 0.2
+"""Pitch at which a block's correlation is looked at: a block's noise is larger than what a finer
+one would gain."""
+
 BEND_REACH_PX = (40, 8, 8)
 """How far a block of a deformed tile may lie from where it is expected, pass by pass."""
 
@@ -34,10 +34,6 @@ AGREE_PX, BENT_AGREE_PX = 1.0, 2.5
 
 SIGMA_FLOOR_PX = 0.03
 """What interpolation and lens leave even where every block agrees."""
-
-Floats = NDArray[np.float64]
-Stack = NDArray[np.float32]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +71,7 @@ def _rigid(a: Image, b: Image, corners: Ints, size: tuple[int, int]) -> Blocks |
     """Return the blocks that share one shift."""
     stacks = _cut(a, corners, size), _cut(b, corners, size)
     start = np.zeros_like(corners)
-    shifts = _vertices(_cross_spectra(*stacks), start)
+    shifts = Correlation.of(*stacks).peaks(start, step_px=STEP_PX)
     weights = _weights(*stacks, start) * np.isfinite(shifts[:, 0])
     if not weights.any():
         return None
@@ -128,9 +124,9 @@ def _follow(
     corners_b = np.clip(corners - wanted[:, ::-1], 0, room)
     base = (corners - corners_b)[:, ::-1]
     stacks = _cut(a, corners, size), _cut(b, corners_b, size)
-    cross = _cross_spectra(*stacks)
-    start = _coarse_shifts(cross, size, wanted - base, reach_px)
-    shifts = _vertices(cross, start) + start
+    correlation = Correlation.of(*stacks)
+    start = _coarse_shifts(correlation, wanted - base, reach_px)
+    shifts = correlation.peaks(start, step_px=STEP_PX) + start
     return shifts + base, _weights(*stacks, start) * np.isfinite(shifts[:, 0])
 
 
@@ -191,19 +187,9 @@ def _layout(height: int, width: int) -> tuple[Ints, tuple[int, int]]:
     return np.array([(middle, start) for start in starts]), (across, along)
 
 
-def _cross_spectra(a: Stack, b: Stack) -> NDArray[np.complex64]:
-    """Return the partly whitened cross-spectra (n, y, x/2+1) of two block stacks (n, y, x)."""
-    height, width = a.shape[1:]
-    window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1]).astype(np.float32)
-    spectra = [fft.rfft2((s - s.mean(axis=(1, 2), keepdims=True)) * window) for s in (a, b)]
-    return whitened(spectra[0] * np.conj(spectra[1]))
-
-
-def _coarse_shifts(
-    cross: NDArray[np.complex64], size: tuple[int, int], centre: Ints, reach_px: int
-) -> Ints:
+def _coarse_shifts(correlation: Correlation, centre: Ints, reach_px: int) -> Ints:
     """Return the integer shift (n, 2) x, y of each block within `reach_px` of `centre` (n, 2)."""
-    surfaces = fft.irfft2(cross, s=size)
+    surfaces, size = correlation.surfaces(), correlation.size_px
     reach_y, reach_x = (min(reach_px, n // 4) for n in size)
     shifts = []
     for surface, (x, y) in zip(surfaces, centre, strict=True):
@@ -213,33 +199,3 @@ def _coarse_shifts(
         row, column = np.unravel_index(int(near.argmax()), near.shape)
         shifts.append((columns[column], rows[row]))
     return np.array(shifts)
-
-
-def _vertices(cross: NDArray[np.complex64], start: Ints) -> Floats:
-    """Return (n, 2) the shifts x, y beyond `start` (n, 2); NaN where the peak is at the rim."""
-    height, half = cross.shape[1:]
-    fy, fx = fft.fftfreq(height), np.arange(half) / (2 * (half - 1))
-    ramp = np.exp(
-        2j * np.pi * (start[:, 1, None, None] * fy[:, None] + start[:, 0, None, None] * fx)
-    ).astype(np.complex64)
-    steps = np.arange(-REACH_PX, REACH_PX + STEP_PX / 2, STEP_PX)
-    turn_y = np.exp(2j * np.pi * np.outer(steps, fy)).astype(np.complex64)
-    turn_x = np.exp(2j * np.pi * np.outer(fx, steps)).astype(np.complex64)
-    turn_x[1:-1] *= 2  # the half of the spectrum that rfft2 leaves out
-    surfaces = np.real(turn_y @ (cross * ramp) @ turn_x)
-    return np.array([_vertex(surface, steps) for surface in surfaces])
-
-
-def _vertex(surface: NDArray[np.float32], steps: Floats) -> tuple[float, float]:
-    row, column = np.unravel_index(int(np.argmax(surface)), surface.shape)
-    last = len(steps) - 1
-    if row in (0, last) or column in (0, last):
-        return float("nan"), float("nan")
-    down, across = surface[row - 1 : row + 2, column], surface[row, column - 1 : column + 2]
-    return steps[column] + STEP_PX * _parabola(across), steps[row] + STEP_PX * _parabola(down)
-
-
-def _parabola(values: NDArray[np.float32]) -> float:
-    before, top, after = (float(v) for v in values)
-    bend = before - 2 * top + after
-    return 0.5 * (before - after) / bend if bend else 0.0

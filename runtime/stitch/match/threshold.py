@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from runtime.stitch.match.phase import Image, band_pass, best_peak
+from runtime.stitch.match.correlation import Image
+from runtime.stitch.match.phase import band_pass, best_peak
 from runtime.stitch.match.strips import StripPair
 from runtime.tile import Pixels
 
