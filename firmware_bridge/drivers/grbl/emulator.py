@@ -11,10 +11,14 @@ import math
 from collections.abc import Callable
 
 from firmware_bridge.board.pty_host import Send
-from firmware_bridge.drivers.grbl.emulator_modes import Modes
-from firmware_bridge.drivers.grbl.emulator_planner import Block, Planner
-from firmware_bridge.drivers.grbl.emulator_settings import REPORT_MPOS, defaults, lines
-from firmware_bridge.drivers.grbl.emulator_words import (
+from firmware_bridge.drivers.grbl.emulator_machine import (
+    REPORT_MPOS,
+    Block,
+    Planner,
+    defaults,
+    lines,
+)
+from firmware_bridge.drivers.grbl.emulator_parser import (
     BAD_JOG,
     HOMING_OFF,
     LOCKED_OUT,
@@ -28,6 +32,7 @@ from firmware_bridge.drivers.grbl.emulator_words import (
     TRAVEL_EXCEEDED,
     UNKNOWN_SYSTEM,
     UNUSED_WORDS,
+    Modes,
     Refused,
     single,
     words,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from firmware_bridge.drivers.illumination import check_illumination
 from firmware_bridge.drivers.native.commands import NativeCommands
 from firmware_bridge.errors import Rejected
 from firmware_bridge.frames.protocol import LIGHT_REQUEST, TURRET_REQUEST, Opcode, Reason
@@ -23,18 +24,12 @@ class NativeLight:
         without one). Any brightness above 0 gives light. Raises Rejected ("bad-index" for an
         unknown channel, "bad-payload" for a brightness out of range) before anything is sent.
         """
-        index = _index("light channel", channel, self.channels)
-        if not 0 <= brightness <= 1:
-            raise Rejected(
-                "brightness out of range",
-                code=Reason.BAD_PAYLOAD.code,
-                value=brightness,
-                limit="0 to 1",
-                remedy="give a fraction of full brightness",
-            )
+        check_illumination(channel, brightness, self.channels)
         level = max(round(brightness * FULL_LEVEL), 1 if brightness > 0 else 0)
         flags = self._board.trigger_flags(trigger)
-        self._board.command(Opcode.LIGHT, LIGHT_REQUEST.pack(index, level), flags=flags)
+        self._board.command(
+            Opcode.LIGHT, LIGHT_REQUEST.pack(self.channels.index(channel), level), flags=flags
+        )
 
     def off(self) -> None:
         """Everything dark; works on a latched board too."""
@@ -53,17 +48,13 @@ class NativeTurret:
 
         Raises Rejected ("bad-index") before anything moves when it is not mounted.
         """
-        index = _index("objective", objective, self.objectives)
+        if objective not in self.objectives:
+            raise Rejected(
+                "unknown objective",
+                code=Reason.BAD_INDEX.code,
+                value=repr(objective),
+                limit=", ".join(self.objectives) or "none",
+                remedy="use a name the board reports",
+            )
+        index = self.objectives.index(objective)
         self._board.command(Opcode.TURRET, TURRET_REQUEST.pack(index))
-
-
-def _index(what: str, name: str, known: tuple[str, ...]) -> int:
-    if name not in known:
-        raise Rejected(
-            f"unknown {what}",
-            code=Reason.BAD_INDEX.code,
-            value=repr(name),
-            limit=", ".join(known) or "none",
-            remedy="use a name the board reports",
-        )
-    return known.index(name)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from firmware_bridge.drivers.native.commands import NativeCommands
-from firmware_bridge.drivers.native.refusal import reason_of, refusal
+from firmware_bridge.drivers.native.commands import NativeCommands, reason_of, refusal
 from firmware_bridge.drivers.position import (
     Position,
     Travel,
