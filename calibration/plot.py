@@ -35,7 +35,7 @@ def record_svg(record: CalibrationRecord, history: Sequence[CalibrationRecord]) 
 
 def _words(record: CalibrationRecord) -> list[tuple[str, str]]:
     """Return the lines above the plots as (text, colour)."""
-    date = datetime.fromtimestamp(record.made_at, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+    date = datetime.fromtimestamp(record.made.wall_s, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
     origin = "SIMULATED, " if record.simulated else ""
     verdict = ("PASSED", GOOD) if record.passed else ("FAILED", BAD)
     lines = [

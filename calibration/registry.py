@@ -12,8 +12,9 @@ import numpy as np
 
 from calibration.outcome import Outcome
 from calibration.plot import record_svg
-from runtime.calibrated.record import DAY_S, CalibrationRecord, Kind, dependency_hash
+from runtime.calibrated.record import CalibrationRecord, Kind, dependency_hash
 from runtime.errors import CalibrationRefused
+from runtime.instant import Instant
 from runtime.instrument.rig import Rig
 from runtime.record.storage import write_durably
 
@@ -27,8 +28,8 @@ def file_away(
     Arrays are durable before the record that names them; failed measurements are kept too.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    made_at = rig.clock.wall_s()
-    stem = (f"{kind}-{objective}" if objective else kind) + f"@{_stamp(made_at)}"
+    made = rig.clock.instant()
+    stem = (f"{kind}-{objective}" if objective else kind) + f"@{_stamp(made)}"
     files = {key: f"{stem}.{key}.npy" for key in outcome.arrays}
     for key, array in outcome.arrays.items():
         buffer = io.BytesIO()
@@ -37,7 +38,7 @@ def file_away(
     record = CalibrationRecord(
         kind=kind,
         objective=objective,
-        made_at=made_at,
+        made=made,
         values={name: measured.value for name, measured in outcome.values.items()},
         uncertainties={name: measured.sigma for name, measured in outcome.values.items()},
         units={name: measured.unit for name, measured in outcome.values.items()},
@@ -66,25 +67,23 @@ def history(folder: Path, *, kind: Kind, objective: str = "") -> list[Calibratio
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The newest record of one calibration and until when it holds (seconds since the epoch)."""
+    """The newest record of one calibration, and for how long it holds."""
 
     record: CalibrationRecord
-    due_at: float
+    max_age_days: float
 
-    def state(self, *, now_s: float) -> str:
+    def state(self, *, now: Instant) -> str:
         """Return "failed", "stale" or "ok"."""
         if not self.record.passed:
             return "failed"
-        return "stale" if now_s > self.due_at else "ok"
+        return "stale" if self.record.age_days(now) > self.max_age_days else "ok"
 
 
 def standings(folder: Path, *, max_age_days: float) -> list[Standing]:
     """Return where every calibration in the folder stands, by name."""
     newest = {path.name.split("@")[0]: path for path in sorted(folder.glob("*@*.json"))}
     records = [_read(path) for _, path in sorted(newest.items())]
-    return [
-        Standing(record=record, due_at=record.made_at + max_age_days * DAY_S) for record in records
-    ]
+    return [Standing(record=record, max_age_days=max_age_days) for record in records]
 
 
 def _read(path: Path) -> CalibrationRecord:
@@ -98,7 +97,7 @@ def _read(path: Path) -> CalibrationRecord:
     return CalibrationRecord.read(values, source=path)
 
 
-def _stamp(made_at: float) -> str:
+def _stamp(made: Instant) -> str:
     """Return the ISO date, to the millisecond, in characters that every file system takes."""
-    moment = datetime.fromtimestamp(made_at, tz=UTC)
+    moment = datetime.fromtimestamp(made.wall_s, tz=UTC)
     return f"{moment:%Y-%m-%dT%H%M%S}.{moment.microsecond // 1000:03d}Z"

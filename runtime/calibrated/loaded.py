@@ -149,7 +149,7 @@ def require_record(
         depends_on=dependency_hash(
             rig.identity(objective=objective if subject is None else subject)
         ),
-        now_s=rig.clock.wall_s(),
+        now=rig.clock.instant(),
         max_age_days=settings.calibration.max_age_days,
     )
 

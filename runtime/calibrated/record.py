@@ -10,6 +10,7 @@ from typing import Literal
 
 from runtime.config.strict import Strict
 from runtime.errors import CalibrationRefused
+from runtime.instant import Instant
 
 Kind = Literal["dark", "flat-field", "backlash", "camera-stage", "objective-offset"]
 DAY_S = 86400.0
@@ -26,7 +27,7 @@ class CalibrationRecord(Strict):
 
     kind: Kind
     objective: str = ""
-    made_at: float
+    made: Instant
     values: dict[str, float]
     uncertainties: dict[str, float]
     units: dict[str, str]
@@ -42,6 +43,13 @@ class CalibrationRecord(Strict):
     def name(self) -> str:
         """Return the name of the record's file, without its date."""
         return f"{self.kind}-{self.objective}" if self.objective else self.kind
+
+    def age_days(self, now: Instant) -> float:
+        """Return how old the record is: by the monotonic clock, which nobody sets, while the
+        machine has been up since; otherwise by the wall clock, which is all there is.
+        """
+        since_s = now.since_s(self.made)
+        return (now.wall_s - self.made.wall_s if since_s is None else since_s) / DAY_S
 
 
 def dependency_hash(parts: Mapping[str, object]) -> str:
@@ -67,7 +75,7 @@ def require(
     kind: Kind,
     objective: str = "",
     depends_on: str,
-    now_s: float,
+    now: Instant,
     max_age_days: float,
 ) -> CalibrationRecord:
     """Return the newest record of a kind; raise CalibrationRefused when it cannot serve."""
@@ -90,7 +98,7 @@ def require(
             limit=depends_on,
             remedy=remedy,
         )
-    age_days = (now_s - record.made_at) / DAY_S
+    age_days = record.age_days(now)
     if age_days > max_age_days:
         raise CalibrationRefused(
             f"calibration '{of}' is stale",

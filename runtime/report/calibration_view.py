@@ -41,7 +41,7 @@ def _calibration(record: Mapping[str, Any]) -> list[str]:
     kind = " ".join(str(record[k]) for k in ("kind", "objective") if record.get(k))
     return [
         kind,
-        date(record.get("made_at")),
+        date(record["made"]["wall_s"]),
         element("span", *values, class_="quantities"),
         str(record.get("acceptance", "")),
         verdict,

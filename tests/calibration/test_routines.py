@@ -16,6 +16,7 @@ from runtime.instrument.simulator.imperfections import draw
 
 BOTH = ["10x", "20x"]
 DAY_S = 86400.0
+LONG_AGO = {"boot_id": "old", "monotonic_s": 1.0, "wall_s": 1.0}
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +102,18 @@ def test_standings_say_when_each_is_due(finished):
     rig, settings, records = finished
     found = standings(settings.calibration.folder, max_age_days=90)
     assert {standing.record.name for standing in found} == {record.name for record in records}
-    now_s = rig.clock.wall_s()
-    assert {standing.state(now_s=now_s) for standing in found} == {"ok"}
-    assert {standing.state(now_s=now_s + 91 * DAY_S) for standing in found} == {"stale"}
+    now = rig.clock.instant()
+    months_later = replace(now, boot_id="another", wall_s=now.wall_s + 91 * DAY_S)
+    assert {standing.state(now=now) for standing in found} == {"ok"}
+    assert {standing.state(now=months_later) for standing in found} == {"stale"}
+
+
+def test_setting_the_clock_makes_no_calibration_stale(finished):
+    rig, settings, _ = finished
+    now = rig.clock.instant()
+    clock_set = replace(now, wall_s=now.wall_s + 1000 * DAY_S)
+    found = standings(settings.calibration.folder, max_age_days=90)
+    assert {standing.state(now=clock_set) for standing in found} == {"ok"}
 
 
 def test_a_second_dark_is_added_not_replaced(rig, settings):
@@ -125,7 +135,11 @@ def spoil(folder, stem, **changes):
     [
         ("dark", {"passed": False, "advice": "darken"}, "'dark' failed its limit; value darken"),
         ("flat-field-20x", {"depends_on": "other"}, "'flat-field for 20x' belongs to another"),
-        ("backlash", {"made_at": 1.0}, "'backlash' is stale"),
+        (
+            "backlash",
+            {"made": LONG_AGO},
+            "'backlash' is stale",
+        ),
         ("backlash", {"values": {"x_um": 1, "y_um": 13, "z_um": 1}}, "backlash of y is more than"),
         (
             "camera-stage-10x",

@@ -6,6 +6,7 @@ import pytest
 from runtime.calibrated.correct import Corrector, NoCorrection
 from runtime.calibrated.record import CalibrationRecord
 from runtime.errors import CalibrationRefused
+from runtime.instant import Instant
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -56,7 +57,7 @@ def test_recorded_scans_stay_as_they_are():
 def record(kind, files):
     return CalibrationRecord(
         kind=kind,
-        made_at=0.0,
+        made=Instant(boot_id="b", monotonic_s=0.0, wall_s=0.0),
         values={},
         uncertainties={},
         units={},

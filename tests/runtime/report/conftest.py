@@ -150,7 +150,8 @@ def add_facts(journal: Journal) -> None:
         plan={"name": "mussel", "objective": "10x"},
         settings={"instrument": {"name": "simulated microscope"}, "simulation": {"speed": 10.0}},
         calibrations=[{
-            "kind": "camera-stage", "objective": "10x", "made_at": START_S - 90_000, "passed": True,
+            "kind": "camera-stage", "objective": "10x", "passed": True,
+            "made": {"wall_s": START_S - 90_000},
             "values": {"m00": 0.49981, "m01": 0.0021},
             "uncertainties": {"m00": 0.00012, "m01": 0.0},
             "units": {"m00": "µm/px", "m01": "µm/px"}, "acceptance": "residual below 0.1",
