@@ -110,7 +110,8 @@ def test_whatever_lies_beside_the_code_is_packed_into_the_wheel() -> None:
         for package in ("runtime", "firmware_bridge", "calibration", "export")
         for file in (ROOT / package).rglob("*")
         if file.is_file()
-        and file.suffix not in (".py", ".pyc")
+        and file.suffix != ".py"
+        and "__pycache__" not in file.parts
         and "firmware_bridge/firmware" not in file.as_posix()
         and not any(file in (ROOT / package).glob(p) for p in packed.get(package, []))
     ]
