@@ -41,12 +41,13 @@ from numpy.typing import NDArray
 from runtime.config.settings import SHIPPED_MODELS
 from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import find_bundle, open_bundle
-from runtime.inference.onnx_scan import output_names
 from runtime.inference.selection import processor
-from runtime.inference.session import LAYOUTS, VOTE, Session
+from runtime.inference.session import LAYOUTS, Session
 from runtime.instrument.camera.files import IMAGE_SUFFIXES, read_image
 from runtime.preprocess.inputs import Inputs, to_input
 from runtime.preprocess.spec import PreprocessSpec
+from runtime.tasks.classify.record import SCORES
+from runtime.tasks.registry import RECORDS
 
 if TYPE_CHECKING:
     from peers.classify_case import Case
@@ -75,7 +76,7 @@ class Device:
 
     def decide(self, tile: Pixels) -> int:
         """Return the index of the class."""
-        return int(np.argmax(self.session.run(self.inputs(tile))))
+        return int(np.argmax(self.session.run(self.inputs(tile))[SCORES]))
 
 
 def main() -> None:
@@ -161,11 +162,12 @@ def _check_equal(expected: Inputs, found: Inputs) -> None:
 
 
 def _ways(case: Case, *, threads: int) -> dict[str, Device]:
-    streams = sum(name.startswith(VOTE) for name in output_names(case.int8))
-    layouts = LAYOUTS if min(streams, threads) > 1 else LAYOUTS[:1]
+    layouts = LAYOUTS if min(len(case.cuts), threads) > 1 else LAYOUTS[:1]
     return {
         f"{backend} {layout}": Device(
-            open_session(case.int8, backend=backend, threads=threads, layout=layout),
+            open_session(
+                case.int8, backend=backend, threads=threads, layout=layout, cuts=case.cuts
+            ),
             case.spec,
             case.lut,
             threads,
@@ -200,7 +202,7 @@ def _case(source: str, tiles: list[Pixels]) -> Case:
 def _lut() -> NDArray[np.float32]:
     """Return the table of the LBP codes that the shipped model uses."""
     path = find_bundle(SHIPPED_MODELS, "mussel-tissue")
-    return open_bundle(path, keys=SHIPPED_MODELS / "keys").lut()
+    return open_bundle(path, keys=SHIPPED_MODELS / "keys", tasks=RECORDS).lut()
 
 
 def _tiles(images: Path | None, *, count: int) -> list[Pixels]:
@@ -237,6 +239,7 @@ def _peaks(source: str, case: Case, best: str, asked: argparse.Namespace) -> dic
         folder = Path(name)
         (folder / "int8.onnx").write_bytes(case.int8)
         (folder / "spec.json").write_text(json.dumps(case.spec.to_json()))
+        (folder / "cuts.json").write_text(json.dumps(case.cuts))
         np.save(folder / "lut.npy", case.lut)
         common = ["--threads", str(asked.threads), "--trained", source]
         device = ["--peak", *best.split(), "--model", name]
@@ -268,6 +271,7 @@ def _peak_mb(asked: argparse.Namespace, tiles: list[Pixels]) -> int:
                 backend=backend,
                 threads=asked.threads,
                 layout=layout,
+                cuts=tuple(json.loads((folder / "cuts.json").read_text())),
             ),
             PreprocessSpec.from_json(json.loads((folder / "spec.json").read_text())),
             np.load(folder / "lut.npy"),

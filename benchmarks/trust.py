@@ -35,10 +35,11 @@ from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tasks.classify.descriptor import describe
+from runtime.tasks.registry import RECORDS
 from runtime.tile import Label, Picture, Pixels
 
 ROOT = Path(__file__).parents[1]
-SHIPPED, KEYS = ROOT / "runtime/models/mussel-tissue-1.2.0.nsb", ROOT / "runtime/models/keys"
+SHIPPED, KEYS = ROOT / "runtime/models/mussel-tissue-1.3.0.nsb", ROOT / "runtime/models/keys"
 CONFIG = ROOT / "export" / "configs" / "mussel_tissue.toml"
 DATA = Path(os.environ.get("NIGHTSCOPE_DATA", ROOT.parent / "shared" / "data"))
 ELSEWHERE = {
@@ -218,7 +219,8 @@ def main() -> None:
         files = sorted(DATA.glob(pattern))[:MOST_FILES]
         foreign: list[Labelled] = [(judge(read_image(file)), None) for file in files]
         print(row(name, foreign, least_score=least_score) if files else f"({name}: not here)")
-    print(time_the_guard(scans[0][0], open_bundle(path, keys=KEYS).manifest.spec))
+    manifest = open_bundle(path, keys=KEYS, tasks=RECORDS).manifest
+    print(time_the_guard(scans[0][0], manifest.input.spec))
 
 
 if __name__ == "__main__":

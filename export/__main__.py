@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -93,7 +94,7 @@ def train(
             progress=progress,
         )
     artefacts.write(out)
-    typer.echo(json.dumps(artefacts.about["metrics"], indent=1))
+    typer.echo(json.dumps(artefacts.about["origin"]["metrics"], indent=1))
 
 
 @app.command()
@@ -102,15 +103,21 @@ def pack(
     key: Annotated[Path, typer.Option(metavar="PEM", help="Private Ed25519 key.")],
     out: Annotated[Path, typer.Option(metavar="BUNDLE", help="The .nsb file to write.")],
     fp32: Annotated[bool, typer.Option(help="Take the fp32 model along.")] = True,
+    card: Annotated[
+        Path | None, typer.Option(metavar="MD", help="In place of the card beside the model.")
+    ] = None,
 ) -> None:
-    """Pack and sign a trained model.
+    """Pack and sign a trained model with its card.
 
     `nightscope export pack --from build/uhcs --key signing.pem --out models/uhcs-1.0.0.nsb`
     """
     from export.bundle.artefacts import Artefacts
     from export.bundle.pack import pack as pack_bundle
 
-    pack_bundle(Artefacts.read(source), key=key, out=out, with_fp32=fp32)
+    artefacts = Artefacts.read(source)
+    if card is not None:
+        artefacts = replace(artefacts, card=card.read_text(encoding="utf-8"))
+    pack_bundle(artefacts, key=key, out=out, with_fp32=fp32)
     typer.echo(json.dumps({"bundle": str(out), "bytes": out.stat().st_size}))
 
 

@@ -19,13 +19,13 @@ from sklearn.svm import LinearSVC
 
 from export.bundle.artefacts import Artefacts
 from export.convert.graph import to_parts
+from export.convert.parts import VOTE
 from export.networks.base import TileNetwork
 from export.networks.compact import Head
 from export.networks.fusion import FusedClassifier, Fusion
 from export.networks.registry import make_network
 from export.quantise import to_int8
 from export.training.checkpoint import FILE
-from runtime.inference.session import VOTE
 from runtime.preprocess.inputs import Inputs, to_input
 from runtime.preprocess.intensity import normalised_intensity
 from runtime.preprocess.spec import PART_RADII_PX, PreprocessSpec, input_channels, input_parts
@@ -45,6 +45,7 @@ class Case:
     int8: bytes
     spec: PreprocessSpec
     lut: NDArray[np.float32]
+    cuts: tuple[str, ...]
 
 
 def random_classifier(architecture: str, spec: PreprocessSpec) -> FusedClassifier:
@@ -63,8 +64,15 @@ def random_case(
     """Return a late fusion of fresh networks, quantised on the tiles."""
     classifier = random_classifier(architecture, spec)
     examples = [to_input(tile, spec, lut) for tile in tiles]
-    int8 = to_int8(to_parts(classifier, examples[0]), examples)
-    return Case(name=architecture, classifier=classifier, int8=int8, spec=spec, lut=lut)
+    parts = to_parts(classifier, examples[0])
+    return Case(
+        name=architecture,
+        classifier=classifier,
+        int8=to_int8(parts, examples),
+        spec=spec,
+        lut=lut,
+        cuts=tuple(VOTE + stream for stream in parts.streams),
+    )
 
 
 def classifier_of(
@@ -81,13 +89,14 @@ def classifier_of(
 def read_case(folder: Path) -> Case:
     """Return what a training left in a folder: its streams' checkpoints and its artefacts."""
     artefacts = Artefacts.read(folder)
-    spec = PreprocessSpec.from_json(artefacts.about["preprocessing"])
+    spec = PreprocessSpec.from_json(artefacts.about["input"]["preprocessing"])
     return Case(
         name=folder.name,
         classifier=_classifier(folder, onnx.load_model_from_string(artefacts.int8).graph, spec),
         int8=artefacts.int8,
         spec=spec,
         lut=artefacts.lut,
+        cuts=tuple(artefacts.about["networks"]["cuts"]),
     )
 
 

@@ -6,51 +6,65 @@ The headings follow Mitchell et al. 2019, doi:10.1145/3287560.3287596, as far as
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from export.bundle.guard import FittedGuard
 from runtime.preprocess.spec import PreprocessSpec
 
+LIMITS = "## What it cannot do"
 SETS = {"": "validation", "test_": "test"}
-NUMBERS = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "log_loss": "log loss",
-    "calibration_error": "calibration error",
-}
 
 
-def model_card(about: Mapping[str, Any], guard: FittedGuard | None, *, remarks: str = "") -> str:
-    """Return the card, in Markdown, of a model whose manifest fields are `about`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What the card of a model says of its task.
 
-    `remarks` is what only its makers know: what the classes mean, what was seen to fail. It stands
-    first under what the model cannot do.
+    `purpose` is a sentence; `larger` what becomes of a tile that shows more than one field, `alike`
+    what int8 does as fp32 does; `measures` names the metrics that have a row, in order; `notes`
+    stands under the metrics and `limits`, a line each, under what the model cannot do.
     """
+
+    purpose: str
+    larger: str
+    alike: str
+    measures: Mapping[str, str]
+    notes: tuple[str, ...]
+    limits: tuple[str, ...]
+
+
+def model_card(about: Mapping[str, Any], words: Words) -> str:
+    """Return the card, in Markdown, of a model whose manifest fields are `about`."""
     sections = (
-        [f"# {about['name']} {about['version']}", "", _purpose(about)],
-        ["## What it takes", "", *_takes(about)],
-        ["## How it is made", "", *_made(about)],
-        ["## How good it is", "", *_quality(about)],
-        ["## What it cannot do", "", *_limits(about, guard, remarks)],
+        [f"# {about['name']} {about['version']}", "", words.purpose],
+        ["## What it takes", "", *_takes(about["input"], words)],
+        ["## How it is made", "", *_made(about["origin"])],
+        ["## How good it is", "", *_quality(about["origin"]["metrics"], words)],
+        [LIMITS, "", *_limits(about, words)],
     )
     return "\n".join("\n".join([*section, ""]) for section in sections)
 
 
-def _purpose(about: Mapping[str, Any]) -> str:
-    classes = " or ".join(f"**{name}**" for name in about["classes"])
-    return f"Says of a tile whether it is {classes}, with a probability for each."
+def with_remarks(card: str, remarks: str) -> str:
+    """Return the card with what only its makers know: what the answers mean, what was seen to fail.
+
+    It stands first under what the model cannot do.
+    """
+    if not remarks.strip():
+        return card
+    before, heading, after = card.partition(f"{LIMITS}\n\n")
+    return f"{before}{heading}{remarks.strip()}\n{after}"
 
 
-def _takes(about: Mapping[str, Any]) -> Iterator[str]:
-    low, high = about["pixel_size_um"]
-    spec = PreprocessSpec.from_json(about["preprocessing"])
-    yield f"- Camera tiles of 8 to 16 bits, {low:.4g} to {high:.4g} µm/px, showing {_field(about)}"
-    yield "  or more: a larger tile is read as several such views and their scores are averaged."
+def _takes(shown: Mapping[str, Any], words: Words) -> Iterator[str]:
+    low, high = shown["pixel_size_um"]
+    spec = PreprocessSpec.from_json(shown["preprocessing"])
+    yield f"- Camera tiles of 8 to 16 bits, {low:.4g} to {high:.4g} µm/px, showing {_field(shown)}"
+    yield f"  or more: {words.larger}."
     yield f"- Inputs of {spec.width_px} × {spec.height_px} px: {', '.join(spec.inputs)}."
 
 
-def _made(about: Mapping[str, Any]) -> Iterator[str]:
-    training, quantisation = about["training"], about.get("quantisation", {})
+def _made(origin: Mapping[str, Any]) -> Iterator[str]:
+    training, quantisation = origin["training"], origin.get("quantisation") or {}
     kept = quantisation.get("kept_fp32", [])
     rows = {
         "data": training["data"],
@@ -63,53 +77,41 @@ def _made(about: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"| {name} | {value} |" for name, value in rows.items())
 
 
-def _quality(about: Mapping[str, Any]) -> Iterator[str]:
-    metrics = about["metrics"]
+def _quality(metrics: Mapping[str, Mapping[str, float]], words: Words) -> Iterator[str]:
     precisions = list(metrics)
     yield f"| images | measure | {' | '.join(precisions)} |"
     yield "|---|---|" + "---|" * len(precisions)
     for prefix, images in SETS.items():
-        for key, words in NUMBERS.items():
+        for key, measure in words.measures.items():
             values = [metrics[precision].get(prefix + key) for precision in precisions]
             if all(value is not None for value in values):
                 cells = " | ".join(f"{value:.3f}" for value in values)
-                yield f"| {images} ({_count(metrics, prefix)}) | {words} | {cells} |"
+                yield f"| {images} ({_count(metrics, prefix)}) | {measure} | {cells} |"
     yield ""
     for prefix, images in SETS.items():
         agreement = metrics.get("int8", {}).get(f"{prefix}agreement")
         if agreement is not None:
-            yield f"Int8 decides {agreement:.1%} of the {images} images as fp32 does."
-    yield ""
-    yield "Calibration error: the mean distance, over ten bins of the top score, of the score from"
-    yield "the share that was right. The scores were calibrated on the validation images, so theirs"
-    yield "flatters; the test images were used for nothing else."
+            yield f"Int8 {words.alike} {agreement:.1%} of the {images} images as fp32 does."
+    yield from ("", *words.notes)
 
 
-def _limits(about: Mapping[str, Any], guard: FittedGuard | None, remarks: str) -> Iterator[str]:
-    low, high = about["pixel_size_um"]
-    if remarks.strip():
-        yield remarks.strip()
-    yield f"- It knows {len(about['classes'])} classes; whatever else a tile shows is called one"
-    yield "  of them."
+def _limits(about: Mapping[str, Any], words: Words) -> Iterator[str]:
+    low, high = about["input"]["pixel_size_um"]
     yield f"- Pixels below {low:.4g} or above {high:.4g} µm are refused, and so are tiles that show"
-    yield f"  less than {_field(about)}."
-    yield f"- It has seen only what is named above ({about['training']['split']}). Another"
+    yield f"  less than {_field(about['input'])}."
+    split = about["origin"]["training"]["split"]
+    yield f"- It has seen only what is named above ({split}). Another"
     yield "  instrument, detector, stain or material: evaluate before use, or train anew."
-    if guard is None:
-        yield "- It has no guard: tiles unlike its training are labelled like any other."
-    else:
-        yield "- Tiles unlike its training (contrast, sharpness, saturation, blank) are marked as"
-        yield f"  doubted, not left out; {guard.false_alarms:.1%} of the validation views were."
-        yield "  What is strange in its shapes alone is not noticed."
+    yield from words.limits
 
 
-def _field(about: Mapping[str, Any]) -> str:
-    field = about.get("field_um")
+def _field(shown: Mapping[str, Any]) -> str:
+    field = shown.get("field_um")
     if field is not None:
         return f"{field['width_um']:.4g} × {field['height_um']:.4g} µm"
-    field = about["field_px"]
+    field = shown["field_px"]
     return f"{field['width_px']} × {field['height_px']} px"
 
 
-def _count(metrics: Mapping[str, Any], prefix: str) -> int:
+def _count(metrics: Mapping[str, Mapping[str, float]], prefix: str) -> int:
     return int(next(iter(metrics.values())).get(f"{prefix}tiles", 0))

@@ -9,10 +9,10 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from export.convert.parts import Parts
+from export.convert.parts import VOTE, Parts
 from export.networks.fusion import FusedClassifier, Fusion, input_of, vote
-from runtime.inference.session import OUTPUT, VOTE
 from runtime.preprocess.inputs import Inputs
+from runtime.tasks.classify.record import SCORES
 
 OPSET = 17
 
@@ -33,7 +33,7 @@ def to_parts(classifier: FusedClassifier, example: Inputs) -> Parts:
         with torch.no_grad():
             votes[VOTE + name] = stream(images)
         streams[name] = _exported(stream, {entry: images}, VOTE + name)
-    return Parts(streams=streams, tail=_exported(_Tail(classifier.fuse).eval(), votes, OUTPUT))
+    return Parts(streams=streams, tail=_exported(_Tail(classifier.fuse).eval(), votes, SCORES))
 
 
 class _Stream(nn.Module):

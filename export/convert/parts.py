@@ -14,6 +14,8 @@ import onnx
 from runtime.errors import ModelRefused
 
 LARGEST_BYTES = 2**31
+# What a stream says, as a tensor of the graph: "vote:" and the stream. The device may cut there.
+VOTE = "vote:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,14 +81,15 @@ def card(
 ) -> None:
     """Write the card of a trained model: data, licence, split, how good, what it cannot do.
 
+    `pack` takes the card that lies beside the model, or this one with its --card.
+
     `nightscope export card --from build/uhcs --out models/uhcs.md`
     """
     from export.bundle.artefacts import Artefacts
-    from export.bundle.card import model_card
+    from export.bundle.card import with_remarks
 
-    artefacts = Artefacts.read(source)
-    words = "" if remarks is None else remarks.read_text(encoding="utf-8")
-    out.write_text(model_card(artefacts.about, artefacts.guard, remarks=words), encoding="utf-8")
+    said = "" if remarks is None else remarks.read_text(encoding="utf-8")
+    out.write_text(with_remarks(Artefacts.read(source).card, said), encoding="utf-8")
     typer.echo(f"Written to {out}")
 
 

@@ -14,6 +14,7 @@ from export.progress import Progress, silent
 from export.quantise import quantiser_digest, to_int8
 from runtime.inference.backends import open_session
 from runtime.preprocess.inputs import Inputs
+from runtime.tasks.classify.record import SCORES
 
 CALIBRATION_VIEWS = 128
 
@@ -56,7 +57,8 @@ def onnx_scores(
     """Return the (views, classes) scores of an ONNX model in ONNX Runtime, a view at a time."""
     session = open_session(model, backend="onnxruntime", threads=threads)
     views = range(len(prepared.image))
-    return np.stack([session.run(view_inputs(prepared, view, names)) for view in views])
+    seen = (view_inputs(prepared, view, names) for view in views)
+    return np.stack([session.run(one)[SCORES][0] for one in seen])
 
 
 def view_inputs(prepared: Prepared, view: int, names: tuple[str, ...]) -> Inputs:

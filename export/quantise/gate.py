@@ -48,7 +48,7 @@ class Quantised:
 
     def about(self) -> dict[str, Any]:
         """Return what the manifest says of the quantisation, as plain JSON values."""
-        return {"kept_fp32": list(self.kept), "accuracy": self.accuracy, "gate": GATE}
+        return {"kept_fp32": list(self.kept), "reached": self.accuracy, "gate": GATE}
 
 
 def quantise(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from runtime.inference.backends import open_session
 from runtime.inference.session import Backend
 from runtime.preprocess.inputs import Inputs
+from runtime.tasks.classify.record import SCORES
 
 Scores = NDArray[np.float32]
 
@@ -28,7 +29,7 @@ class Validation:
     def scores(self, model: bytes, backend: Backend, *, threads: int = 2) -> Scores:
         """Return the (views, classes) scores of an ONNX model."""
         session = open_session(model, backend=backend, threads=threads)
-        return np.stack([session.run(one) for one in self.inputs])
+        return np.stack([session.run(one)[SCORES][0] for one in self.inputs])
 
     def accuracy(self, scores: Scores) -> float:
         """Return the share of images whose views, on average, score highest for their class."""

@@ -10,6 +10,7 @@ from export.convert.parts import Parts
 from runtime.inference.backends import open_session
 from runtime.inference.onnxruntime_session import session_options
 from runtime.preprocess.inputs import Inputs
+from runtime.tasks.classify.record import SCORES
 
 # By view, the votes by tensor name: what the tail takes as its inputs.
 Votes = list[Inputs]
@@ -52,4 +53,4 @@ def replaced(votes: Votes, by: Votes) -> Votes:
 def tail_scores(tail: bytes, votes: Votes) -> NDArray[np.float32]:
     """Return the (views, classes) scores that follow from the votes."""
     session = open_session(tail, backend="onnxruntime", threads=1)
-    return np.stack([session.run(one) for one in votes])
+    return np.stack([session.run(one)[SCORES][0] for one in votes])

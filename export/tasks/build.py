@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.artefacts import Artefacts
-from export.bundle.trust import fit_guard
+from export.bundle.card import model_card
 from export.config.training import TrainingConfig
 from export.convert.graph import to_parts
-from export.convert.parts import LARGEST_BYTES, Parts
+from export.convert.parts import LARGEST_BYTES, VOTE, Parts
 from export.datasets.labelled import LabelledImages
 from export.datasets.prepared import Prepared
 from export.datasets.reading import Data, PreparedParts, prepare_parts
@@ -21,13 +21,18 @@ from export.datasets.views import ViewField, views_of
 from export.progress import Progress, silent
 from export.quantise import Quantised, Validation, part_scores, quantise
 from export.tasks.classifier import train_classifier
+from export.tasks.classify_words import words_of
+from export.tasks.guard import fit_guard
 from export.tasks.metrics import measure
 from runtime.inference.manifest import FieldOfView
 from runtime.inference.session import Backend
 from runtime.inference.windows import TOLERANCE
 from runtime.preprocess.inputs import Inputs
+from runtime.tasks.classify.record import SCORES, Classification
 from runtime.tile import Pixels
 
+# How far a score may lie from the expected one on a back end that was not seen.
+LEAST_TOLERANCE = 0.02
 CALIBRATION_VIEWS, GOLDEN_TILES = 128, 6
 REFERENCE: Backend = "onnxruntime"
 # How far beyond the trained pixel sizes a model still serves.
@@ -77,14 +82,24 @@ def build(
         fp32=parts,
         quantised=quantise(parts, examples, _views(prepared.validation), progress=progress),
     )
+    guard = fit_guard(data.parts, data.field, config.spec(), progress=progress)
+    task = Classification(classes=config.classes, trust=None if guard is None else guard.trust())
+    about = _about(config, data, task) | {
+        "networks": {"cuts": [VOTE + stream for stream in parts.streams]},
+        "origin": {
+            "training": _training(config, data, seed=seed),
+            "quantisation": exported.quantised.about(),
+            "metrics": _metrics(exported, prepared),
+        },
+    }
     return Artefacts(
-        about=_about(config, data, seed=seed)
-        | {"metrics": _metrics(exported, prepared), "quantisation": exported.quantised.about()},
+        about=about,
         fp32=_one_file(parts, progress),
         int8=exported.quantised.int8,
         lut=lut,
-        golden=_golden(data),
-        guard=fit_guard(data.parts, data.field, config.spec(), progress=progress),
+        golden=[[view] for view in _golden(data)],
+        arrays={} if guard is None else guard.arrays(),
+        card=model_card(about, words_of(task)),
     )
 
 
@@ -149,23 +164,28 @@ def _first_view(images: LabelledImages, index: int, field: ViewField) -> Pixels:
     return cast("Pixels", np.ascontiguousarray(images.load(index)[view]))
 
 
-def _about(config: TrainingConfig, data: Data, *, seed: int) -> dict[str, Any]:
+def _about(config: TrainingConfig, data: Data, task: Classification) -> dict[str, Any]:
     kind = "field_um" if isinstance(data.field, FieldOfView) else "field_px"
     return {
         "name": config.name,
         "version": config.version,
-        "task": "tile-classification",
-        "classes": list(config.classes),
-        "pixel_size_um": _pixel_sizes(config, data.parts.train),
-        kind: data.field.model_dump(),
-        "preprocessing": config.spec().to_json(),
-        "budgets_ms": config.budgets_ms,
-        "training": {
-            "data": data.parts.train.source,
-            "licence": config.licence,
-            "split": data.parts.summary(),
-            "seeds": [seed],
+        "task": task.model_dump(mode="json"),
+        "input": {
+            "pixel_size_um": _pixel_sizes(config, data.parts.train),
+            kind: data.field.model_dump(),
+            "preprocessing": config.spec().to_json(),
         },
+        "golden": {"tolerance": {SCORES: LEAST_TOLERANCE}},
+        "budgets_ms": config.budgets_ms,
+    }
+
+
+def _training(config: TrainingConfig, data: Data, *, seed: int) -> dict[str, Any]:
+    return {
+        "data": data.parts.train.source,
+        "licence": config.licence,
+        "split": data.parts.summary(),
+        "seeds": [seed],
     }
 
 

@@ -34,11 +34,11 @@ def model_verify(
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Name or file.")],
     as_json: AsJson = False,
 ) -> None:
-    """Check a bundle's signature and hashes, and rerun its golden tiles on this machine.
+    """Check a bundle's signature and hashes, and rerun its golden examples on this machine.
 
     `nightscope model verify mussel-tissue`
 
-    `nightscope model verify runtime/models/mussel-tissue-1.2.0.nsb --json`
+    `nightscope model verify runtime/models/mussel-tissue-1.3.0.nsb --json`
     """
     call("runtime.cli.commands.model:verify", as_json, bundle=bundle)
 
@@ -56,6 +56,6 @@ def model_bench(
 
     `nightscope model bench mussel-tissue`
 
-    `nightscope model bench runtime/models/mussel-tissue-1.2.0.nsb --tiles 300 --json`
+    `nightscope model bench runtime/models/mussel-tissue-1.3.0.nsb --tiles 300 --json`
     """
     call("runtime.cli.commands.model:bench", as_json, bundle=bundle, tiles=tiles, threads=threads)

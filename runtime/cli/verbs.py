@@ -206,7 +206,7 @@ def classify(
 
     `nightscope classify tiles --model mussel-tissue --out labels.csv`
 
-    `nightscope classify tiles --model runtime/models/mussel-tissue-1.2.0.nsb --pixel-size-um 0.5`
+    `nightscope classify tiles --model runtime/models/mussel-tissue-1.3.0.nsb --pixel-size-um 0.5`
     """
     call(
         "runtime.cli.commands.folders:classify",

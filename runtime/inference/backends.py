@@ -20,14 +20,16 @@ def open_session(
     backend: Backend,
     threads: int,
     layout: Layout = "together",
+    cuts: tuple[str, ...] = (),
     weights: bytes | None = None,
     cache: Path | None = None,
 ) -> Session:
     """Return the network loaded on one back end, using that many threads.
 
     `model` is ONNX, or with `weights` (its .bin) the .xml of an OpenVINO IR, which only OpenVINO
-    reads. In `cache`, a folder, OpenVINO keeps what it compiled. Raises ModelRefused when the back
-    end is absent or cannot load the model.
+    reads. "parallel" runs the branches side by side that end in the tensors `cuts`. In `cache`, a
+    folder, OpenVINO keeps what it compiled. Raises ModelRefused when the back end is absent or
+    cannot load the model.
     """
     if backend not in backends():
         raise ModelRefused(
@@ -41,4 +43,10 @@ def open_session(
         return OnnxRuntimeSession(model, threads=threads, layout=layout)
     from runtime.inference.openvino_session import open_openvino
 
-    return open_openvino(model, weights=weights, threads=threads, layout=layout, cache=cache)
+    return open_openvino(
+        model,
+        weights=weights,
+        threads=threads,
+        cuts=cuts if layout == "parallel" else None,
+        cache=cache,
+    )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,12 @@ from runtime.inference.archive import read_archive
 from runtime.inference.manifest import Manifest, parse_manifest
 from runtime.inference.onnx_scan import has_external_data
 from runtime.inference.signature import check_signature
+from runtime.inference.task import Records, TaskRecord
 
+if TYPE_CHECKING:
+    from runtime.preprocess.inputs import Inputs
+
+Record = TypeVar("Record", bound=TaskRecord)
 SUFFIX = ".nsb"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 TAMPERED = "do not install it; get the bundle from its maker again"
@@ -49,22 +54,43 @@ class Bundle:
 
     def lut(self) -> NDArray[np.float32]:
         """Return the (256, 3) float32 table of the LBP codes."""
-        table = self.array(self.manifest.lut)
+        name = self.manifest.input.lut
+        table = self.array(name)
         if table.shape != (256, 3) or table.dtype != np.float32:
             raise ModelRefused(
-                f"bundle {self.path}: {self.manifest.lut} is not an LBP table",
+                f"bundle {self.path}: {name} is not an LBP table",
                 value=f"{table.dtype}{table.shape}",
                 limit="float32(256, 3)",
                 remedy=TAMPERED,
             )
         return table
 
+    def task(self, record: type[Record]) -> Record:
+        """Return what the manifest says of the task; raises ModelRefused when it is another one."""
+        found = self.manifest.task
+        if not isinstance(found, record):
+            raise ModelRefused(
+                f"model {self.manifest.name} {self.manifest.version} is for another task",
+                value=found.kind,
+                limit=str(record.model_fields["kind"].default),
+                remedy="name a model for this task; see 'nightscope model list'",
+            )
+        return found
 
-def open_bundle(path: Path, *, keys: Path) -> Bundle:
+    def pictures(self, index: int) -> list[NDArray[Any]]:
+        """Return the pictures of a golden example, each (y, x)."""
+        return [self.array(file) for file in self.manifest.golden.examples[index].pictures]
+
+    def inputs(self, index: int) -> Inputs:
+        """Return the inputs made here from a golden example."""
+        return self.manifest.task.inputs(self.pictures(index), self.manifest.input.spec, self.lut())
+
+
+def open_bundle(path: Path, *, keys: Path, tasks: Records) -> Bundle:
     """Return the bundle, verified against the public keys (*.pub) in the folder `keys`.
 
     Raises ModelRefused when it is missing, damaged or unsigned, when any file is missing, extra or
-    altered, and when a model keeps data outside itself.
+    altered, when a model keeps data outside itself, and when its task is none of `tasks`.
     """
     files = read_archive(path)
     for name in (MANIFEST, SIGNATURE):
@@ -72,7 +98,7 @@ def open_bundle(path: Path, *, keys: Path) -> Bundle:
             raise ModelRefused(f"bundle {path} has no {name}", remedy=TAMPERED)
     content = files.pop(MANIFEST)
     signer = check_signature(content, files.pop(SIGNATURE), keys=keys, bundle=str(path))
-    manifest = parse_manifest(content, bundle=str(path))
+    manifest = parse_manifest(content, bundle=str(path), tasks=tasks)
     _check_files(files, manifest, path)
     return Bundle(
         path=path,
@@ -102,19 +128,31 @@ def find_bundle(folder: Path, name: str) -> Path:
     )
 
 
-def list_bundles(folder: Path, *, keys: Path) -> list[dict[str, Any]]:
-    """Return one JSON row per bundle: what it says of itself, or in "refused" why it cannot run."""
-    return [_row(path, keys) for path in sorted(folder.glob(f"*{SUFFIX}"), key=_version)]
+def list_bundles(folder: Path, *, keys: Path, tasks: Records) -> list[dict[str, Any]]:
+    """Return one JSON row per bundle: what it says of itself, or in "refused" why it cannot run.
+
+    "measure" names the one of the "metrics" by which models of its task are compared.
+    """
+    return [_row(path, keys, tasks) for path in sorted(folder.glob(f"*{SUFFIX}"), key=_version)]
 
 
-def _row(path: Path, keys: Path) -> dict[str, Any]:
+def _row(path: Path, keys: Path, tasks: Records) -> dict[str, Any]:
     try:
-        bundle = open_bundle(path, keys=keys)
+        bundle = open_bundle(path, keys=keys, tasks=tasks)
     except ModelRefused as refusal:
         return {"file": path.name, "refused": str(refusal)}
-    fields = {"name", "version", "task", "classes", "pixel_size_um", "metrics"}
-    about = bundle.manifest.model_dump(mode="json", include=fields)
-    return {"file": path.name, **about, "signed_by": bundle.signed_by}
+    about = bundle.manifest
+    return {
+        "file": path.name,
+        "name": about.name,
+        "version": about.version,
+        "task": about.task.kind,
+        "answers": about.task.answers(),
+        "pixel_size_um": list(about.input.pixel_size_um),
+        "measure": about.task.MEASURE,
+        "metrics": about.origin.metrics,
+        "signed_by": bundle.signed_by,
+    }
 
 
 def _version(path: Path) -> tuple[str, tuple[int, ...], str]:
@@ -123,11 +161,7 @@ def _version(path: Path) -> tuple[str, tuple[int, ...], str]:
 
 
 def _check_files(files: dict[str, bytes], manifest: Manifest, path: Path) -> None:
-    named = {*manifest.models.values(), manifest.lut, *(tile.file for tile in manifest.golden)}
-    named |= {file for ir in manifest.ir.values() for file in (ir.xml, ir.bin)}
-    if manifest.trust is not None:
-        named |= {manifest.trust.mean, manifest.trust.whitening}
-    for name in sorted({*files, *manifest.files, *named}):
+    for name in sorted({*files, *manifest.files, *manifest.named()}):
         if name not in files:
             raise ModelRefused(f"bundle {path}: {name} is missing", remedy=TAMPERED)
         if name not in manifest.files:
@@ -141,7 +175,7 @@ def _check_files(files: dict[str, bytes], manifest: Manifest, path: Path) -> Non
                 limit=f"{entry.sha256[:16]} in the manifest",
                 remedy=TAMPERED,
             )
-    for name in manifest.models.values():
+    for name in manifest.networks.models.values():
         _check_self_contained(files[name], name, path)
 
 

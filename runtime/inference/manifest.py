@@ -1,18 +1,30 @@
-"""What a bundle says of itself: the manifest, read strictly."""
+"""What a bundle says of itself: an envelope, which every model has, around its task's record."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, cast
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from runtime.config.strict import Strict
 from runtime.errors import ModelRefused
+from runtime.inference.task import Records, TaskRecord
 from runtime.preprocess.spec import PreprocessSpec
 
+FORMAT: Final = 2
 Precision = Literal["int8", "fp32"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.\-]{0,63}$")]
+Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+AGAIN = "it was made for another version; pack it again with 'nightscope export pack'"
 
 
 class FileEntry(Strict):
@@ -46,18 +58,6 @@ class FieldInPixels(Strict):
         return float(self.height_px), float(self.width_px)
 
 
-class GoldenTile(Strict):
-    """A tile with the SHA-256 of each input made from it and the scores it must get.
-
-    An input's digest is over its float32 little-endian bytes; `scores` holds one list, in the
-    order of the classes, for each precision.
-    """
-
-    file: str
-    inputs: dict[str, Digest]
-    scores: dict[Precision, tuple[float, ...]]
-
-
 class OpenVinoFiles(Strict):
     """One precision in OpenVINO's own format: the graph and its weights."""
 
@@ -65,70 +65,30 @@ class OpenVinoFiles(Strict):
     bin: str
 
 
-class Quantisation(Strict):
-    """How int8 came about: layers left in fp32, accuracy on the validation images, and how far int8
-    was allowed to fall below fp32 there.
+class Networks(Strict):
+    """`models` names the ONNX file of each precision, `ir` the same as only OpenVINO reads it.
+
+    `cuts` are the tensors that end the graph's branches: everything after them depends on them
+    alone, so the branches may run side by side.
     """
 
-    kept_fp32: tuple[str, ...]
-    accuracy: dict[Precision, float]
-    gate: Annotated[float, Field(ge=0)]
+    models: Annotated[dict[Precision, str], Field(min_length=1)]
+    ir: dict[Precision, OpenVinoFiles] = Field(default_factory=dict)
+    cuts: tuple[str, ...] = ()
 
 
-class Training(Strict):
-    """Where the model comes from, for the card and for the report."""
+class Input(Strict):
+    """What the network is shown.
 
-    data: str
-    licence: str
-    split: str
-    seeds: tuple[int, ...]
-
-
-class Trust(Strict):
-    """What the model takes for strange: see `runtime.tasks.classify.guard`.
-
-    `mean` and `whitening` name .npy files over descriptor `descriptor`; a tile further than `limit`
-    from the mean, or blanker than `blank_limit`, is doubted. `false_alarms` is the share of
-    validation views that lay beyond the limit.
+    `pixel_size_um` is the closed range it was trained for; one view is `field_um` or `field_px`;
+    `lut` names the table of the LBP codes.
     """
 
-    descriptor: Literal[1]
-    mean: str
-    whitening: str
-    limit: Annotated[float, Field(gt=0)]
-    blank_limit: Annotated[float, Field(gt=0)]
-    false_alarms: Annotated[float, Field(ge=0, le=1)]
-
-
-class Manifest(Strict):
-    """The bundle's table of contents and everything the device needs to know of the model.
-
-    `models` names the ONNX file of each precision, `ir` the same model as only OpenVINO reads it,
-    `lut` the LBP table. `pixel_size_um` is the closed range the model was trained for; one view is
-    `field_um` or `field_px`. `tolerance` is how far a golden score may lie from the expected one on
-    another back end. `budgets_ms` holds the p99 a tile may take, per stage.
-    """
-
-    format: Literal[1] = 1
-    name: Name
-    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
-    task: Literal["tile-classification"]
-    classes: Annotated[tuple[str, ...], Field(min_length=2)]
     pixel_size_um: tuple[float, float]
     field_um: FieldOfView | None = None
     field_px: FieldInPixels | None = None
     preprocessing: dict[str, Any]
-    models: dict[Precision, str]
-    ir: dict[Precision, OpenVinoFiles] = Field(default_factory=dict)
     lut: str
-    budgets_ms: dict[str, float]
-    metrics: dict[Precision, dict[str, float]]
-    quantisation: Quantisation | None = None
-    training: Training
-    golden: Annotated[tuple[GoldenTile, ...], Field(min_length=1)]
-    tolerance: Annotated[float, Field(gt=0, lt=0.5)]
-    trust: Trust | None = None
-    files: dict[str, FileEntry]
 
     @field_validator("preprocessing")
     @classmethod
@@ -151,19 +111,169 @@ class Manifest(Strict):
         return self.field_um or self.field_px  # type: ignore[return-value]
 
     @property
+    def middle_um(self) -> float:
+        """Return the middle of the pixel sizes."""
+        return sum(self.pixel_size_um) / 2
+
+    @property
     def spec(self) -> PreprocessSpec:
-        """Return the preprocessing this model was trained with."""
+        """Return the preprocessing the model was trained with."""
         return PreprocessSpec.from_json(self.preprocessing)
 
 
-def parse_manifest(content: bytes, *, bundle: str) -> Manifest:
-    """Return the manifest; raises ModelRefused naming the first field that is wrong."""
+class Example(Strict):
+    """Pictures, the SHA-256 of each input made from them, and what must come out.
+
+    An input's digest is over its float32 little-endian bytes; `outputs` names for each precision
+    the .npy file of each output tensor.
+    """
+
+    pictures: tuple[str, ...]
+    inputs: dict[str, Digest]
+    outputs: dict[Precision, dict[str, str]]
+
+
+class Golden(Strict):
+    """Examples that prove the model on any machine, and how far each output tensor may lie from
+    the expected one on another back end.
+    """
+
+    examples: Annotated[tuple[Example, ...], Field(min_length=1)]
+    tolerance: dict[str, Annotated[float, Field(gt=0)]]
+
+
+class Quantisation(Strict):
+    """How int8 came about: layers left in fp32, what each precision reached on the validation
+    images by the task's own measure, and how far int8 was allowed to fall below fp32 there.
+    """
+
+    kept_fp32: tuple[str, ...]
+    reached: dict[Precision, float]
+    gate: Annotated[float, Field(ge=0)]
+
+
+class Training(Strict):
+    """Where the model comes from, for the card and for the report."""
+
+    data: str
+    licence: str
+    split: str
+    seeds: tuple[int, ...]
+
+
+class Origin(Strict):
+    """How the model was made and how good it is; `card` names the file that says so in words."""
+
+    training: Training
+    quantisation: Quantisation | None = None
+    metrics: dict[Precision, dict[str, float]]
+    card: str
+
+
+class Manifest(Strict):
+    """The bundle's table of contents and everything the device needs to know of the model.
+
+    `budgets_ms` holds the p99 a tile may take, per stage; `files` lists all but the manifest and
+    its signature.
+    """
+
+    format: Literal[2] = FORMAT
+    name: Name
+    version: Version
+    task: SerializeAsAny[TaskRecord]
+    networks: Networks
+    input: Input
+    golden: Golden
+    origin: Origin
+    budgets_ms: dict[str, float]
+    files: dict[str, FileEntry]
+
+    @field_validator("task", mode="wrap")
+    @classmethod
+    def _as_its_task(cls, plain: Any, _: Any, info: ValidationInfo) -> TaskRecord:
+        """Read the record as the one of its kind: `parse_manifest` has looked which there are."""
+        records = cast("Records", info.context)
+        return records[plain["kind"]].model_validate(plain)
+
+    @model_validator(mode="after")
+    def _examples_prove_what_the_task_reads(self) -> Self:
+        loosest, precisions = self.task.OUTPUTS, set(self.networks.models)
+        if set(self.golden.tolerance) != set(loosest):
+            raise ValueError(f"golden.tolerance: expected one for each of {', '.join(loosest)}")
+        for tensor, limit in loosest.items():
+            if not self.golden.tolerance[tensor] < limit:
+                raise ValueError(f"golden.tolerance.{tensor}: expected less than {limit}")
+        for example in self.golden.examples:
+            if len(example.pictures) != self.task.PICTURES:
+                raise ValueError(f"golden.examples: expected {self.task.PICTURES} pictures in each")
+            if set(example.outputs) != precisions or any(
+                set(files) != set(loosest) for files in example.outputs.values()
+            ):
+                raise ValueError("golden.examples: expected every output of every precision")
+        return self
+
+    def named(self) -> set[str]:
+        """Return every file that the manifest refers to."""
+        examples = self.golden.examples
+        return {
+            *self.networks.models.values(),
+            *(file for ir in self.networks.ir.values() for file in (ir.xml, ir.bin)),
+            self.input.lut,
+            self.origin.card,
+            *(file for one in examples for file in one.pictures),
+            *(
+                file
+                for one in examples
+                for files in one.outputs.values()
+                for file in files.values()
+            ),
+            *self.task.files(),
+        }
+
+
+# What must be right before the rest can be read: models that look at nothing else.
+class _Format(BaseModel):
+    format: int
+
+
+class _Kind(BaseModel):
+    kind: str
+
+
+class _Task(BaseModel):
+    task: _Kind
+
+
+def parse_manifest(content: bytes, *, bundle: str, tasks: Records) -> Manifest:
+    """Return the manifest; raises ModelRefused naming the first field that is wrong, a version that
+    is not this one, or a task that is not among `tasks`.
+    """
     try:
-        return Manifest.model_validate_json(content)
+        found = _Format.model_validate_json(content).format
+        if found != FORMAT:
+            raise _other_format(found, bundle)
+        kind = _Task.model_validate_json(content).task.kind
+        if kind not in tasks:
+            raise _unknown_task(kind, bundle, tasks)
+        return Manifest.model_validate_json(content, context=tasks)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "manifest"
-        raise ModelRefused(
-            f"bundle {bundle}: {where}: {first['msg']}",
-            remedy="it was made for another version; pack it again with 'nightscope export pack'",
-        ) from None
+        raise ModelRefused(f"bundle {bundle}: {where}: {first['msg']}", remedy=AGAIN) from None
+
+
+def _other_format(found: int, bundle: str) -> ModelRefused:
+    return ModelRefused(
+        f"bundle {bundle}: its manifest is of another format",
+        value=str(found),
+        limit=f"{FORMAT}, the one this release reads",
+        remedy=AGAIN,
+    )
+
+
+def _unknown_task(kind: str, bundle: str, tasks: Records) -> ModelRefused:
+    return ModelRefused(
+        f"bundle {bundle}: task '{kind}' is not one that can run here",
+        limit=", ".join(tasks),
+        remedy="name a model for one of these tasks, or install a release that knows it",
+    )

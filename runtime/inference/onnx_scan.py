@@ -1,4 +1,4 @@
-"""Find out what an ONNX file names and whether it points outside itself, without loading it.
+"""Find out whether an ONNX file points outside itself, without loading it.
 
 A tensor may keep its values in another file ("external data"), at a path the runtime would follow.
 A bundle must hold all it needs, so such a model is refused before any library opens it. Only the
@@ -25,7 +25,6 @@ CHILDREN: dict[str, dict[int, str]] = {
     "tensor": {},
 }  # fmt: skip
 EXTERNAL_DATA, DATA_LOCATION = 13, 14
-MODEL_GRAPH, GRAPH_NODE, NODE_OUTPUT = 7, 1, 2
 
 
 def has_external_data(model: bytes) -> bool:
@@ -34,22 +33,6 @@ def has_external_data(model: bytes) -> bool:
     Raises ValueError for bytes that are no protobuf message.
     """
     return _is_external(memoryview(model), "model")
-
-
-def output_names(model: bytes) -> tuple[str, ...]:
-    """Return the names of the tensors that the nodes of a serialised model's graph make.
-
-    Raises ValueError for bytes that are no protobuf message.
-    """
-    graphs = _children(memoryview(model), MODEL_GRAPH)
-    nodes = (node for graph in graphs for node in _children(graph, GRAPH_NODE))
-    return tuple(str(name, "utf-8") for node in nodes for name in _children(node, NODE_OUTPUT))
-
-
-def _children(message: memoryview, wanted: int) -> Iterator[memoryview]:
-    for number, value in _fields(message):
-        if number == wanted and isinstance(value, memoryview):
-            yield value
 
 
 def _is_external(message: memoryview, kind: str) -> bool:

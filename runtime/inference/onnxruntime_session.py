@@ -5,12 +5,10 @@ from __future__ import annotations
 from threading import Timer
 from typing import Any
 
-import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
-from runtime.inference.session import LIMIT_S, OUTPUT, Layout, stalled, unloadable
+from runtime.inference.session import LIMIT_S, Layout, Outputs, stalled, unloadable
 from runtime.preprocess.inputs import Inputs
 
 # The library's errors share no base of their own; these are what loading raises.
@@ -37,22 +35,23 @@ class OnnxRuntimeSession:
             )
         except REFUSALS as error:
             raise unloadable("onnxruntime", error) from None
+        self._outputs = [port.name for port in self._session.get_outputs()]
 
-    def run(self, inputs: Inputs) -> NDArray[np.float32]:
-        """Return the (classes,) scores of one tile; raises InferenceStalled."""
+    def run(self, inputs: Inputs) -> Outputs:
+        """Return the graph's outputs by name; raises InferenceStalled."""
         options = onnxruntime.RunOptions()
         overdue = Timer(self._limit_s, setattr, (options, "terminate", True))
         overdue.daemon = True
         overdue.start()
         try:
-            scores = self._session.run([OUTPUT], inputs, options)[0]
+            found = self._session.run(self._outputs, inputs, options)
         except native.Fail:
             if options.terminate:
                 raise stalled("onnxruntime", limit_s=self._limit_s) from None
             raise
         finally:
             overdue.cancel()
-        return np.asarray(scores[0], dtype=np.float32)
+        return dict(zip(self._outputs, found, strict=True))
 
 
 def session_options(threads: int, layout: Layout) -> onnxruntime.SessionOptions:

@@ -1,4 +1,4 @@
-"""A network on OpenVINO's CPU plugin: whole, or cut into streams that run side by side."""
+"""A network on OpenVINO's CPU plugin: whole, or cut into branches that run side by side."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import openvino
-from numpy.typing import NDArray
 
-from runtime.inference.openvino_cut import cut_at_votes
-from runtime.inference.session import LIMIT_S, OUTPUT, Layout, Session, stalled, unloadable
+from runtime.inference.openvino_cut import cut_at
+from runtime.inference.session import LIMIT_S, Outputs, Session, stalled, unloadable
 from runtime.preprocess.inputs import Inputs
 
 
@@ -34,19 +33,25 @@ def finish(request: Request, *, limit_s: float = LIMIT_S) -> None:
 
 
 def open_openvino(
-    model: bytes, *, weights: bytes | None, threads: int, layout: Layout, cache: Path | None
+    model: bytes,
+    *,
+    weights: bytes | None,
+    threads: int,
+    cuts: tuple[str, ...] | None,
+    cache: Path | None,
 ) -> Session:
     """Return a session of an ONNX model, or of an IR's .xml with its .bin as `weights`.
 
-    `cache` is a folder for compiled models. Raises ModelRefused.
+    With `cuts` the branches that end in these tensors run side by side. `cache` is a folder for
+    compiled models. Raises ModelRefused.
     """
     core = openvino.Core()
     if cache is not None:
         core.set_property({"CACHE_DIR": str(cache)})
     try:
         graph = core.read_model(model) if weights is None else core.read_model(model, weights)
-        if layout == "parallel":
-            return ParallelStreams(core, graph, threads=threads)
+        if cuts is not None:
+            return SideBySide(core, graph, cuts, threads=threads)
         return WholeGraph(core, graph, threads=threads)
     except RuntimeError as error:
         raise unloadable("openvino", error) from None
@@ -70,35 +75,37 @@ class WholeGraph:
     def __init__(self, core: openvino.Core, graph: openvino.Model, *, threads: int) -> None:
         self._request = _request(core, graph, threads=threads)
 
-    def run(self, inputs: Inputs) -> NDArray[np.float32]:
-        """Return the (classes,) scores of one tile; raises InferenceStalled."""
+    def run(self, inputs: Inputs) -> Outputs:
+        """Return the graph's outputs by name; raises InferenceStalled."""
         self._request.start_async(inputs, share_inputs=True)
         finish(self._request)
-        return _scores(self._request)
+        return _outputs(self._request)
 
 
-class ParallelStreams:
-    """One asynchronous one-thread request per stream, then the graph's short rest.
+class SideBySide:
+    """One asynchronous one-thread request per branch, then the graph's short rest.
 
-    At most `threads` streams are under way at once.
+    At most `threads` branches are under way at once.
     """
 
-    def __init__(self, core: openvino.Core, graph: openvino.Model, *, threads: int) -> None:
-        cut = cut_at_votes(graph)
+    def __init__(
+        self, core: openvino.Core, graph: openvino.Model, cuts: tuple[str, ...], *, threads: int
+    ) -> None:
+        cut = cut_at(graph, cuts)
         self._threads = threads
-        self._streams = [(_request(core, stream, threads=1)) for stream in cut.streams]
+        self._branches = [_request(core, branch, threads=1) for branch in cut.branches]
         self._names = [
-            [port.any_name for port in request.model_inputs] for request in self._streams
+            [port.any_name for port in request.model_inputs] for request in self._branches
         ]
         self._rest = _request(core, cut.rest, threads=1)
-        for vote, request in zip(cut.votes, self._streams, strict=True):
-            # The rest reads each vote where its stream leaves it.
-            self._rest.set_tensor(vote, request.get_output_tensor())
+        for name, request in zip(cut.names, self._branches, strict=True):
+            # The rest reads each tensor where its branch leaves it.
+            self._rest.set_tensor(name, request.get_output_tensor())
 
-    def run(self, inputs: Inputs) -> NDArray[np.float32]:
-        """Return the (classes,) scores of one tile; raises InferenceStalled."""
+    def run(self, inputs: Inputs) -> Outputs:
+        """Return the graph's outputs by name; raises InferenceStalled."""
         under_way: deque[Any] = deque()
-        for request, names in zip(self._streams, self._names, strict=True):
+        for request, names in zip(self._branches, self._names, strict=True):
             if len(under_way) == self._threads:
                 finish(under_way.popleft())
             request.start_async({name: inputs[name] for name in names}, share_inputs=True)
@@ -107,8 +114,13 @@ class ParallelStreams:
             finish(request)
         self._rest.start_async()
         finish(self._rest)
-        return _scores(self._rest)
+        return _outputs(self._rest)
 
 
-def _scores(request: Any) -> NDArray[np.float32]:
-    return np.array(request.get_tensor(OUTPUT).data[0], dtype=np.float32)
+def _outputs(request: Any) -> Outputs:
+    """Return copies: the next run writes over the request's own tensors."""
+    return {
+        name: np.array(request.get_tensor(port).data)
+        for port in request.model_outputs
+        for name in port.get_names()
+    }

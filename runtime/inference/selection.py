@@ -15,10 +15,9 @@ from runtime.clock import SystemClock
 from runtime.errors import ModelRefused
 from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import Bundle
-from runtime.inference.onnx_scan import output_names
-from runtime.inference.session import LAYOUTS, VOTE, Backend, Choice, Layout, Session
+from runtime.inference.session import LAYOUTS, Backend, Choice, Layout, Session
 from runtime.ports import Clock
-from runtime.preprocess.inputs import Inputs, to_input
+from runtime.preprocess.inputs import Inputs
 
 WARM_UPS, REPEATS = 2, 7
 ABOUT_AS_FAST = 1.25
@@ -64,11 +63,12 @@ def chosen(
 
 
 def candidates(bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int) -> Iterator[Choice]:
-    """Return every choice that could run here; side by side needs two streams and two threads."""
+    """Return every choice that could run here; side by side needs two branches and two threads."""
+    networks = bundle.manifest.networks
+    branches = len(networks.cuts)
+    layouts: tuple[Layout, ...] = LAYOUTS if min(branches, threads) > 1 else ("together",)
     for backend in (name for name in allowed if name in backends()):
-        for precision, file in bundle.manifest.models.items():
-            streams = sum(name.startswith(VOTE) for name in output_names(bundle.files[file]))
-            layouts: tuple[Layout, ...] = LAYOUTS if min(streams, threads) > 1 else ("together",)
+        for precision in networks.models:
             for layout in layouts:
                 yield Choice(backend=backend, precision=precision, layout=layout)
 
@@ -80,8 +80,7 @@ def measure(
 
     One session is open at a time. Raises ModelRefused when none loads.
     """
-    tile = bundle.array(bundle.manifest.golden[0].file)
-    inputs = to_input(tile, bundle.manifest.spec, bundle.lut())
+    inputs = bundle.inputs(0)
     timed, failures = [], []
     for choice in candidates(bundle, allowed=allowed, threads=threads):
         try:
@@ -129,13 +128,15 @@ def open_choice(
     OpenVINO reads its own format where the bundle has it, and keeps what it compiled below
     `cache`.
     """
-    ir = bundle.manifest.ir.get(choice.precision) if choice.backend == "openvino" else None
+    networks = bundle.manifest.networks
+    ir = networks.ir.get(choice.precision) if choice.backend == "openvino" else None
     return open_session(
-        bundle.files[bundle.manifest.models[choice.precision] if ir is None else ir.xml],
+        bundle.files[networks.models[choice.precision] if ir is None else ir.xml],
         weights=None if ir is None else bundle.files[ir.bin],
         backend=choice.backend,
         threads=threads,
         layout=choice.layout,
+        cuts=networks.cuts,
         cache=None if cache is None else cache / COMPILED,
     )
 

@@ -1,4 +1,4 @@
-"""Run a bundle's golden tiles on this machine: is it the same model here as where it was made?"""
+"""Run a bundle's golden examples here: is it the same model as where it was made?"""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from runtime.errors import ModelRefused
 from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle
 from runtime.inference.selection import candidates, open_choice
-from runtime.inference.session import Choice, Session
-from runtime.preprocess.inputs import Inputs, to_input
+from runtime.inference.session import Choice, Outputs, Session
+from runtime.preprocess.inputs import Inputs
 
-# Enough for streams to run side by side, whatever the machine has.
+# Enough for branches to run side by side, whatever the machine has.
 THREADS = 2
 
 
 def verify(bundle: Bundle, *, threads: int = THREADS) -> list[dict[str, Any]]:
     """Return one row for all that can run here: {"backend", "precision", "layout", "worst"}.
 
-    "worst" is the largest difference between a golden score and the one computed here. Raises
-    ModelRefused when an input is not bit-equal or a score leaves the bundle's tolerance.
+    "worst" maps each output tensor to the largest difference between a golden value and the one
+    computed here. Raises ModelRefused when an input is not bit-equal or an output leaves the
+    bundle's tolerance.
     """
-    inputs = [golden_inputs(bundle, index) for index in range(len(bundle.manifest.golden))]
+    examples = range(len(bundle.manifest.golden.examples))
+    inputs = [golden_inputs(bundle, index) for index in examples]
     return [
         _check_choice(bundle, choice, inputs, threads=threads)
         for choice in candidates(bundle, allowed=backends(), threads=threads)
@@ -34,11 +35,11 @@ def verify(bundle: Bundle, *, threads: int = THREADS) -> list[dict[str, Any]]:
 
 
 def check_start(bundle: Bundle, session: Session, choice: Choice) -> None:
-    """Run one golden tile, which also warms every kernel, so that no real tile pays for it.
+    """Run one golden example, which also warms every kernel, so that no real tile pays for it.
 
     Raises ModelRefused like `verify`.
     """
-    _difference(bundle, 0, choice, session.run(golden_inputs(bundle, 0)))
+    _differences(bundle, 0, choice, session.run(golden_inputs(bundle, 0)))
 
 
 def input_digests(inputs: Inputs) -> dict[str, str]:
@@ -50,37 +51,56 @@ def input_digests(inputs: Inputs) -> dict[str, str]:
 
 
 def golden_inputs(bundle: Bundle, index: int) -> Inputs:
-    """Return the inputs made here from a golden tile; raises ModelRefused unless bit-equal."""
-    golden = bundle.manifest.golden[index]
-    inputs = to_input(bundle.array(golden.file), bundle.manifest.spec, bundle.lut())
+    """Return the inputs made here from a golden example; raises ModelRefused unless bit-equal."""
+    expected = bundle.manifest.golden.examples[index].inputs
+    inputs = bundle.inputs(index)
     for name, digest in input_digests(inputs).items():
-        if golden.inputs.get(name) != digest:
+        if expected.get(name) != digest:
             raise ModelRefused(
-                f"golden tile {golden.file}: input '{name}' is not the one the model was made with",
+                f"golden example {index}: input '{name}' is not the one the model was made with",
                 value=f"SHA-256 {digest[:16]}",
-                limit=f"{golden.inputs.get(name, 'none')[:16]}",
+                limit=f"{expected.get(name, 'none')[:16]}",
                 remedy="reinstall nightscope and its numpy and numba on this machine",
             )
     return inputs
+
+
+def golden_outputs(bundle: Bundle, index: int, choice: Choice) -> Outputs:
+    """Return what a golden example must give in the precision of a choice, by tensor."""
+    files = bundle.manifest.golden.examples[index].outputs[choice.precision]
+    return {name: bundle.array(file) for name, file in files.items()}
 
 
 def _check_choice(
     bundle: Bundle, choice: Choice, inputs: list[Inputs], *, threads: int
 ) -> dict[str, Any]:
     session = open_choice(bundle, choice, threads=threads)
-    worst = max(
-        _difference(bundle, index, choice, session.run(one)) for index, one in enumerate(inputs)
-    )
+    found = [
+        _differences(bundle, index, choice, session.run(one)) for index, one in enumerate(inputs)
+    ]
+    worst = {name: max(one[name] for one in found) for name in bundle.manifest.golden.tolerance}
     return {**asdict(choice), "worst": worst}
 
 
-def _difference(bundle: Bundle, index: int, choice: Choice, scores: NDArray[np.float32]) -> float:
-    """Return how far the scores of a golden tile lie from the expected ones, if not too far."""
-    golden, limit = bundle.manifest.golden[index], bundle.manifest.tolerance
-    off = float(np.abs(scores - np.asarray(golden.scores[choice.precision])).max())
+def _differences(bundle: Bundle, index: int, choice: Choice, outputs: Outputs) -> dict[str, float]:
+    """Return how far each output of a golden example lies from the expected one, if not too far."""
+    golden = golden_outputs(bundle, index, choice)
+    return {
+        name: _difference(index, choice, name, outputs.get(name), golden[name], limit=limit)
+        for name, limit in bundle.manifest.golden.tolerance.items()
+    }
+
+
+def _difference(
+    index: int, choice: Choice, name: str, found: Any, expected: Any, *, limit: float
+) -> float:
+    if found is None or found.shape != expected.shape:
+        off = np.inf
+    else:
+        off = float(np.abs(found - expected).max())
     if not off <= limit:
         raise ModelRefused(
-            f"golden tile {golden.file} scores differently on {choice}",
+            f"golden example {index}: output '{name}' comes out differently on {choice}",
             value=f"off by {off:.4f}",
             limit=f"{limit:.4f}",
             remedy="choose another models.backend, or pack the model for this machine",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import InferenceStalled, ModelRefused
@@ -16,19 +15,18 @@ Backend = Literal["onnxruntime", "openvino"]
 Layout = Literal["together", "parallel"]
 BACKENDS: tuple[Backend, ...] = ("onnxruntime", "openvino")
 LAYOUTS: tuple[Layout, ...] = ("together", "parallel")
-OUTPUT = "scores"
-# What a stream of a late or mid fusion says, as a tensor of the graph: "vote:" and the stream.
-VOTE = "vote:"
-# A tile takes seconds at the very most; one that is not scored by then never will be, and the run
+# By name, the tensors that a graph gives out, as it makes them.
+Outputs = dict[str, NDArray[Any]]
+# A tile takes seconds at the very most; one that is not through by then never will be, and the run
 # shall end with a reason rather than hang.
 LIMIT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Which back end runs which precision, and how the streams share the threads.
+    """Which back end runs which precision, and how the graph's branches share the threads.
 
-    "together": one stream after the other, each on all threads. "parallel": the streams side by
+    "together": one branch after the other, each on all threads. "parallel": the branches side by
     side, one thread each.
     """
 
@@ -43,8 +41,8 @@ class Choice:
 class Session(Protocol):
     """A loaded network; not for several threads at once."""
 
-    def run(self, inputs: Inputs) -> NDArray[np.float32]:
-        """Return the (classes,) float32 scores of one tile; they sum to 1.
+    def run(self, inputs: Inputs) -> Outputs:
+        """Return the graph's outputs by name; they are the caller's own.
 
         Raises InferenceStalled when there are none after LIMIT_S.
         """
@@ -62,7 +60,7 @@ def stalled(backend: Backend, *, limit_s: float) -> InferenceStalled:
     """Return what to raise when a back end was given up on."""
     other = next(name for name in BACKENDS if name != backend)
     return InferenceStalled(
-        f"back end {backend} gave no scores for a tile",
+        f"back end {backend} gave no answer for a tile",
         value="still under way",
         limit=f"{limit_s:g} s",
         remedy="check that the machine is not out of memory or overloaded, then run again, "

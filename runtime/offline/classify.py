@@ -11,7 +11,7 @@ from typing import Any
 
 from runtime.errors import InputRefused
 from runtime.instrument.camera.files import IMAGE_SUFFIXES, read_image
-from runtime.offline.streaming import StreamingClassifier
+from runtime.offline.streaming import Stream
 from runtime.record.storage import write_durably
 from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tile import Label, Picture
@@ -33,20 +33,20 @@ def classify_folder(
     """Write `out`, a CSV of file, label, score, one score per class, strangeness, doubt, error;
     return the summary.
 
-    The next few images are read while one is labelled. `cache` is as in `TileClassifier.open`.
+    The next few images are read while one is labelled. `cache` is as in `open_model`.
     Without a pixel size the images are taken to have the one the model was trained for, and the
     summary's "pixel_size_assumed" says so. A file that cannot be read or labelled has no label and
     its error in the last column; "exit_code" is then 5. A label with a doubt is not to be trusted;
-    "doubted" counts them. Raises ModelRefused for the model or the
-    pixel size, InputRefused for a folder without images.
+    "doubted" counts them. Raises ModelRefused for the model or the pixel size, InputRefused for a
+    folder without images.
     """
     files = _images(folder)
     classifier = TileClassifier.open(model, keys=keys, threads=threads, cache=cache)
     size_um = classifier.pixel_size_um if pixel_size_um is None else pixel_size_um
     classifier.check_pixel_size(pixel_size_um=size_um)
     rows, counts = [], dict.fromkeys(classifier.classes, 0)
-    loads = (partial(_picture, file, size_um=size_um) for file in files)
-    outcomes = StreamingClassifier(classifier).outcomes(loads)
+    loads = (partial(_pictures, file, size_um=size_um) for file in files)
+    outcomes = Stream(classifier.work).outcomes(loads)
     for done, (file, outcome) in enumerate(zip(files, outcomes, strict=True), start=1):
         row = _row(file, outcome)
         rows.append(row)
@@ -85,8 +85,8 @@ def _row(file: Path, outcome: Label | InputRefused) -> dict[str, Any]:
     return {"file": file.name, "label": outcome.name, "error": "", **_scores(outcome)}
 
 
-def _picture(file: Path, *, size_um: float) -> Picture:
-    return Picture(pixels=read_image(file), pixel_size_um=size_um)
+def _pictures(file: Path, *, size_um: float) -> list[Picture]:
+    return [Picture(pixels=read_image(file), pixel_size_um=size_um)]
 
 
 def _scores(label: Label) -> dict[str, str]:

@@ -1,8 +1,8 @@
-"""How fast a bundle runs on this machine: every back end, precision and layout, on golden tiles."""
+"""How fast a bundle runs here: every back end, precision and layout, on its golden pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import cycle, islice
 from pathlib import Path
@@ -13,13 +13,16 @@ import numpy as np
 from runtime.errors import ModelRefused
 from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle
+from runtime.inference.opening import Model
 from runtime.inference.selection import candidates, chosen, open_choice, processor
 from runtime.inference.session import Choice
-from runtime.offline.streaming import StreamingClassifier
+from runtime.offline.streaming import Stream
 from runtime.ports import Clock
-from runtime.tasks.classify.classifier import TileClassifier
+from runtime.tasks.registry import work_of
 from runtime.tile import Picture
 
+# What one answer is about.
+Seen = Sequence[Picture]
 WARM_UPS = 3
 Progress = Callable[[int, int], None]
 
@@ -35,8 +38,8 @@ def bench(
 ) -> dict[str, Any]:
     """Return how long `tiles` golden tiles took, one row for each way to run the bundle.
 
-    A row's "p50_ms" and "p99_ms" are from a tile's pixels to its label, "tiles_per_s" counts a
-    stream, in which the next tile is prepared while one is judged, and "load_ms" is what opening
+    A row's "p50_ms" and "p99_ms" are from a tile's pixels to its answer, "tiles_per_s" counts a
+    stream, in which the next tile is prepared while one is answered, and "load_ms" is what opening
     took. "preprocessing" is the part before the network alone. "chosen" marks the row that this
     device runs, remembered in `cache` or measured now. A back end that cannot load the model has
     "refused" instead of figures.
@@ -55,22 +58,22 @@ def bench(
         "machine": processor(),
         "threads": threads,
         "tiles": tiles,
-        "tile_px": list(golden[0].shape_px),
+        "tile_px": list(golden[0][0].shape_px),
         "preprocessing": _preprocessing(bundle, pick, golden, threads=threads, clock=clock),
         "rows": rows,
     }
 
 
-def _golden(bundle: Bundle) -> list[Picture]:
-    size_um = sum(bundle.manifest.pixel_size_um) / 2
+def _golden(bundle: Bundle) -> list[Seen]:
+    size_um = bundle.manifest.input.middle_um
     return [
-        Picture(pixels=bundle.array(golden.file), pixel_size_um=size_um)
-        for golden in bundle.manifest.golden
+        [Picture(pixels=pixels, pixel_size_um=size_um) for pixels in bundle.pictures(index)]
+        for index in range(len(bundle.manifest.golden.examples))
     ]
 
 
 def _row(
-    bundle: Bundle, choice: Choice, golden: list[Picture], *, threads: int, clock: Clock
+    bundle: Bundle, choice: Choice, golden: list[Seen], *, threads: int, clock: Clock
 ) -> dict[str, Any]:
     start_s = clock.now_s()
     try:
@@ -78,31 +81,31 @@ def _row(
     except ModelRefused as refusal:
         return {"refused": str(refusal)}
     load_s = clock.now_s() - start_s
-    classifier = TileClassifier(bundle, session, choice, threads=threads)
-    latency = _percentiles(classifier.classify, golden, clock=clock)
+    work = work_of(Model(bundle=bundle, session=session, choice=choice), threads=threads)
+    latency = _percentiles(lambda seen: work.answer(work.prepare(seen)), golden, clock=clock)
     start_s = clock.now_s()
-    labels = sum(1 for _ in StreamingClassifier(classifier).labels(golden))
+    answers = sum(1 for _ in Stream(work).answers(golden))
     stream_s = clock.now_s() - start_s
-    return {"load_ms": load_s * 1e3, **latency, "tiles_per_s": labels / stream_s}
+    return {"load_ms": load_s * 1e3, **latency, "tiles_per_s": answers / stream_s}
 
 
 def _preprocessing(
-    bundle: Bundle, choice: Choice, golden: list[Picture], *, threads: int, clock: Clock
+    bundle: Bundle, choice: Choice, golden: list[Seen], *, threads: int, clock: Clock
 ) -> dict[str, float]:
     session = open_choice(bundle, choice, threads=threads)
-    classifier = TileClassifier(bundle, session, choice, threads=threads)
-    return _percentiles(classifier.prepare, golden, clock=clock)
+    work = work_of(Model(bundle=bundle, session=session, choice=choice), threads=threads)
+    return _percentiles(work.prepare, golden, clock=clock)
 
 
 def _percentiles(
-    work: Callable[[Picture], object], golden: list[Picture], *, clock: Clock
+    work: Callable[[Seen], object], golden: list[Seen], *, clock: Clock
 ) -> dict[str, float]:
-    for tile in golden[:WARM_UPS]:
-        work(tile)
+    for seen in golden[:WARM_UPS]:
+        work(seen)
     seconds = []
-    for tile in golden:
+    for seen in golden:
         start_s = clock.now_s()
-        work(tile)
+        work(seen)
         seconds.append(clock.now_s() - start_s)
     p50_s, p99_s = np.percentile(seconds, (50, 99))
     return {"p50_ms": float(p50_s) * 1e3, "p99_ms": float(p99_s) * 1e3}

@@ -1,62 +1,64 @@
-"""Label pictures as they stream in: the next ones are read and prepared while one is judged."""
+"""Answer pictures as they stream in: the next ones are read and prepared while one is answered."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from typing import Generic
 
 from runtime.errors import InputRefused
-from runtime.tasks.classify.classifier import Prepared, TileClassifier
-from runtime.tile import Label, Picture
+from runtime.inference.task import Answer, Prepared, Work
+from runtime.tile import Picture
 
-Load = Callable[[], Picture]
+# Gives the pictures that one answer is about.
+Load = Callable[[], Sequence[Picture]]
 IN_FLIGHT = 4
 WORKERS = 2
 
 
-class StreamingClassifier:
-    """Pictures in, labels out, in the same order.
+class Stream(Generic[Prepared, Answer]):
+    """Pictures in, answers out, in the same order, whatever the model's task.
 
-    At most `in_flight` pictures are held at once, however many come and however slowly their labels
-    are taken; nothing is drawn from the source before a label is asked for. One stream at a time.
+    At most `in_flight` are held at once, however many come and however slowly their answers are
+    taken; nothing is drawn from the source before an answer is asked for. One stream at a time.
     """
 
-    def __init__(self, classifier: TileClassifier, *, in_flight: int = IN_FLIGHT) -> None:
-        self._classifier = classifier
+    def __init__(self, work: Work[Prepared, Answer], *, in_flight: int = IN_FLIGHT) -> None:
+        self._work = work
         self._in_flight = in_flight
 
-    def labels(self, pictures: Iterable[Picture]) -> Iterator[Label]:
-        """Yield the label of every picture; raises like `TileClassifier.classify`."""
-        for outcome in self.outcomes(partial(_same, picture) for picture in pictures):
+    def answers(self, seen: Iterable[Sequence[Picture]]) -> Iterator[Answer]:
+        """Yield every answer; raises what the work raises."""
+        for outcome in self.outcomes(partial(_same, pictures) for pictures in seen):
             if isinstance(outcome, InputRefused):
                 raise outcome
             yield outcome
 
-    def outcomes(self, loads: Iterable[Load]) -> Iterator[Label | InputRefused]:
-        """Yield a label, or why there is none, for every picture; `loads` are called on workers."""
+    def outcomes(self, loads: Iterable[Load]) -> Iterator[Answer | InputRefused]:
+        """Yield every answer, or why there is none; `loads` are called on workers."""
         under_way: deque[Future[Prepared]] = deque()
         pool = ThreadPoolExecutor(min(WORKERS, self._in_flight), thread_name_prefix="prepare")
         try:
             for load in loads:
                 under_way.append(pool.submit(self._prepare, load))
                 if len(under_way) == self._in_flight:
-                    yield self._judge(under_way.popleft())
+                    yield self._answer(under_way.popleft())
             while under_way:
-                yield self._judge(under_way.popleft())
+                yield self._answer(under_way.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
 
     def _prepare(self, load: Load) -> Prepared:
-        return self._classifier.prepare(load())
+        return self._work.prepare(load())
 
-    def _judge(self, prepared: Future[Prepared]) -> Label | InputRefused:
+    def _answer(self, prepared: Future[Prepared]) -> Answer | InputRefused:
         try:
-            return self._classifier.judge(prepared.result())
+            return self._work.answer(prepared.result())
         except InputRefused as refusal:
             return refusal
 
 
-def _same(picture: Picture) -> Picture:
-    return picture
+def _same(pictures: Sequence[Picture]) -> Sequence[Picture]:
+    return pictures

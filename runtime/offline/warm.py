@@ -7,26 +7,34 @@ import numpy as np
 from runtime.clock import SystemClock
 from runtime.config.settings import Models
 from runtime.inference.bundle import SUFFIX
+from runtime.inference.opening import open_model
 from runtime.preprocess.warm import warm_kernels
-from runtime.tasks.classify.classifier import TileClassifier
+from runtime.tasks.registry import RECORDS, work_of
 from runtime.tile import Picture
-
-FIELD_PX = (448, 512)
 
 
 def warm_caches(models: Models) -> float:
-    """Compile the kernels and measure every shipped model's back ends; return the seconds taken."""
+    """Compile the kernels and measure every shipped model's back ends; return the seconds taken.
+
+    Every model also works once on pictures of either depth, as large as its golden ones.
+    """
     clock = SystemClock()
     start_s = clock.now_s()
     warm_kernels()
     for path in sorted(models.folder.glob(f"*{SUFFIX}")):
-        classifier = TileClassifier.open(
+        model = open_model(
             path,
             keys=models.folder / "keys",
+            tasks=RECORDS,
             backend=models.backend,
             threads=models.threads,
             cache=models.cache,
         )
-        for pixels in (np.full(FIELD_PX, 100, np.uint8), np.full(FIELD_PX, 100, np.uint16)):
-            classifier.classify(Picture(pixels=pixels, pixel_size_um=classifier.pixel_size_um))
+        work, size_um = (
+            work_of(model, threads=models.threads),
+            model.bundle.manifest.input.middle_um,
+        )
+        for dtype in (np.uint8, np.uint16):
+            blank = [np.full(one.shape, 100, dtype) for one in model.bundle.pictures(0)]
+            work.answer(work.prepare([Picture(pixels=p, pixel_size_um=size_um) for p in blank]))
     return clock.now_s() - start_s

@@ -12,12 +12,19 @@ pytest.importorskip("torch")
 import onnx
 from onnx import TensorProto, helper
 
-from export import pack as packing
+from export.bundle import pack as packing
 from export.bundle.artefacts import FP32, INT8, IR_BIN, IR_XML, Artefacts
 from export.bundle.pack import pack
 from runtime.errors import InputRefused, ModelRefused
+from runtime.preprocess.spec import PreprocessSpec
 
 pytestmark = pytest.mark.export
+
+
+ABOUT = {
+    "task": {"kind": "classify", "classes": ["a", "b"]},
+    "input": {"preprocessing": PreprocessSpec().to_json()},
+}
 
 
 def tiny_model() -> onnx.ModelProto:
@@ -35,7 +42,7 @@ def tiny_model() -> onnx.ModelProto:
 def made(about: dict | None = None) -> Artefacts:
     model = tiny_model().SerializeToString()
     lut = np.zeros((256, 3), np.float32)
-    return Artefacts(about=about or {}, fp32=model, int8=model, lut=lut, golden=[])
+    return Artefacts(about=about or ABOUT, fp32=model, int8=model, lut=lut, golden=[])
 
 
 def test_the_int8_model_lies_there_for_openvino_too(tmp_path: Path) -> None:

@@ -62,4 +62,4 @@ def test_a_run_that_never_ends_is_given_up_with_the_reason() -> None:
 def test_a_run_that_ends_keeps_its_scores() -> None:
     session = OnnxRuntimeSession(repeated(3), threads=1, layout="together")
     ones = np.ones((SIDE, SIDE), np.float32)
-    assert np.array_equal(session.run({"intensity": ones}), ones[0])
+    assert np.array_equal(session.run({"intensity": ones})["scores"], ones)

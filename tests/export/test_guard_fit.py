@@ -1,12 +1,11 @@
-"""The guard fitted: what its limit lets through, what it does not, and its files."""
+"""The guard fitted: what its limit lets through, what it does not, and its record."""
 
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
 
-from export.bundle.guard import FittedGuard
-from export.bundle.trust import ALLOWANCE, LEAST_BLANK_LIMIT, fit
+from export.tasks.guard import ALLOWANCE, LEAST_BLANK_LIMIT, FittedGuard, fit
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.guard import Guard, Verdict
@@ -71,13 +70,9 @@ def test_too_few_views_make_no_guard():
     assert fit(pictures(30, seed=1), pictures(4, seed=2), SPEC) is None
 
 
-def test_a_guard_goes_through_its_files(fitted, tmp_path):
-    fitted.write(tmp_path)
-    again = FittedGuard.read(tmp_path)
-    assert again.manifest() == fitted.manifest()
-    assert again.whitening.tobytes() == fitted.whitening.tobytes()
-    assert again.mean.tobytes() == fitted.mean.tobytes()
-
-
-def test_a_folder_without_a_guard_has_none(tmp_path):
-    assert FittedGuard.read(tmp_path) is None
+def test_the_manifest_says_of_the_guard_what_was_fitted(fitted):
+    trust, arrays = fitted.trust(), fitted.arrays()
+    assert arrays[trust.mean] is fitted.mean
+    assert arrays[trust.whitening] is fitted.whitening
+    assert (trust.limit, trust.blank_limit) == (fitted.limit, fitted.blank_limit)
+    assert trust.false_alarms == fitted.false_alarms

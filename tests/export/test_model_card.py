@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from export.bundle.card import model_card
-from export.bundle.guard import FittedGuard
+from export.bundle.card import model_card, with_remarks
+from export.tasks.classify_words import words_of
 from runtime.preprocess.spec import PreprocessSpec
+from runtime.tasks.classify.record import Classification, Trust
 
-ABOUT = {
-    "name": "stripes",
-    "version": "1.2.0",
-    "classes": ["plain", "striped"],
+INPUT = {
     "pixel_size_um": [0.45, 0.55],
     "field_um": {"height_um": 224.0, "width_um": 256.0},
     "preprocessing": PreprocessSpec(inputs=("intensity", "lbp1")).to_json(),
+}
+ORIGIN = {
     "training": {"data": "noise", "licence": "CC0", "split": "by specimen 7/2/2", "seeds": [3]},
     "quantisation": {"kept_fp32": ["Conv_7"]},
     "metrics": {
@@ -28,13 +26,22 @@ ABOUT = {
         },
     },
 }
-GUARD = FittedGuard(
-    mean=np.zeros(2), whitening=np.eye(2), limit=5.0, blank_limit=0.98, false_alarms=0.012
+ABOUT = {
+    "name": "stripes",
+    "version": "1.2.0",
+    "input": INPUT,
+    "origin": ORIGIN,
+}
+TASK = Classification(
+    classes=("plain", "striped"),
+    trust=Trust(
+        descriptor=1, mean="m", whitening="w", limit=5.0, blank_limit=0.98, false_alarms=0.012
+    ),
 )
 
 
 def test_the_card_holds_the_manifest():
-    card = model_card(ABOUT, GUARD)
+    card = model_card(ABOUT, words_of(TASK))
     for said in (
         "# stripes 1.2.0",
         "**plain** or **striped**",
@@ -53,20 +60,28 @@ def test_the_card_holds_the_manifest():
 
 
 def test_measures_that_were_not_taken_have_no_row():
-    assert "| log loss |" not in model_card(ABOUT, GUARD)
+    assert "| log loss |" not in model_card(ABOUT, words_of(TASK))
 
 
 def test_a_model_without_guard_says_so():
-    card = model_card(ABOUT, None, remarks="- Torn sections were never seen.\n")
+    card = model_card(ABOUT, words_of(TASK.model_copy(update={"trust": None})))
     assert "It has no guard" in card
-    assert card.index("Torn sections") > card.index("## What it cannot do")
+
+
+def test_remarks_stand_first_under_what_it_cannot_do():
+    card = model_card(ABOUT, words_of(TASK))
+    said = with_remarks(card, "- Torn sections were never seen.\n")
+    assert "## What it cannot do\n\n- Torn sections were never seen.\n- Pixels below" in said
+    assert with_remarks(card, " \n") == card
 
 
 def test_a_field_in_pixels():
-    plain = {key: value for key, value in ABOUT.items() if key != "field_um"}
-    card = model_card(plain | {"field_px": {"height_px": 481, "width_px": 481}}, GUARD)
+    shown = {key: value for key, value in INPUT.items() if key != "field_um"}
+    shown |= {"field_px": {"height_px": 481, "width_px": 481}}
+    card = model_card(ABOUT | {"input": shown}, words_of(TASK))
     assert "481 × 481 px" in card
 
 
 def test_nothing_kept_in_fp32():
-    assert "every layer but the last" in model_card(ABOUT | {"quantisation": {}}, GUARD)
+    origin = ORIGIN | {"quantisation": None}
+    assert "every layer but the last" in model_card(ABOUT | {"origin": origin}, words_of(TASK))

@@ -24,6 +24,8 @@ from runtime.errors import ConfigRefused, InputRefused
 from runtime.inference.bundle import open_bundle
 from runtime.inference.selftest import verify
 from runtime.offline.classify import classify_folder
+from runtime.tasks.classify.record import Classification
+from runtime.tasks.registry import RECORDS
 
 pytestmark = [
     pytest.mark.export,
@@ -103,15 +105,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_bundle_opens_verifies_and_says_where_it_comes_from(place: Path) -> None:
-    bundle = open_bundle(place / "tiny.nsb", keys=place)
+    bundle = open_bundle(place / "tiny.nsb", keys=place, tasks=RECORDS)
     assert len(verify(bundle)) >= 2
     manifest = bundle.manifest
-    assert manifest.classes == ("resin", "tissue")
-    assert manifest.spec.inputs == ("intensity", "lbp1")
-    assert manifest.field.sides_px(pixel_size_um=0.5) == pytest.approx((SIDE_PX, SIDE_PX))
-    assert manifest.pixel_size_um[0] < 0.5 < manifest.pixel_size_um[1]
-    assert "specimens" in manifest.training.split
-    assert manifest.metrics["int8"]["test_accuracy"] >= 0.8
+    assert bundle.task(Classification).classes == ("resin", "tissue")
+    assert manifest.networks.cuts == ("vote:intensity", "vote:lbp1")
+    shown = manifest.input
+    assert shown.spec.inputs == ("intensity", "lbp1")
+    assert shown.field.sides_px(pixel_size_um=0.5) == pytest.approx((SIDE_PX, SIDE_PX))
+    assert shown.pixel_size_um[0] < 0.5 < shown.pixel_size_um[1]
+    assert "specimens" in manifest.origin.training.split
+    assert manifest.origin.metrics["int8"]["test_accuracy"] >= 0.8
+    card = bundle.files[manifest.origin.card].decode()
+    assert card.startswith("# tiny 0.1.0\n")
 
 
 def test_a_folder_is_classified_with_it(place: Path) -> None:

@@ -19,6 +19,7 @@ from runtime.errors import NightscopeError
 from runtime.inference.bundle import list_bundles
 from runtime.offline.warm import warm_caches
 from runtime.record.storage import free_mb
+from runtime.tasks.registry import RECORDS
 
 NEEDED = ("numpy", "numba", "opencv-python-headless", "onnxruntime", "pyserial", "zarr", "tifffile")
 OPTIONAL = ("openvino",)
@@ -68,7 +69,7 @@ def _machine() -> list[Finding]:
 
 
 def _models() -> list[Finding]:
-    rows = list_bundles(SHIPPED_MODELS, keys=SHIPPED_MODELS / "keys")
+    rows = list_bundles(SHIPPED_MODELS, keys=SHIPPED_MODELS / "keys", tasks=RECORDS)
     refused = [row["refused"] for row in rows if "refused" in row]
     if refused or not rows:
         return [("models", False, "; ".join(refused) or f"no bundle in {SHIPPED_MODELS}")]

@@ -15,13 +15,14 @@ from runtime.config.settings import SHIPPED_MODELS, Models
 from runtime.inference.bundle import find_bundle, list_bundles, open_bundle
 from runtime.inference.selftest import verify as selftest
 from runtime.offline.model_bench import bench as run_bench
+from runtime.tasks.registry import RECORDS
 
 
 def list_models(*, folder: Path | None, console: Console) -> dict[str, Any]:
     """Return a row for every bundle in a folder, its signature and hashes checked."""
     shelf = folder or SHIPPED_MODELS
-    rows = list_bundles(shelf, keys=shelf / "keys")
-    table = Table("model", "classes", "pixel size µm", "accuracy fp32", "int8", "signed by")
+    rows = list_bundles(shelf, keys=shelf / "keys", tasks=RECORDS)
+    table = Table("model", "task", "answers", "pixel size µm", "how good", "signed by")
     for row in rows:
         table.add_row(*_cells(row))
     console.print(table if rows else f"no bundles in {shelf}")
@@ -32,21 +33,23 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     if "refused" in row:
         return row["file"], "", "", "", "", f"refused: {row['refused']}"
     low_um, high_um = row["pixel_size_um"]
-    accuracies = (f"{row['metrics'][p]['accuracy']:.3f}" for p in ("fp32", "int8"))
-    classes = ", ".join(row["classes"])
+    measure, metrics = row["measure"], row["metrics"]
+    good = ", ".join(f"{precision} {found[measure]:.3f}" for precision, found in metrics.items())
     name = f"{row['name']} {row['version']}"
-    return name, classes, f"{low_um} to {high_um}", *accuracies, row["signed_by"]
+    about = (row["task"], row["answers"], f"{low_um} to {high_um}")
+    return name, *about, f"{measure}: {good}", row["signed_by"]
 
 
 def verify(*, bundle: str, console: Console) -> dict[str, Any]:
-    """Check a bundle's signature and hashes, then its golden tiles on every back end here."""
+    """Check a bundle's signature and hashes, then its golden examples on every back end here."""
     path = find_bundle(SHIPPED_MODELS, bundle)
-    opened = open_bundle(path, keys=_keys(path))
+    opened = open_bundle(path, keys=_keys(path), tasks=RECORDS)
     rows = selftest(opened)
     console.print(f"{path.name}: signed by {opened.signed_by}; every file as the manifest says")
     for row in rows:
         ran = f"{row['backend']} {row['precision']} {row['layout']}"
-        console.print(f"  {ran}: golden tiles off by {row['worst']:.2g}")
+        off = ", ".join(f"{tensor} off by {worst:.2g}" for tensor, worst in row["worst"].items())
+        console.print(f"  {ran}: golden {off}")
     return {"bundle": str(path), "signed_by": opened.signed_by, "golden": rows}
 
 
@@ -59,7 +62,7 @@ def bench(*, bundle: str, tiles: int, threads: int | None, console: Console) -> 
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("timing", total=None)
         figures = run_bench(
-            open_bundle(path, keys=_keys(path)),
+            open_bundle(path, keys=_keys(path), tasks=RECORDS),
             tiles=tiles,
             threads=threads or len(os.sched_getaffinity(0)),
             clock=SystemClock(),

@@ -9,14 +9,16 @@ from typing import Literal
 import numpy as np
 
 from runtime.errors import InputRefused, ModelRefused
-from runtime.inference.bundle import Bundle, open_bundle
-from runtime.inference.selection import choose, open_choice
-from runtime.inference.selftest import check_start
-from runtime.inference.session import BACKENDS, Choice, Session
+from runtime.inference.opening import Model, open_model
+from runtime.inference.session import Choice
+from runtime.inference.task import Records, Work
 from runtime.inference.windows import windows
 from runtime.preprocess.inputs import Inputs, Sampled, assemble, sample
 from runtime.tasks.classify.guard import UNGUARDED, Guard, Verdict
+from runtime.tasks.classify.record import SCORES, Classification
 from runtime.tile import Label, Picture, Pixels
+
+ONLY: Records = {"classify": Classification}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,18 +32,20 @@ class Prepared:
 
 
 class TileClassifier:
-    """Labels tiles with the model of one bundle; only `prepare` may run on several threads."""
+    """Labels tiles with the model of one bundle; only `prepare` may run on several threads.
 
-    def __init__(
-        self, bundle: Bundle, session: Session, choice: Choice, *, threads: int = 1
-    ) -> None:
-        self._manifest = bundle.manifest
-        self._session = session
-        self._lut = bundle.lut()
-        self._spec = bundle.manifest.spec
-        self._guard = Guard.of(bundle)
+    `classes` are in the order of the scores, `choice` is how the network runs.
+    """
+
+    def __init__(self, model: Model, *, threads: int = 1) -> None:
+        self._manifest = model.bundle.manifest
+        self._session = model.session
+        self._lut = model.bundle.lut()
+        self._input, self._spec = self._manifest.input, self._manifest.input.spec
+        self._guard = Guard.of(model.bundle)
         self._threads = threads
-        self.choice = choice
+        self.classes = model.bundle.task(Classification).classes
+        self.choice = model.choice
 
     @classmethod
     def open(
@@ -54,20 +58,22 @@ class TileClassifier:
         cache: Path | None = None,
         choice: Choice | None = None,
     ) -> TileClassifier:
-        """Return the classifier of a bundle verified against the public keys in `keys`.
+        """Return the classifier of a bundle; arguments and refusals are those of `open_model`."""
+        model = open_model(
+            path,
+            keys=keys,
+            tasks=ONLY,
+            backend=backend,
+            threads=threads,
+            cache=cache,
+            choice=choice,
+        )
+        return cls(model, threads=threads)
 
-        "auto" measures the installed back ends; `cache` is a writable folder that remembers the
-        result. A `choice` made earlier is taken as it is. One golden tile is run, so that the
-        first real one is not late. Raises ModelRefused, also when that tile comes out differently.
-        """
-        bundle = open_bundle(path, keys=keys)
-        if choice is None:
-            allowed = BACKENDS if backend == "auto" else (backend,)
-            choice, session = choose(bundle, allowed=allowed, threads=threads, cache=cache)
-        else:
-            session = open_choice(bundle, choice, threads=threads, cache=cache)
-        check_start(bundle, session, choice)
-        return cls(bundle, session, choice, threads=threads)
+    @property
+    def work(self) -> Work[Prepared, Label]:
+        """Return what the classifier does, as any task's model does it."""
+        return Work(prepare=lambda pictures: self.prepare(*pictures), answer=self.judge)
 
     @property
     def name(self) -> str:
@@ -80,11 +86,6 @@ class TileClassifier:
         return self._manifest.version
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        """Return the names of the classes, in the order of the scores."""
-        return self._manifest.classes
-
-    @property
     def budgets(self) -> dict[str, float]:
         """Return the bundle's p99 budgets in milliseconds by stage."""
         return dict(self._manifest.budgets_ms)
@@ -92,11 +93,11 @@ class TileClassifier:
     @property
     def pixel_size_um(self) -> float:
         """Return the middle of the pixel sizes the model was trained for."""
-        return sum(self._manifest.pixel_size_um) / 2
+        return self._input.middle_um
 
     def check_pixel_size(self, *, pixel_size_um: float) -> None:
         """Raise ModelRefused when the model was not trained for this pixel size."""
-        lowest, highest = self._manifest.pixel_size_um
+        lowest, highest = self._input.pixel_size_um
         if not lowest <= pixel_size_um <= highest:
             raise ModelRefused(
                 f"model {self.name} {self.version} was not trained for this pixel size",
@@ -122,14 +123,12 @@ class TileClassifier:
         Raises like `classify`.
         """
         self.check_pixel_size(pixel_size_um=picture.pixel_size_um)
-        views = windows(picture, field=self._manifest.field)
+        views = windows(picture, field=self._input.field)
         if not views:
             raise self._too_small(picture)
         sampled = [sample(view, self._spec, threads=self._threads) for view in views]
         raw_views = (
-            views
-            if raw is None
-            else windows(replace(picture, pixels=raw), field=self._manifest.field)
+            views if raw is None else windows(replace(picture, pixels=raw), field=self._input.field)
         )
         return Prepared(
             views=tuple(assemble(one, self._spec, self._lut) for one in sampled),
@@ -146,7 +145,7 @@ class TileClassifier:
 
     def judge(self, prepared: Prepared) -> Label:
         """Return the label of a prepared picture."""
-        scores = np.mean([self._session.run(inputs) for inputs in prepared.views], axis=0)
+        scores = np.mean([self._session.run(one)[SCORES][0] for one in prepared.views], axis=0)
         best = int(np.argmax(scores))
         return Label(
             name=self.classes[best],
@@ -160,7 +159,7 @@ class TileClassifier:
     def _too_small(self, picture: Picture) -> InputRefused:
         size_um = picture.pixel_size_um
         height, width = (side * size_um for side in picture.shape_px)
-        least = [side * size_um for side in self._manifest.field.sides_px(pixel_size_um=size_um)]
+        least = [side * size_um for side in self._input.field.sides_px(pixel_size_um=size_um)]
         return InputRefused(
             f"the image shows less than model {self.name} was trained on",
             value=f"{width:.0f} x {height:.0f} µm",

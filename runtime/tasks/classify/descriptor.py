@@ -8,6 +8,7 @@ variance does not depend on p (Anscombe 1948, doi:10.1093/biomet/35.3-4.246).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from runtime.preprocess.spec import PreprocessSpec, sample_points
 from runtime.tile import Pixels
 
 # Goes into the bundle: a limit fitted on one descriptor says nothing about another.
-DESCRIPTOR_VERSION = 1
+DESCRIPTOR_VERSION: Final = 1
 DARK_PERCENTILE, BRIGHT_PERCENTILE = 5, 90
 # Steps of the intensity map well below its dark level (-1) and above its bright one (0). What lies
 # between is what a tile shows; beyond, how dark and light end is the instrument's and the stain's.

@@ -20,6 +20,7 @@ from runtime.inference.bundle import Bundle
 from runtime.preprocess.inputs import Sampled
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.descriptor import describe, feature_groups
+from runtime.tasks.classify.record import Classification
 from runtime.tile import BLANK_DOUBT, Pixels
 
 REASONS = {
@@ -74,7 +75,7 @@ class Guard:
 
         Raises ModelRefused when an array is not of the descriptor's size.
         """
-        trust, spec = bundle.manifest.trust, bundle.manifest.spec
+        trust, spec = bundle.task(Classification).trust, bundle.manifest.input.spec
         if trust is None:
             return None
         features = len(feature_groups(spec.radii_px))

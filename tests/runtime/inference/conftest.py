@@ -1,23 +1,28 @@
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from numpy.typing import NDArray
 
 from runtime.config.settings import SHIPPED_MODELS
 from runtime.inference.archive import read_archive
 from runtime.inference.bundle import MANIFEST, SIGNATURE, Bundle, find_bundle, open_bundle
+from runtime.tasks.registry import RECORDS
 
 
 @pytest.fixture(scope="session")
 def shipped() -> Bundle:
     path = find_bundle(SHIPPED_MODELS, "mussel-tissue")
-    return open_bundle(path, keys=SHIPPED_MODELS / "keys")
+    return open_bundle(path, keys=SHIPPED_MODELS / "keys", tasks=RECORDS)
 
 
 class Forge:
@@ -35,6 +40,19 @@ class Forge:
         self.files = read_archive(source)
         self.manifest: dict[str, Any] = json.loads(self.files.pop(MANIFEST))
         del self.files[SIGNATURE]
+
+    def replace_array(self, name: str, array: NDArray[Any]) -> None:
+        """Put another array in, and list it as the manifest does."""
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        self.files[name] = buffer.getvalue()
+        self.relist(name)
+
+    def relist(self, name: str) -> None:
+        """Have the manifest say of a file what is true of it."""
+        data = self.files[name]
+        digest = hashlib.sha256(data).hexdigest()
+        self.manifest["files"][name] = {"size": len(data), "sha256": digest}
 
     def write(self, *, signature: bytes | None = None) -> Path:
         content = json.dumps(self.manifest).encode()

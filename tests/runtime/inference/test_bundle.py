@@ -1,20 +1,29 @@
 from __future__ import annotations
 
-import hashlib
 import re
 import stat
 import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
 
 from runtime.config.settings import SHIPPED_MODELS
 from runtime.errors import ModelRefused
-from runtime.inference.bundle import MANIFEST, SIGNATURE, Bundle, list_bundles, open_bundle
+from runtime.inference.bundle import (
+    MANIFEST,
+    SIGNATURE,
+    Bundle,
+    find_bundle,
+    list_bundles,
+    open_bundle,
+)
+from runtime.inference.task import TaskRecord
+from runtime.tasks.classify.record import Classification
+from runtime.tasks.registry import RECORDS
 
 if TYPE_CHECKING:
     Forge = Any
@@ -22,27 +31,21 @@ if TYPE_CHECKING:
 
 def refused(path: Path, keys: Path, match: str) -> str:
     with pytest.raises(ModelRefused, match=match) as caught:
-        open_bundle(path, keys=keys)
+        open_bundle(path, keys=keys, tasks=RECORDS)
     message = str(caught.value)
     assert "\n" not in message
     assert caught.value.exit_code == 6
     return message
 
 
-def relist(forge: Forge, name: str) -> None:
-    data = forge.files[name]
-    digest = hashlib.sha256(data).hexdigest()
-    forge.manifest["files"][name] = {"size": len(data), "sha256": digest}
-
-
 def test_an_untouched_copy_opens_and_names_its_signer(forge: Forge) -> None:
-    bundle = open_bundle(forge.write(), keys=forge.keys)
+    bundle = open_bundle(forge.write(), keys=forge.keys, tasks=RECORDS)
     assert bundle.signed_by == "forge"
-    assert bundle.manifest.classes == ("resin", "tissue")
+    assert bundle.task(Classification).classes == ("resin", "tissue")
 
 
-# Networks (ONNX; OpenVINO's XML and the raw weights beside it) and arrays that are no objects.
-PLAIN = {".onnx", ".xml", ".bin", ".npy"}
+# Networks (ONNX; OpenVINO's XML and the raw weights beside it), arrays that are no objects, words.
+PLAIN = {".onnx", ".xml", ".bin", ".npy", ".md"}
 
 
 def test_the_shipped_bundle_carries_no_pickle(shipped: Bundle) -> None:
@@ -55,7 +58,7 @@ def flip(files: dict[str, bytes], name: str) -> None:
     files[name] = bytes([files[name][0] ^ 1]) + files[name][1:]
 
 
-@pytest.mark.parametrize("name", ["int8.onnx", "fp32.onnx", "lbp_mds.npy", "golden/0.npy"])
+@pytest.mark.parametrize("name", ["int8.onnx", "fp32.onnx", "lbp_mds.npy", "golden/0.0.npy"])
 def test_one_flipped_bit_in_any_file_is_refused(forge: Forge, name: str) -> None:
     flip(forge.files, name)
     assert name in refused(forge.write(), forge.keys, "was altered")
@@ -68,7 +71,7 @@ def test_a_missing_file_is_refused(forge: Forge, name: str) -> None:
 
 
 def test_a_model_that_neither_zip_nor_list_holds_is_refused(forge: Forge) -> None:
-    forge.manifest["models"]["int8"] = "other.onnx"
+    forge.manifest["networks"]["models"]["int8"] = "other.onnx"
     refused(forge.write(), forge.keys, r"other\.onnx is missing")
 
 
@@ -91,7 +94,7 @@ def test_a_bundle_without_manifest_or_signature_is_refused(forge: Forge, name: s
 def test_a_manifest_changed_after_signing_is_refused(forge: Forge) -> None:
     with zipfile.ZipFile(forge.write()) as archive:
         old_signature = archive.read(SIGNATURE)
-    forge.manifest["pixel_size_um"] = [0.01, 10.0]
+    forge.manifest["input"]["pixel_size_um"] = [0.01, 10.0]
     refused(forge.write(signature=old_signature), forge.keys, "not signed by a trusted key")
 
 
@@ -111,14 +114,23 @@ def test_a_key_file_that_is_none_is_named(forge: Forge) -> None:
 
 
 BAD_MANIFESTS: dict[str, Callable[[dict[str, Any]], object]] = {
-    "format": lambda m: m.update(format=2),
     "unknown": lambda m: m.update(unknown=1),
-    "tolerance": lambda m: m.update(tolerance=0.9),
-    "golden": lambda m: m.update(golden=[]),
-    "preprocessing": lambda m: m["preprocessing"].update(version=9),
-    "preprocessing ": lambda m: m["preprocessing"].update(colour="no"),
+    "golden.tolerance.scores": lambda m: m["golden"]["tolerance"].update(scores=0.9),
+    "golden.tolerance": lambda m: m["golden"]["tolerance"].update(masks=0.1),
+    "golden.examples": lambda m: m["golden"].update(examples=[]),
+    "golden.examples ": lambda m: m["golden"]["examples"][0]["pictures"].append("golden/1.0.npy"),
+    "golden.examples  ": lambda m: m["golden"]["examples"][0]["outputs"].pop("fp32"),
+    "golden.examples   ": lambda m: m["golden"]["examples"][0]["outputs"]["int8"].pop("scores"),
+    "input.preprocessing": lambda m: m["input"]["preprocessing"].update(version=9),
+    "input.preprocessing ": lambda m: m["input"]["preprocessing"].update(colour="no"),
+    "expected one of field_um and field_px": lambda m: m["input"].pop("field_um"),
     "name": lambda m: m.update(name="../up"),
-    "classes": lambda m: m.pop("classes"),
+    "task": lambda m: m.update(task="classify"),
+    "task ": lambda m: m.pop("task"),
+    "task.kind": lambda m: m["task"].pop("kind"),
+    "task.classes": lambda m: m["task"].pop("classes"),
+    "task.trust.limit": lambda m: m["task"]["trust"].update(limit=-1),
+    "task.masks": lambda m: m["task"].update(masks=1),
 }
 
 
@@ -131,21 +143,21 @@ def test_a_manifest_of_another_make_is_refused_by_field(forge: Forge, field: str
 def test_external_data_is_refused_though_signed(forge: Forge) -> None:
     # Protobuf messages merge when joined: graph { initializer { data_location: EXTERNAL } }.
     forge.files["fp32.onnx"] += bytes([0x3A, 4, 0x2A, 2, 0x70, 1])
-    relist(forge, "fp32.onnx")
+    forge.relist("fp32.onnx")
     refused(forge.write(), forge.keys, r"fp32\.onnx keeps data outside the bundle")
 
 
 def test_a_model_that_is_no_onnx_is_refused_though_signed(forge: Forge) -> None:
     forge.files["int8.onnx"] = b"\xff" * 40
-    relist(forge, "int8.onnx")
+    forge.relist("int8.onnx")
     refused(forge.write(), forge.keys, r"int8\.onnx is no ONNX model")
 
 
 def test_a_pickled_table_is_refused_though_signed(forge: Forge, tmp_path: Path) -> None:
     np.save(tmp_path / "t.npy", np.array([{}], dtype=object), allow_pickle=True)
     forge.files["lbp_mds.npy"] = (tmp_path / "t.npy").read_bytes()
-    relist(forge, "lbp_mds.npy")
-    bundle = open_bundle(forge.write(), keys=forge.keys)
+    forge.relist("lbp_mds.npy")
+    bundle = open_bundle(forge.write(), keys=forge.keys, tasks=RECORDS)
     with pytest.raises(ModelRefused, match=r"lbp_mds\.npy"):
         bundle.lut()
 
@@ -203,6 +215,52 @@ def test_a_missing_bundle_is_refused(tmp_path: Path) -> None:
 def test_a_list_keeps_bundles_that_cannot_run_and_says_why(forge: Forge) -> None:
     good = forge.write()
     (good.parent / "broken-2.0.0.nsb").write_bytes(b"no zip")
-    rows = {row["file"]: row for row in list_bundles(good.parent, keys=forge.keys)}
+    rows = {row["file"]: row for row in list_bundles(good.parent, keys=forge.keys, tasks=RECORDS)}
     assert rows[good.name]["signed_by"] == "forge"
     assert "cannot be read" in rows["broken-2.0.0.nsb"]["refused"]
+
+
+def test_a_bundle_of_an_older_format_is_refused_by_name_with_the_cure(forge: Forge) -> None:
+    # What the manifest of format 1 began with.
+    forge.manifest = {"format": 1, "name": "mussel-tissue", "task": "tile-classification"}
+    message = refused(forge.write(), forge.keys, "another format; value 1; limit 2")
+    assert "nightscope export pack" in message
+
+
+def test_a_task_that_this_release_does_not_know_is_refused_by_name(forge: Forge) -> None:
+    forge.manifest["task"] = {"kind": "match", "stride_px": 8}
+    message = refused(forge.write(), forge.keys, "task 'match' is not one that can run here")
+    assert "limit classify" in message
+
+
+def test_a_model_for_another_task_does_not_classify(shipped: Bundle) -> None:
+    class Match(TaskRecord):
+        kind: Literal["match"] = "match"
+
+    with pytest.raises(ModelRefused, match=r"is for another task; value classify; limit match"):
+        shipped.task(Match)
+
+
+@pytest.mark.parametrize("name", ["mussel-tissue", "mussel-tissue-1.10.0"])
+def test_the_newest_version_is_the_largest_number_not_the_last_word(
+    tmp_path: Path, name: str
+) -> None:
+    for version in ("1.9.0", "1.10.0", "1.2.11", "0.99.0"):
+        (tmp_path / f"mussel-tissue-{version}.nsb").touch()
+    (tmp_path / "mussel-tissue-b-9.0.0.nsb").touch()
+    assert find_bundle(tmp_path, name).name == "mussel-tissue-1.10.0.nsb"
+
+
+def test_a_list_puts_versions_in_their_order(tmp_path: Path) -> None:
+    for version in ("1.10.0", "1.9.0", "2.0.0", "1.9.10"):
+        (tmp_path / f"m-{version}.nsb").touch()
+    rows = list_bundles(tmp_path, keys=tmp_path, tasks=RECORDS)
+    assert [row["file"] for row in rows] == [
+        "m-1.9.0.nsb", "m-1.9.10.nsb", "m-1.10.0.nsb", "m-2.0.0.nsb",
+    ]  # fmt: skip
+
+
+def test_a_list_says_what_a_model_answers_and_how_good_it_is(forge: Forge) -> None:
+    (row,) = list_bundles(forge.write().parent, keys=forge.keys, tasks=RECORDS)
+    assert (row["task"], row["answers"]) == ("classify", "resin, tissue")
+    assert row["metrics"]["int8"][row["measure"]] == pytest.approx(0.98, abs=0.01)

@@ -10,10 +10,10 @@ import pytest
 from runtime.errors import ModelRefused
 from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import Bundle, open_bundle
-from runtime.inference.onnx_scan import output_names
 from runtime.inference.selection import candidates, chosen, open_choice
 from runtime.inference.session import LAYOUTS, Choice
 from runtime.instant import Instant
+from runtime.tasks.registry import RECORDS
 from tests.runtime.inference import tiny_onnx as tiny
 
 if TYPE_CHECKING:
@@ -24,26 +24,25 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_every_layout_computes_the_same(backend: Any, layout: Any, threads: int) -> None:
-    session = open_session(tiny.three_streams(), backend=backend, threads=threads, layout=layout)
+    session = open_session(
+        tiny.three_streams(), backend=backend, threads=threads, layout=layout, cuts=tiny.CUTS
+    )
     inputs = tiny.made_inputs()
     for _ in range(3):  # A second tile must not see anything of the first.
-        assert np.allclose(session.run(inputs), tiny.expected(inputs), atol=1e-5)
+        assert tiny.close(session.run(inputs), tiny.expected(inputs))
         inputs = {name: -array for name, array in inputs.items()}
 
 
 def test_scores_are_kept_when_the_next_tile_runs() -> None:
     for backend in backends():
-        session = open_session(tiny.three_streams(), backend=backend, threads=2, layout="parallel")
+        session = open_session(
+            tiny.three_streams(), backend=backend, threads=2, layout="parallel", cuts=tiny.CUTS
+        )
         inputs = tiny.made_inputs()
-        first = session.run(inputs)
+        first = session.run(inputs)["scores"]
         before = first.copy()
         session.run({name: -array for name, array in inputs.items()})
         assert np.array_equal(first, before)
-
-
-def test_votes_are_found_without_loading_the_model() -> None:
-    votes = [name for name in output_names(tiny.three_streams()) if name.startswith("vote:")]
-    assert sorted(votes) == ["vote:a:intensity", "vote:b:intensity", "vote:lbp1"]
 
 
 def test_openvino_ir_runs_in_both_layouts(tmp_path: Path) -> None:
@@ -59,15 +58,21 @@ def test_openvino_ir_runs_in_both_layouts(tmp_path: Path) -> None:
             backend="openvino",
             threads=2,
             layout=layout,
+            cuts=tiny.CUTS,
         )
-        assert np.allclose(session.run(inputs), tiny.expected(inputs), atol=1e-5)
+        assert tiny.close(session.run(inputs), tiny.expected(inputs))
 
 
-def test_openvino_without_votes_has_no_streams_to_run(shipped: Bundle) -> None:
+@pytest.mark.parametrize(
+    ("cuts", "named"), [((), "nothing"), (("vote:lbp1", "vote:nowhere"), "vote:nowhere")]
+)
+def test_openvino_cannot_cut_where_there_is_no_such_tensor(
+    cuts: tuple[str, ...], named: str
+) -> None:
     pytest.importorskip("openvino")
-    without = tiny.three_streams().replace(b"vote:", b"said:")
-    with pytest.raises(ModelRefused, match=r"cannot load the model: .*no streams"):
-        open_session(without, backend="openvino", threads=2, layout="parallel")
+    model = tiny.three_streams()
+    with pytest.raises(ModelRefused, match=f"cannot load the model: .*no branches.* {named}"):
+        open_session(model, backend="openvino", threads=2, layout="parallel", cuts=cuts)
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a compiled model"])
@@ -75,36 +80,37 @@ def test_a_damaged_compiled_model_is_compiled_again(tmp_path: Path, damage: byte
     pytest.importorskip("openvino")
     inputs = tiny.made_inputs()
 
-    def scores() -> Any:
+    def outputs() -> Any:
         model = tiny.three_streams()
-        return open_session(model, backend="openvino", threads=1, cache=tmp_path).run(inputs)
+        session = open_session(model, backend="openvino", threads=1, cache=tmp_path)
+        return session.run(inputs)
 
-    assert np.allclose(scores(), tiny.expected(inputs), atol=1e-5)
+    assert tiny.close(outputs(), tiny.expected(inputs))
     compiled = list(tmp_path.glob("*.blob"))
     assert compiled
     for blob in compiled:
         blob.write_bytes(damage)
-    assert np.allclose(scores(), tiny.expected(inputs), atol=1e-5)
+    assert tiny.close(outputs(), tiny.expected(inputs))
 
 
 def fused(forge: Forge) -> Bundle:
     """The shipped bundle with the tiny model in place of its own."""
     model = tiny.three_streams()
-    for name in forge.manifest["models"].values():
+    for name in forge.manifest["networks"]["models"].values():
         forge.files[name] = model
         digest = hashlib.sha256(model).hexdigest()
         forge.manifest["files"][name] = {"size": len(model), "sha256": digest}
-    forge.manifest["ir"] = {}
+    forge.manifest["networks"] |= {"ir": {}, "cuts": list(tiny.CUTS)}
     forge.files = {
         name: data for name, data in forge.files.items() if not name.endswith((".xml", ".bin"))
     }
     forge.manifest["files"] = {name: forge.manifest["files"][name] for name in forge.files}
-    forge.manifest["preprocessing"] |= {
+    forge.manifest["input"]["preprocessing"] |= {
         "height_px": 4,
         "width_px": 4,
         "inputs": ["intensity", "lbp1"],
     }
-    return open_bundle(forge.write(), keys=forge.keys)
+    return open_bundle(forge.write(), keys=forge.keys, tasks=RECORDS)
 
 
 def test_streams_run_side_by_side_only_where_threads_allow(forge: Forge) -> None:
@@ -147,7 +153,8 @@ def test_the_layout_measured_fastest_is_chosen_and_remembered(forge: Forge, tmp_
 
     assert choice(wanted) == options[wanted]
     assert choice(0) == options[wanted]
-    assert open_choice(bundle, options[wanted], threads=2).run(tiny.made_inputs()).shape == (2,)
+    outputs = open_choice(bundle, options[wanted], threads=2).run(tiny.made_inputs())
+    assert outputs["scores"].shape == (1, 2)
 
 
 def test_a_choice_from_before_there_were_layouts_runs_together() -> None:

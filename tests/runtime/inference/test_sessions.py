@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from runtime.errors import ModelRefused
 from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import Bundle, open_bundle
 from runtime.inference.selection import choose
-from runtime.inference.selftest import verify
+from runtime.inference.selftest import golden_outputs, verify
+from runtime.inference.session import Choice
 from runtime.instant import Instant
-from runtime.preprocess.inputs import to_input
+from runtime.tasks.registry import RECORDS
 
 if TYPE_CHECKING:
     Forge = Any
@@ -43,38 +45,52 @@ def test_the_shipped_bundle_passes_its_golden_tiles_on_every_back_end(shipped: B
     rows = verify(shipped)
     assert {row["backend"] for row in rows} == set(backends())
     assert {row["precision"] for row in rows} == {"int8", "fp32"}
-    assert all(row["worst"] <= shipped.manifest.tolerance for row in rows)
+    limit = shipped.manifest.golden.tolerance["scores"]
+    assert all(row["worst"].keys() == {"scores"} for row in rows)
+    assert all(row["worst"]["scores"] <= limit for row in rows)
 
 
 def test_golden_tiles_show_both_classes(shipped: Bundle) -> None:
-    best = {int(np.argmax(golden.scores["int8"])) for golden in shipped.manifest.golden}
-    assert best == {0, 1}
+    int8 = Choice(backend="onnxruntime", precision="int8")
+    examples = range(len(shipped.manifest.golden.examples))
+    scores = [golden_outputs(shipped, index, int8)["scores"] for index in examples]
+    assert {int(np.argmax(one)) for one in scores} == {0, 1}
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp32"])
 def test_onnx_runtime_and_openvino_agree(shipped: Bundle, precision: Any) -> None:
     pytest.importorskip("openvino")
-    model = shipped.files[shipped.manifest.models[precision]]
+    model = shipped.files[shipped.manifest.networks.models[precision]]
     ort = open_session(model, backend="onnxruntime", threads=1)
     openvino = open_session(model, backend="openvino", threads=1)
-    for golden in shipped.manifest.golden:
-        inputs = to_input(shipped.array(golden.file), shipped.manifest.spec, shipped.lut())
-        scores = ort.run(inputs)
+    limit = shipped.manifest.golden.tolerance["scores"]
+    for index in range(len(shipped.manifest.golden.examples)):
+        inputs = shipped.inputs(index)
+        scores = ort.run(inputs)["scores"]
         assert scores.sum() == pytest.approx(1, abs=1e-5)
-        assert np.allclose(scores, openvino.run(inputs), atol=shipped.manifest.tolerance)
+        assert np.allclose(scores, openvino.run(inputs)["scores"], atol=limit)
 
 
 def test_a_changed_golden_input_fails_the_self_test(forge: Forge) -> None:
-    forge.manifest["golden"][0]["inputs"]["lbp1+lbp2+lbp3"] = "0" * 64
+    forge.manifest["golden"]["examples"][0]["inputs"]["lbp1+lbp2+lbp3"] = "0" * 64
     with pytest.raises(ModelRefused, match=r"input 'lbp1\+lbp2\+lbp3' is not the one"):
-        verify(open_bundle(forge.write(), keys=forge.keys))
+        verify(open_bundle(forge.write(), keys=forge.keys, tasks=RECORDS))
 
 
-def test_a_changed_golden_score_fails_the_self_test(forge: Forge) -> None:
-    scores = forge.manifest["golden"][0]["scores"]
-    scores["fp32"] = scores["fp32"][::-1]
-    with pytest.raises(ModelRefused, match="scores differently") as caught:
-        verify(open_bundle(forge.write(), keys=forge.keys))
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("golden/0.fp32.scores.npy", np.array([[0.0, 1.0]], np.float32)),
+        ("golden/5.int8.scores.npy", np.array([[np.nan, np.nan]], np.float32)),
+        ("golden/1.int8.scores.npy", np.zeros((1, 3), np.float32)),
+    ],
+)
+def test_a_changed_golden_output_fails_the_self_test(
+    forge: Forge, name: str, expected: NDArray[np.float32]
+) -> None:
+    forge.replace_array(name, expected)
+    with pytest.raises(ModelRefused, match="'scores' comes out differently") as caught:
+        verify(open_bundle(forge.write(), keys=forge.keys, tasks=RECORDS))
     assert "off by" in str(caught.value)
 
 
@@ -94,10 +110,7 @@ def test_the_choice_is_measured_once_and_kept(shipped: Bundle, tmp_path: Path) -
     # Every look at this clock lasts longer, so what is measured first looks fastest.
     assert first.backend == backends()[0]
     assert (again, clock.looks) == (first, looks)
-    inputs = to_input(
-        shipped.array(shipped.manifest.golden[0].file), shipped.manifest.spec, shipped.lut()
-    )
-    assert session.run(inputs).shape == (2,)
+    assert session.run(shipped.inputs(0))["scores"].shape == (1, 2)
 
 
 @pytest.mark.parametrize("damage", ["not json", "[]", '{"key": {}, "choice": {}}'])

@@ -1,8 +1,6 @@
 """What a tile looks like in numbers, and whether the model is to be believed on it."""
 
 import csv
-import hashlib
-import io
 import itertools
 
 import cv2
@@ -17,6 +15,7 @@ from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tasks.classify.descriptor import UNIFORM, describe, feature_groups
 from runtime.tasks.classify.guard import REASONS, Evidence, Guard, Verdict
+from runtime.tasks.registry import RECORDS
 from runtime.tile import BLANK_DOUBT, Picture
 
 SPEC = PreprocessSpec()
@@ -165,12 +164,8 @@ def _with_guard(forge, *, mean: np.ndarray | None = None):
     watch = guard()
     arrays = {"m.npy": watch.mean if mean is None else mean, "w.npy": watch.whitening}
     for name, array in arrays.items():
-        buffer = io.BytesIO()
-        np.save(buffer, array)
-        data = forge.files[name] = buffer.getvalue()
-        digest = hashlib.sha256(data).hexdigest()
-        forge.manifest["files"][name] = {"size": len(data), "sha256": digest}
-    forge.manifest["trust"] = {
+        forge.replace_array(name, array)
+    forge.manifest["task"]["trust"] = {
         "descriptor": 1,
         "mean": "m.npy",
         "whitening": "w.npy",
@@ -186,7 +181,8 @@ def test_the_classifier_judges_with_the_bundles_guard(forge, shipped):
     classifier = TileClassifier.open(path, keys=forge.keys, backend="onnxruntime")
     usual, strange = (classifier.classify(_seen(pixels)) for pixels in (picture(), noise()))
     assert usual.trusted
-    assert usual.strangeness == pytest.approx(blankness(picture(), shipped.manifest.spec) / 0.98)
+    blank = blankness(picture(), shipped.manifest.input.spec)
+    assert usual.strangeness == pytest.approx(blank / 0.98)
     assert strange.doubt == BLANK_DOUBT
 
 
@@ -200,7 +196,7 @@ def test_the_classifier_looks_at_the_raw_tile_for_saturation(forge):
 
 
 def test_a_bundle_without_a_guard_doubts_nothing(forge):
-    forge.manifest["trust"] = None
+    forge.manifest["task"]["trust"] = None
     classifier = TileClassifier.open(forge.write(), keys=forge.keys, backend="onnxruntime")
     label = classifier.classify(_seen(noise()))
     assert (label.strangeness, label.doubt, label.trusted) == (None, "", True)
@@ -210,7 +206,7 @@ def test_a_bundle_without_a_guard_doubts_nothing(forge):
     "mean", [np.zeros(3), np.full(len(GROUPS), np.nan), np.zeros(len(GROUPS), np.float32)]
 )
 def test_a_guard_that_does_not_fit_is_refused(forge, mean):
-    bundle = open_bundle(_with_guard(forge, mean=mean), keys=forge.keys)
+    bundle = open_bundle(_with_guard(forge, mean=mean), keys=forge.keys, tasks=RECORDS)
     with pytest.raises(ModelRefused, match=r"m\.npy does not fit the descriptor"):
         Guard.of(bundle)
 

@@ -15,6 +15,9 @@ CLASSES = 2
 SHAPES = {"intensity": (1, 1, 4, 4), "lbp1": (1, 3, 4, 4)}
 # Two streams share an input, as an ensemble of architectures does.
 STREAMS = {"a:intensity": "intensity", "b:intensity": "intensity", "lbp1": "lbp1"}
+# Two outputs: a session gives all there are.
+OUTPUTS = {"scores": CLASSES, "votes": CLASSES * len(STREAMS)}
+CUTS = tuple(f"vote:{stream}" for stream in STREAMS)
 
 
 def weights() -> dict[str, NDArray[np.float32]]:
@@ -26,10 +29,19 @@ def weights() -> dict[str, NDArray[np.float32]]:
     }
 
 
-def expected(inputs: Inputs) -> NDArray[np.float32]:
+def expected(inputs: Inputs) -> dict[str, NDArray[np.float32]]:
     made = weights()
-    votes = [_softmax(inputs[name].reshape(1, -1) @ made[s]) for s, name in STREAMS.items()]
-    return _softmax(np.concatenate(votes, axis=1) @ made["fuse"])[0]
+    said = [_softmax(inputs[name].reshape(1, -1) @ made[s]) for s, name in STREAMS.items()]
+    votes = np.concatenate(said, axis=1)
+    return {"scores": _softmax(votes @ made["fuse"]), "votes": votes}
+
+
+def close(found: dict[str, NDArray[np.float32]], wanted: dict[str, NDArray[np.float32]]) -> bool:
+    return found.keys() == wanted.keys() and all(
+        found[name].shape == wanted[name].shape
+        and np.allclose(found[name], wanted[name], atol=1e-5)
+        for name in wanted
+    )
 
 
 def made_inputs() -> Inputs:
@@ -55,7 +67,8 @@ def three_streams() -> bytes:
         _bytes(5, _tensor(f"weight:{name}", array)) for name, array in weights().items()
     )
     graph += b"".join(_bytes(11, _value(name, shape)) for name, shape in SHAPES.items())
-    graph += _bytes(12, _value("scores", (1, CLASSES)))
+    for name, width in OUTPUTS.items():
+        graph += _bytes(12, _value(name, (1, width)))
     return _number(1, 8) + _bytes(7, graph) + _bytes(8, _bytes(1, b"") + _number(2, 17))
 
 

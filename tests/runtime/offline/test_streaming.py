@@ -13,8 +13,9 @@ from runtime.errors import InputRefused
 from runtime.inference.bundle import Bundle, find_bundle, open_bundle
 from runtime.inference.session import Choice
 from runtime.offline.model_bench import bench
-from runtime.offline.streaming import StreamingClassifier
+from runtime.offline.streaming import Stream
 from runtime.tasks.classify.classifier import TileClassifier
+from runtime.tasks.registry import RECORDS
 from runtime.tile import Picture
 
 KEYS = SHIPPED_MODELS / "keys"
@@ -23,7 +24,7 @@ IN_FLIGHT = 3
 
 @pytest.fixture(scope="module")
 def shipped() -> Bundle:
-    return open_bundle(find_bundle(SHIPPED_MODELS, "mussel-tissue"), keys=KEYS)
+    return open_bundle(find_bundle(SHIPPED_MODELS, "mussel-tissue"), keys=KEYS, tasks=RECORDS)
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +35,11 @@ def classifier(shipped: Bundle) -> TileClassifier:
 
 @pytest.fixture(scope="module")
 def tiles(shipped: Bundle) -> list[Picture]:
-    size_um = sum(shipped.manifest.pixel_size_um) / 2
+    size_um = shipped.manifest.input.middle_um
     return [
-        Picture(pixels=shipped.array(golden.file), pixel_size_um=size_um)
-        for golden in shipped.manifest.golden
+        Picture(pixels=pixels, pixel_size_um=size_um)
+        for index in range(len(shipped.manifest.golden.examples))
+        for pixels in shipped.pictures(index)
     ]
 
 
@@ -45,7 +47,8 @@ def tiles(shipped: Bundle) -> list[Picture]:
 def test_labels_come_in_order_and_equal_those_of_single_tiles(
     classifier: TileClassifier, tiles: list[Picture], in_flight: int
 ) -> None:
-    labels = list(StreamingClassifier(classifier, in_flight=in_flight).labels(tiles))
+    stream = Stream(classifier.work, in_flight=in_flight)
+    labels = list(stream.answers([tile] for tile in tiles))
     assert labels == [classifier.classify(tile) for tile in tiles]
 
 
@@ -54,13 +57,13 @@ def test_no_more_tiles_are_drawn_than_may_be_in_flight(
 ) -> None:
     drawn = 0
 
-    def endless() -> Iterator[Picture]:
+    def endless() -> Iterator[list[Picture]]:
         nonlocal drawn
         while True:
             drawn += 1
-            yield tiles[0]
+            yield tiles[:1]
 
-    labels = StreamingClassifier(classifier, in_flight=IN_FLIGHT).labels(endless())
+    labels = Stream(classifier.work, in_flight=IN_FLIGHT).answers(endless())
     assert drawn == 0
     for taken in range(1, 4):
         next(labels)
@@ -72,11 +75,11 @@ def test_no_more_tiles_are_drawn_than_may_be_in_flight(
 def test_a_tile_that_cannot_be_read_costs_its_own_label_only(
     classifier: TileClassifier, tiles: list[Picture]
 ) -> None:
-    def broken() -> Picture:
+    def broken() -> list[Picture]:
         raise InputRefused("broken.png: truncated")
 
-    loads: list[Callable[[], Picture]] = [lambda: tiles[0], broken, lambda: tiles[1]]
-    first, refusal, last = StreamingClassifier(classifier).outcomes(loads)
+    loads: list[Callable[[], list[Picture]]] = [lambda: tiles[:1], broken, lambda: tiles[1:2]]
+    first, refusal, last = Stream(classifier.work).outcomes(loads)
     assert isinstance(refusal, InputRefused)
     assert [first, last] == [classifier.classify(tile) for tile in tiles[:2]]
 
@@ -86,7 +89,7 @@ def test_a_refused_tile_ends_a_stream_of_labels(
 ) -> None:
     small = replace(tiles[0], pixels=np.full((20, 20), 9, np.uint16))
     with pytest.raises(InputRefused, match="shows less"):
-        list(StreamingClassifier(classifier).labels([tiles[0], small]))
+        list(Stream(classifier.work).answers([[tiles[0]], [small]]))
 
 
 def test_bench_times_everything_and_marks_the_chosen_one(shipped: Bundle) -> None:
@@ -99,7 +102,7 @@ def test_bench_times_everything_and_marks_the_chosen_one(shipped: Bundle) -> Non
         progress=lambda done, total: steps.append((done, total)),
     )
     rows = figures["rows"]
-    assert {row["precision"] for row in rows} == set(shipped.manifest.models)
+    assert {row["precision"] for row in rows} == set(shipped.manifest.networks.models)
     assert sum(row["chosen"] for row in rows) == 1
     for row in rows:
         assert 0 < row["p50_ms"] <= row["p99_ms"]
@@ -112,7 +115,7 @@ def test_bench_times_everything_and_marks_the_chosen_one(shipped: Bundle) -> Non
 def test_bench_says_which_back_end_refuses_the_model(
     shipped: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = {**shipped.files, shipped.manifest.models["fp32"]: b"\x3a\x00"}
+    broken = {**shipped.files, shipped.manifest.networks.models["fp32"]: b"\x3a\x00"}
     bundle = Bundle(
         path=shipped.path,
         manifest=shipped.manifest,

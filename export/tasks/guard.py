@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
-from export.bundle.guard import FittedGuard
 from export.datasets.labelled import LabelledImages, Parts
 from export.datasets.views import ViewField, views_of
 from export.progress import Progress, silent
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
-from runtime.tasks.classify.descriptor import describe
+from runtime.tasks.classify.descriptor import DESCRIPTOR_VERSION, describe
+from runtime.tasks.classify.record import Trust
 from runtime.tile import Pixels
 
+MEAN, WHITENING = "trust_mean.npy", "trust_whitening.npy"
 # Share of validation views allowed beyond the limit before it is widened.
 FALSE_ALARMS = 0.01
 # Validation views come from few specimens: the next one lies further out than they do.
@@ -28,6 +30,34 @@ LEAST_DEVIATION = 0.05
 LEAST_BLANK_LIMIT, BLANK_QUANTILE = 0.98, 0.999
 # Fewer training or validation views say nothing of what is usual; more teach nothing new.
 LEAST_VIEWS, LEAST_HELD_OUT, MOST_IMAGES = 20, 5, 1500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedGuard:
+    """`mean` (features,) and `whitening` (features, features) float64, and the manifest's numbers:
+    see `runtime.tasks.classify.record.Trust`.
+    """
+
+    mean: NDArray[np.float64]
+    whitening: NDArray[np.float64]
+    limit: float
+    blank_limit: float
+    false_alarms: float
+
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Return the arrays by file name."""
+        return {MEAN: self.mean, WHITENING: self.whitening}
+
+    def trust(self) -> Trust:
+        """Return what the manifest says of it."""
+        return Trust(
+            descriptor=DESCRIPTOR_VERSION,
+            mean=MEAN,
+            whitening=WHITENING,
+            limit=self.limit,
+            blank_limit=self.blank_limit,
+            false_alarms=self.false_alarms,
+        )
 
 
 def fit_guard(

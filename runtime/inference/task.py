@@ -1,0 +1,77 @@
+"""What a task is to the layers below it: a record in the manifest, and a model at work.
+
+What an answer means is known in `runtime/tasks` alone, which lists the tasks there are; here are
+only tensors with names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.config.strict import Strict
+from runtime.preprocess.spec import PreprocessSpec
+from runtime.tile import Picture, Pixels
+
+if TYPE_CHECKING:
+    from runtime.preprocess.inputs import Inputs
+
+Prepared = TypeVar("Prepared")
+Answer = TypeVar("Answer")
+
+
+class TaskRecord(Strict):
+    """The part of a manifest that its task alone understands.
+
+    A subclass narrows `kind` to the task's name and adds its own fields.
+    """
+
+    # The tensors that the task reads of the network, each with the largest tolerance with which a
+    # golden example still proves something.
+    OUTPUTS: ClassVar[Mapping[str, float]]
+    # Of the metrics, the one by which models of the task are compared.
+    MEASURE: ClassVar[str]
+    # How many pictures an answer is about.
+    PICTURES: ClassVar[int] = 1
+
+    kind: str
+
+    def files(self) -> tuple[str, ...]:
+        """Return the files of the bundle that the record names."""
+        return ()
+
+    def answers(self) -> str:
+        """Return in a few words what such a model can say, for a list of models."""
+        return ""
+
+    def inputs(
+        self, pictures: Sequence[Pixels], spec: PreprocessSpec, lut: NDArray[np.float32]
+    ) -> Inputs:
+        """Return the network's inputs for `PICTURES` pictures that each show one field.
+
+        `spec` and `lut` are the bundle's: see `runtime.preprocess.inputs.to_input`.
+        """
+        # Numba takes half a second to load, and a list of models makes no inputs.
+        from runtime.preprocess.inputs import to_input
+
+        (picture,) = pictures
+        return to_input(picture, spec, lut)
+
+
+# By the name a manifest uses, the record of every task that can run.
+Records = Mapping[str, type[TaskRecord]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work(Generic[Prepared, Answer]):
+    """A model at work, in two halves: the next pictures can be prepared while one is answered.
+
+    `prepare` may run on several threads, `answer` on one at a time.
+    """
+
+    prepare: Callable[[Sequence[Picture]], Prepared]
+    answer: Callable[[Prepared], Answer]

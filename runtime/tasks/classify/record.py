@@ -1,0 +1,49 @@
+"""What a bundle's manifest says of a model that classifies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from runtime.config.strict import Strict
+from runtime.inference.task import TaskRecord
+
+# The network's output: (1, classes) float32 that sum to 1.
+SCORES = "scores"
+
+
+class Trust(Strict):
+    """What the model takes for strange: see `runtime.tasks.classify.guard`.
+
+    `mean` and `whitening` name .npy files over descriptor `descriptor`; a tile further than `limit`
+    from the mean, or blanker than `blank_limit`, is doubted. `false_alarms` is the share of
+    validation views that lay beyond the limit.
+    """
+
+    descriptor: Literal[1]
+    mean: str
+    whitening: str
+    limit: Annotated[float, Field(gt=0)]
+    blank_limit: Annotated[float, Field(gt=0)]
+    false_alarms: Annotated[float, Field(ge=0, le=1)]
+
+
+class Classification(TaskRecord):
+    """The classes in the order of the scores, and the guard, if the model has one."""
+
+    OUTPUTS: ClassVar[Mapping[str, float]] = {SCORES: 0.5}
+    MEASURE: ClassVar[str] = "accuracy"
+
+    kind: Literal["classify"] = "classify"
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    trust: Trust | None = None
+
+    def files(self) -> tuple[str, ...]:
+        """Return the files of the guard."""
+        return () if self.trust is None else (self.trust.mean, self.trust.whitening)
+
+    def answers(self) -> str:
+        """Return the classes."""
+        return ", ".join(self.classes)

@@ -1,0 +1,45 @@
+"""The tasks that a bundle may be for: one row each, and a room of its own beside this file.
+
+A bundle of any other task is refused by name when it is opened. To add one: a room with its
+record and its work, and a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runtime.inference.task import Records, TaskRecord, Work
+from runtime.tasks.classify.record import Classification
+
+if TYPE_CHECKING:
+    from runtime.inference.opening import Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What the manifest holds of a task, and how a model of it works.
+
+    `work` takes the opened model and how many threads prepare a picture.
+    """
+
+    record: type[TaskRecord]
+    work: Callable[[Model, int], Work[Any, Any]]
+
+
+def _classify(model: Model, threads: int) -> Work[Any, Any]:
+    from runtime.tasks.classify.classifier import TileClassifier
+
+    return TileClassifier(model, threads=threads).work
+
+
+TASKS: dict[str, Task] = {
+    "classify": Task(record=Classification, work=_classify),
+}
+RECORDS: Records = {kind: task.record for kind, task in TASKS.items()}
+
+
+def work_of(model: Model, *, threads: int) -> Work[Any, Any]:
+    """Return a model at work, whatever its task."""
+    return TASKS[model.bundle.manifest.task.kind].work(model, threads)

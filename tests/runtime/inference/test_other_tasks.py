@@ -1,0 +1,126 @@
+"""The layers below the tasks know no classes: a task made up here, with other tensors, passes them.
+
+It takes two pictures, reads two outputs, and its answer is a sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from runtime.errors import ModelRefused
+from runtime.inference.backends import backends
+from runtime.inference.bundle import Bundle, open_bundle
+from runtime.inference.opening import open_model
+from runtime.inference.selftest import input_digests, verify
+from runtime.inference.session import LAYOUTS
+from runtime.inference.task import TaskRecord
+from runtime.preprocess.inputs import Inputs
+from runtime.preprocess.spec import PreprocessSpec
+from runtime.tasks.registry import RECORDS
+from runtime.tile import Pixels
+from tests.runtime.inference import tiny_onnx as tiny
+
+if TYPE_CHECKING:
+    Forge = Any
+
+
+class Pair(TaskRecord):
+    """Of two pictures, one is seen by one input and one by the other."""
+
+    OUTPUTS: ClassVar[Mapping[str, float]] = {"scores": 0.5, "votes": 0.5}
+    MEASURE: ClassVar[str] = "accuracy"
+    PICTURES: ClassVar[int] = 2
+
+    kind: Literal["pair"] = "pair"
+    partner: str
+
+    def files(self) -> tuple[str, ...]:
+        return (self.partner,)
+
+    def inputs(
+        self, pictures: Sequence[Pixels], spec: PreprocessSpec, lut: NDArray[np.float32]
+    ) -> Inputs:
+        first, second = (one[:4, :4].astype(np.float32) / 65535 for one in pictures)
+        return {"intensity": first[None, None], "lbp1": np.repeat(second[None, None], 3, axis=1)}
+
+
+TASKS = {"pair": Pair}
+
+
+@pytest.fixture
+def paired(forge: Forge) -> Forge:
+    """The shipped bundle turned into one for pairs, its network the tiny one."""
+    first = np.arange(16, dtype=np.uint16).reshape(4, 4) * 4000
+    pictures = [first, first.T // 2]
+    inputs = Pair(partner="partner.npy").inputs(pictures, PreprocessSpec(), np.zeros((256, 3)))
+    forge.files = {"lbp_mds.npy": forge.files["lbp_mds.npy"], "card.md": forge.files["card.md"]}
+    forge.files["tiny.onnx"] = tiny.three_streams()
+    forge.manifest["files"] = {}
+    for index, picture in enumerate(pictures):
+        forge.replace_array(f"{index}.npy", picture)
+    forge.replace_array("partner.npy", np.zeros(1))
+    for name, array in tiny.expected(inputs).items():
+        forge.replace_array(f"{name}.npy", array)
+    for name in ("lbp_mds.npy", "card.md", "tiny.onnx"):
+        forge.relist(name)
+    forge.manifest |= {
+        "task": {"kind": "pair", "partner": "partner.npy"},
+        "networks": {"models": {"fp32": "tiny.onnx"}, "cuts": list(tiny.CUTS)},
+        "golden": {
+            "examples": [
+                {
+                    "pictures": ["0.npy", "1.npy"],
+                    "inputs": input_digests(inputs),
+                    "outputs": {"fp32": {"scores": "scores.npy", "votes": "votes.npy"}},
+                }
+            ],
+            "tolerance": {"scores": 0.001, "votes": 0.001},
+        },
+    }
+    return forge
+
+
+def opened(forge: Forge) -> Bundle:
+    return open_bundle(forge.write(), keys=forge.keys, tasks=TASKS)
+
+
+def test_its_golden_examples_pass_tensor_by_tensor_in_every_layout(paired: Forge) -> None:
+    rows = verify(opened(paired))
+    assert {(row["backend"], row["layout"]) for row in rows} == {
+        (backend, layout) for backend in backends() for layout in LAYOUTS
+    }
+    assert all(row["worst"].keys() == {"scores", "votes"} for row in rows)
+
+
+def test_a_model_is_chosen_and_started_without_knowing_what_it_says(
+    paired: Forge, tmp_path: Path
+) -> None:
+    model = open_model(paired.write(), keys=paired.keys, tasks=TASKS, threads=2, cache=tmp_path)
+    found = model.session.run(model.bundle.inputs(0))
+    assert tiny.close(found, tiny.expected(model.bundle.inputs(0)))
+
+
+@pytest.mark.parametrize("tensor", ["scores", "votes"])
+def test_one_tensor_that_is_off_is_refused_by_name(paired: Forge, tensor: str) -> None:
+    right = tiny.expected(opened(paired).inputs(0))[tensor]
+    paired.replace_array(f"{tensor}.npy", right + np.float32(0.002))
+    with pytest.raises(ModelRefused, match=f"output '{tensor}' comes out differently") as caught:
+        verify(opened(paired))
+    assert "off by 0.0020; limit 0.0010" in str(caught.value)
+
+
+def test_a_file_that_only_the_task_names_must_be_there(paired: Forge) -> None:
+    paired.manifest["task"]["partner"] = "elsewhere.npy"
+    with pytest.raises(ModelRefused, match=r"elsewhere\.npy is missing"):
+        opened(paired)
+
+
+def test_it_is_none_of_the_tasks_of_this_release(paired: Forge) -> None:
+    with pytest.raises(ModelRefused, match=r"task 'pair' is not one .*; limit classify"):
+        open_bundle(paired.write(), keys=paired.keys, tasks=RECORDS)
