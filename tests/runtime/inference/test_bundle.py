@@ -264,3 +264,8 @@ def test_a_list_says_what_a_model_answers_and_how_good_it_is(forge: Forge) -> No
     (row,) = list_bundles(forge.write().parent, keys=forge.keys, tasks=RECORDS)
     assert (row["task"], row["answers"]) == ("classify", "resin, tissue")
     assert row["metrics"]["int8"][row["measure"]] == pytest.approx(0.98, abs=0.01)
+
+
+def test_the_shipped_card_is_the_one_in_the_bundle(shipped: Bundle) -> None:
+    card = shipped.files[shipped.manifest.origin.card]
+    assert card == (SHIPPED_MODELS / "mussel-tissue.md").read_bytes()
