@@ -1,4 +1,4 @@
-"""The `[micromanager]` section: which configuration is loaded, and what it does not say itself."""
+"""Micro-Manager in the settings: which configuration is loaded, and what it does not say itself."""
 
 from __future__ import annotations
 
@@ -48,19 +48,44 @@ class LightChannel(Strict):
 
 
 class MicroManager(Strict):
-    """A microscope driven through a Micro-Manager configuration file.
+    """The section `[micromanager]`: the configuration that is loaded, once for all its ports.
 
     `adapters` is the folder of Micro-Manager's device adapters, found by itself when left out.
-    `keeps_origin` lists the drives that know where they are without homing. `turret` is the
-    label of the objective changer, and `objectives` gives its labels our names for them.
     """
 
     config: Path
-    limits: StageTravel
-    lights: Annotated[dict[str, LightChannel], Field(min_length=1)]
     adapters: Path | None = None
+
+
+class MicroManagerStage(Strict):
+    """The configuration's XY stage and focus drive.
+
+    `keeps_origin` lists the drives that know where they are without homing.
+    """
+
+    driver: Literal["micromanager"]
+    limits: StageTravel
     keeps_origin: frozenset[Literal["xy", "z"]] = frozenset()
     arrival_um: Positive = 1.0
     move_timeout_s: Positive = 60.0
-    turret: str = ""
+
+
+class MicroManagerLight(Strict):
+    """Light channels by the names that plans use."""
+
+    driver: Literal["micromanager"]
+    channels: Annotated[dict[str, LightChannel], Field(min_length=1)]
+
+
+class MicroManagerCamera(Strict):
+    """The configuration's camera, as it is set there."""
+
+    driver: Literal["micromanager"]
+
+
+class MicroManagerTurret(Strict):
+    """The objective changer with the label `device`; `objectives` are our names for its labels."""
+
+    driver: Literal["micromanager"]
+    device: Annotated[str, Field(min_length=1)]
     objectives: dict[str, str] = {}

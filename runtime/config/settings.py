@@ -4,49 +4,54 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from runtime.config.board_settings import Boards, LightBoard
 from runtime.config.micromanager_settings import MicroManager
+from runtime.config.port_settings import (
+    CameraSection,
+    LightSection,
+    MountedTurret,
+    Simulation,
+    StageSection,
+    TurretSection,
+)
 from runtime.config.strict import Strict
 from runtime.errors import ConfigRefused
 
 Positive = Annotated[float, Field(gt=0)]
+Section = TypeVar("Section", bound=Strict | None)
+PORTS = ("stage", "light", "camera", "turret")
 USER_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "nightscope"
 SHIPPED_MODELS = Path(__file__).resolve().parents[1] / "models"
 
 
-class Instrument(Strict):
-    """Which hardware; the simulated microscope is chosen here by name, never fallen back to.
+# What stood in [instrument] when one word chose all the hardware.
+ONE_KIND = ("kind", "port", "driver", "light", "boards", "camera", "mounted", "watchdog_ms")
 
-    A "serial" instrument has its stage on `port`, spoken to by `driver`, its light there too
-    unless `light` names another board, and a V4L2 `camera` (index or path). `port` is a path, or
-    pins a board wherever it is plugged in: "serial:NUMBER" of its USB plug, "id:NAME" of its own,
-    or "auto" for the only one there is; `driver` may be "auto" too. `boards` holds what boards
-    cannot say of themselves. Without a turret the one `mounted` objective is in place. A
-    "micromanager" instrument is described in the section of that name. Boards that do not go dark
-    by themselves when the host dies are used only when `accept_without_failsafe` holds their ids.
+
+class Instrument(Strict):
+    """The instrument as a whole; its devices are in `[stage]`, `[light]`, `[camera]`, `[turret]`.
+
+    Boards that do not go dark by themselves when the host dies are used unattended only when
+    `accept_without_failsafe` holds their ids.
     """
 
-    kind: Literal["simulated", "serial", "micromanager"]
     name: str = "microscope"
-    port: str = ""
-    driver: Literal["native", "sangaboard", "grbl", "auto"] = "native"
-    light: LightBoard | None = None
-    boards: Boards = Boards()
-    camera: str = ""
-    mounted: str = ""
     accept_without_failsafe: tuple[str, ...] = ()
-    watchdog_ms: Annotated[int, Field(ge=100, le=5000)] = 500
 
-    @model_validator(mode="after")
-    def _hardware_is_named(self) -> Instrument:
-        if self.kind == "serial" and not (self.port and self.camera):
-            raise ValueError("a serial instrument needs 'port' and 'camera' (a V4L2 index or path)")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _names_no_devices(cls, values: Any) -> Any:
+        if isinstance(values, dict) and (old := [key for key in ONE_KIND if key in values]):
+            raise ValueError(
+                f"has no key '{old[0]}' any more; [stage], [light], [camera] and [turret] "
+                "each name their own driver and its settings"
+            )
+        return values
 
 
 class Objective(Strict):
@@ -107,36 +112,96 @@ class Pipeline(Strict):
     disk_reserve_mb: Annotated[float, Field(ge=0)] = 200.0
 
 
-class Simulation(Strict):
-    """The simulated microscope. `speed` divides every mechanical time; 1 is real time.
-    `line_faults` is the share of the serial line's bytes dropped, duplicated and flipped, each.
+class Settings(Strict):
+    """Everything that belongs to the instrument rather than to one plan.
+
+    Each port names its driver. Without `[turret]` the only objective there is is in place.
     """
 
-    seed: int = 0
-    speed: Annotated[float, Field(gt=0, le=1000)] = 10.0
-    line_faults: Annotated[float, Field(ge=0, le=0.05)] = 0.0
-    camera_width_px: Annotated[int, Field(ge=64, le=4096)] = 512
-    camera_height_px: Annotated[int, Field(ge=64, le=4096)] = 448
-
-
-class Settings(Strict):
-    """Everything that belongs to the instrument rather than to one plan."""
-
-    instrument: Instrument
-    objectives: dict[str, Objective]
+    instrument: Instrument = Instrument()
+    stage: StageSection
+    light: LightSection
+    camera: CameraSection
+    turret: TurretSection | None = None
+    objectives: Annotated[dict[str, Objective], Field(min_length=1)]
     motion: Motion = Motion()
     calibration: Calibration = Calibration()
     models: Models = Models()
     pipeline: Pipeline = Pipeline()
     simulation: Simulation = Simulation()
-    budgets_ms: dict[str, Positive] = {}
     micromanager: MicroManager | None = None
+    budgets_ms: dict[str, Positive] = {}
+
+    @property
+    def drivers(self) -> dict[str, str]:
+        """Return the driver's name of every port."""
+        turret = "mounted" if self.turret is None else self.turret.driver
+        return {
+            "stage": self.stage.driver,
+            "light": self.light.driver,
+            "camera": self.camera.driver,
+            "turret": turret,
+        }
+
+    def use(self, driver: str, *, ports: Collection[str] = PORTS) -> bool:
+        """Return whether one of these ports names this driver."""
+        return any(self.drivers[port] == driver for port in ports)
 
     @model_validator(mode="after")
-    def _devices_are_described(self) -> Settings:
-        if self.instrument.kind == "micromanager" and self.micromanager is None:
-            raise ValueError("a micromanager instrument needs the section [micromanager]")
+    def _sections_are_used(self) -> Settings:
+        """Refuse a shared device that no port names, and a port whose shared device is missing."""
+        for section, driver, needed in (
+            ("simulation", "simulated", False),
+            ("micromanager", "micromanager", True),
+        ):
+            given = getattr(self, section) is not None and section in self.model_fields_set
+            if given and not self.use(driver):
+                raise ValueError(
+                    f"[{section}] is not used: no port names the driver '{driver}'; remove it, "
+                    f"or name that driver in [stage], [light], [camera] or [turret]"
+                )
+            if needed and not given and self.use(driver):
+                raise ValueError(f"the driver '{driver}' needs the section [{section}]; add it")
         return self
+
+    @model_validator(mode="after")
+    def _simulation_is_used(self) -> Settings:
+        told = self.simulation.model_fields_set
+        board = self.use("simulated", ports=("stage", "light", "turret"))
+        for key, used, why in (
+            ("watchdog_ms", board, "neither stage, light nor turret is simulated"),
+            ("line_faults", board, "neither stage, light nor turret is simulated"),
+            ("specimen_um", self.follows, "no simulated camera follows a stage that is not"),
+        ):
+            if key in told and not used:
+                raise ValueError(f"'simulation.{key}' is not used: {why}; remove it")
+        return self
+
+    @property
+    def follows(self) -> bool:
+        """Return whether a simulated camera looks through a stage that is not simulated."""
+        return self.camera.driver == "simulated" and self.stage.driver != "simulated"
+
+    @model_validator(mode="after")
+    def _an_objective_is_in_place(self) -> Settings:
+        known = ", ".join(self.objectives)
+        if self.turret is None and len(self.objectives) > 1:
+            raise ValueError(
+                f"[turret] is missing, and there are several objectives ({known}); name its "
+                "driver, or the one that is screwed in: driver = 'mounted', objective = '...'"
+            )
+        if isinstance(self.turret, MountedTurret) and self.turret.objective not in self.objectives:
+            raise ValueError(
+                f"'turret.objective' is '{self.turret.objective}'; [objectives] holds {known}"
+            )
+        return self
+
+    @property
+    def mounted(self) -> str:
+        """Return the objective in place where there is no turret."""
+        if isinstance(self.turret, MountedTurret):
+            return self.turret.objective
+        return next(iter(self.objectives))
 
 
 def load_settings(path: Path) -> Settings:
@@ -163,14 +228,17 @@ def parse_settings(text: str, *, source: Path) -> Settings:
 
 
 def _anchored(settings: Settings, base: Path) -> Settings:
-    """Return the settings with their relative folders hung on `base`."""
-    own = settings.calibration
-    anchored: dict[str, Strict] = {
-        "calibration": own.model_copy(update={"folder": base / own.folder})
+    """Return the settings with their relative paths hung on `base`."""
+    anchored = {
+        "calibration": _hung(settings.calibration, base, "folder"),
+        "micromanager": _hung(settings.micromanager, base, "config", "adapters"),
     }
-    if (devices := settings.micromanager) is not None:
-        paths = {"config": base / devices.config}
-        if devices.adapters is not None:
-            paths["adapters"] = base / devices.adapters
-        anchored["micromanager"] = devices.model_copy(update=paths)
     return settings.model_copy(update=anchored)
+
+
+def _hung(section: Section, base: Path, *paths: str) -> Section:
+    """Return a section, which may be left out, with the paths it gives hung on `base`."""
+    if section is None:
+        return section
+    given = {key: base / path for key in paths if (path := getattr(section, key)) is not None}
+    return section.model_copy(update=given)

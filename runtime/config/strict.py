@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self, TypeVar, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from runtime.errors import ConfigRefused
+
+# Begins the tag of each record in a union that a driver's name chooses from.
+OF_DRIVER = "driver "
+Record = TypeVar("Record")
 
 
 class Strict(BaseModel):
@@ -22,36 +29,76 @@ class Strict(BaseModel):
 
         Raises ConfigRefused naming the file, the key, the value, the limit and the mend.
         """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise ConfigRefused(_explain(cls, error, source)) from None
+        return read_record(cls, values, source=source)
 
 
-def _explain(model: type[BaseModel], error: ValidationError, source: Path | str) -> str:
-    lines = []
-    for problem in error.errors():
-        path = [str(part) for part in problem["loc"]]
-        key = ".".join(path)
-        if problem["type"] == "extra_forbidden":
-            nearest = difflib.get_close_matches(path[-1], _known_keys(model, path[:-1]), 1, 0.4)
-            hint = f"did you mean '{nearest[0]}'?" if nearest else "remove it"
-            lines.append(f"unknown key '{key}'; {hint}")
-        elif problem["type"] == "missing":
-            lines.append(f"'{key}' is missing; add it")
-        else:
-            lines.append(f"'{key}' is {problem['input']!r}; {problem['msg'].lower()}")
-    return f"{source}: " + "; ".join(lines)
+def read_record(record: type[Record], values: dict[str, Any], *, source: Path | str) -> Record:
+    """Return the record, of this module's kind or a dataclass, that `values` describe.
+
+    Raises ConfigRefused naming the source, the key, the value, the limit and the mend.
+    """
+    try:
+        return TypeAdapter(record).validate_python(values)
+    except ValidationError as error:
+        lines = "; ".join(_explain(record, problem) for problem in error.errors())
+        raise ConfigRefused(f"{source}: {lines}") from None
 
 
-def _known_keys(model: type[BaseModel], path: list[str]) -> list[str]:
+def _explain(model: type[Any], problem: ErrorDetails) -> str:
+    tagged = [str(part) for part in problem["loc"]]
+    # The tag tells which record read the section; people wrote only the keys.
+    path = [part for part in tagged if not part.startswith(OF_DRIVER)]
+    key = ".".join(path)
+    driver = next((f" ({part})" for part in tagged if part.startswith(OF_DRIVER)), "")
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"unknown key '{key}'{driver}; {_hint(path[-1], _known_keys(model, tagged[:-1]))}"
+    if problem["type"] == "missing":
+        return f"'{key}' is missing{driver}; add it"
+    if problem["type"] == "value_error":
+        words = problem["msg"].removeprefix("Value error, ")
+    else:
+        words = problem["msg"].lower()
+    if not path:
+        return words
+    # A whole section, shown as it came, would bury the words.
+    if isinstance(problem["input"], str | int | float | list | tuple | None):
+        return f"'{key}' is {problem['input']!r}; {words}"
+    return f"'{key}': {words}"
+
+
+def _hint(key: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(key, known, 1, 0.6)
+    return f"did you mean '{nearest[0]}'?" if nearest else "remove it"
+
+
+def _known_keys(model: type[Any], path: list[str]) -> list[str]:
     """Return the keys of the section at `path`, looking through optional and mapped sections."""
     current: Any = model
+    annotation: Any = model
     for part in path:
-        field = current.model_fields.get(part) if hasattr(current, "model_fields") else None
-        if field is not None:
-            current = field.annotation
-        models = [a for a in (current, *get_args(current)) if hasattr(a, "model_fields")]
-        if models:
-            current = models[0]
-    return list(getattr(current, "model_fields", {}))
+        if part.startswith(OF_DRIVER):
+            current = _tagged(annotation, part)
+        elif part in (fields := _fields(current)):
+            current = annotation = fields[part]
+        records = [a for a in (current, *get_args(current)) if _fields(a)]
+        if records:
+            current = records[0]
+    return list(_fields(current))
+
+
+def _fields(record: Any) -> Mapping[str, Any]:
+    """Return the annotations of a settings record's or a dataclass's fields, by name."""
+    if dataclasses.is_dataclass(record) and isinstance(record, type):
+        hints = get_type_hints(record)
+        return {field.name: hints[field.name] for field in dataclasses.fields(record)}
+    return {name: field.annotation for name, field in getattr(record, "model_fields", {}).items()}
+
+
+def _tagged(union: Any, tag: str) -> Any:
+    """Return the record that carries a tag in a union, be the union optional or not."""
+    for member in get_args(union):
+        if any(getattr(mark, "tag", None) == tag for mark in getattr(member, "__metadata__", ())):
+            return get_args(member)[0]
+        if (found := _tagged(member, tag)) is not None:
+            return found
+    return None

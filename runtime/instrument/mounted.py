@@ -18,5 +18,5 @@ class MountedObjective:
                 "this instrument has no turret",
                 value=objective,
                 limit=f"mounted is {self.objectives[0]}",
-                remedy="use the mounted objective, or correct instrument.mounted",
+                remedy="use the mounted objective, or correct [turret] objective",
             )

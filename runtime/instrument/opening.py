@@ -1,51 +1,59 @@
-"""The only file that joins drivers and settings: it opens the instrument, safely, and closes it."""
+"""Opens the instrument, safely, and closes it: the only file that joins settings and drivers.
+
+Each port has a table from the driver's name to what opens it; every other name is a serial
+board's (`runtime.instrument.boards`). What several ports share (a board, the simulated world, a
+Micro-Manager configuration) is opened by the first that asks for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from firmware_bridge.drivers.brand import BoardOptions, OpenBoard, Watchdog
-from firmware_bridge.drivers.grbl.board import GrblOptions
-from firmware_bridge.drivers.illuminate.board import IlluminateOptions
 from firmware_bridge.drivers.native.board import NativeBoard, NativeOptions
 from firmware_bridge.drivers.native.emulator import BoardEmulator
-from firmware_bridge.drivers.position import MotorAxis
-from firmware_bridge.drivers.registry import brand
-from firmware_bridge.drivers.sangaboard.board import SangaboardOptions
 from firmware_bridge.errors import BridgeError
 from firmware_bridge.find.detect import locate
 from firmware_bridge.find.pins import known_port
 from firmware_bridge.line.chaos import ChaosProxy
 from firmware_bridge.line.faults import Faults
-from runtime.clock import HeartbeatClock, SystemClock
-from runtime.config.board_settings import LightBoard
-from runtime.config.micromanager_settings import MicroManager
-from runtime.config.settings import Instrument, Settings
+from runtime.clock import SystemClock
+from runtime.config import micromanager_settings as micromanager
+from runtime.config.port_settings import BoardPort, OpenCvCamera, SimulatedCamera
+from runtime.config.settings import Motion, Settings
 from runtime.conveyor import begin
 from runtime.errors import HardwareFailed
+from runtime.instrument.boards import Boards, check_boards
 from runtime.instrument.mounted import MountedObjective
 from runtime.instrument.rig import Rig
+from runtime.ports import Camera, Clock, Light, Stage, Turret
 
-# The board must hear from the control loop several times within its time-out.
-BEATS_PER_TIMEOUT = 5
+if TYPE_CHECKING:
+    from runtime.instrument.micromanager.core import Core
+    from runtime.instrument.simulator.world import World
+
+Port = TypeVar("Port", Stage, Light, Camera, Turret)
 
 
 @contextmanager
 def open_microscope(settings: Settings, *, truth: Path | None = None) -> Iterator[Rig]:
     """Open every device of the instrument, dark and still; make them safe whatever happens.
 
-    `truth` is where a simulated world leaves its witness. Raises HardwareFailed for a device that
-    is absent, busy, or stops answering while it is open.
+    `truth` is where a simulated world leaves its witness. Raises ConfigRefused for settings that
+    no driver named uses, HardwareFailed for a device that is absent, busy, or stops answering
+    while it is open.
     """
+    check_drivers(settings)
     with bridge_trouble_is_hardware(), ExitStack() as stack:
-        if settings.instrument.kind == "simulated":
-            yield _simulated(settings, truth, stack)
-        elif settings.micromanager is not None:
-            yield _micromanager(settings, settings.micromanager, stack)
-        else:
-            yield _serial(settings, stack)
+        yield _rig(Bench(settings, stack, truth=truth))
+
+
+def check_drivers(settings: Settings) -> None:
+    """Raise ConfigRefused for an unknown driver, or a setting the driver named does not use."""
+    check_boards(_board_sections(settings))
 
 
 def port_of(pin: str) -> str:
@@ -62,179 +70,207 @@ def bridge_trouble_is_hardware() -> Iterator[None]:
         raise HardwareFailed(str(error)) from error
 
 
-def _simulated(settings: Settings, truth: Path | None, stack: ExitStack) -> Rig:
-    """The simulated microscope: the world behind the board emulator, on a real pty."""
-    from runtime.instrument.simulator.camera import SimulatedCamera
-    from runtime.instrument.simulator.specimen import Specimen
-    from runtime.instrument.simulator.world import World
-
-    wanted = settings.simulation
-    specimen = Specimen()
-    begin(lambda: specimen.levels)  # decoded while the board is opened and homed
-    world = World(
-        seed=wanted.seed,
-        speed=wanted.speed,
-        objectives=settings.objectives,
-        camera_width_px=wanted.camera_width_px,
-        camera_height_px=wanted.camera_height_px,
-        specimen=specimen,
-        truth=truth,
-    )
-    emulator = BoardEmulator(world, clock=SystemClock(), patient=True)
-    emulator.start()
-    stack.callback(emulator.stop)
-    board = _native(_line_to(emulator.port, settings, stack), settings, stack)
-    clock = _feeding([board], settings)
-    settle_ms = settings.motion.settle_ms / wanted.speed
-    return Rig(
-        stage=board.stage,
-        light=board.light,
-        turret=board.turret,
-        camera=SimulatedCamera(world, clock=clock),
-        clock=clock,
-        motion=settings.motion.model_copy(update={"settle_ms": settle_ms}),
-        simulated=True,
-        own_time=world.time,
-        trips=lambda: board.rearmed,
-    )
+def _board_sections(settings: Settings) -> dict[str, BoardPort]:
+    ports = {"stage": settings.stage, "light": settings.light, "turret": settings.turret}
+    return {name: port for name, port in ports.items() if isinstance(port, BoardPort)}
 
 
-def _line_to(port: str, settings: Settings, stack: ExitStack) -> str:
-    """Return the port to open: the emulator's own, or one with a bad line in front of it."""
-    rate = settings.simulation.line_faults
-    if rate == 0:
-        return port
-    faults, seed = Faults.bytewise(rate), settings.simulation.seed
-    return stack.enter_context(ChaosProxy(port, clock=SystemClock(), faults=faults, seed=seed)).port
+class Bench:
+    """What the ports of one instrument have in common, each opened when it is first asked for.
 
+    Openers note here what they learn of a device: `simulated`, that it exists only in the computer,
+    and in `unwatched` the ids of those that stay lit when this computer dies (boards apart).
+    """
 
-def _native(port: str, settings: Settings, stack: ExitStack) -> NativeBoard:
-    board = NativeBoard.open(
-        port,
-        clock=SystemClock(),
-        options=NativeOptions(watchdog_ms=settings.instrument.watchdog_ms),
-    )
-    stack.callback(board.close)
-    return board
+    def __init__(self, settings: Settings, stack: ExitStack, *, truth: Path | None) -> None:
+        self.settings, self.stack = settings, stack
+        self.simulated = settings.use("simulated")
+        self.unwatched: list[str] = []
+        self._truth = truth
+        self.boards = Boards(stack)
+        self.board_of = self.boards.open(_board_sections(settings))
 
+    @property
+    def clock(self) -> Clock:
+        """Return the control loop's clock, whose every wait feeds the boards."""
+        return self.boards.clock
 
-def _serial(settings: Settings, stack: ExitStack) -> Rig:
-    """Stage, light and turret on one or two serial boards, and a live camera."""
-    from runtime.instrument.camera.opencv import OpenCvCamera
+    @cached_property
+    def world(self) -> World:
+        """Return the simulated world."""
+        from runtime.instrument.simulator.specimen import Specimen
+        from runtime.instrument.simulator.world import World
 
-    instrument = settings.instrument
-    watched: list[Watchdog] = []
-    clock = _feeding(watched, settings)
-    boards = [_open(instrument, settings, watched, clock, stack, offering="stage")]
-    if instrument.light is not None:
-        boards.append(_open(instrument.light, settings, watched, clock, stack, offering="light"))
-    stage, light = boards[0].stage, boards[-1].light
-    if stage is None or light is None:
-        raise HardwareFailed(
-            "the instrument has no " + ("stage" if stage is None else "light"),
-            value=boards[0 if stage is None else -1].driver,
-            remedy="name a board that has one: see `nightscope bridge probe`",
+        settings, camera = self.settings, self.settings.camera
+        if not isinstance(camera, SimulatedCamera):
+            camera = SimulatedCamera(driver="simulated")
+        specimen = Specimen()
+        begin(lambda: specimen.levels)  # decoded while the board is opened and homed
+        return World(
+            seed=settings.simulation.seed,
+            speed=settings.simulation.speed,
+            objectives=settings.objectives,
+            camera_width_px=camera.width_px,
+            camera_height_px=camera.height_px,
+            specimen=specimen,
+            truth=self._truth,
         )
-    camera = OpenCvCamera(instrument.camera, clock=clock)
-    stack.callback(camera.close)
-    return Rig(
-        stage=stage,
-        light=light,
-        turret=boards[0].turret or MountedObjective(instrument.mounted),
-        camera=camera,
-        clock=clock,
-        motion=settings.motion,
-        trips=lambda: sum(board.rearmed for board in watched),
-        without_failsafe=tuple(board.unique_id for board in boards if not board.failsafe),
-    )
+
+    @cached_property
+    def simulated_board(self) -> NativeBoard:
+        """Return the world's own board: the real driver, on a real pty, before an emulator."""
+        simulation = self.settings.simulation
+        emulator = BoardEmulator(self.world, clock=SystemClock(), patient=True)
+        emulator.start()
+        self.stack.callback(emulator.stop)
+        port = emulator.port
+        if simulation.line_faults:
+            faults = Faults.bytewise(simulation.line_faults)
+            bad = ChaosProxy(port, clock=SystemClock(), faults=faults, seed=simulation.seed)
+            port = self.stack.enter_context(bad).port
+        options = NativeOptions(watchdog_ms=simulation.watchdog_ms)
+        board = NativeBoard.open(port, clock=self.clock, options=options)
+        self.boards.add(board)
+        return board
+
+    @cached_property
+    def core(self) -> Core:
+        """Return Micro-Manager's core with the configuration loaded."""
+        from runtime.instrument.micromanager.core import open_core
+
+        loaded = self.settings.micromanager
+        assert loaded is not None
+        core = open_core(loaded.config, clock=self.clock, adapters=loaded.adapters)
+        self.stack.callback(core.close)
+        return core
 
 
-def _micromanager(settings: Settings, devices: MicroManager, stack: ExitStack) -> Rig:
-    """Devices that Micro-Manager drives; none of them goes dark by itself."""
-    from runtime.instrument.micromanager.camera import MicroManagerCamera
-    from runtime.instrument.micromanager.core import open_core
-    from runtime.instrument.micromanager.light import MicroManagerLight
+# -- one opener a port and driver; each is given the bench and the port's section ------------------
+
+
+def _micromanager_stage(bench: Bench, section: micromanager.MicroManagerStage) -> Stage:
     from runtime.instrument.micromanager.stage import MicroManagerStage
+
+    stage = MicroManagerStage(
+        bench.core,
+        limits=section.limits,
+        keeps_origin=section.keeps_origin,
+        arrival_um=section.arrival_um,
+        move_timeout_s=section.move_timeout_s,
+    )
+    bench.simulated |= stage.simulated
+    bench.unwatched.append(stage.stage_id)
+    return stage
+
+
+def _micromanager_light(bench: Bench, section: micromanager.MicroManagerLight) -> Light:
+    from runtime.instrument.micromanager.light import MicroManagerLight
+
+    light = MicroManagerLight(bench.core, lights=section.channels)
+    bench.stack.callback(light.close)
+    bench.simulated |= light.simulated
+    if bench.settings.stage.driver != "micromanager":  # whose id stands for both
+        bench.unwatched.append(light.light_id)
+    return light
+
+
+def _micromanager_camera(bench: Bench, _: object) -> Camera:
+    from runtime.instrument.micromanager.camera import MicroManagerCamera
+
+    return MicroManagerCamera(bench.core)
+
+
+def _micromanager_turret(bench: Bench, section: micromanager.MicroManagerTurret) -> Turret:
     from runtime.instrument.micromanager.turret import MicroManagerTurret
 
-    clock = SystemClock()
-    core = open_core(devices.config, clock=clock, adapters=devices.adapters)
-    stack.callback(core.close)
-    light = MicroManagerLight(core, lights=devices.lights)
-    stack.callback(light.close)
-    camera = MicroManagerCamera(core)
-    stack.callback(camera.close)
-    stage = MicroManagerStage(
-        core,
-        limits=devices.limits,
-        keeps_origin=devices.keeps_origin,
-        arrival_um=devices.arrival_um,
-        move_timeout_s=devices.move_timeout_s,
-    )
+    turret = MicroManagerTurret(bench.core, turret=section.device, objectives=section.objectives)
+    bench.simulated |= turret.simulated
+    return turret
+
+
+def _opencv_camera(bench: Bench, section: OpenCvCamera) -> Camera:
+    from runtime.instrument.camera.opencv import OpenCvCamera
+
+    return OpenCvCamera(section.device, clock=bench.clock)
+
+
+def _simulated_camera(bench: Bench, _: object) -> Camera:
+    from runtime.instrument.simulator.camera import SimulatedCamera
+
+    return SimulatedCamera(bench.world, clock=bench.clock)
+
+
+STAGES: dict[str, Callable[[Bench, Any], Stage]] = {
+    "simulated": lambda bench, _: bench.simulated_board.stage,
+    "micromanager": _micromanager_stage,
+}
+LIGHTS: dict[str, Callable[[Bench, Any], Light]] = {
+    "simulated": lambda bench, _: bench.simulated_board.light,
+    "micromanager": _micromanager_light,
+}
+CAMERAS: dict[str, Callable[[Bench, Any], Camera]] = {
+    "simulated": _simulated_camera,
+    "micromanager": _micromanager_camera,
+    "opencv": _opencv_camera,
+}
+TURRETS: dict[str, Callable[[Bench, Any], Turret]] = {
+    "simulated": lambda bench, _: bench.simulated_board.turret,
+    "micromanager": _micromanager_turret,
+    "mounted": lambda bench, _: MountedObjective(bench.settings.mounted),
+}
+
+
+def _open(table: Mapping[str, Callable[[Bench, Any], Port]], port: str, bench: Bench) -> Port:
+    """Return what the settings name for a port, opened."""
+    section = getattr(bench.settings, port)
+    if isinstance(section, BoardPort):
+        part: Port = getattr(bench.board_of[port], port)
+        return part
+    return table[bench.settings.drivers[port]](bench, section)
+
+
+def _rig(bench: Bench) -> Rig:
+    settings = bench.settings
+    stage, light = _open(STAGES, "stage", bench), _open(LIGHTS, "light", bench)
+    turret, camera = _open(TURRETS, "turret", bench), _open(CAMERAS, "camera", bench)
+    bench.stack.callback(camera.close)
+    seen = settings.camera.driver == "simulated"
+    if seen:
+        stage, light, turret = _followed(bench, stage, light, turret)
     return Rig(
         stage=stage,
         light=light,
-        turret=MicroManagerTurret(core, turret=devices.turret, objectives=devices.objectives)
-        if devices.turret
-        else MountedObjective(settings.instrument.mounted),
+        turret=turret,
         camera=camera,
-        clock=clock,
-        motion=settings.motion,
-        simulated=camera.info.simulated,
-        without_failsafe=(stage.stage_id,),
+        clock=bench.clock,
+        motion=_motion(settings),
+        simulated=bench.simulated or camera.info.simulated,
+        own_time=bench.world.time if seen else None,
+        trips=bench.boards.trips,
+        without_failsafe=(*bench.boards.without_failsafe(), *bench.unwatched),
     )
 
 
-def _open(
-    wanted: Instrument | LightBoard,
-    settings: Settings,
-    watched: list[Watchdog],
-    clock: HeartbeatClock,
-    stack: ExitStack,
-    *,
-    offering: str,
-) -> OpenBoard:
-    """Open the board that a setting means; one with a watchdog joins those that `clock` feeds.
+def _followed(
+    bench: Bench, stage: Stage, light: Light, turret: Turret
+) -> tuple[Stage, Light, Turret]:
+    """Return the ports as the simulated world sees them: those not its own are followed."""
+    from runtime.instrument.simulator import following
 
-    Every board waits by `clock`, so that a long move of its stage does not darken the light on
-    another board.
-    """
-    port, driver = locate(wanted.port, driver=wanted.driver, offering=offering, clock=clock)
-    options = _options(settings.instrument, driver)
-    board = brand(driver).open(port, clock=clock, options=options)
-    stack.callback(board.close)
-    if board.watchdog is not None:
-        watched.append(board.watchdog)
-    return board
+    own = {port for port, driver in bench.settings.drivers.items() if driver == "simulated"}
+    if "stage" not in own:
+        specimen_um = bench.settings.simulation.specimen_um
+        stage = following.FollowedStage(stage, bench.world, specimen_um=specimen_um)
+    if "light" not in own:
+        light = following.FollowedLight(light, bench.world)
+    if "turret" not in own:
+        turret = following.FollowedTurret(turret, bench.world)
+    return stage, light, turret
 
 
-def _options(instrument: Instrument, driver: str) -> BoardOptions:
-    """Return what the boards of a driver cannot say of themselves."""
-    told = instrument.boards
-    if driver == "native":
-        return NativeOptions(reopen_s=told.reopen_s, watchdog_ms=instrument.watchdog_ms)
-    if driver == "grbl":
-        return GrblOptions(reopen_s=told.reopen_s, origin_um=told.grbl.origin_um)
-    if driver == "illuminate":
-        light = told.illuminate
-        return IlluminateOptions(reopen_s=told.reopen_s, led_groups=light.led_groups, na=light.na)
-    named = {"x": told.sangaboard.x, "y": told.sangaboard.y, "z": told.sangaboard.z}
-    axes = {
-        name: MotorAxis(step_nm=axis.step_nm, travel_um=axis.travel_um)
-        for name, axis in named.items()
-        if axis is not None
-    }
-    return SangaboardOptions(
-        reopen_s=told.reopen_s, origin_here=told.sangaboard.origin_here, **axes
-    )
-
-
-def _feeding(watched: Sequence[Watchdog], settings: Settings) -> HeartbeatClock:
-    """Return the control loop's clock, whose every wait is a heartbeat to the watched boards."""
-
-    def beat() -> None:
-        for board in watched:
-            board.beat()
-
-    period_s = settings.instrument.watchdog_ms / 1000 / BEATS_PER_TIMEOUT
-    return HeartbeatClock(beat, period_s=period_s)
+def _motion(settings: Settings) -> Motion:
+    """Return how to move; a simulated stage settles as much sooner as it moves faster."""
+    if settings.stage.driver != "simulated":
+        return settings.motion
+    settle_ms = settings.motion.settle_ms / settings.simulation.speed
+    return settings.motion.model_copy(update={"settle_ms": settle_ms})

@@ -111,7 +111,7 @@ class Rig:
         raise CameraFailed(
             "the board went dark during every exposure",
             value=f"{EXPOSURE_ATTEMPTS} attempts",
-            remedy="raise instrument.watchdog_ms, or find what holds the host up",
+            remedy="raise watchdog_ms of the board, or find what holds the host up",
         )
 
 

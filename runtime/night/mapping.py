@@ -23,6 +23,7 @@ def map_of(
     *,
     stage_from_px: NDArray[np.float64],
     camera: CameraInfo,
+    simulated: bool,
 ) -> tuple[Stitcher, Mosaic]:
     """Return an empty stitcher and mosaic for the planned tiles; `stage_from_px` is 2x2, µm/px."""
     shape_px = (camera.height_px, camera.width_px)
@@ -39,7 +40,7 @@ def map_of(
         pixel_size_um=pixel_size_um,
         dtype=np.dtype(np.uint16 if camera.full_scale > 255 else np.uint8),
         name=plan.name,
-        simulated=camera.simulated,
+        simulated=simulated,
         bounds_px=_bounds_px(planned, px_from_stage, shape_px),
     )
     return stitcher, mosaic

@@ -97,6 +97,7 @@ class Scan:
             planned,
             stage_from_px=self.calibrated.stage_from_px(self.plan.objective),
             camera=info,
+            simulated=self.rig.simulated,
         )
         intake = Intake(
             folder=self.folder,

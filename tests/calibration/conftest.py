@@ -16,8 +16,14 @@ from runtime.instrument.simulator.world import World
 from runtime.tile import StageLimits, StagePosition
 
 SETTINGS = """
-[instrument]
-kind = "simulated"
+[stage]
+driver = "simulated"
+[light]
+driver = "simulated"
+[camera]
+driver = "simulated"
+[turret]
+driver = "simulated"
 [objectives.10x]
 magnification = 10
 na = 0.3

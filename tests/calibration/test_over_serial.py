@@ -2,7 +2,8 @@
 
 from calibration.routines import ensure
 from runtime.calibrated.loaded import Calibrated
-from runtime.config.settings import Motion, Simulation
+from runtime.config.port_settings import Simulation
+from runtime.config.settings import Motion
 from runtime.focus.loop import SweepRequest, sweep
 from runtime.instrument.opening import open_microscope
 

@@ -14,9 +14,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 SETTINGS = """
-[instrument]
-kind = "simulated"
-watchdog_ms = 5000
+[stage]
+driver = "simulated"
+[light]
+driver = "simulated"
+[camera]
+driver = "simulated"
+[turret]
+driver = "simulated"
 [objectives.10x]
 magnification = 10
 na = 0.3
@@ -31,6 +36,7 @@ automatic = true
 [pipeline]
 disk_reserve_mb = 1
 [simulation]
+watchdog_ms = 5000
 speed = 200
 """
 

@@ -81,10 +81,8 @@ def test_a_tampered_bundle_is_refused(cli, plan, tmp_path):
 
 
 def test_an_absent_port_is_named(cli, plan, tmp_path):
-    text = (
-        plan[1].read_text().replace('"simulated"', '"serial"\nport = "/dev/ttyNONE"\ncamera = "0"')
-    )
-    plan[1].write_text(text)
+    board = '"native"\nport = "/dev/ttyNONE"'
+    plan[1].write_text(plan[1].read_text().replace('"simulated"', board, 1))
     code, result, _ = cli("run", plan[0], "--settings", plan[1], "--out", tmp_path / "run")
     assert code == 4
     assert "/dev/ttyNONE" in result["error"]

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from serial.tools import list_ports
 
-from runtime.config.settings import SHIPPED_MODELS, Models, load_settings
+from runtime.config.settings import SHIPPED_MODELS, Models, Settings, load_settings
 from runtime.errors import NightscopeError
 from runtime.inference.bundle import list_bundles
+from runtime.instrument.opening import check_drivers
 from runtime.offline.warm import warm_caches
 from runtime.record.storage import free_mb
 from runtime.tasks.registry import RECORDS
@@ -84,7 +85,16 @@ def _ports() -> list[Finding]:
 
 
 def _settings(path: Path) -> Finding:
-    return _tried("settings", lambda: load_settings(path).instrument.name)
+    def check() -> str:
+        settings = load_settings(path)
+        check_drivers(settings)
+        return f"{settings.instrument.name}: {_ports_of(settings)}"
+
+    return _tried("settings", check)
+
+
+def _ports_of(settings: Settings) -> str:
+    return ", ".join(f"{port} {driver}" for port, driver in settings.drivers.items())
 
 
 def _tried(name: str, check: Callable[[], str]) -> Finding:

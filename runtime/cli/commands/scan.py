@@ -12,7 +12,7 @@ from runtime.calibrated.loaded import Calibrated, record_files
 from runtime.config.plan_file import load_plan
 from runtime.config.settings import Settings, load_settings
 from runtime.errors import ConfigRefused
-from runtime.instrument.opening import open_microscope
+from runtime.instrument.opening import check_drivers, open_microscope
 from runtime.night.preflight import check_plan, check_settings
 from runtime.night.run import Calibrate, carry_out, open_classifier
 from runtime.record.run_folder import RunFolder
@@ -24,6 +24,7 @@ def run(
     """Start a plan in a new run folder and return the summary."""
     load_plan(plan)
     instrument = load_settings(settings)
+    check_drivers(instrument)
     folder = RunFolder(out)
     folder.create(
         plan_text=plan.read_text(encoding="utf-8"),

@@ -61,7 +61,7 @@ def refuse_absent(source: str) -> None:
         raise CameraFailed(
             f"camera {path} is absent",
             value=f"cameras here: {there}",
-            remedy="plug it in, or mend [instrument] camera",
+            remedy="plug it in, or mend [camera] device",
         )
     if not os.access(path, os.R_OK):
         raise CameraFailed(

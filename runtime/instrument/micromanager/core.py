@@ -71,7 +71,7 @@ class Core:
                 "the Micro-Manager configuration has no such device",
                 value=repr(label),
                 limit=", ".join(loaded),
-                remedy="mend the [micromanager] section, or the configuration",
+                remedy="mend the settings, or the configuration",
             )
         return label
 

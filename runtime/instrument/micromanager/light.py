@@ -26,6 +26,7 @@ class MicroManagerLight:
         """
         self._core, self._lights = core, dict(lights)
         self._shutters = sorted({core.device(light.shutter) for light in lights.values()})
+        self.light_id = f"micromanager-{'+'.join(map(core.identity, self._shutters))}"
         self.off()
         for light in lights.values():
             for name in light.choose:
@@ -35,6 +36,7 @@ class MicroManagerLight:
             for name, light in lights.items()
             if light.level is not None
         }
+        self.simulated = any(map(core.is_simulated, self._devices()))
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -101,6 +103,11 @@ class MicroManagerLight:
         level = dark + math.copysign(grains * grain, full - dark)
         return f"{level:.{0 if whole else 4}f}"
 
+    def _devices(self) -> set[str]:
+        """Return the labels of everything that makes the light."""
+        named = {name for light in self._lights.values() for name in (*light.choose, light.level)}
+        return {*self._shutters, *(_split(name)[0] for name in named if name is not None)}
+
     def _range(self, level: str, given: tuple[float, float] | None) -> tuple[float, float]:
         device, prop = _split(level)
         mm, _ = self._core.mm, self._core.device(device)
@@ -109,7 +116,7 @@ class MicroManagerLight:
         if not self._core.ask(level, partial(mm.hasPropertyLimits, device, prop)):
             raise ConfigRefused(
                 f"the light level {level} has no limits",
-                remedy="give its level_range = [dark, full] in the [micromanager] section",
+                remedy="give its level_range = [dark, full] of the channel in [light]",
             )
         return self._core.ask(
             level,
@@ -125,7 +132,7 @@ class MicroManagerLight:
                 "unknown light channel",
                 value=repr(channel),
                 limit=", ".join(self._lights),
-                remedy="use a name of the [micromanager] lights",
+                remedy="use a name of [light] channels",
             )
         if not 0 <= brightness <= 1:
             raise Rejected(

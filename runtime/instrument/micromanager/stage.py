@@ -50,6 +50,7 @@ class MicroManagerStage:
         self._homed = not self._to_home
         self._targets_um: dict[str, float] = {}
         self._stopped = threading.Event()
+        self.simulated = any(core.is_simulated(label) for label in drives.values())
         self.stage_id = f"micromanager-{core.identity(self._xy)}+{core.identity(self._z)}"
 
     def home(self) -> None:
@@ -118,7 +119,7 @@ class MicroManagerStage:
                 raise
             raise NotHomed(
                 f"{label} cannot home itself",
-                remedy="set its origin in Micro-Manager and name it in [micromanager] keeps_origin",
+                remedy="set its origin in Micro-Manager and name it in [stage] keeps_origin",
             ) from error
         self._core.wait_until_still(label, timeout_s=HOME_S)
 

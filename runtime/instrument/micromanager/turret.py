@@ -22,6 +22,7 @@ class MicroManagerTurret:
         Raises ConfigRefused when there is no such device or label.
         """
         self._core, self._device = core, core.device(turret)
+        self.simulated = core.is_simulated(turret)
         labels = core.ask(f"{turret}, labels", lambda: tuple(core.mm.getStateLabels(turret)))
         self._labels = dict(objectives) or {label: label for label in labels}
         for label in self._labels.values():
@@ -30,7 +31,7 @@ class MicroManagerTurret:
                     f"{turret} has no such label",
                     value=repr(label),
                     limit=", ".join(labels),
-                    remedy="mend [micromanager] objectives, or the labels in the configuration",
+                    remedy="mend [turret] objectives, or the labels in the configuration",
                 )
 
     @property
@@ -48,7 +49,7 @@ class MicroManagerTurret:
                 "unknown objective",
                 value=repr(objective),
                 limit=", ".join(self._labels),
-                remedy="use a name of [micromanager] objectives",
+                remedy="use a name of [turret] objectives",
             )
         core, device, label = self._core, self._device, self._labels[objective]
         turn = partial(core.mm.setStateLabel, device, label)

@@ -18,6 +18,7 @@ from runtime.errors import ConfigRefused, HardwareFailed
 from runtime.instrument.opening import open_microscope
 from runtime.night.preflight import check_rig
 
+Section = dict[str, object]
 CLOCK = SystemClock()
 PLAN = Plan(
     name="p", objective="10x", grid={"rows": 1, "columns": 1, "centre_um": (0, 0)}, light="spindle"
@@ -42,11 +43,13 @@ def grbl() -> Iterator[tuple[PtyHost, BenchPlant]]:
         yield host, plant
 
 
-def settings(video: Path, port: str, **instrument: object) -> Settings:
-    base = {"kind": "serial", "port": port, "camera": str(video), "mounted": "10x"}
+def settings(video: Path, stage: Section, light: Section, **instrument: object) -> Settings:
     return Settings.read(
         {
-            "instrument": base | instrument,
+            "stage": stage,
+            "light": light,
+            "camera": {"driver": "opencv", "device": str(video)},
+            "instrument": instrument,
             "objectives": {"10x": {"magnification": 10, "na": 0.3, "pixel_size_um": 0.5}},
             "motion": {"settle_ms": 0},
         },
@@ -56,7 +59,8 @@ def settings(video: Path, port: str, **instrument: object) -> Settings:
 
 def test_a_foreign_board_moves_exposes_and_is_refused_unattended(video, grbl):
     host, plant = grbl
-    wanted = settings(video, host.port, driver="grbl")
+    board = {"driver": "grbl", "port": host.port}
+    wanted = settings(video, board, board)
     with open_microscope(wanted) as rig:
         rig.stage.home()
         assert rig.approach(x_um=100, y_um=50, z_um=2).x_um == pytest.approx(100)
@@ -66,10 +70,10 @@ def test_a_foreign_board_moves_exposes_and_is_refused_unattended(video, grbl):
         with pytest.raises(HardwareFailed, match="no turret; value 20x; limit mounted is 10x"):
             rig.turret.select(objective="20x")
         plan = PLAN.model_copy(update={"light": channel})
-        (board,) = rig.without_failsafe
-        with pytest.raises(ConfigRefused, match=f"board {board} does not go dark by itself"):
+        (name,) = rig.without_failsafe
+        with pytest.raises(ConfigRefused, match=f"board {name} does not go dark by itself"):
             check_rig(plan, wanted, rig)
-        accepted = settings(video, host.port, driver="grbl", accept_without_failsafe=(board,))
+        accepted = settings(video, board, board, accept_without_failsafe=(name,))
         check_rig(plan, accepted, rig)
     assert plant.light is None
 
@@ -80,8 +84,9 @@ def test_stage_and_light_may_be_on_different_boards(video, grbl):
     emulator = BoardEmulator(lamp, clock=CLOCK)
     emulator.start()
     try:
-        light = {"port": emulator.port, "driver": "native"}
-        with open_microscope(settings(video, host.port, driver="grbl", light=light)) as rig:
+        stage = {"driver": "grbl", "port": host.port}
+        light = {"driver": "native", "port": emulator.port}
+        with open_microscope(settings(video, stage, light)) as rig:
             assert not rig.stage.failsafe
             rig.light.on(channel=rig.light.channels[0], brightness=1.0)
             assert lamp.light is not None
@@ -92,8 +97,9 @@ def test_stage_and_light_may_be_on_different_boards(video, grbl):
 
 
 def test_an_absent_port_is_a_hardware_failure(video):
+    absent = {"driver": "native", "port": "/dev/ttyNONE"}
     with (
         pytest.raises(HardwareFailed, match="/dev/ttyNONE"),
-        open_microscope(settings(video, "/dev/ttyNONE")),
+        open_microscope(settings(video, absent, absent)),
     ):
         pass

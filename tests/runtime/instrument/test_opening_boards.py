@@ -1,5 +1,6 @@
 """Stage and light on boards of different makes, pinned and described in the settings alone."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,17 +16,16 @@ from firmware_bridge.board.pty_host import PtyHost
 from firmware_bridge.drivers.grbl.emulator import GrblFirmware
 from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
 from firmware_bridge.drivers.native.emulator import BoardEmulator
-from firmware_bridge.drivers.sangaboard.emulator import V1, SangaboardFirmware
+from firmware_bridge.drivers.sangaboard.emulator import V04, V1, SangaboardFirmware
 from firmware_bridge.line import inventory
 from runtime.clock import SystemClock
 from runtime.config.settings import parse_settings
 from runtime.errors import ConfigRefused, HardwareFailed
-from runtime.instrument.opening import open_microscope, port_of
+from runtime.instrument.opening import check_drivers, open_microscope, port_of
 
 CLOCK = SystemClock()
-BOARDS_PAGE = Path(__file__).parents[3] / "docs" / "boards.md"
+DOCS = Path(__file__).parents[3] / "docs"
 REST = """
-mounted = "10x"
 [objectives.10x]
 magnification = 10
 na = 0.3
@@ -53,14 +53,14 @@ def plugged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
         yield plug
 
 
-def settings(folder: Path, instrument: str, boards: str = ""):
+def settings(folder: Path, stage: str, light: str):
     camera = folder / "camera.avi"
     writer = cv2.VideoWriter(str(camera), cv2.VideoWriter.fourcc(*"MJPG"), 30.0, (64, 48))
     for level in range(40):
         writer.write(np.full((48, 64, 3), level * 5, np.uint8))
     writer.release()
-    text = f'[instrument]\nkind = "serial"\ncamera = "{camera}"\n{instrument}\n{REST}\n{boards}'
-    return parse_settings(text, source=folder / "settings.toml")
+    text = f'[stage]\n{stage}\n[light]\n{light}\n[camera]\ndriver = "opencv"\ndevice = "{camera}"'
+    return parse_settings(text + REST, source=folder / "settings.toml")
 
 
 def test_a_grbl_stage_by_its_plug_and_an_led_array_by_its_id(tmp_path, plugged):
@@ -70,10 +70,8 @@ def test_a_grbl_stage_by_its_plug_and_an_led_array_by_its_id(tmp_path, plugged):
     plugged("A1", PtyHost(array, clock=CLOCK))
     wanted = settings(
         tmp_path,
-        'port = "serial:G1"\ndriver = "grbl"\n'
-        'light = { port = "id:illuminate-7", driver = "auto" }',
-        "[instrument.boards.illuminate]\nna = 0.3\nled_groups = { ring = [1, 2, 3] }\n"
-        "[instrument.boards.grbl]\norigin_um = [-1000, -1000, -100]\n",
+        'driver = "grbl"\nport = "serial:G1"\norigin_um = [-1000, -1000, -100]',
+        'driver = "auto"\nport = "id:illuminate-7"\nna = 0.3\nled_groups = { ring = [1, 2, 3] }',
     )
     with open_microscope(wanted) as rig:
         rig.stage.home()
@@ -97,9 +95,9 @@ def test_a_sangaboard_with_axes_of_its_own_and_the_only_array_there_is(tmp_path,
     plugged("A1", PtyHost(array, clock=CLOCK))
     wanted = settings(
         tmp_path,
-        'port = "auto"\ndriver = "auto"\nlight = { port = "auto", driver = "illuminate" }',
-        "[instrument.boards.sangaboard]\norigin_here = true\n"
-        "x = { step_nm = 200, travel_um = [-1000, 1000] }\n",
+        'driver = "auto"\nport = "auto"\norigin_here = true\n'
+        "x = { step_nm = 200, travel_um = [-1000, 1000] }",
+        'driver = "illuminate"\nport = "auto"',
     )
     with open_microscope(wanted) as rig:
         rig.stage.home()
@@ -122,11 +120,11 @@ def test_a_long_move_does_not_darken_the_light_of_another_board(tmp_path, plugge
     }
     port = plugged("S1", stages[driver])
     lamp_port = plugged("N1", BoardEmulator(lamp, clock=CLOCK))
+    option = {"sangaboard": "origin_here = true", "native": "watchdog_ms = 500"}[driver]
     wanted = settings(
         tmp_path,
-        f'port = "{port}"\ndriver = "{driver}"\nwatchdog_ms = 500\n'
-        f'light = {{ port = "{lamp_port}", driver = "native" }}',
-        "[instrument.boards.sangaboard]\norigin_here = true\n",
+        f'driver = "{driver}"\nport = "{port}"\n{option}',
+        f'driver = "native"\nport = "{lamp_port}"\nwatchdog_ms = 500',
     )
     with open_microscope(wanted) as rig:
         rig.stage.home()
@@ -139,7 +137,7 @@ def test_a_long_move_does_not_darken_the_light_of_another_board(tmp_path, plugge
 
 
 @pytest.mark.parametrize(
-    ("instrument", "reason"),
+    ("stage", "reason"),
     [
         ('port = "serial:none"', "no usable board fits; value serial:none; limit no such port"),
         ('port = "id:stage-8"', "id:stage-8.*grbl with stage, light, id stage-7"),
@@ -148,31 +146,118 @@ def test_a_long_move_does_not_darken_the_light_of_another_board(tmp_path, plugge
         ('port = "auto"\ndriver = "sangaboard"', "no usable board fits"),
     ],
 )
-def test_what_fits_no_board_or_several_says_why(tmp_path, plugged, instrument, reason):
+def test_what_fits_no_board_or_several_says_why(tmp_path, plugged, stage, reason):
     for number in ("A", "B"):
         plugged(number, PtyHost(GrblFirmware(BenchPlant(), name="stage-7"), clock=CLOCK))
-    if 'driver = "' not in instrument:
-        instrument += '\ndriver = "grbl"'
+    if 'driver = "' not in stage:
+        stage += '\ndriver = "grbl"'
     with (
         pytest.raises(HardwareFailed, match=reason),
-        open_microscope(settings(tmp_path, instrument)),
+        open_microscope(settings(tmp_path, stage, stage)),
     ):
         pass
 
 
+NATIVE = 'driver = "native"'
+
+
 @pytest.mark.parametrize(
-    ("boards", "reason"),
+    ("stage", "light", "reason"),
     [
-        ("[instrument.boards.sangaboard]\nx = { step_nm = 0, travel_um = [0, 1] }", "step_nm"),
-        ("[instrument.boards.sangaboard]\nx = { step_nm = 9, travel_um = [1, 2] }", "origin"),
-        ("[instrument.boards.illuminate]\nled_groups = { ring = [] }", "led_groups"),
-        ("[instrument.boards.illuminate]\nna = 1.2", "na"),
-        ("[instrument.boards.abacus]\nbeads = 10", "abacus"),
+        (
+            'driver = "sangaboard"\nx = { step_nm = 0, travel_um = [0, 1] }',
+            NATIVE,
+            "'x': step_nm must be at least 1",
+        ),
+        (
+            'driver = "sangaboard"\nx = { step_nm = 9, travel_um = [1, 2] }',
+            NATIVE,
+            "with 0, the origin",
+        ),
+        (
+            'driver = "sangaboard"\nx = { step = 9, travel_um = [-1, 2] }',
+            NATIVE,
+            "unknown key 'x.step'; did you mean 'step_nm'",
+        ),
+        (NATIVE, 'driver = "illuminate"\nled_groups = { ring = [] }', "led_groups"),
+        (NATIVE, 'driver = "illuminate"\nna = 1.2', "na must be above 0"),
+        (
+            'driver = "grbl"\nwatchdog_ms = 500',
+            NATIVE,
+            r"\[stage\] driver = 'grbl': unknown key 'watchdog_ms'; remove it",
+        ),
+        ('driver = "grbl"\norigin_uum = [0, 0, 0]', NATIVE, "did you mean 'origin_um'"),
+        ('driver = "abacus"', NATIVE, r"\[stage\] names an unknown driver; value abacus; limit na"),
+        (
+            'driver = "illuminate"',
+            NATIVE,
+            "boards have no stage; value illuminate; limit native, sangaboard, grbl",
+        ),
     ],
 )
-def test_settings_of_boards_are_checked(tmp_path, boards, reason):
+def test_a_setting_that_the_driver_does_not_use_is_refused_before_any_port_is_opened(
+    tmp_path, stage, light, reason
+):
+    port = 'port = "/dev/ttyNONE"'
+    wanted = settings(tmp_path, f"{stage}\n{port}", f"{light}\n{port}")
     with pytest.raises(ConfigRefused, match=reason):
-        settings(tmp_path, 'port = "auto"', boards)
+        check_drivers(wanted)
+    with pytest.raises(ConfigRefused, match=reason), open_microscope(wanted):
+        pass
+
+
+def test_a_setting_is_checked_against_the_driver_that_was_found(tmp_path, plugged):
+    plugged("G1", PtyHost(GrblFirmware(BenchPlant()), clock=CLOCK))
+    stage = 'driver = "auto"\nport = "serial:G1"'
+    wanted = settings(tmp_path, f"{stage}\norigin_here = true", stage)
+    with (
+        pytest.raises(ConfigRefused, match="driver = 'grbl': unknown key 'origin_here'"),
+        open_microscope(wanted),
+    ):
+        pass
+
+
+def test_one_board_behind_two_pins_is_opened_once_with_what_both_ports_say(tmp_path, plugged):
+    plant = BenchPlant()
+    port = plugged("N1", BoardEmulator(plant, clock=CLOCK))
+    wanted = settings(
+        tmp_path,
+        f'driver = "native"\nport = "{port}"\nwatchdog_ms = 5000',
+        'driver = "native"\nport = "serial:N1"\nreopen_s = 3',
+    )
+    with open_microscope(wanted) as rig:
+        rig.stage.home()
+        rig.light.on(channel="left", brightness=1.0)
+        assert rig.stage.move_to(x_um=10.0).x_um == pytest.approx(10.0)
+        assert plant.light == (1, 255)
+
+
+@pytest.mark.parametrize(
+    ("light", "reason"),
+    [
+        ('driver = "native"\nwatchdog_ms = 400', "one board, which cannot have two values"),
+        ('driver = "grbl"', "one board, which has one driver; value grbl; limit native"),
+    ],
+)
+def test_two_ports_must_agree_about_their_one_board(tmp_path, plugged, light, reason):
+    port = plugged("N1", BoardEmulator(BenchPlant(), clock=CLOCK))
+    wanted = settings(
+        tmp_path,
+        f'driver = "native"\nport = "{port}"\nwatchdog_ms = 500',
+        f'{light}\nport = "{port}"',
+    )
+    with pytest.raises(ConfigRefused, match=reason), open_microscope(wanted):
+        pass
+
+
+def test_a_board_without_what_is_asked_of_it_is_refused_by_name(tmp_path, plugged):
+    port = plugged("S1", PtyHost(SangaboardFirmware(BenchPlant(), build=V04), clock=CLOCK))
+    section = f'driver = "sangaboard"\nport = "{port}"'
+    with (
+        pytest.raises(HardwareFailed, match=r"the board of \[light\] has no light; value sanga"),
+        open_microscope(settings(tmp_path, section, section)),
+    ):
+        pass
 
 
 def test_an_led_the_array_has_not_is_refused_by_name(tmp_path, plugged):
@@ -180,9 +265,8 @@ def test_an_led_the_array_has_not_is_refused_by_name(tmp_path, plugged):
     plugged("A1", PtyHost(IlluminateFirmware(BenchPlant(), led_count=8), clock=CLOCK))
     wanted = settings(
         tmp_path,
-        'port = "serial:G1"\ndriver = "grbl"\n'
-        'light = { port = "serial:A1", driver = "illuminate" }',
-        "[instrument.boards.illuminate]\nled_groups = { ring = [8] }\n",
+        'driver = "grbl"\nport = "serial:G1"',
+        'driver = "illuminate"\nport = "serial:A1"\nled_groups = { ring = [8] }',
     )
     with pytest.raises(HardwareFailed, match="no such LED; value 8"), open_microscope(wanted):
         pass
@@ -194,9 +278,12 @@ def test_a_technicians_pin_is_a_port(plugged):
     assert port_of("serial:G1") == port_of("id:stage-7") == port_of("auto") == port
 
 
-def test_the_settings_in_the_documentation_are_settings():
-    text = BOARDS_PAGE.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
-    objective = REST.partition("\n[objectives")[1] + REST.partition("\n[objectives")[2]
-    instrument = parse_settings(text + objective, source=BOARDS_PAGE).instrument
-    assert instrument.boards.illuminate.led_groups == {"ring": (1, 2, 3, 4)}
-    assert instrument.boards.sangaboard.z is not None
+@pytest.mark.parametrize("page", ["boards.md", "quickstart.md", "micromanager.md"])
+def test_the_settings_in_the_documentation_are_settings(page):
+    blocks = re.findall("```toml\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        text = block if "[objectives" in block else block + REST
+        if page == "micromanager.md":  # which names two of them
+            text += "[objectives.20x]\nmagnification = 20\nna = 0.5\npixel_size_um = 0.25\n"
+        check_drivers(parse_settings(text, source=DOCS / page))

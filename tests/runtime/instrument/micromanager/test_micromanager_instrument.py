@@ -12,9 +12,6 @@ from runtime.instrument.opening import open_microscope
 
 HERE = Path(__file__).parent
 HEAD = """
-[instrument]
-kind = "micromanager"
-mounted = "10x"
 [objectives.10x]
 magnification = 10
 na = 0.3
@@ -23,21 +20,29 @@ pixel_size_um = 0.5
 settle_ms = 0
 """
 DEVICES = """
-[micromanager]
-config = "bench.cfg"
+[stage]
+driver = "micromanager"
 keeps_origin = ["xy", "z"]
-[micromanager.limits]
+[stage.limits]
 x_um = [-5000, 5000]
 y_um = [-5000, 5000]
 z_um = [-100, 100]
-[micromanager.lights.white]
+[light]
+driver = "micromanager"
+[light.channels.white]
 shutter = "White"
+[camera]
+driver = "micromanager"
+"""
+CONFIGURATION = """
+[micromanager]
+config = "bench.cfg"
 """
 
 
 def test_its_settings_open_it(tmp_path: Path) -> None:
     (tmp_path / "bench.cfg").write_text((HERE / "bench.cfg").read_text())
-    (tmp_path / "settings.toml").write_text(HEAD + DEVICES)
+    (tmp_path / "settings.toml").write_text(HEAD + DEVICES + CONFIGURATION)
     with open_microscope(load_settings(tmp_path / "settings.toml")) as rig:
         rig.stage.home()
         assert rig.approach(x_um=100, y_um=-50, z_um=5).x_um == pytest.approx(100, abs=1)
@@ -49,4 +54,4 @@ def test_its_settings_open_it(tmp_path: Path) -> None:
 
 def test_without_its_section_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigRefused, match=r"needs the section \[micromanager\]"):
-        parse_settings(HEAD, source=tmp_path / "settings.toml")
+        parse_settings(HEAD + DEVICES, source=tmp_path / "settings.toml")

@@ -1,35 +1,46 @@
-"""The section [micromanager] refuses what cannot be meant."""
+"""What Micro-Manager's ports do not say of themselves is refused where it cannot be meant."""
 
 import pytest
 
-from runtime.config.micromanager_settings import MicroManager
+from runtime.config.micromanager_settings import (
+    MicroManager,
+    MicroManagerLight,
+    MicroManagerStage,
+)
 from runtime.errors import ConfigRefused
 
-GOOD = {
-    "config": "scope.cfg",
-    "limits": {"x_um": [0, 100], "y_um": [0, 100], "z_um": [-5, 5]},
-    "lights": {"white": {"shutter": "White", "level": "Lamp.Level", "choose": {"W.Label": "x"}}},
-}
+TRAVEL = {"x_um": [0, 100], "y_um": [0, 100], "z_um": [-5, 5]}
+STAGE = {"driver": "micromanager", "limits": TRAVEL}
+WHITE = {"shutter": "White", "level": "Lamp.Level", "choose": {"W.Label": "x"}}
 
 
-def test_a_whole_section_is_read():
-    section = MicroManager.read({**GOOD, "keeps_origin": ["z"]}, source="a.toml")
-    assert section.limits.z_um == (-5.0, 5.0)
-    assert section.lights["white"].level == "Lamp.Level"
-    assert section.keeps_origin == {"z"}
+def test_whole_sections_are_read():
+    stage = MicroManagerStage.read({**STAGE, "keeps_origin": ["z"]}, source="a.toml")
+    assert stage.limits.z_um == (-5.0, 5.0)
+    assert stage.keeps_origin == {"z"}
+    light = {"driver": "micromanager", "channels": {"white": WHITE}}
+    assert MicroManagerLight.read(light, source="a").channels["white"].level == "Lamp.Level"
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("section", "values", "named"),
     [
-        ({"limits": {**GOOD["limits"], "x_um": [100, 0]}}, r"x_um must be \[lowest, highest\]"),
-        ({"limits": {**GOOD["limits"], "x_um": [0, float("inf")]}}, "finite"),
-        ({"lights": {}}, "at least 1"),
-        ({"lights": {"white": {"shutter": "White", "level": "Lamp"}}}, "level"),
-        ({"keeps_origin": ["q"]}, "keeps_origin"),
-        ({"confg": "scope.cfg"}, "did you mean 'config'"),
+        (
+            MicroManagerStage,
+            {**STAGE, "limits": {**TRAVEL, "x_um": [100, 0]}},
+            r"'limits': x_um must be \[lowest, highest\]",
+        ),
+        (MicroManagerStage, {**STAGE, "limits": {**TRAVEL, "x_um": [0, float("inf")]}}, "finite"),
+        (MicroManagerStage, {**STAGE, "keeps_origin": ["q"]}, "keeps_origin"),
+        (MicroManagerLight, {"driver": "micromanager", "channels": {}}, "at least 1"),
+        (
+            MicroManagerLight,
+            {"driver": "micromanager", "channels": {"white": {**WHITE, "level": "Lamp"}}},
+            "level",
+        ),
+        (MicroManager, {"confg": "scope.cfg"}, "did you mean 'config'"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(change, named):
+def test_what_cannot_be_meant_is_refused(section, values, named):
     with pytest.raises(ConfigRefused, match=named):
-        MicroManager.read({**GOOD, **change}, source="a.toml")
+        section.read(values, source="a.toml")

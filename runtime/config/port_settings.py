@@ -1,0 +1,138 @@
+"""The sections `[stage]`, `[light]`, `[camera]` and `[turret]`: each names the driver of its port.
+
+A section is read by its driver's own record, so a setting that this driver does not use is an
+unknown key. Ports that share one device name the same one: a board by its port, and the simulated
+world or the Micro-Manager configuration by the section that describes it
+(`[simulation]`, `[micromanager]`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Discriminator, Field, Tag
+
+from runtime.config.micromanager_settings import (
+    MicroManagerCamera,
+    MicroManagerLight,
+    MicroManagerStage,
+    MicroManagerTurret,
+)
+from runtime.config.strict import OF_DRIVER, Strict
+
+Text = Annotated[str, Field(min_length=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+BOARD = "of a serial board"
+
+
+class BoardPort(Strict):
+    """A port on a serial board; `driver` is a board's, or "auto" to ask what is there.
+
+    `port` is a path, or pins a board wherever it is plugged in: "serial:NUMBER" of its USB plug,
+    "id:NAME" of its own, or "auto" for the only one there is. All else are options of the driver;
+    they are checked against it where the instrument is opened, before anything moves.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    driver: Text
+    port: Text
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the settings that are the driver's own."""
+        return dict(self.model_extra or {})
+
+
+class SimulatedPort(Strict):
+    """A stage, light or turret of the simulated microscope described in `[simulation]`."""
+
+    driver: Literal["simulated"]
+
+
+class SimulatedCamera(Strict):
+    """The camera of the simulated microscope.
+
+    It looks at the simulated specimen from wherever the stage stands, be that simulated or real.
+    """
+
+    driver: Literal["simulated"]
+    width_px: Annotated[int, Field(ge=64, le=4096)] = 512
+    height_px: Annotated[int, Field(ge=64, le=4096)] = 448
+
+
+class OpenCvCamera(Strict):
+    """A V4L2 camera: `device` is its index or path."""
+
+    driver: Literal["opencv"]
+    device: Text
+
+
+class MountedTurret(Strict):
+    """No turret: one `objective`, screwed in by hand."""
+
+    driver: Literal["mounted"]
+    objective: Text
+
+
+class Simulation(Strict):
+    """The simulated microscope. `speed` divides every mechanical time; 1 is real time.
+
+    Its board, which carries the simulated ones of stage, light and turret, goes dark
+    `watchdog_ms` after the last heartbeat; `line_faults` is the share of its serial line's bytes
+    dropped, duplicated and flipped, each. A stage that is not simulated has the middle of the
+    specimen, in focus, at `specimen_um`.
+    """
+
+    seed: int = 0
+    speed: Annotated[float, Field(gt=0, le=1000)] = 10.0
+    watchdog_ms: Annotated[int, Field(ge=100, le=5000)] = 500
+    line_faults: Annotated[float, Field(ge=0, le=0.05)] = 0.0
+    specimen_um: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)
+
+
+def _driver_of(*own: str, boards: bool) -> Discriminator:
+    """Return what finds a section's record by its driver's name.
+
+    Any name besides `own` is a serial board's where `boards` may serve the port; only whoever opens
+    boards knows their drivers.
+    """
+
+    def tag(section: object) -> str | None:
+        values = section if isinstance(section, Mapping) else vars(section)
+        driver = values.get("driver")
+        if driver in own:
+            return OF_DRIVER + str(driver)
+        return OF_DRIVER + BOARD if boards and "port" in values else None
+
+    names = ", ".join(own)
+    need = f"must name its 'driver': {names}"
+    if boards:
+        need += "; or that of a serial board, together with the board's 'port'"
+    return Discriminator(tag, custom_error_type="no_driver", custom_error_message=need)
+
+
+Board = Annotated[BoardPort, Tag(OF_DRIVER + BOARD)]
+Simulated = Annotated[SimulatedPort, Tag(OF_DRIVER + "simulated")]
+StageSection = Annotated[
+    Simulated | Annotated[MicroManagerStage, Tag(OF_DRIVER + "micromanager")] | Board,
+    _driver_of("simulated", "micromanager", boards=True),
+]
+LightSection = Annotated[
+    Simulated | Annotated[MicroManagerLight, Tag(OF_DRIVER + "micromanager")] | Board,
+    _driver_of("simulated", "micromanager", boards=True),
+]
+CameraSection = Annotated[
+    Annotated[SimulatedCamera, Tag(OF_DRIVER + "simulated")]
+    | Annotated[MicroManagerCamera, Tag(OF_DRIVER + "micromanager")]
+    | Annotated[OpenCvCamera, Tag(OF_DRIVER + "opencv")],
+    _driver_of("simulated", "micromanager", "opencv", boards=False),
+]
+TurretSection = Annotated[
+    Simulated
+    | Annotated[MountedTurret, Tag(OF_DRIVER + "mounted")]
+    | Annotated[MicroManagerTurret, Tag(OF_DRIVER + "micromanager")]
+    | Board,
+    _driver_of("simulated", "mounted", "micromanager", boards=True),
+]

@@ -1,0 +1,112 @@
+"""Hardware in the loop: the simulated world goes along with ports that are not its own.
+
+Commands pass to the real (or emulated) device; when it has answered, the world is brought to where
+the device says it is. So a simulated camera sees the specimen through a stage it does not move,
+under a light it does not switch. World time passes as the simulated mechanics would take for the
+same moves, so drift stays a function of the seed and of the positions read back.
+"""
+
+from __future__ import annotations
+
+from runtime.instrument.simulator.mechanics import Triple
+from runtime.instrument.simulator.motion import STEP_UM, Steps
+from runtime.instrument.simulator.world import FULL_LEVEL, World
+from runtime.ports import Light, Position, Stage, Travel, Turret
+
+
+class FollowedStage:
+    """A `Stage` that carries the simulated specimen."""
+
+    def __init__(self, stage: Stage, world: World, *, specimen_um: Triple) -> None:
+        """Follow `stage`; `specimen_um` is where on it the middle of the specimen is in view."""
+        self._stage, self._world, self._specimen_um = stage, world, specimen_um
+
+    @property
+    def stage_id(self) -> str:
+        """Return the followed board's id, marked: what is measured with it is half simulated."""
+        return f"{self._stage.stage_id}+SIMULATED-{self._world.seed}"
+
+    @property
+    def failsafe(self) -> bool:
+        """Return whether the followed board goes dark by itself."""
+        return self._stage.failsafe
+
+    @property
+    def limits(self) -> Travel:
+        """Return the followed stage's travel ranges."""
+        return self._stage.limits
+
+    def home(self) -> None:
+        """Home the followed stage."""
+        self._stage.home()
+        self._world.begin_home()
+        self._world.finish_move()
+        self._follow(self._stage.position())
+
+    def move_to(
+        self, *, x_um: float | None = None, y_um: float | None = None, z_um: float | None = None
+    ) -> Position:
+        """Move the followed stage, and the specimen to the position read back."""
+        reached = self._stage.move_to(x_um=x_um, y_um=y_um, z_um=z_um)
+        self._follow(reached)
+        return reached
+
+    def position(self) -> Position:
+        """Return the position read back from the followed stage."""
+        return self._stage.position()
+
+    def stop(self) -> None:
+        """Halt the followed stage; whoever was moving it learns where it stands."""
+        self._stage.stop()
+
+    def _follow(self, at: Position) -> None:
+        """Bring the specimen to a position; the world's motors have steps, the last one rounds."""
+        x0_um, y0_um, z0_um = self._specimen_um
+        steps: Steps = (
+            round((at.x_um - x0_um) / STEP_UM),
+            round((at.y_um - y0_um) / STEP_UM),
+            round((at.z_um - z0_um) / STEP_UM),
+        )
+        self._world.begin_move(target_steps=steps)
+        self._world.finish_move()
+
+
+class FollowedLight:
+    """A `Light` whose first channel lights the simulated specimen; the others shine elsewhere."""
+
+    def __init__(self, light: Light, world: World) -> None:
+        self._light, self._world = light, world
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Return the followed light's channels."""
+        return self._light.channels
+
+    def on(self, *, channel: str, brightness: float) -> None:
+        """Light one channel."""
+        self._light.on(channel=channel, brightness=brightness)
+        index = self._light.channels.index(channel)
+        self._world.set_light(channel=index, level=round(brightness * FULL_LEVEL))
+
+    def off(self) -> None:
+        """Everything dark."""
+        self._light.off()
+        self._world.set_light(channel=0, level=0)
+
+
+class FollowedTurret:
+    """A `Turret` that swings the simulated optics along."""
+
+    def __init__(self, turret: Turret, world: World) -> None:
+        self._turret, self._world = turret, world
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Return the followed turret's objectives."""
+        return self._turret.objectives
+
+    def select(self, *, objective: str) -> None:
+        """Swing an objective in, on both sides."""
+        self._turret.select(objective=objective)
+        self._world.begin_turret(index=list(self._world.objectives).index(objective))
+        self._world.finish_move()
