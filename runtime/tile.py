@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from runtime.instant import Instant
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 TILE_ID = re.compile(r"[A-Za-z0-9_\-]{1,64}")
@@ -76,43 +78,46 @@ class Picture:
         return self.pixels.shape[0], self.pixels.shape[1]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    """One exposed field of view.
+Phase = Literal["overview", "visit"]
 
-    `pixels` is (y, x), uint8 or uint16, C-contiguous and read-only from here on.
-    `stage` is the position read back after the move; `time_s` the camera's own timestamp.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imaging:
+    """How frames are taken: through which objective, with which light, for how long."""
+
+    objective: str
+    pixel_size_um: float
+    light: str
+    brightness: float
+    exposure_ms: float
+
+    def __post_init__(self) -> None:
+        _finite("Imaging", brightness=self.brightness, exposure_ms=self.exposure_ms)
+        if not (np.isfinite(self.pixel_size_um) and self.pixel_size_um > 0):
+            raise ValueError(f"Imaging.pixel_size_um is {self.pixel_size_um}; it must be above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """Everything about one tile's exposure but its pixels; stored as it is, in file and journal.
+
+    `region_id` names the region that a visit goes back to; (`row`, `column`) is the place in the
+    grid. `stage` is the position read back after the move, `taken` when the frame was read out.
     """
 
     tile_id: str
-    pixels: Pixels
+    phase: Phase
+    region_id: str | None = None
+    row: int
+    column: int
     stage: StagePosition
-    pixel_size_um: float
-    exposure_ms: float
-    light: str
-    time_s: float
-    objective: str
-    row: int = 0
-    column: int = 0
+    imaging: Imaging
+    taken: Instant
     simulated: bool = False
 
     def __post_init__(self) -> None:
         if not TILE_ID.fullmatch(self.tile_id):
-            raise ValueError(f"Tile.tile_id {self.tile_id!r} must match {TILE_ID.pattern}")
-        if self.pixels.ndim != 2 or self.pixels.dtype not in (np.uint8, np.uint16):
-            raise ValueError(
-                f"Tile.pixels is {self.pixels.dtype}{self.pixels.shape}; "
-                "it must be a (y, x) array of uint8 or uint16"
-            )
-        if self.pixel_size_um <= 0:
-            raise ValueError(f"Tile.pixel_size_um is {self.pixel_size_um}; it must be above 0")
-        _finite("Tile", exposure_ms=self.exposure_ms, time_s=self.time_s)
-        self.pixels.setflags(write=False)
-
-    @property
-    def shape_px(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
-        return self.pixels.shape[0], self.pixels.shape[1]
+            raise ValueError(f"Shot.tile_id {self.tile_id!r} must match {TILE_ID.pattern}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +153,16 @@ class Shift:
     def residual_px(self, a: Placement, b: Placement) -> float:
         """Return how far b, placed beside a, lies from where this shift puts it."""
         return float(np.hypot(b.x_px - a.x_px - self.dx_px, b.y_px - a.y_px - self.dy_px))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matches:
+    """What one tile has in common with those before it: a shift per overlap that the stage
+    predicts. A `blank` tile holds nothing to match.
+    """
+
+    shifts: tuple[Shift, ...]
+    blank: bool = False
 
 
 PlacementFlag = Literal["", "blank", "stage-only", "suspect"]
@@ -236,14 +251,3 @@ class Region:
     x_um: float
     y_um: float
     box_px: tuple[float, float, float, float]
-
-
-def as_json(record: Any) -> dict[str, Any]:
-    """Return a record's fields as plain JSON values, pixels left out."""
-    plain: dict[str, Any] = {}
-    for name in record.__dataclass_fields__:
-        if name == "pixels":
-            continue
-        value = getattr(record, name)
-        plain[name] = as_json(value) if hasattr(value, "__dataclass_fields__") else value
-    return plain

@@ -14,6 +14,7 @@ from runtime.config.settings import Positive
 from runtime.config.strict import Strict
 from runtime.errors import ConfigRefused
 from runtime.ports import Travel
+from runtime.tile import Phase
 
 Span = tuple[float, float]
 
@@ -95,7 +96,9 @@ class Plan(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTile:
-    """Where one overview tile is to be taken; `index` is its place in the serpentine."""
+    """Where one tile is to be taken; `index` is its place in the serpentine, or in its region's
+    frames, where it is one that goes back to `region_id`.
+    """
 
     tile_id: str
     index: int
@@ -103,6 +106,8 @@ class PlannedTile:
     column: int
     x_um: float
     y_um: float
+    phase: Phase = "overview"
+    region_id: str | None = None
 
 
 def tile_positions(

@@ -9,7 +9,7 @@ from runtime.config.plan import Plan, PlannedTile
 from runtime.focus.loop import SweepRequest, sweep
 from runtime.focus.surface import FocusPoint, FocusSurface
 from runtime.instrument.rig import Rig
-from runtime.record.rows import FocusRow, TileRow
+from runtime.record.rows import FocusRow, StoredTile
 from runtime.tile import FocusVerdict, Pixels
 
 # After an empty field, so many tiles are taken at the predicted z before another sweep is tried.
@@ -66,7 +66,7 @@ class FocusKeeper:
 
     def restore(
         self,
-        tiles: Sequence[TileRow],
+        tiles: Sequence[StoredTile],
         focus: Mapping[str, FocusRow],
         *,
         offset_um: tuple[float, float, float] = (0.0, 0.0, 0.0),
@@ -81,9 +81,9 @@ class FocusKeeper:
             verdict = replace(row.verdict, z_um=row.verdict.z_um + dz_um)
             self.learn(
                 replace(row, verdict=verdict),
-                x_um=tile.x_um + dx_um,
-                y_um=tile.y_um + dy_um,
-                time_s=tile.time_s,
+                x_um=tile.shot.stage.x_um + dx_um,
+                y_um=tile.shot.stage.y_um + dy_um,
+                time_s=tile.shot.taken.monotonic_s,
             )
 
     def focus_on(self, tile: PlannedTile, *, time_s: float) -> FocusRow:

@@ -1,23 +1,21 @@
-"""What happens to a tile after exposure: stored, corrected, labelled, registered, placed, drawn.
+"""What happens to a tile after exposure: stored, corrected, labelled, matched, placed, drawn.
 
-All of it runs on the compute worker, in the order the tiles were taken.
+All of it runs on the compute worker, in the order the tiles were taken. `runtime.night.stages` says
+in which order the methods here are called, and with what.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.calibrated.correct import Corrector
-from runtime.night.acquire import Taken
-from runtime.ports import Clock
-from runtime.record.budget import Meter
 from runtime.record.journal import Journal
-from runtime.record.rows import SeamRow, TileRow
+from runtime.record.rows import FocusRow, SeamRow, StoredTile, TileFile
 from runtime.record.run_folder import RunFolder
 from runtime.record.storage import disk_full_is_resumable, read_pixels, write_tile
-from runtime.tile import Label, Picture, Pixels, Placement, Shift, Tile
+from runtime.tile import Label, Matches, Picture, Pixels, Placement, Shot
 
 # Their libraries take longer to load than a stage takes to home: `runtime.night.mapping` loads
 # them then.
@@ -26,25 +24,12 @@ if TYPE_CHECKING:
     from runtime.stitch.stitcher import Stitcher
     from runtime.tasks.classify.classifier import TileClassifier
 
-PHASES = {"overview": "tiles", "visit": "regions"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TileDone:
-    """What a person watching wants to hear of a finished tile."""
-
-    tile_id: str
-    label: str | None
-    trusted: bool
-    sigma_z_um: float
-    residual_px: float | None
+FOLDERS = {"overview": "tiles", "visit": "regions"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
-    """The compute side of one run. `corrector` gives an objective's flat-field correction;
-    `on_done` hears of every tile that has gone all the way.
-    """
+    """The compute side of one run. `corrector` gives an objective's flat-field correction."""
 
     folder: RunFolder
     journal: Journal
@@ -52,47 +37,71 @@ class Intake:
     classifier: TileClassifier | None
     stitcher: Stitcher
     mosaic: Mosaic
-    meter: Meter
-    clock: Clock
-    on_done: Callable[[TileDone], None]
 
-    def overview(self, taken: Taken) -> None:
-        """Take an overview tile from the camera to the map."""
-        self._store(taken, phase="overview")
-        corrected = self._corrected(taken.tile)
-        label = self._classify(corrected, raw=taken.tile.pixels)
-        shifts = self._register(corrected)
-        with self.meter.time("solve", corrected.tile_id):
-            moved = self._place()
-        with self.meter.time("render", corrected.tile_id):
-            self._draw(moved)
-        self._finish(taken, label, self._residual_px(shifts))
+    # -- one stage each ---------------------------------------------------------------------
 
-    def visit(self, taken: Taken) -> None:
-        """Keep a high-magnification tile."""
-        self._store(taken, phase="visit")
-        self._finish(taken, None, None)
+    def store(self, shot: Shot, raw: Pixels, focus: FocusRow) -> StoredTile:
+        """Make the tile safe: its file first, then its row and its focus in one transaction."""
+        file = f"{FOLDERS[shot.phase]}/{shot.tile_id}.tif"
+        sha256 = write_tile(self.folder.path / file, shot, raw)
+        height_px, width_px = raw.shape
+        stored = StoredTile(
+            seq=self.journal.next_seq(),
+            shot=shot,
+            file=TileFile(file=file, sha256=sha256, height_px=height_px, width_px=width_px),
+        )
+        self.journal.add_tile(stored, focus)
+        return stored
 
-    def restore(self) -> None:
-        """Bring a resumed run up to the journal: what crashed after storing is derived again."""
-        shifts = self.journal.shifts()
-        labelled = self.journal.labels()
-        for row in self.journal.tiles("overview"):
-            raw = read_pixels(self.folder.path / row.file)
-            corrected = row.with_pixels(self.corrector(row.objective).apply(raw))
-            if row.tile_id in shifts:
-                self.stitcher.restore(
-                    row.tile_id,
-                    corrected.pixels,
-                    shifts[row.tile_id],
-                    x_um=row.x_um,
-                    y_um=row.y_um,
-                )
-            else:
-                self._register(corrected)
-            if self.classifier is not None and row.tile_id not in labelled:
-                self._classify(corrected, raw=raw)
-        self._draw(self._place())
+    def correct(self, shot: Shot, raw: Pixels) -> Picture:
+        """Return the picture without dark level and uneven light."""
+        how = shot.imaging
+        pixels = self.corrector(how.objective).apply(raw)
+        return Picture(pixels=pixels, pixel_size_um=how.pixel_size_um)
+
+    def classify(self, picture: Picture, raw: Pixels) -> Label | None:
+        """Return what the model says of the tile; None for a plan without one."""
+        return None if self.classifier is None else self.classifier.classify(picture, raw=raw)
+
+    def register(self, shot: Shot, picture: Picture) -> Matches:
+        """Return how the tile lies against its earlier neighbours."""
+        at = shot.stage
+        return self.stitcher.match(
+            shot.tile_id,
+            picture.pixels,
+            x_um=at.x_um,
+            y_um=at.y_um,
+            earlier=self.corrected_pixels,
+        )
+
+    def solve(self, shot: Shot, matches: Matches) -> Mapping[str, Placement]:
+        """Place the tile; return every placement that this changed."""
+        at = shot.stage
+        self.stitcher.place(shot.tile_id, matches, x_um=at.x_um, y_um=at.y_um)
+        return self.stitcher.moved()
+
+    def render(self, moved: Mapping[str, Placement]) -> None:
+        """Draw what moved."""
+        with disk_full_is_resumable("the map"):
+            self.mosaic.update(moved, self.corrected_pixels)
+
+    # -- what a resumed run need not do again -----------------------------------------------
+
+    def read_back(self, stored: StoredTile) -> tuple[Shot, Pixels]:
+        """Return a stored tile's shot and raw pixels."""
+        return stored.shot, read_pixels(self.folder.path / stored.file.file)
+
+    def known_label(self, stored: StoredTile) -> tuple[Label | None] | None:
+        """Return the journaled label; without a model there is nothing to know."""
+        label = self.journal.label(stored.tile_id)
+        return (label,) if label is not None or self.classifier is None else None
+
+    def known_matches(self, stored: StoredTile) -> tuple[Matches] | None:
+        """Return the journaled matches, if the tile got that far."""
+        matches = self.journal.matches_of(stored.tile_id)
+        return None if matches is None else (matches,)
+
+    # -- the whole map ----------------------------------------------------------------------
 
     def settle(self) -> None:
         """Solve the whole map once, robustly, and bring journal and mosaic to that solution."""
@@ -114,78 +123,16 @@ class Intake:
                 ]
             )
         with disk_full_is_resumable("the map"):
-            self.mosaic.settle(solved, self._pixels)
+            self.mosaic.settle(solved, self.corrected_pixels)
 
-    # -- one step each ----------------------------------------------------------------------
-
-    def _store(self, taken: Taken, *, phase: str) -> None:
-        tile = taken.tile
-        file = f"{PHASES[phase]}/{tile.tile_id}.tif"
-        with self.meter.time("store", tile.tile_id):
-            sha256 = write_tile(self.folder.path / file, tile)
-            row = TileRow.of(
-                tile,
-                seq=self.journal.next_seq(),
-                phase=phase,
-                region_id=taken.region_id,
-                file=file,
-                sha256=sha256,
-                taken_at=self.clock.wall_s(),
-            )
-            self.journal.add_tile(row, taken.focus)
-
-    def _corrected(self, tile: Tile) -> Tile:
-        with self.meter.time("correct", tile.tile_id):
-            return replace(tile, pixels=self.corrector(tile.objective).apply(tile.pixels))
-
-    def _classify(self, tile: Tile, *, raw: Pixels) -> Label | None:
-        if self.classifier is None:
-            return None
-        with self.meter.time("classify", tile.tile_id):
-            seen = Picture(pixels=tile.pixels, pixel_size_um=tile.pixel_size_um)
-            label = self.classifier.classify(seen, raw=raw)
-            self.journal.add_label(tile.tile_id, label)
-        return label
-
-    def _register(self, tile: Tile) -> tuple[Shift, ...]:
-        with self.meter.time("register", tile.tile_id):
-            at = tile.stage
-            shifts = self.stitcher.add(tile.tile_id, tile.pixels, x_um=at.x_um, y_um=at.y_um)
-            self.journal.add_shifts(tile.tile_id, shifts)
-        return shifts
-
-    def _place(self) -> dict[str, Placement]:
-        """Journal only what moved, so that a tile's cost does not grow with the scan."""
-        moved = self.stitcher.moved()
-        self.journal.set_placements(list(moved.values()))
-        return moved
-
-    def _residual_px(self, shifts: tuple[Shift, ...]) -> float | None:
+    def residual_px(self, matches: Matches) -> float | None:
         """Return how far a tile's placement disagrees with its matches, the worst of them."""
         at = self.stitcher.placement
         return max(
-            (s.residual_px(at(s.a), at(s.b)) for s in shifts if s.method != "none"), default=None
+            (s.residual_px(at(s.a), at(s.b)) for s in matches.shifts if s.method != "none"),
+            default=None,
         )
 
-    def _draw(self, moved: dict[str, Placement]) -> None:
-        with disk_full_is_resumable("the map"):
-            self.mosaic.update(moved, self._pixels)
-
-    def _finish(self, taken: Taken, label: Label | None, residual_px: float | None) -> None:
-        self.journal.add_timings(self.meter.drain())
-        self.on_done(
-            TileDone(
-                tile_id=taken.tile.tile_id,
-                label=label.name if label else None,
-                trusted=label is None or label.trusted,
-                sigma_z_um=taken.focus.verdict.sigma_z_um,
-                residual_px=residual_px,
-            )
-        )
-
-    # -- tiles already on disk --------------------------------------------------------------
-
-    def _pixels(self, tile_id: str) -> Pixels:
-        row = self.journal.tile(tile_id)
-        raw = read_pixels(self.folder.path / row.file)
-        return self.corrector(row.objective).apply(raw)
+    def corrected_pixels(self, tile_id: str) -> Pixels:
+        """Return a stored tile's (y, x) pixels, corrected; for the mosaic and late neighbours."""
+        return self.correct(*self.read_back(self.journal.tile(tile_id))).pixels

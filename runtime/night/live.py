@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from runtime.night.intake import TileDone
+from runtime.night.pipeline import TileDone
 from runtime.ports import Clock
 from runtime.record.budget import Meter
 

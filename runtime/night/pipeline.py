@@ -1,14 +1,12 @@
-"""The journey of a tile, on one screen.
+"""One night's order: the overview, then its regions, then the settled map.
 
-plan -> [acquire: stage move -> focus -> exposure] -> belt -> [intake: store -> correct -> classify
--> register -> pose graph -> mosaic] -> labels -> regions -> visits (the same journey, another
-objective) -> settled map. Acquisition is the control loop; intake runs on the compute worker, so
-that compute hides behind the mechanics. Every step is a journal row, timed against its budget.
+What happens to a single tile is the table of `runtime.night.stages`: the control loop takes tiles
+here, the compute worker takes them in behind it, so that compute hides behind the mechanics.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,10 +14,13 @@ from runtime.config.plan import Plan, PlannedTile
 from runtime.conveyor import Conveyor, alongside
 from runtime.errors import CameraFailed, HardwareFailed, Stopped
 from runtime.instrument.rig import Rig
-from runtime.night.acquire import Acquirer, Taken
-from runtime.night.intake import Intake, TileDone
+from runtime.night.acquire import Acquirer
+from runtime.night.intake import Intake
+from runtime.night.journey import Journey
 from runtime.night.regions import find_regions
+from runtime.night.stages import acquire, take_in
 from runtime.night.visits import planned_frames
+from runtime.record.budget import Meter
 from runtime.record.journal import Journal
 from runtime.tile import Region
 
@@ -38,6 +39,17 @@ class Watcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TileDone:
+    """What a person watching wants to hear of a finished tile."""
+
+    tile_id: str
+    label: str | None
+    trusted: bool
+    sigma_z_um: float
+    residual_px: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
     """One run, from wherever its journal says it stands to the settled map.
 
@@ -50,6 +62,7 @@ class Pipeline:
     journal: Journal
     acquirer: Callable[[str], Acquirer]
     intake: Intake
+    meter: Meter
     offset_um: tuple[float, float, float]
     queue_tiles: int
     watcher: Watcher
@@ -61,9 +74,10 @@ class Pipeline:
         Raises Stopped when asked to stop, after finishing what was already exposed.
         """
         self.journal.note(state="scanning")
-        self._take("overview", self.plan.objective, [(t, None) for t in self.planned])
+        self._take("overview", self.plan.objective, self.planned)
         self._visit(self._regions())
         alongside(self.intake.settle, clock=self.rig.clock)
+        self.journal.add_timings(self.meter.drain())
 
     def _regions(self) -> list[Region]:
         """Return the regions, found once, from the labels of the whole overview."""
@@ -84,7 +98,7 @@ class Pipeline:
         wanted = self.plan.visits
         tiles = {t.tile_id: t for t in self.journal.tiles("overview")}
         frames = [
-            (frame, region.region_id)
+            frame
             for region in regions
             for frame in planned_frames(
                 region, tiles, offset_um=self.offset_um, frames=wanted.frames_per_region
@@ -93,34 +107,45 @@ class Pipeline:
         self._take("visit", wanted.objective, frames)
         taken = {t.tile_id for t in self.journal.tiles("visit")}
         for region in regions:
-            if {f.tile_id for f, of in frames if of == region.region_id} <= taken:
+            if {f.tile_id for f in frames if f.region_id == region.region_id} <= taken:
                 self.journal.mark_visited(region.region_id)
 
-    def _take(
-        self, phase: str, objective: str, planned: Iterable[tuple[PlannedTile, str | None]]
-    ) -> None:
+    def _take(self, phase: str, objective: str, planned: Sequence[PlannedTile]) -> None:
         """Take what the journal does not hold yet; intake follows on the compute worker."""
-        known = {t.tile_id for t in self.journal.tiles()} | set(self.journal.skips())
-        todo = [(tile, region) for tile, region in planned if tile.tile_id not in known]
-        done = sum(t.phase == phase for t in self.journal.tiles())
+        taken = self.journal.tiles()
+        known = {tile.tile_id for tile in taken} | set(self.journal.skips())
+        todo = [tile for tile in planned if tile.tile_id not in known]
+        done = sum(tile.shot.phase == phase for tile in taken)
         self.watcher.phase(phase, total=done + len(todo), done=done)
         if not todo:
             return
         self.rig.turret.select(objective=objective)
         acquirer = self.acquirer(objective)
-        work = self.intake.overview if phase == "overview" else self.intake.visit
         lost = 0
-        with Conveyor[Taken](work, size=self.queue_tiles, clock=self.rig.clock) as belt:
-            for tile, region_id in todo:
+        with Conveyor(self._take_in, size=self.queue_tiles, clock=self.rig.clock) as belt:
+            for tile in todo:
                 if self.should_stop():
                     raise Stopped("stopped on request", remedy="`nightscope resume` continues")
                 try:
-                    belt.put(acquirer.take(tile, region_id=region_id))
+                    belt.put(acquire(acquirer, Journey.to(tile), self.meter))
                 except CameraFailed as error:
                     lost += 1
                     self._give_up(tile, error, lost)
                 else:
                     lost = 0
+
+    def _take_in(self, journey: Journey) -> None:
+        journey = take_in(self.intake, journey, self.meter)
+        label, matches, focus = journey.label, journey.matches, journey.focus
+        self.watcher.tile_done(
+            TileDone(
+                tile_id=journey.tile_id,
+                label=label.name if label else None,
+                trusted=label is None or label.trusted,
+                sigma_z_um=focus.verdict.sigma_z_um if focus else 0.0,
+                residual_px=self.intake.residual_px(matches) if matches else None,
+            )
+        )
 
     def _give_up(self, tile: PlannedTile, error: CameraFailed, lost_in_a_row: int) -> None:
         if lost_in_a_row >= LOST_IN_A_ROW:

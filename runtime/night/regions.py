@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from runtime.config.plan import Visits
-from runtime.record.rows import TileRow
+from runtime.record.rows import StoredTile
 from runtime.tile import Label, Placement, Region
 
 
 def find_regions(
-    tiles: Sequence[TileRow],
+    tiles: Sequence[StoredTile],
     labels: Mapping[str, Label],
     placements: Mapping[str, Placement],
     wanted: Visits,
@@ -26,7 +26,7 @@ def find_regions(
     nowhere. Ties break by tile id, so the result depends on the labels alone.
     """
     candidates = {
-        (tile.row, tile.col): (tile, labels[tile.tile_id])
+        (tile.shot.row, tile.shot.column): (tile, labels[tile.tile_id])
         for tile in tiles
         if tile.tile_id in labels
         and labels[tile.tile_id].trusted
@@ -41,7 +41,7 @@ def find_regions(
     return regions
 
 
-Member = tuple[TileRow, Label]
+Member = tuple[StoredTile, Label]
 
 
 def _grow(candidates: dict[tuple[int, int], Member], max_tiles: int) -> list[Member]:
@@ -65,10 +65,11 @@ def _surest_first(member: Member) -> tuple[float, str]:
 
 def _region(region_id: str, members: list[Member], placements: Mapping[str, Placement]) -> Region:
     tiles = [tile for tile, _ in members]
-    centre = np.mean([(t.x_um, t.y_um) for t in tiles], axis=0)
+    centre = np.mean([(t.shot.stage.x_um, t.shot.stage.y_um) for t in tiles], axis=0)
     corners = [(placements[t.tile_id].x_px, placements[t.tile_id].y_px) for t in tiles]
     x0, y0 = np.min(corners, axis=0)
     x1, y1 = np.max(corners, axis=0)
+    size = tiles[0].file
     return Region(
         region_id=region_id,
         label=members[0][1].name,
@@ -76,5 +77,5 @@ def _region(region_id: str, members: list[Member], placements: Mapping[str, Plac
         tile_ids=tuple(t.tile_id for t in tiles),
         x_um=float(centre[0]),
         y_um=float(centre[1]),
-        box_px=(float(x0), float(y0), float(x1 + tiles[0].width), float(y1 + tiles[0].height)),
+        box_px=(float(x0), float(y0), float(x1 + size.width_px), float(y1 + size.height_px)),
     )

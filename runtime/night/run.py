@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,8 +22,9 @@ from runtime.instrument.rig import Rig
 from runtime.night.live import LiveLine
 from runtime.night.preflight import check_settings
 from runtime.night.scan import Scan
+from runtime.night.stages import budgets
 from runtime.night.stop import StopRequest
-from runtime.record.budget import BUDGETS_MS, Meter
+from runtime.record.budget import Meter
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder, RunLock
 from runtime.record.summary import late_stages, summarise
@@ -70,11 +71,6 @@ class Night:
     console: Console
     should_stop: StopRequest
 
-    @property
-    def budgets_ms(self) -> dict[str, float]:
-        """Return the latency budgets with the instrument's own overrides."""
-        return {**BUDGETS_MS, **self.settings.budgets_ms}
-
     def go_on(self) -> None:
         """Do what the journal does not show as done, to the exported map."""
         check_settings(self.plan, self.settings)
@@ -93,7 +89,8 @@ class Night:
     def _scan(self, rig: Rig, classifier: TileClassifier | None) -> None:
         clock = SystemClock()
         start_s = clock.now_s()
-        meter = Meter(clock, self.settings.budgets_ms)
+        self.journal.set_stages(budgets(self.settings.budgets_ms))
+        meter = Meter(clock, self.journal.stages())
         live = LiveLine(self.console, meter=meter, clock=clock, simulated=rig.simulated)
         scan = Scan(
             folder=self.folder,
@@ -219,7 +216,7 @@ def carry_out(
                 console=console,
                 should_stop=stop,
             )
-            with stop.listening(), _told_why(folder, journal, night.budgets_ms):
+            with stop.listening(), _told_why(folder, journal):
                 if journal.fact("state") != "finished":
                     night.go_on()
                     night.add_up(wall_s=clock.now_s() - start_s)
@@ -229,9 +226,7 @@ def carry_out(
 
 
 @contextmanager
-def _told_why(
-    folder: RunFolder, journal: Journal, budgets_ms: Mapping[str, float]
-) -> Iterator[None]:
+def _told_why(folder: RunFolder, journal: Journal) -> Iterator[None]:
     """Leave the reason of a pause in the journal and the report, giving up the ballast for it."""
     clock = SystemClock()
     try:
@@ -242,17 +237,17 @@ def _told_why(
         kind = type(error).__name__
         journal.event(at=clock.wall_s(), level="warning", kind=kind, message=str(error))
         if not isinstance(error, DiskFull):
-            finish().write_report(folder.path, journal, budgets_ms=budgets_ms)
+            finish().write_report(folder.path, journal)
         raise
 
 
 def _conclude(night: Night) -> dict[str, Any]:
-    journal, budgets_ms = night.journal, night.budgets_ms
+    journal = night.journal
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     journal.note(peak_memory_mb=round(max(peak_mb, journal.fact("peak_memory_mb", 0.0)), 1))
-    finish().write_report(night.folder.path, journal, budgets_ms=budgets_ms)
-    late = late_stages(journal, budgets_ms=budgets_ms)
-    summary = summarise(night.folder.path, journal, budgets_ms=budgets_ms)
+    finish().write_report(night.folder.path, journal)
+    late = late_stages(journal)
+    summary = summarise(night.folder.path, journal)
     summary["late_stages"] = [row.stage for row in late]
     summary["exit_code"] = UNFINISHED_BUSINESS if late or journal.skips() else FINISHED
     return summary

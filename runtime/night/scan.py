@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from runtime.calibrated.loaded import Calibrated
@@ -12,14 +12,16 @@ from runtime.conveyor import begin, result_of
 from runtime.focus.keeper import FocusKeeper
 from runtime.focus.surface import FocusPoint
 from runtime.instrument.rig import Rig
-from runtime.night.acquire import Acquirer, Exposure
+from runtime.night.acquire import Acquirer
 from runtime.night.intake import Intake
 from runtime.night.pipeline import Pipeline, Watcher
 from runtime.night.preflight import check_disk, check_plan
+from runtime.night.stages import catch_up
 from runtime.night.stop import StopRequest
 from runtime.record.budget import Meter
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
+from runtime.tile import Imaging
 
 if TYPE_CHECKING:
     from runtime.tasks.classify.classifier import TileClassifier
@@ -45,7 +47,7 @@ class Scan:
         left = len(planned) - len(self.journal.tiles("overview"))
         check_disk(self.folder.path, self.plan, self.settings, self.rig, tiles_left=left)
         self._note(planned)
-        preparing = begin(lambda: self._prepare(watcher, planned))
+        preparing = begin(lambda: self._prepare(planned))
         self.rig.stage.home()
         self._return_to_last_tile()
         self._anchor_focus()
@@ -57,6 +59,7 @@ class Scan:
             journal=self.journal,
             acquirer=self._acquirer,
             intake=intake,
+            meter=self.meter,
             offset_um=self._offset_um,
             queue_tiles=self.settings.pipeline.queue_tiles,
             watcher=watcher,
@@ -83,7 +86,7 @@ class Scan:
             },
         )
 
-    def _prepare(self, watcher: Watcher, planned: list[PlannedTile]) -> Intake:
+    def _prepare(self, planned: list[PlannedTile]) -> Intake:
         """Return the compute side, brought up to the journal; for a thread while the stage homes.
 
         Loaded only here, because what it needs takes as long to load as homing takes.
@@ -106,11 +109,8 @@ class Scan:
             classifier=self.classifier,
             stitcher=stitcher,
             mosaic=mosaic,
-            meter=self.meter,
-            clock=self.rig.clock,
-            on_done=watcher.tile_done,
         )
-        intake.restore()
+        catch_up(intake)
         return intake
 
     def _return_to_last_tile(self) -> None:
@@ -119,17 +119,17 @@ class Scan:
         The drives' slack is then on the flank it was on, so the next tile comes out as it would
         have without the interruption.
         """
-        tiles = self.journal.tiles()
-        if not tiles:
+        tile = self.journal.last_tile()
+        if tile is None:
             return
-        last = tiles[-1]
-        self.rig.turret.select(objective=last.objective)
-        self.rig.approach(x_um=last.x_um, y_um=last.y_um, z_um=last.z_um)
-        self.rig.resume_at(replace(self.rig.instant(), monotonic_s=last.time_s))
+        last, at = tile.shot, tile.shot.stage
+        self.rig.turret.select(objective=last.imaging.objective)
+        self.rig.approach(x_um=at.x_um, y_um=at.y_um, z_um=at.z_um)
+        self.rig.resume_at(last.taken)
 
     def _anchor_focus(self) -> None:
         """Find focus once where the slide is known to hold something, before the first tile."""
-        if self.plan.focus.policy != "surface" or self.journal.tiles():
+        if self.plan.focus.policy != "surface" or self.journal.last_tile():
             return
         x_um, y_um = self.settings.calibration.textured_field_um
         self.rig.turret.select(objective=self.plan.objective)
@@ -148,16 +148,16 @@ class Scan:
         keeper.restore(self.journal.tiles("overview"), focus, offset_um=offset_um)
         if visiting:
             keeper.restore(self.journal.tiles("visit"), focus)
-        exposure = Exposure(
+        imaging = Imaging(
             objective=objective,
             pixel_size_um=self.calibrated.pixel_size_um(objective),
-            channel=plan.light,
+            light=plan.light,
             brightness=plan.brightness,
             exposure_ms=plan.exposure_ms,
         )
-        taken = self.journal.tiles()
-        last_s = taken[-1].time_s if taken else 0.0
-        return Acquirer(self.rig, keeper, exposure, self.meter, last_frame_s=last_s)
+        last = self.journal.last_tile()
+        last_s = last.shot.taken.monotonic_s if last else 0.0
+        return Acquirer(self.rig, keeper, imaging, last_frame_s=last_s)
 
     def _keeper(self, objective: str, plan: Plan) -> FocusKeeper:
         return FocusKeeper(

@@ -1,4 +1,4 @@
-"""The latency budgets: one table, a meter, and what it means to be late.
+"""Latency against budget: a meter, and what it means to be late.
 
 Policy when late: a tile is always placed; its label may come later; a stage is *late* when more
 than one in a hundred of its tiles (and more than one tile) missed the budget, because a budget is
@@ -9,29 +9,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from runtime.ports import Clock
-from runtime.record.rows import Timing
-
-# p99, ms, per tile. Mechanics: a real stage crosses a field in 0.3 s, and a sweep of some 20 frames
-# takes about 8 s on today's instruments. Compute: what must fit behind one field's mechanics.
-BUDGETS_MS: dict[str, float] = {
-    "move": 2000.0,
-    "focus": 12000.0,
-    "expose": 500.0,
-    "correct": 30.0,
-    "store": 500.0,
-    "classify": 250.0,
-    "register": 300.0,
-    "solve": 150.0,
-    "render": 1200.0,
-}
-MECHANICS = ("move", "focus", "expose")
+from runtime.record.rows import StageBudget, Timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +38,16 @@ class StageTimes:
 
 
 class Meter:
-    """Times stages against the table; the rows since the last `drain` go to the journal.
+    """Times stages against their budgets; the rows since the last `drain` go to the journal.
 
     What it keeps of the past is a histogram per stage, so that neither its memory nor its
     `table`, which the live line asks for at every tile, grows with the night.
     """
 
-    def __init__(self, clock: Clock, overrides: Mapping[str, float]) -> None:
-        self.budgets_ms = {**BUDGETS_MS, **overrides}
+    def __init__(self, clock: Clock, budgets: Sequence[StageBudget]) -> None:
+        self._budgets_ms = {row.stage: row.budget_ms for row in budgets}
         self._clock = clock
-        self._times = {stage: _Histogram() for stage in self.budgets_ms}
+        self._times = {stage: _Histogram() for stage in self._budgets_ms}
         self._fresh: deque[Timing] = deque()
 
     @contextmanager
@@ -71,7 +56,7 @@ class Meter:
         start_s = self._clock.now_s()
         yield
         ms = (self._clock.now_s() - start_s) * 1000
-        timing = Timing(stage=stage, tile_id=tile_id, ms=ms, missed=ms > self.budgets_ms[stage])
+        timing = Timing(stage=stage, tile_id=tile_id, ms=ms, missed=ms > self._budgets_ms[stage])
         self._times[stage].add(timing)
         self._fresh.append(timing)
 
@@ -82,7 +67,7 @@ class Meter:
     def table(self) -> list[StageTimes]:
         """Return every stage's percentiles so far, to within 1 %."""
         return [
-            times.summary(stage, self.budgets_ms[stage])
+            times.summary(stage, self._budgets_ms[stage])
             for stage, times in self._times.items()
             if times.count
         ]
@@ -122,23 +107,29 @@ class _Histogram:
         )
 
 
-def stage_table(timings: list[Timing], budgets_ms: Mapping[str, float]) -> list[StageTimes]:
+def stage_table(timings: Sequence[Timing], budgets: Sequence[StageBudget]) -> list[StageTimes]:
     """Return percentiles and misses of each stage in the order of a tile's journey."""
     table = []
-    for stage, budget_ms in budgets_ms.items():
-        of_stage = [t for t in timings if t.stage == stage]
+    for row in budgets:
+        of_stage = [t for t in timings if t.stage == row.stage]
         if not of_stage:
             continue
         p50, p95, p99 = np.percentile([t.ms for t in of_stage], [50, 95, 99])
         table.append(
             StageTimes(
-                stage=stage,
+                stage=row.stage,
                 count=len(of_stage),
                 p50_ms=float(p50),
                 p95_ms=float(p95),
                 p99_ms=float(p99),
-                budget_ms=budget_ms,
+                budget_ms=row.budget_ms,
                 misses=sum(t.missed for t in of_stage),
             )
         )
     return table
+
+
+def mechanics_s(timings: Sequence[Timing], budgets: Sequence[StageBudget]) -> float:
+    """Return the seconds the control loop was held up: by stage, focus and exposure."""
+    mechanical = {row.stage for row in budgets if row.mechanics}
+    return sum(t.ms for t in timings if t.stage in mechanical) / 1000

@@ -1,94 +1,93 @@
-"""The rows of a run's journal."""
+"""What the journal keeps, a record a row."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
-from runtime.tile import FocusVerdict, Pixels, StagePosition, Tile
+from runtime.tile import FocusVerdict, Label, Region, Shift, Shot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TileRow:
-    """A tile as journaled: everything of a `Tile` but its pixels, and where the file lies.
+class TileFile:
+    """Where a tile's pixels lie, below the run folder, and how to know them again."""
 
-    `phase` is "overview" or "visit"; `file` is relative to the run folder; `seq` counts from 0 in
-    the order taken.
-    """
-
-    tile_id: str
-    seq: int
-    phase: str
-    region_id: str | None
-    row: int
-    col: int
-    x_um: float
-    y_um: float
-    z_um: float
-    pixel_size_um: float
-    exposure_ms: float
-    light: str
-    objective: str
-    time_s: float
-    height: int
-    width: int
     file: str
     sha256: str
-    simulated: bool
-    taken_at: float
+    height_px: int
+    width_px: int
 
-    @classmethod
-    def of(
-        cls,
-        tile: Tile,
-        *,
-        seq: int,
-        phase: str,
-        region_id: str | None,
-        file: str,
-        sha256: str,
-        taken_at: float,
-    ) -> Self:
-        """Return the row of a tile whose file is stored."""
-        height, width = tile.shape_px
-        return cls(
-            tile_id=tile.tile_id,
-            seq=seq,
-            phase=phase,
-            region_id=region_id,
-            row=tile.row,
-            col=tile.column,
-            x_um=tile.stage.x_um,
-            y_um=tile.stage.y_um,
-            z_um=tile.stage.z_um,
-            pixel_size_um=tile.pixel_size_um,
-            exposure_ms=tile.exposure_ms,
-            light=tile.light,
-            objective=tile.objective,
-            time_s=tile.time_s,
-            height=height,
-            width=width,
-            file=file,
-            sha256=sha256,
-            simulated=tile.simulated,
-            taken_at=taken_at,
-        )
 
-    def with_pixels(self, pixels: Pixels) -> Tile:
-        """Return the tile again, given its pixels."""
-        return Tile(
-            tile_id=self.tile_id,
-            pixels=pixels,
-            stage=StagePosition(x_um=self.x_um, y_um=self.y_um, z_um=self.z_um),
-            pixel_size_um=self.pixel_size_um,
-            exposure_ms=self.exposure_ms,
-            light=self.light,
-            time_s=self.time_s,
-            objective=self.objective,
-            row=self.row,
-            column=self.col,
-            simulated=self.simulated,
-        )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTile:
+    """A tile whose pixels are safe; `seq` counts from 0 in the order taken."""
+
+    seq: int
+    shot: Shot
+    file: TileFile
+
+    @property
+    def tile_id(self) -> str:
+        """Return the shot's tile id."""
+        return self.shot.tile_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkippedTile:
+    """A planned tile that was given up, and why."""
+
+    tile_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileLabel:
+    """What the classifier said of a tile."""
+
+    tile_id: str
+    label: Label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchedTile:
+    """A tile that was matched against those before it, which may have found nothing."""
+
+    tile_id: str
+    blank: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileShift:
+    """A shift that was found when `tile_id` arrived; it need not be the shift's b."""
+
+    tile_id: str
+    shift: Shift
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundRegion:
+    """A region, and whether every frame of it is taken."""
+
+    region: Region
+    visited: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something to know about the run; `value` is JSON."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageBudget:
+    """How long a stage of a tile's journey may take, the 99th percentile. `mechanics` holds up the
+    control loop; every other stage hides behind it.
+    """
+
+    stage: str
+    budget_ms: float
+    mechanics: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import tifffile
 
 from runtime.errors import DiskFull, InputRefused
-from runtime.tile import Pixels, Tile, as_json
+from runtime.tile import Pixels, Shot
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -53,17 +54,17 @@ def write_durably(path: Path, content: bytes) -> None:
             os.close(folder)
 
 
-def write_tile(path: Path, tile: Tile) -> str:
-    """Write a tile as TIFF with its record in the description; return the file's SHA-256."""
-    about = as_json(tile) | ({"origin": "SIMULATED"} if tile.simulated else {})
-    resolution = (1e4 / tile.pixel_size_um, 1e4 / tile.pixel_size_um)
+def write_tile(path: Path, shot: Shot, pixels: Pixels) -> str:
+    """Write a tile as TIFF with its shot in the description; return the file's SHA-256."""
+    about = asdict(shot) | ({"origin": "SIMULATED"} if shot.simulated else {})
+    per_cm = 1e4 / shot.imaging.pixel_size_um
     buffer = io.BytesIO()
     tifffile.imwrite(
         buffer,
-        tile.pixels,
+        pixels,
         description=json.dumps(about),
         metadata=None,
-        resolution=resolution,
+        resolution=(per_cm, per_cm),
         resolutionunit="CENTIMETER",
         software="nightscope",
     )

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runtime.record.budget import MECHANICS, StageTimes, stage_table
+from runtime.record.budget import StageTimes, mechanics_s, stage_table
 from runtime.record.journal import Journal
 
 
-def summarise(
-    run_dir: Path, journal: Journal, *, budgets_ms: Mapping[str, float]
-) -> dict[str, Any]:
+def summarise(run_dir: Path, journal: Journal) -> dict[str, Any]:
     """Return the run's figures; `mechanics_share` is the part of the scan's wall time that stage,
     focus and exposure took, so 1 means that compute hid behind them entirely.
     """
-    table = stage_table(journal.timings(), budgets_ms)
+    timings, stages = journal.timings(), journal.stages()
+    table = stage_table(timings, stages)
     scan_s = journal.fact("scan_s", 0.0)
-    mechanics_s = sum(t.ms for t in journal.timings() if t.stage in MECHANICS) / 1000
     return {
         "run_dir": str(run_dir),
         "state": journal.fact("state"),
@@ -31,7 +28,7 @@ def summarise(
         "regions_found": len(journal.regions()),
         "regions_visited": len(journal.visited()),
         "budgets": [_row(row) for row in table],
-        "mechanics_share": round(mechanics_s / scan_s, 3) if scan_s else 0.0,
+        "mechanics_share": round(mechanics_s(timings, stages) / scan_s, 3) if scan_s else 0.0,
         "calibration_s": round(journal.fact("calibration_s", 0.0), 2),
         "first_tile_s": journal.fact("first_tile_s"),
         "peak_memory_mb": journal.fact("peak_memory_mb", 0.0),
@@ -40,9 +37,9 @@ def summarise(
     }
 
 
-def late_stages(journal: Journal, *, budgets_ms: Mapping[str, float]) -> list[StageTimes]:
+def late_stages(journal: Journal) -> list[StageTimes]:
     """Return the stages that missed their budget in the sense of the written policy."""
-    return [row for row in stage_table(journal.timings(), budgets_ms) if row.late]
+    return [row for row in stage_table(journal.timings(), journal.stages()) if row.late]
 
 
 def _row(row: StageTimes) -> dict[str, Any]:

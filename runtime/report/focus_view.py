@@ -33,7 +33,7 @@ def focus_section(run: RunData) -> Html:
 def _lead(run: RunData, rows: dict[str, FocusRow]) -> str:
     heights = [row.verdict.z_um for row in rows.values()]
     sweeps = sum(row.source == "sweep" for row in rows.values())
-    depth = (run.facts["depth_of_field_um"] or {}).get(run.overview[0].objective)
+    depth = (run.facts["depth_of_field_um"] or {}).get(run.overview[0].shot.imaging.objective)
     return (
         f"{counted(sweeps, 'tile')} swept, {len(rows) - sweeps} taken at a predicted z. "
         f"The surface spans {max(heights) - min(heights):.1f} µm"

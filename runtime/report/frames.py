@@ -7,7 +7,7 @@ from pathlib import Path
 from runtime.calibrated.correct import Corrector, NoCorrection
 from runtime.calibrated.record import latest
 from runtime.errors import NightscopeError
-from runtime.record.rows import TileRow
+from runtime.record.rows import StoredTile
 from runtime.record.storage import read_pixels
 from runtime.tile import Pixels
 
@@ -19,16 +19,17 @@ class FrameReader:
         self._run_dir = run_dir
         self._correctors: dict[str, Corrector] = {}
 
-    def read(self, tile: TileRow) -> Pixels:
+    def read(self, tile: StoredTile) -> Pixels:
         """Return a frame's (y, x) pixels, as stored where the run kept no record that fits.
 
         Raises InputRefused when the file cannot be read.
         """
-        raw = read_pixels(self._run_dir / tile.file)
-        if tile.objective not in self._correctors:
-            self._correctors[tile.objective] = self._corrector(tile.objective)
+        raw = read_pixels(self._run_dir / tile.file.file)
+        objective = tile.shot.imaging.objective
+        if objective not in self._correctors:
+            self._correctors[objective] = self._corrector(objective)
         try:
-            return self._correctors[tile.objective].apply(raw)
+            return self._correctors[objective].apply(raw)
         except ValueError:
             return raw
 

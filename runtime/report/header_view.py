@@ -76,7 +76,7 @@ def _facts(run: RunData) -> Html:
 
 
 def _objective(run: RunData, plan: Mapping[str, Any]) -> str:
-    used = dict.fromkeys(tile.objective for tile in (*run.overview, *run.visits))
+    used = dict.fromkeys(tile.shot.imaging.objective for tile in (*run.overview, *run.visits))
     return ", then ".join(used) or str(plan.get("objective", DASH))
 
 
@@ -116,8 +116,8 @@ def _area(run: RunData) -> tuple[str, str]:
     if not run.placements or scale is None:
         return DASH, "no tile placed yet"
     placed = [(t, run.placements[t.tile_id]) for t in run.overview if t.tile_id in run.placements]
-    width = max(p.x_px + t.width for t, p in placed) - min(p.x_px for _, p in placed)
-    height = max(p.y_px + t.height for t, p in placed) - min(p.y_px for _, p in placed)
+    width = max(p.x_px + t.file.width_px for t, p in placed) - min(p.x_px for _, p in placed)
+    height = max(p.y_px + t.file.height_px for t, p in placed) - min(p.y_px for _, p in placed)
     return area(width * scale, height * scale), f"at {scale:.4g} µm per pixel"
 
 

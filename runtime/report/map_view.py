@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from runtime.record.rows import TileRow
+from runtime.record.rows import StoredTile
 from runtime.report.findings import Finding
 from runtime.report.markup import Html, element, join, legend, section
 from runtime.report.pictures import Picture, map_picture
@@ -72,8 +72,8 @@ def _extent(run: RunData, picture: Picture | None) -> Extent | None:
     if not placed:
         return None
     left, top = min(p.x_px for _, p in placed), min(p.y_px for _, p in placed)
-    right = max(p.x_px + t.width for t, p in placed)
-    bottom = max(p.y_px + t.height for t, p in placed)
+    right = max(p.x_px + t.file.width_px for t, p in placed)
+    bottom = max(p.y_px + t.file.height_px for t, p in placed)
     return Extent(left=left, top=top, width=right - left, height=bottom - top)
 
 
@@ -86,7 +86,7 @@ def _image(picture: Picture | None, extent: Extent) -> Html:
 
 def _cell_size(run: RunData) -> tuple[float, float]:
     """Return the median distance between neighbours, so that cells meet instead of overlapping."""
-    at = {(t.row, t.col): run.placements.get(t.tile_id) for t in run.overview}
+    at = {(t.shot.row, t.shot.column): run.placements.get(t.tile_id) for t in run.overview}
     across = [
         right.x_px - here.x_px
         for (row, col), here in at.items()
@@ -99,8 +99,8 @@ def _cell_size(run: RunData) -> tuple[float, float]:
     ]
     tile = run.overview[0]
     return (
-        abs(float(np.median(across))) if across else tile.width,
-        abs(float(np.median(down))) if down else tile.height,
+        abs(float(np.median(across))) if across else tile.file.width_px,
+        abs(float(np.median(down))) if down else tile.file.height_px,
     )
 
 
@@ -117,8 +117,8 @@ def _class_cells(run: RunData) -> list[Html]:
             element,
             "rect",
             element("title", _hint(run, tile.tile_id)),
-            x=at.x_px + (tile.width - width) / 2,
-            y=at.y_px + (tile.height - height) / 2,
+            x=at.x_px + (tile.file.width_px - width) / 2,
+            y=at.y_px + (tile.file.height_px - height) / 2,
             width=width,
             height=height,
         )
@@ -163,14 +163,14 @@ def _flags(run: RunData, found: list[Finding]) -> list[Html]:
     ]
 
 
-def _tile_box(tile: TileRow, at: Placement, *, hint: str = "", class_: str) -> Html:
+def _tile_box(tile: StoredTile, at: Placement, *, hint: str = "", class_: str) -> Html:
     return element(
         "rect",
         element("title", hint) if hint else None,
         x=at.x_px,
         y=at.y_px,
-        width=tile.width,
-        height=tile.height,
+        width=tile.file.width_px,
+        height=tile.file.height_px,
         class_=class_,
     )
 

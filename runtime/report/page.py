@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from runtime.record.budget import stage_table
@@ -33,7 +32,6 @@ def write_report(
     run_dir: Path,
     journal: Journal,
     *,
-    budgets_ms: Mapping[str, float],
     output: Path | None = None,
 ) -> Path:
     """Write the run's `report.html` and return its path (`output`, or in the run folder).
@@ -43,12 +41,12 @@ def write_report(
     """
     run = read_run(run_dir, journal)
     path = output or run_dir / "report.html"
-    write_durably(path, _page(run, budgets_ms).encode("utf-8"))
+    write_durably(path, _page(run).encode("utf-8"))
     return path
 
 
-def _page(run: RunData, budgets_ms: Mapping[str, float]) -> Html:
-    stages, found = stage_table(run.timings, budgets_ms), findings(run)
+def _page(run: RunData) -> Html:
+    stages, found = stage_table(run.timings, run.stages), findings(run)
     body = element(
         "body",
         header(run, found, stages),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.record.rows import TileRow
+from runtime.record.rows import StoredTile
 from runtime.report.frames import FrameReader
 from runtime.report.markup import Html, element, section
 from runtime.report.pictures import Picture, frame_picture
@@ -28,7 +28,7 @@ def regions_section(run: RunData) -> Html:
 
 
 def _card(run: RunData, number: int, region: Region, reader: FrameReader) -> Html:
-    frames = [tile for tile in run.visits if tile.region_id == region.region_id]
+    frames = [tile for tile in run.visits if tile.shot.region_id == region.region_id]
     state = "visited" if region.region_id in run.visited else "not fully visited"
     lines = (
         f"{percent(region.score)} sure over {counted(len(region.tile_ids), 'tile')}, {state}. ",
@@ -46,17 +46,18 @@ def _card(run: RunData, number: int, region: Region, reader: FrameReader) -> Htm
     )
 
 
-def _frame(run: RunData, tile: TileRow, reader: FrameReader) -> Html:
+def _frame(run: RunData, tile: StoredTile, reader: FrameReader) -> Html:
+    how = tile.shot.imaging
     picture = frame_picture(lambda: reader.read(tile))
     focus = run.focus.get(tile.tile_id)
     z = f"z {signed_um(focus.verdict.z_um)} ({focus.source})" if focus else ""
-    caption = f"{tile.tile_id}, {tile.objective}, {tile.pixel_size_um:.3g} µm/px. {z}"
-    unreadable = f"{tile.file} cannot be read."
+    caption = f"{tile.tile_id}, {how.objective}, {how.pixel_size_um:.3g} µm/px. {z}"
+    unreadable = f"{tile.file.file} cannot be read."
     view = _view(picture, tile) if picture else element("p", unreadable, class_="late")
     return element("figure", view, element("figcaption", caption))
 
 
-def _view(picture: Picture, tile: TileRow) -> Html:
+def _view(picture: Picture, tile: StoredTile) -> Html:
     width, height = float(picture.width_px), float(picture.height_px)
     return canvas(
         element("image", href=picture.uri, width=width, height=height),
@@ -64,7 +65,7 @@ def _view(picture: Picture, tile: TileRow) -> Html:
             right=width * 0.96,
             bottom=height * 0.95,
             field=width * 1.6,
-            um_per_unit=tile.pixel_size_um,
+            um_per_unit=tile.shot.imaging.pixel_size_um,
         ),
         width=width,
         height=height,

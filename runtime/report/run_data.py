@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.record.journal import Journal
-from runtime.record.rows import Event, FocusRow, SeamRow, TileRow, Timing
+from runtime.record.rows import Event, FocusRow, SeamRow, StageBudget, StoredTile, Timing
 from runtime.tile import Label, Placement, Region
 
 GRID_ID = re.compile(r"r(\d+)_c(\d+)")
@@ -26,8 +26,8 @@ class RunData:
 
     folder: Path
     facts: Mapping[str, Any]
-    overview: list[TileRow]
-    visits: list[TileRow]
+    overview: list[StoredTile]
+    visits: list[StoredTile]
     focus: dict[str, FocusRow]
     skips: dict[str, str]
     labels: dict[str, Label]
@@ -35,18 +35,19 @@ class RunData:
     seams: list[SeamRow]
     regions: list[Region]
     visited: set[str]
+    stages: list[StageBudget]
     timings: list[Timing]
     events: list[Event]
 
     @property
     def simulated(self) -> bool:
         """Return whether any of this came from the simulated microscope."""
-        return bool(self.facts.get("simulated")) or any(t.simulated for t in self.overview)
+        return bool(self.facts.get("simulated")) or any(t.shot.simulated for t in self.overview)
 
     @property
     def started_at(self) -> float | None:
         """Return when the run began, Unix time; at the latest with its first tile."""
-        taken = [tile.taken_at for tile in self.overview]
+        taken = [tile.shot.taken.wall_s for tile in self.overview]
         return self.facts["created_at"] or min(taken, default=None)
 
     @property
@@ -54,7 +55,7 @@ class RunData:
         """Return when the run ended, Unix time, or None while it can go on."""
         if self.facts["state"] != "finished":
             return None
-        taken = [tile.taken_at for tile in (*self.overview, *self.visits)]
+        taken = [tile.shot.taken.wall_s for tile in (*self.overview, *self.visits)]
         return self.facts["finished_at"] or max(taken, default=None)
 
     @property
@@ -65,7 +66,7 @@ class RunData:
     @property
     def pixel_size_um(self) -> float | None:
         """Return the overview's pixel size, or None before the first tile."""
-        return self.overview[0].pixel_size_um if self.overview else None
+        return self.overview[0].shot.imaging.pixel_size_um if self.overview else None
 
     @property
     def classes(self) -> list[str]:
@@ -86,7 +87,7 @@ class RunData:
 
     def grid(self) -> dict[str, tuple[int, int]]:
         """Return (row, column) of every overview tile, taken or given up."""
-        taken = {tile.tile_id: (tile.row, tile.col) for tile in self.overview}
+        taken = {tile.tile_id: (tile.shot.row, tile.shot.column) for tile in self.overview}
         given_up = {
             tile_id: (int(found[1]), int(found[2]))
             for tile_id in self.skips
@@ -109,6 +110,7 @@ def read_run(folder: Path, journal: Journal) -> RunData:
         seams=journal.seams(),
         regions=journal.regions(),
         visited=journal.visited(),
+        stages=journal.stages(),
         timings=journal.timings(),
         events=journal.events(),
     )

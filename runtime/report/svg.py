@@ -101,11 +101,11 @@ def schematic(run: RunData) -> Schematic | None:
         return None
     rows = [row for row, _ in places.values()]
     columns = [column for _, column in places.values()]
-    tile = run.overview[0]
+    size = run.overview[0].file
     return Schematic(
         places=places,
         cell_width=CELL_PX,
-        cell_height=CELL_PX * tile.height / tile.width,
+        cell_height=CELL_PX * size.height_px / size.width_px,
         first_row=min(rows),
         first_column=min(columns),
         rows=max(rows) - min(rows) + 1,

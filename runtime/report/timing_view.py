@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.record.budget import MECHANICS, StageTimes
+from runtime.record.budget import StageTimes, mechanics_s
 from runtime.report.markup import Html, element, legend, section, table
 from runtime.report.run_data import RunData
 from runtime.report.svg import canvas
@@ -32,10 +32,10 @@ def timing_section(run: RunData, stages: list[StageTimes]) -> Html:
 def _lead(run: RunData, stages: list[StageTimes]) -> str:
     late = [stage.stage for stage in stages if stage.late]
     outcome = f"Late: {', '.join(late)}." if late else "Every stage kept its budget."
-    mechanics_s = sum(t.ms for t in run.timings if t.stage in MECHANICS) / 1000
-    compute_s = sum(t.ms for t in run.timings if t.stage not in MECHANICS) / 1000
+    waited_s = mechanics_s(run.timings, run.stages)
+    compute_s = sum(t.ms for t in run.timings) / 1000 - waited_s
     return (
-        f"{outcome} Stage, focus and exposure took {duration(mechanics_s)}; computing "
+        f"{outcome} Stage, focus and exposure took {duration(waited_s)}; computing "
         f"{duration(compute_s)}, alongside. A budget is a 99th percentile: a stage is late when "
         "more than one tile, and more than one in a hundred, missed it."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,9 @@ from runtime.stitch.match.blank import is_blank
 from runtime.stitch.match.ladder import climb, ladder
 from runtime.stitch.match.strips import XY, Borders, Neighbours, cut, predict
 from runtime.stitch.match.threshold import chance_scores
-from runtime.tile import Pixels, Placement, Shift
+from runtime.tile import Matches, Pixels, Placement, Shift
+
+ReadPixels = Callable[[str], Pixels]
 
 GATE_SIGMAS = 3.0
 GATE_MARGIN_PX = 2
@@ -84,25 +86,43 @@ class Stitcher:
     def add(self, tile_id: str, pixels: Pixels, *, x_um: float, y_um: float) -> tuple[Shift, ...]:
         """Match a new tile against the earlier ones it should overlap, and place it.
 
-        `pixels` is (y, x); (x_um, y_um) is where the stage stood. Returns one shift per predicted
-        overlap, method "none" where nothing was matched. Raises InputRefused for a tile of another
-        shape.
+        Returns one shift per predicted overlap. Arguments and errors are those of `match`.
+        """
+        matches = self.match(tile_id, pixels, x_um=x_um, y_um=y_um)
+        self.place(tile_id, matches, x_um=x_um, y_um=y_um)
+        return matches.shifts
+
+    def match(
+        self,
+        tile_id: str,
+        pixels: Pixels,
+        *,
+        x_um: float,
+        y_um: float,
+        earlier: ReadPixels | None = None,
+    ) -> Matches:
+        """Return how a new tile lies against the earlier ones it should overlap.
+
+        `pixels` is (y, x); (x_um, y_um) is where the stage stood. There is one shift per predicted
+        overlap, method "none" where nothing was matched. `earlier` reads a tile that was placed
+        but not matched here, as after an interruption; only neighbours of new tiles are ever read.
+        Raises InputRefused for a tile of another shape.
         """
         prior = self.prior_px(x_um=x_um, y_um=y_um)
-        self._remember(tile_id, pixels, prior)
-        shifts = tuple(self._match(pair) for pair in self._neighbours(tile_id, prior))
-        self._place(tile_id, prior, shifts)
-        return shifts
+        self._remember(tile_id, pixels)
+        pairs = self._neighbours(tile_id, prior)
+        for pair in pairs:
+            for name in (pair.a, pair.b):
+                if name not in self._kept and earlier is not None:
+                    self._remember(name, earlier(name))
+        shifts = tuple(self._match(pair) for pair in pairs)
+        return Matches(shifts=shifts, blank=self._kept[tile_id].blank)
 
-    def restore(
-        self, tile_id: str, pixels: Pixels, shifts: Sequence[Shift], *, x_um: float, y_um: float
-    ) -> None:
-        """Take back a tile with the shifts `add` returned for it before an interruption."""
+    def place(self, tile_id: str, matches: Matches, *, x_um: float, y_um: float) -> None:
+        """Place a matched tile; `moved` tells what that changed."""
         prior = self.prior_px(x_um=x_um, y_um=y_um)
-        self._remember(tile_id, pixels, prior)
-        for pair in self._neighbours(tile_id, prior):
-            self._cover(pair)
-        self._place(tile_id, prior, shifts)
+        self._graph.extend(tile_id, prior_px=prior, blank=matches.blank, shifts=matches.shifts)
+        self._cells.setdefault(self._cell(prior), []).append(tile_id)
 
     def placement(self, tile_id: str) -> Placement:
         """Return the current estimate of one tile; raises KeyError for one never added."""
@@ -128,7 +148,7 @@ class Stitcher:
             for _, shift in sorted(self._graph.shifts.items())
         )
 
-    def _remember(self, tile_id: str, pixels: Pixels, prior: XY) -> None:
+    def _remember(self, tile_id: str, pixels: Pixels) -> None:
         if pixels.shape != self._shape_px:
             raise InputRefused(
                 f"tile {tile_id} has another shape than the scan",
@@ -141,12 +161,6 @@ class Stitcher:
             chance_scores(pixels, gate_px=self._gate_px),
             is_blank(pixels),
         )
-        self._graph.priors[tile_id] = prior
-
-    def _place(self, tile_id: str, prior: XY, shifts: Sequence[Shift]) -> None:
-        blank = self._kept[tile_id].blank
-        self._graph.extend(tile_id, prior_px=prior, blank=blank, shifts=shifts)
-        self._cells.setdefault(self._cell(prior), []).append(tile_id)
 
     def _neighbours(self, tile_id: str, prior: XY) -> list[Neighbours]:
         """Return the predicted overlaps with earlier tiles, sorted, so that ties never matter."""

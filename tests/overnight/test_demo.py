@@ -46,7 +46,7 @@ def test_every_planned_tile_is_done_and_every_region_visited(demo):
     assert result["regions_visited"] == result["regions_found"] > 0
     journal = Journal(folder / "journal.sqlite")
     for tile in journal.tiles():
-        assert (folder / tile.file).is_file()
+        assert (folder / tile.file.file).is_file()
     assert len(list((folder / "tiles").iterdir())) == result["tiles_done"]
     assert len(list((folder / "regions").iterdir())) == len(journal.tiles("visit"))
     journal.close()
@@ -96,6 +96,10 @@ def test_the_run_folder_is_complete_and_the_report_needs_nothing_else(demo):
     assert not re.search(r'(?:src|href)="https?://', page)
 
 
+def grid_steps(a, b):
+    return abs(a.row - b.row) + abs(a.column - b.column)
+
+
 def test_visits_see_the_same_tissue_at_twice_the_size(demo):
     """Parfocal and XY offsets applied: a visit's frame is found in the overview tile it is of."""
     import cv2
@@ -105,10 +109,10 @@ def test_visits_see_the_same_tissue_at_twice_the_size(demo):
     overview = {t.tile_id: t for t in journal.tiles("overview")}
     regions = {r.region_id: r for r in journal.regions()}
     for visit in journal.tiles("visit"):
-        around = [overview[i] for i in regions[visit.region_id].tile_ids]
-        same = min(around, key=lambda t: abs(t.row - visit.row) + abs(t.col - visit.col))
-        low = tifffile.imread(folder / same.file).astype(np.float32)
-        high = tifffile.imread(folder / visit.file).astype(np.float32)
+        around = [overview[i] for i in regions[visit.shot.region_id].tile_ids]
+        same = min(around, key=lambda tile: grid_steps(tile.shot, visit.shot))
+        low = tifffile.imread(folder / same.file.file).astype(np.float32)
+        high = tifffile.imread(folder / visit.file.file).astype(np.float32)
         half = cv2.resize(high, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         inner = half[20:-20, 20:-20]
         match = cv2.matchTemplate(low, inner, cv2.TM_CCOEFF_NORMED)

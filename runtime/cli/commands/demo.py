@@ -10,7 +10,7 @@ from rich.console import Console
 from runtime.cli.commands.scan import resume
 from runtime.config.settings import parse_settings
 from runtime.instrument.simulator.ground_truth import ground_truth
-from runtime.instrument.simulator.score import score
+from runtime.instrument.simulator.score import ScoredTile, score
 from runtime.instrument.simulator.specimen import Specimen
 from runtime.instrument.simulator.truth import read_truth
 from runtime.night.run import Calibrate
@@ -47,7 +47,15 @@ def _against_the_truth(folder: RunFolder) -> dict[str, Any]:
     try:
         return score(
             truth=read_truth(folder.truth),
-            tiles=journal.tiles("overview"),
+            tiles=[
+                ScoredTile(
+                    tile_id=tile.tile_id,
+                    time_s=tile.shot.taken.monotonic_s,
+                    width_px=tile.file.width_px,
+                    height_px=tile.file.height_px,
+                )
+                for tile in journal.tiles("overview")
+            ],
             placements=journal.placements(),
             labels=journal.labels(),
             ground=ground_truth(picture_px=(width_px, height_px), pixel_um=section.pixel_um),

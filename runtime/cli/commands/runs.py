@@ -8,7 +8,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from runtime.record.budget import BUDGETS_MS
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
 from runtime.record.summary import summarise
@@ -37,7 +36,7 @@ def report(*, run: Path, console: Console) -> dict[str, Any]:
     """Write a run's report again from its journal and return where it is."""
     journal = Journal(RunFolder(run).journal)
     try:
-        page = write_report(run, journal, budgets_ms=_budgets(journal))
+        page = write_report(run, journal)
     finally:
         journal.close()
     console.print(f"report: {page}")
@@ -47,14 +46,10 @@ def report(*, run: Path, console: Console) -> dict[str, Any]:
 def _about(run: Path) -> dict[str, Any]:
     journal = Journal(RunFolder(run).journal)
     try:
-        summary = summarise(run, journal, budgets_ms=_budgets(journal))
+        summary = summarise(run, journal)
         return summary | {
             "name": journal.fact("name", ""),
             "created_at": journal.fact("created_at", 0.0),
         }
     finally:
         journal.close()
-
-
-def _budgets(journal: Journal) -> dict[str, float]:
-    return {**BUDGETS_MS, **(journal.fact("settings") or {}).get("budgets_ms", {})}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,24 +19,14 @@ from runtime.tile import Label, Placement
 SAME_TIME_DIGITS = 6
 
 
-class ScoredTile(Protocol):
-    """What is asked of a journaled tile."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredTile:
+    """What is asked of a journaled tile; `time_s`, its frame's camera time, names its exposure."""
 
-    @property
-    def tile_id(self) -> str:
-        """Return its id."""
-
-    @property
-    def time_s(self) -> float:
-        """Return its frame's camera time, which names its exposure."""
-
-    @property
-    def width(self) -> int:
-        """Return its width in pixels."""
-
-    @property
-    def height(self) -> int:
-        """Return its height in pixels."""
+    tile_id: str
+    time_s: float
+    width_px: int
+    height_px: int
 
 
 def score(
@@ -96,7 +87,7 @@ def position_errors_px(
 
 
 def _centre_px(placement: Placement, tile: ScoredTile) -> tuple[float, float]:
-    half_x, half_y = (tile.width - 1) / 2, (tile.height - 1) / 2
+    half_x, half_y = (tile.width_px - 1) / 2, (tile.height_px - 1) / 2
     cosine, sine = math.cos(placement.theta_rad), math.sin(placement.theta_rad)
     return (
         placement.x_px + cosine * half_x - sine * half_y,
@@ -119,7 +110,7 @@ def _accuracy(
 ) -> float | None:
     right = [
         labels[tile.tile_id].name
-        == ground.label(seen[tile.tile_id], width_px=tile.width, height_px=tile.height)
+        == ground.label(seen[tile.tile_id], width_px=tile.width_px, height_px=tile.height_px)
         for tile in tiles
         if tile.tile_id in labels
     ]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from runtime.config.plan import Visits
 from runtime.night.regions import find_regions
 from runtime.night.visits import planned_frames
-from runtime.record.rows import TileRow
 from runtime.tile import Label, Placement
+from tests.runtime.made import shot, stored
 
 WANTED = Visits(labels=("tissue",), objective="20x", min_score=0.5, max_tiles=4, max_regions=3)
 
@@ -20,13 +20,12 @@ def _scan(scores: dict[tuple[int, int], float]):
     for seq, ((row, col), score) in enumerate(scores.items()):
         tile_id = f"r{row}_c{col}"
         tiles.append(
-            TileRow(
-                tile_id=tile_id, seq=seq, phase="overview", region_id=None, row=row, col=col,
-                x_um=col * 200.0, y_um=row * 180.0, z_um=0, pixel_size_um=0.5, exposure_ms=10,
-                light="b", objective="10x", time_s=seq, height=448, width=512, file="f",
-                sha256="", simulated=True, taken_at=0,
+            stored(
+                shot(tile_id, at_um=(col * 200.0, row * 180.0, 0.0), row=row, column=col),
+                seq=seq,
+                shape_px=(448, 512),
             )
-        )  # fmt: skip
+        )
         name = "tissue" if score >= 0.5 else "resin"
         labels[tile_id] = Label(name=name, score=max(score, 1 - score))
         placements[tile_id] = Placement(tile_id=tile_id, x_px=col * 435.0, y_px=row * 380.0)
@@ -67,7 +66,7 @@ def test_regions_are_disjoint_connected_and_bounded(scores):
     members = [i for r in regions for i in r.tile_ids]
     assert len(members) == len(set(members))
     assert len(regions) <= WANTED.max_regions
-    at = {t.tile_id: (t.row, t.col) for t in tiles}
+    at = {t.tile_id: (t.shot.row, t.shot.column) for t in tiles}
     for region in regions:
         assert 1 <= len(region.tile_ids) <= WANTED.max_tiles
         assert all(labels[i].name == "tissue" for i in region.tile_ids)

@@ -5,8 +5,13 @@ import pickle
 import numpy as np
 import pytest
 
-from runtime.record.budget import BUDGETS_MS, Meter, stage_table
-from runtime.record.rows import Timing
+from runtime.record.budget import Meter, stage_table
+from runtime.record.rows import StageBudget, Timing
+
+BUDGETS = [
+    StageBudget(stage=name, budget_ms=ms, mechanics=False)
+    for name, ms in (("classify", 100), ("solve", 150), ("render", 1200))
+]
 
 
 class ScriptedClock:
@@ -18,7 +23,7 @@ class ScriptedClock:
 
 
 def test_the_meter_times_and_judges():
-    meter = Meter(ScriptedClock(0.0, 0.010, 1.0, 1.3), {"classify": 100})
+    meter = Meter(ScriptedClock(0.0, 0.010, 1.0, 1.3), BUDGETS)
     with meter.time("classify", "a"):
         pass
     with meter.time("classify", "b"):
@@ -33,12 +38,12 @@ def test_the_meter_times_and_judges():
 
 def test_the_meters_percentiles_are_those_of_the_times():
     times_ms = np.random.default_rng(4).lognormal(mean=3.0, sigma=1.5, size=2000)
-    meter = Meter(ScriptedClock(*[t for ms in times_ms for t in (0.0, ms / 1000)]), {})
+    meter = Meter(ScriptedClock(*[t for ms in times_ms for t in (0.0, ms / 1000)]), BUDGETS)
     for _ in times_ms:
         with meter.time("render", "a"):
             pass
     (row,) = meter.table()
-    (exact,) = stage_table(meter.drain(), BUDGETS_MS)
+    (exact,) = stage_table(meter.drain(), BUDGETS)
     for found, expected in zip(percentiles(row), percentiles(exact), strict=True):
         assert found == pytest.approx(expected, rel=0.02)
     assert (row.count, row.misses) == (exact.count, exact.misses)
@@ -46,14 +51,14 @@ def test_the_meters_percentiles_are_those_of_the_times():
 
 @pytest.mark.parametrize("ms", [0.0, 1e-9, 1e12])
 def test_the_meter_takes_any_time(ms):
-    meter = Meter(ScriptedClock(0.0, ms / 1000), {})
+    meter = Meter(ScriptedClock(0.0, ms / 1000), BUDGETS)
     with meter.time("render", "a"):
         pass
     assert meter.table()[0].count == 1
 
 
 def test_the_meter_keeps_no_past_once_drained():
-    meter = Meter(ScriptedClock(*range(20_000)), {})
+    meter = Meter(ScriptedClock(*range(20_000)), BUDGETS)
     sizes = set()
     for _ in range(10_000):
         with meter.time("render", "a"):
@@ -68,7 +73,7 @@ def percentiles(row):
 
 
 def test_a_stage_without_a_budget_cannot_be_timed():
-    with pytest.raises(KeyError), Meter(ScriptedClock(0.0, 1.0), {}).time("daydream", "a"):
+    with pytest.raises(KeyError), Meter(ScriptedClock(0.0, 1.0), BUDGETS).time("daydream", "a"):
         pass
 
 
@@ -77,5 +82,5 @@ def test_a_stage_without_a_budget_cannot_be_timed():
 )
 def test_late_means_more_than_one_in_a_hundred(count, misses, late):
     timings = [Timing(stage="solve", tile_id=str(n), ms=n, missed=n < misses) for n in range(count)]
-    (row,) = stage_table(timings, BUDGETS_MS)
+    (row,) = stage_table(timings, BUDGETS)
     assert row.late is late

@@ -1,58 +1,37 @@
 """The journal: what goes in comes out, whole transactions only, and it survives being killed."""
 
+import hashlib
 import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from runtime.errors import DiskFull, InputRefused
-from runtime.record.journal import Journal
-from runtime.record.rows import FocusRow, SeamRow, TileRow, Timing
+from runtime.record.journal import SCHEMA_VERSION, TABLES, Journal
+from runtime.record.rows import FocusRow, SeamRow, StageBudget, StoredTile, Timing
 from runtime.tile import (
     FocusVerdict,
     Label,
+    Matches,
     Placement,
     PointPair,
     Region,
     Shift,
-    StagePosition,
-    Tile,
 )
+from tests.runtime.made import shot, stored
 
 
-def _tile(tile_id: str = "r000_c000") -> Tile:
-    return Tile(
-        tile_id=tile_id,
-        pixels=np.zeros((4, 6), np.uint16),
-        stage=StagePosition(x_um=1.5, y_um=-2.25, z_um=0.1),
-        pixel_size_um=0.5,
-        exposure_ms=10,
-        light="brightfield",
-        time_s=12.125,
-        objective="10x",
-        row=2,
-        column=3,
-        simulated=True,
-    )
-
-
-def _add(journal: Journal, tile: Tile, phase: str = "overview") -> TileRow:
-    row = TileRow.of(
-        tile,
+def _add(journal: Journal, tile_id: str) -> StoredTile:
+    tile = stored(
+        shot(tile_id, at_um=(1.5, -2.25, 0.1), row=2, column=3, time_s=12.125),
         seq=journal.next_seq(),
-        phase=phase,
-        region_id=None,
-        file=f"tiles/{tile.tile_id}.tif",
-        sha256="0" * 64,
-        taken_at=1.0,
     )
     verdict = FocusVerdict(status="ok", z_um=0.1, sigma_z_um=0.2, curve=((0.0, 1.0), (1.0, 2.0)))
-    journal.add_tile(row, FocusRow(tile_id=tile.tile_id, source="sweep", verdict=verdict))
-    return row
+    journal.add_tile(tile, FocusRow(tile_id=tile_id, source="sweep", verdict=verdict))
+    return tile
 
 
 @pytest.fixture
@@ -63,28 +42,32 @@ def journal(tmp_path):
 
 
 def test_tiles_come_back_exactly_and_in_order(journal):
-    rows = [_add(journal, _tile(f"t{n}")) for n in (3, 1, 2)]
-    assert journal.tiles("overview") == rows
+    assert journal.last_tile() is None
+    rows = [_add(journal, f"t{n}") for n in (3, 1, 2)]
+    assert [row.seq for row in rows] == [0, 1, 2]
+    assert journal.tiles() == journal.tiles("overview") == rows
     assert journal.tiles("visit") == []
     assert journal.tile("t1") == rows[1]
-    again = rows[0].with_pixels(np.zeros((4, 6), np.uint16))
-    assert again.stage == _tile().stage
-    assert again.time_s == _tile().time_s
+    assert journal.last_tile() == rows[2]
+    with pytest.raises(KeyError):
+        journal.tile("t9")
 
 
 def test_everything_derived_comes_back(journal):
-    _add(journal, _tile("a"))
-    _add(journal, _tile("b"))
+    _add(journal, "a")
+    _add(journal, "b")
     pairs = (PointPair(a_px=(1.0, 2.0), b_px=(3.0, 4.0), weight=0.5),)
     shift = Shift(a="a", b="b", dx_px=1 / 3, dy_px=-2.0, ncc=0.9, pairs=pairs)
-    journal.add_shifts("b", [])
-    journal.add_shifts("a", [shift])  # the later tile need not be the shift's b
-    assert journal.shifts() == {"b": [], "a": [shift]}
+    nothing, something = Matches(shifts=(), blank=True), Matches(shifts=(shift,))
+    journal.set_matches("b", nothing)
+    journal.set_matches("a", something)  # the later tile need not be the shift's b
+    assert [journal.matches_of(name) for name in "abc"] == [something, nothing, None]
     label = Label(name="tissue", score=0.75, scores={"tissue": 0.75}, model="m")
     doubted = replace(label, strangeness=4 / 3, doubt="contrast unlike training")
-    journal.add_label("a", label)
-    journal.add_label("b", doubted)
+    journal.set_label("a", label)
+    journal.set_label("b", doubted)
     assert journal.labels() == {"a": label, "b": doubted}
+    assert [journal.label(name) for name in "abc"] == [label, doubted, None]
     placement = Placement(tile_id="a", x_px=0.1, y_px=0.2, flag="blank")
     journal.set_placements([placement])
     assert journal.placements() == {"a": placement}
@@ -115,18 +98,18 @@ def test_everything_derived_comes_back(journal):
 
 def test_a_failed_transaction_leaves_nothing(journal):
     with pytest.raises(RuntimeError), journal.transaction():
-        _add(journal, _tile("a"))
+        _add(journal, "a")
         raise RuntimeError
     assert journal.tiles() == []
     assert journal.focus() == {}
 
 
 def test_a_full_disk_is_told_apart(journal):
-    pages = journal._select("PRAGMA page_count")[0][0]
-    journal._select(f"PRAGMA max_page_count = {pages}")
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._db.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(DiskFull):
         for n in range(200):
-            _add(journal, _tile(f"t{n}"))
+            _add(journal, f"t{n}")
 
 
 def test_refuses_what_is_no_journal(tmp_path):
@@ -137,11 +120,42 @@ def test_refuses_what_is_no_journal(tmp_path):
         Journal(tmp_path / "text.sqlite")
 
 
+def test_stages_are_those_of_the_latest_session_in_their_order(journal):
+    first = [StageBudget(stage=name, budget_ms=9, mechanics=False) for name in ("b", "a", "c")]
+    journal.set_stages(first)
+    journal.set_stages(first[:2])
+    assert journal.stages() == first[:2]
+
+
+def test_every_commit_is_synced_before_it_is_relied_on(journal):
+    assert journal._db.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+    assert journal._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+@pytest.mark.parametrize("version", [0, SCHEMA_VERSION - 1, SCHEMA_VERSION + 1])
+def test_the_journal_of_another_release_is_refused_by_name(tmp_path, version):
+    made = Journal(tmp_path / "journal.sqlite", create=True)
+    made._db.execute(f"PRAGMA user_version={version}")
+    made.close()
+    with pytest.raises(InputRefused, match="another release") as refusal:
+        Journal(tmp_path / "journal.sqlite")
+    assert f"value journal schema {version}; limit schema {SCHEMA_VERSION}" in str(refusal.value)
+
+
+def test_a_change_of_the_records_raises_the_schema_version():
+    """Whoever changes a record sees this fail: raise SCHEMA_VERSION, then renew the digest."""
+    schema = "\n".join(table.schema for table in TABLES)
+    assert (SCHEMA_VERSION, hashlib.sha256(schema.encode()).hexdigest()[:16]) == (
+        2,
+        "73cab0526f7dbc3a",
+    )
+
+
 KILLED = """
 import os, sys
 from dataclasses import replace
 from pathlib import Path
-from runtime.record.journal import Journal
+from runtime.record.journal import SCHEMA_VERSION, TABLES, Journal
 journal = Journal(Path(sys.argv[1]), create=True)
 n = 0
 while True:

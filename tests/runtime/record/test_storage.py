@@ -16,27 +16,13 @@ from runtime.record.storage import (
     write_durably,
     write_tile,
 )
-from runtime.tile import StagePosition, Tile
-
-
-def _tile(pixels: np.ndarray, *, simulated: bool = True) -> Tile:
-    return Tile(
-        tile_id="t",
-        pixels=pixels,
-        stage=StagePosition(x_um=1.0, y_um=2.0, z_um=3.0),
-        pixel_size_um=0.5,
-        exposure_ms=10,
-        light="brightfield",
-        time_s=4.0,
-        objective="10x",
-        simulated=simulated,
-    )
+from tests.runtime.made import shot
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_tile_is_read_back_bit_for_bit_by_another_reader(tmp_path, dtype):
     pixels = np.random.default_rng(0).integers(0, 255, (40, 60)).astype(dtype)
-    sha256 = write_tile(tmp_path / "t.tif", _tile(pixels))
+    sha256 = write_tile(tmp_path / "t.tif", shot(at_um=(1.0, 2.0, 3.0)), pixels)
     content = (tmp_path / "t.tif").read_bytes()
     assert hashlib.sha256(content).hexdigest() == sha256
     with tifffile.TiffFile(tmp_path / "t.tif") as file:
@@ -50,7 +36,7 @@ def test_a_tile_is_read_back_bit_for_bit_by_another_reader(tmp_path, dtype):
 
 
 def test_only_simulated_tiles_say_so(tmp_path):
-    write_tile(tmp_path / "t.tif", _tile(np.zeros((4, 4), np.uint8), simulated=False))
+    write_tile(tmp_path / "t.tif", shot(simulated=False), np.zeros((4, 4), np.uint8))
     with tifffile.TiffFile(tmp_path / "t.tif") as file:
         assert "SIMULATED" not in file.pages[0].description
 

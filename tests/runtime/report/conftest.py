@@ -7,32 +7,27 @@ import numpy as np
 import pytest
 import tifffile
 
+from runtime.night.stages import budgets
 from runtime.record.journal import Journal
-from runtime.record.rows import FocusRow, SeamRow, TileRow, Timing
+from runtime.record.rows import FocusRow, SeamRow, StoredTile, Timing
 from runtime.tile import BLANK_DOUBT, FocusVerdict, Label, Placement, Region
+from tests.runtime.made import START_S, imaging, shot, stored
 
 ROWS, COLUMNS = 4, 5
 HEIGHT, WIDTH = 96, 112
 STEP = (82, 95)
 SKIPPED, FAILED, BLANK = "r003_c004", "r001_c002", "r000_c000"
 DOUBTS = {"r002_c003": "saturated: <&>", BLANK: BLANK_DOUBT}
-START_S = 1_795_000_000.0
 
 
 def tile_id(row: int, column: int) -> str:
     return f"r{row:03d}_c{column:03d}"
 
 
-def tile_row(seq: int, row: int, column: int, **changes: object) -> TileRow:
-    fields = {
-        "tile_id": tile_id(row, column), "seq": seq, "phase": "overview", "region_id": None,
-        "row": row, "col": column, "x_um": column * 47.5, "y_um": row * 41.0, "z_um": 0.0,
-        "pixel_size_um": 0.5, "exposure_ms": 10.0, "light": "brightfield", "objective": "10x",
-        "time_s": float(seq), "height": HEIGHT, "width": WIDTH,
-        "file": f"tiles/{tile_id(row, column)}.tif", "sha256": "", "simulated": True,
-        "taken_at": START_S + seq,
-    }  # fmt: skip
-    return TileRow(**(fields | changes))
+def tile_row(seq: int, row: int, column: int, *, z_um: float = 0.0) -> StoredTile:
+    at_um = (column * 47.5, row * 41.0, z_um)
+    taken = shot(tile_id(row, column), at_um=at_um, row=row, column=column, time_s=float(seq))
+    return stored(taken, seq=seq, shape_px=(HEIGHT, WIDTH))
 
 
 def sweep_curve(centre_um: float, *, flat: bool) -> tuple[tuple[float, float], ...]:
@@ -71,7 +66,7 @@ def add_overview(journal: Journal) -> None:
             tissue = float(np.clip(1.1 - 0.35 * np.hypot(row - 1.5, column - 2), 0.02, 0.98))
             scores = {"tissue": tissue, "resin": 1 - tissue}
             best = max(scores, key=lambda label: scores[label])
-            journal.add_label(
+            journal.set_label(
                 name,
                 Label(
                     name=best,
@@ -91,14 +86,17 @@ def add_map(journal: Journal, folder: Path) -> None:
         placements.append(
             Placement(
                 tile_id=tile.tile_id,
-                x_px=tile.col * STEP[1] + 0.3,
-                y_px=tile.row * STEP[0] - 0.2,
+                x_px=tile.shot.column * STEP[1] + 0.3,
+                y_px=tile.shot.row * STEP[0] - 0.2,
                 flag="blank" if tile.tile_id == BLANK else "",
             )
         )
-        for other in (tile_id(tile.row, tile.col + 1), tile_id(tile.row + 1, tile.col)):
+        for other in (
+            tile_id(tile.shot.row, tile.shot.column + 1),
+            tile_id(tile.shot.row + 1, tile.shot.column),
+        ):
             if other in {t.tile_id for t in journal.tiles("overview")}:
-                residual_px = 0.11 * (1 + (tile.row * 7 + tile.col * 3) % 12)
+                residual_px = 0.11 * (1 + (tile.shot.row * 7 + tile.shot.column * 3) % 12)
                 method = "none" if tile.tile_id == BLANK else "phase"
                 seams.append(
                     SeamRow(a=tile.tile_id, b=other, dx_px=95.0, dy_px=0.0,
@@ -124,8 +122,9 @@ def add_visits(journal: Journal, folder: Path) -> None:
     name = "region01_f0"
     pixels = np.random.default_rng(1).integers(500, 3500, (HEIGHT, WIDTH), dtype=np.uint16)
     tifffile.imwrite(folder / "regions" / f"{name}.tif", pixels)
-    visit = tile_row(90, 1, 1, tile_id=name, phase="visit", region_id="region01",
-                     objective="20x", pixel_size_um=0.25, file=f"regions/{name}.tif")  # fmt: skip
+    how = imaging("20x", 0.25)
+    taken = shot(name, row=1, column=1, phase="visit", region_id="region01", how=how, time_s=90.0)
+    visit = stored(taken, seq=90, shape_px=(HEIGHT, WIDTH), folder="regions")
     verdict = FocusVerdict(status="ok", z_um=1.0, sigma_z_um=0.2)
     journal.add_tile(visit, FocusRow(tile_id=name, source="surface", verdict=verdict))
     journal.mark_visited("region01")
@@ -141,6 +140,7 @@ def add_facts(journal: Journal) -> None:
     late = [Timing(stage="classify", tile_id=f"r000_c00{n}", ms=190.0, missed=True)
             for n in range(4)]  # fmt: skip
     journal.add_timings(timings + late)
+    journal.set_stages(budgets({}))
     journal.event(at=START_S, level="info", kind="run", message="overview begins")
     journal.event(at=START_S + 20, level="warning", kind="focus", message="r001_c002: multi-peak")
     journal.note(

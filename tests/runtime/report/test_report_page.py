@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from runtime.record.budget import BUDGETS_MS
 from runtime.record.journal import Journal
 from runtime.report import write_report
 
@@ -36,7 +35,7 @@ class Balance(HTMLParser):
 def page_of(folder: Path) -> tuple[str, str]:
     """Write the report; return its source and its visible text, whitespace squeezed."""
     journal = Journal(folder / "journal.sqlite")
-    path = write_report(folder, journal, budgets_ms=BUDGETS_MS)
+    path = write_report(folder, journal)
     journal.close()
     source = path.read_text(encoding="utf-8")
     balance = Balance()
@@ -137,7 +136,7 @@ def test_a_lost_frame_is_named(night: Path) -> None:
 def test_the_caller_chooses_where_it_goes(night: Path) -> None:
     journal = Journal(night / "journal.sqlite")
     chosen = night / "elsewhere.html"
-    assert write_report(night, journal, budgets_ms=BUDGETS_MS, output=chosen) == chosen
+    assert write_report(night, journal, output=chosen) == chosen
     journal.close()
     assert chosen.is_file()
     assert not (night / "report.html").exists()

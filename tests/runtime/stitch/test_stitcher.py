@@ -5,7 +5,7 @@ import pytest
 
 from runtime.errors import ConfigRefused, InputRefused
 from runtime.stitch.stitcher import Stitcher
-from tests.runtime.stitch.stitch_scans import SHAPE_PX, Scan, add, scan
+from tests.runtime.stitch.stitch_scans import SHAPE_PX, Field, Scan, add, scan
 
 
 def stitched(made: Scan, *, tiles=None, sigma_px: float = 2.0) -> Stitcher:
@@ -43,16 +43,32 @@ def test_the_same_shifts_and_places_in_any_order():
     assert as_numbers(first.solve()) == as_numbers(second.solve())
 
 
-def test_an_interrupted_scan_gives_the_same_result():
-    made = scan(rows=3, columns=3)
+def match(stitcher: Stitcher, field: Field, earlier=None):
+    at = {"x_um": field.x_um, "y_um": field.y_um}
+    matches = stitcher.match(field.tile_id, field.pixels, **at, earlier=earlier)
+    stitcher.place(field.tile_id, matches, **at)
+    return matches
+
+
+def test_an_interrupted_scan_gives_the_same_result_and_reads_neighbours_alone():
+    made = scan(rows=4, columns=3)
     whole = Stitcher(px_from_stage=np.eye(2), stage_sigma_px=2.0, shape_px=SHAPE_PX)
-    shifts = [add(whole, tile) for tile in made.tiles]
+    matches = [match(whole, tile) for tile in made.tiles]
     resumed = Stitcher(px_from_stage=np.eye(2), stage_sigma_px=2.0, shape_px=SHAPE_PX)
-    for tile, known in list(zip(made.tiles, shifts, strict=True))[:5]:
-        resumed.restore(tile.tile_id, tile.pixels, known, x_um=tile.x_um, y_um=tile.y_um)
-    again = [add(resumed, tile) for tile in made.tiles[5:]]
-    assert again == shifts[5:]
+    for tile, known in list(zip(made.tiles, matches, strict=True))[:8]:
+        resumed.place(tile.tile_id, known, x_um=tile.x_um, y_um=tile.y_um)
+    pixels = {tile.tile_id: tile.pixels for tile in made.tiles[:8]}
+    read = []
+
+    def earlier(tile_id):
+        read.append(tile_id)
+        return pixels[tile_id]
+
+    again = [match(resumed, tile, earlier) for tile in made.tiles[8:]]
+    assert again == matches[8:]
     assert as_numbers(resumed.solve()) == as_numbers(whole.solve())
+    assert sorted(read) == sorted(set(read))
+    assert {tile_id[:2] for tile_id in read} == {"r1", "r2"}  # row 0 lies behind
 
 
 def test_blank_tiles_stay_with_the_stage_and_say_so():

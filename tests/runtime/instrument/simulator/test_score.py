@@ -6,19 +6,15 @@ import pytest
 from runtime.errors import InputRefused
 from runtime.instrument.simulator.exposure import Exposure, specimen_from_px
 from runtime.instrument.simulator.ground_truth import GroundTruth
-from runtime.instrument.simulator.score import score
+from runtime.instrument.simulator.score import ScoredTile, score
 from runtime.tile import Label, Placement
 
 W, H = 200, 160
 TURN = {"rotation_rad": 0.012, "pixel_size_um": 0.502}
 
 
-@dataclass(frozen=True)
-class Taken:
-    tile_id: str
-    time_s: float
-    width: int = W
-    height: int = H
+def taken(tile_id, time_s):
+    return ScoredTile(tile_id=tile_id, time_s=time_s, width_px=W, height_px=H)
 
 
 @dataclass
@@ -60,7 +56,7 @@ def run():
         centre_px += rng.normal(0, 3, 2)
         centre_um = turn @ centre_px
         made.truth.append(exposure(10.0 + index, tuple(centre_um), rng.normal(0, 1)))
-        made.tiles.append(Taken(name, 10.0 + index))
+        made.tiles.append(taken(name, 10.0 + index))
         corner = centre_px - ((W - 1) / 2, (H - 1) / 2) + (31.7, -12.2)
         made.placements[name] = Placement(tile_id=name, x_px=corner[0], y_px=corner[1])
         # A tile of 100 µm reaches far enough right of x = -15 µm to be 35 % tissue.
@@ -137,6 +133,6 @@ def test_nothing_to_judge_is_none_and_not_perfect(run):
 
 
 def test_a_tile_the_witness_never_saw_is_refused_by_name(run):
-    run.tiles.append(Taken("ghost", 77.0))
+    run.tiles.append(taken("ghost", 77.0))
     with pytest.raises(InputRefused, match="no exposure for tile ghost"):
         run.score()
