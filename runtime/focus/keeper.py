@@ -8,6 +8,7 @@ from dataclasses import replace
 from runtime.config.plan import Plan, PlannedTile
 from runtime.focus.loop import SweepRequest, sweep
 from runtime.focus.surface import FocusPoint, FocusSurface
+from runtime.instant import Instant
 from runtime.instrument.rig import Rig
 from runtime.record.rows import FocusRow, StoredTile
 from runtime.tile import FocusVerdict, Pixels
@@ -38,6 +39,7 @@ class FocusKeeper:
         self._correct, self._should_stop = correct, should_stop
         self._since_sweep = 0
         self._since_empty = EMPTY_NEIGHBOURS
+        self._boot_id = ""
 
     def anchor(self, *, x_um: float, y_um: float) -> FocusPoint | None:
         """Sweep the whole range where the slide is known to hold something; return what was found.
@@ -49,19 +51,25 @@ class FocusKeeper:
         if verdict.status != "ok":
             return None
         return FocusPoint(
-            x_um=x_um, y_um=y_um, z_um=verdict.z_um, sigma_um=verdict.sigma_z_um, time_s=0.0
+            x_um=x_um,
+            y_um=y_um,
+            z_um=verdict.z_um,
+            sigma_um=verdict.sigma_z_um,
+            at=self._rig.instant(),
         )
 
     def know(
         self, point: FocusPoint, *, offset_um: tuple[float, float, float] = (0.0, 0.0, 0.0)
     ) -> None:
         """Take a point found before the scan into the surface, carried over by `offset_um`."""
+        dx_um, dy_um, dz_um = offset_um
         self.surface.add(
-            x_um=point.x_um + offset_um[0],
-            y_um=point.y_um + offset_um[1],
-            z_um=point.z_um + offset_um[2],
-            sigma_um=point.sigma_um,
-            time_s=point.time_s,
+            replace(
+                point,
+                x_um=point.x_um + dx_um,
+                y_um=point.y_um + dy_um,
+                z_um=point.z_um + dz_um,
+            )
         )
 
     def restore(
@@ -83,56 +91,72 @@ class FocusKeeper:
                 replace(row, verdict=verdict),
                 x_um=tile.shot.stage.x_um + dx_um,
                 y_um=tile.shot.stage.y_um + dy_um,
-                time_s=tile.shot.taken.monotonic_s,
+                at=tile.shot.taken,
             )
 
-    def focus_on(self, tile: PlannedTile, *, time_s: float) -> FocusRow:
-        """Bring the tile into focus and return how; the stage then stands at that z."""
-        row = self._find(tile, time_s)
+    def focus_on(self, tile: PlannedTile, *, at: Instant) -> FocusRow:
+        """Bring the tile into focus and return how; the stage then stands at that z.
+
+        `at` is the moment that the surface is asked for.
+        """
+        row = self._find(tile, at)
         self._rig.approach(z_um=row.verdict.z_um)
         return row
 
-    def learn(self, row: FocusRow, *, x_um: float, y_um: float, time_s: float) -> None:
+    def learn(self, row: FocusRow, *, x_um: float, y_um: float, at: Instant) -> None:
         """Take a tile's focus into the surface: where it really was taken, and when.
 
         Fed with journaled values only, so that a resumed run predicts what this one would have.
         """
+        if at.boot_id != self._boot_id:
+            # Whatever made the last fields empty may have been the end of the boot before.
+            self._boot_id, self._since_empty = at.boot_id, EMPTY_NEIGHBOURS
         self._since_sweep = 0 if row.source == "sweep" else self._since_sweep + 1
         self._since_empty = 0 if row.verdict.status == "empty" else self._since_empty + 1
         if row.source == "sweep" and row.verdict.status == "ok":
             self.surface.add(
-                x_um=x_um,
-                y_um=y_um,
-                z_um=row.verdict.z_um,
-                sigma_um=row.verdict.sigma_z_um,
-                time_s=time_s,
+                FocusPoint(
+                    x_um=x_um,
+                    y_um=y_um,
+                    z_um=row.verdict.z_um,
+                    sigma_um=row.verdict.sigma_z_um,
+                    at=at,
+                )
             )
 
-    def _find(self, tile: PlannedTile, time_s: float) -> FocusRow:
+    def _find(self, tile: PlannedTile, at: Instant) -> FocusRow:
         wanted = self._plan.focus
         if wanted.policy == "fixed":
             fixed = FocusVerdict(status="ok", z_um=wanted.start_z_um, sigma_z_um=0.0)
             return FocusRow(tile_id=tile.tile_id, source="fixed", verdict=fixed)
-        predicted = self.surface.predict(x_um=tile.x_um, y_um=tile.y_um, time_s=time_s)
+        predicted = self.surface.predict(x_um=tile.x_um, y_um=tile.y_um, at=at)
         if predicted is None:
             verdict = self._sweep(wanted.start_z_um, narrow=False)
             return FocusRow(tile_id=tile.tile_id, source="sweep", verdict=verdict)
-        if self._worth_a_sweep(tile, time_s):
-            verdict = self._sweep(predicted[0], narrow=True)
+        z_um, sigma_um = self._within_reach(predicted[0]), predicted[1]
+        if self._worth_a_sweep(tile, at):
+            # What was known before the machine started again says where to begin, no more.
+            verdict = self._sweep(z_um, narrow=self.surface.knows_boot(at))
             return FocusRow(tile_id=tile.tile_id, source="sweep", verdict=verdict)
-        verdict = FocusVerdict(status="ok", z_um=predicted[0], sigma_z_um=predicted[1])
+        verdict = FocusVerdict(status="ok", z_um=z_um, sigma_z_um=sigma_um)
         return FocusRow(tile_id=tile.tile_id, source="surface", verdict=verdict)
 
-    def _worth_a_sweep(self, tile: PlannedTile, time_s: float) -> bool:
+    def _within_reach(self, z_um: float) -> float:
+        """Return z, no further from what sweeps have found than half a sweep reaches."""
+        found_um = [point.z_um for point in self.surface.points]
+        reach_um = self._plan.focus.range_um / 2
+        return min(max(z_um, min(found_um) - reach_um), max(found_um) + reach_um)
+
+    def _worth_a_sweep(self, tile: PlannedTile, at: Instant) -> bool:
         """Return whether to sweep; the neighbours of an empty field are likely empty too."""
         wanted = self._plan.focus
         if wanted.policy == "every-tile":
             return True
-        if self._since_empty < EMPTY_NEIGHBOURS:
+        if self._since_empty < EMPTY_NEIGHBOURS and at.boot_id == self._boot_id:
             return False
         if self._since_sweep >= wanted.sweep_every:
             return True
-        return bool(self.surface.needs_sweep(x_um=tile.x_um, y_um=tile.y_um, time_s=time_s))
+        return bool(self.surface.needs_sweep(x_um=tile.x_um, y_um=tile.y_um, at=at))
 
     def _sweep(self, start_z_um: float, *, narrow: bool) -> FocusVerdict:
         """Sweep the planned range, or a few depths of field where the surface already says."""

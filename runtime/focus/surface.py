@@ -2,7 +2,9 @@
 
 z(x, y, t) = tilted plane + quadratic bowl + linear drift. Every coefficient but the height has a
 prior wide enough for a badly mounted slide, so one sweep already predicts (with a wide σ), and
-terms come in by themselves as the points that determine them arrive. What it says depends only on
+terms come in by themselves as the points that determine them arrive. Every boot of the machine has
+a height of its own on top: how long it was off is not known, so neither is how far focus drifted,
+and until the first sweep since then nothing is predicted well enough. What it says depends only on
 the list of points, in order, so a resumed run rebuilds it from the journal.
 """
 
@@ -10,10 +12,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from runtime.instant import Instant
 
 Array = NDArray[np.floating[Any]]
 
@@ -24,6 +28,8 @@ BOWL_UM = 30.0
 HEIGHT_UM = 1e4
 # µm of z per hour of thermal drift.
 DRIFT_UM = 20.0
+# µm of z between two boots: hours of drift, and an origin found anew by the reference switch.
+REBOOT_UM = 50.0
 DRIFT_POINTS = 10
 # A sweep whose point misses what all others say by this many σ is left out.
 OUTLIER = 4.0
@@ -42,7 +48,7 @@ class FocusPoint:
     y_um: float
     z_um: float
     sigma_um: float
-    time_s: float
+    at: Instant
 
 
 class FocusSurface:
@@ -66,24 +72,28 @@ class FocusSurface:
         kept = self._fit.kept
         return tuple(point for point, keep in zip(self._points, kept, strict=True) if not keep)
 
-    def add(self, *, x_um: float, y_um: float, z_um: float, sigma_um: float, time_s: float) -> None:
+    def add(self, point: FocusPoint) -> None:
         """Take in one successful sweep; failed and empty ones have no place here."""
-        self._points.append(
-            FocusPoint(x_um=x_um, y_um=y_um, z_um=z_um, sigma_um=sigma_um, time_s=time_s)
-        )
+        self._points.append(point)
         self._fit = _robust_fit(self._points, roughness_um=ROUGHNESS * self._depth_um)
 
-    def predict(self, *, x_um: float, y_um: float, time_s: float) -> tuple[float, float] | None:
+    def knows_boot(self, at: Instant) -> bool:
+        """Return whether focus was found since the boot in which `at` lies."""
+        return any(point.at.boot_id == at.boot_id for point in self._points)
+
+    def predict(self, *, x_um: float, y_um: float, at: Instant) -> tuple[float, float] | None:
         """Return z and its σ at a place and time, µm; None before the first point."""
         if self._fit is None:
             return None
-        return self._fit.predict(x_um, y_um, time_s)
+        return self._fit.predict(x_um, y_um, at)
 
-    def needs_sweep(self, *, x_um: float, y_um: float, time_s: float) -> str:
+    def needs_sweep(self, *, x_um: float, y_um: float, at: Instant) -> str:
         """Return why the prediction here is not good enough to image on, or "" when it is."""
-        predicted = self.predict(x_um=x_um, y_um=y_um, time_s=time_s)
+        predicted = self.predict(x_um=x_um, y_um=y_um, at=at)
         if predicted is None:
             return "no focus found yet"
+        if not self.knows_boot(at):
+            return "no focus found since the controller started again"
         limit_um = GOOD_ENOUGH * self._depth_um
         if predicted[1] > limit_um:
             return f"predicted to ± {predicted[1]:.1f} µm, above {limit_um:.1f} µm"
@@ -92,27 +102,65 @@ class FocusSurface:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fit:
-    """Posterior of the coefficients, about a centre in space and time."""
+    """Posterior of the coefficients of `model`."""
 
-    centre: Array
-    drifts: bool
+    model: _Model
     coefficients: Array
     covariance: Array
     roughness_um: float
     kept: NDArray[np.bool_]
     bic: float
 
-    def predict(self, x_um: float, y_um: float, time_s: float) -> tuple[float, float]:
-        row = _terms(np.array([[x_um, y_um, time_s]]), self.centre, drifts=self.drifts)[0]
+    def predict(self, x_um: float, y_um: float, at: Instant) -> tuple[float, float]:
+        row = self.model.terms([(x_um, y_um, at)])[0]
         variance = float(row @ self.covariance @ row) + self.roughness_um**2
+        if at.boot_id not in self.model.boots:
+            variance += REBOOT_UM**2
         return float(row @ self.coefficients), math.sqrt(variance)
 
 
-def _terms(at: Array, centre: Array, *, drifts: bool) -> Array:
-    """Return the design rows for (x_um, y_um, time_s) rows: mm and hours about the centre."""
-    x, y, hours = ((at - centre) / (1e3, 1e3, 3600.0)).T
-    columns = [np.ones_like(x), x, y, x * x, x * y, y * y]
-    return np.stack([*columns, hours] if drifts else columns, axis=1)
+class _Model(NamedTuple):
+    """Which terms there are, and what they are counted from.
+
+    `boots` holds the first moment of each boot; hours are counted from that of their own boot.
+    """
+
+    centre_um: tuple[float, float]
+    boots: dict[str, Instant]
+    drifts: bool
+
+    @classmethod
+    def of(cls, points: list[FocusPoint], *, drifts: bool) -> _Model:
+        boots: dict[str, Instant] = {}
+        for point in points:
+            boots.setdefault(point.at.boot_id, point.at)
+        return cls(centre_um=(points[0].x_um, points[0].y_um), boots=boots, drifts=drifts)
+
+    def terms(self, where: list[tuple[float, float, Instant]]) -> Array:
+        """Return one design row for each (x_um, y_um, at): mm and hours."""
+        x = (np.array([x for x, _, _ in where]) - self.centre_um[0]) / 1e3
+        y = (np.array([y for _, y, _ in where]) - self.centre_um[1]) / 1e3
+        columns = [np.ones_like(x), x, y, x * x, x * y, y * y]
+        if self.drifts:
+            columns.append(np.array([self._hours(at) for _, _, at in where]))
+        # The height belongs to the first boot; each later one is so much above it, and one without
+        # points starts from where the newest of them was.
+        first, *later = self.boots
+        newest = later[-1] if later else first
+        stands = [at.boot_id if at.boot_id in self.boots else newest for _, _, at in where]
+        columns += [np.array([float(here == boot) for here in stands]) for boot in later]
+        return np.stack(columns, axis=1)
+
+    def prior_um(self) -> Array:
+        """Return σ of every term before anything was measured."""
+        shape = [HEIGHT_UM, SLOPE_UM, SLOPE_UM, BOWL_UM, BOWL_UM, BOWL_UM]
+        return np.array([*shape, *[DRIFT_UM] * self.drifts, *[REBOOT_UM] * (len(self.boots) - 1)])
+
+    def _hours(self, at: Instant) -> float:
+        """Return the hours since the first moment of the same boot, none in one without points."""
+        since_s = at.since_s(self.boots.get(at.boot_id, at))
+        assert since_s is not None
+        return since_s / 3600
 
 
 def _robust_fit(points: list[FocusPoint], *, roughness_um: float) -> _Fit:
@@ -135,7 +183,7 @@ def _without_outliers(points: list[FocusPoint], roughness_um: float, *, drifts: 
         kept[worst] = False
         others, studentised = _posterior(points, kept, roughness_um, drifts=drifts)
         accused = points[worst]
-        z_um, sigma_um = others.predict(accused.x_um, accused.y_um, accused.time_s)
+        z_um, sigma_um = others.predict(accused.x_um, accused.y_um, accused.at)
         if abs(accused.z_um - z_um) <= OUTLIER * math.hypot(sigma_um, accused.sigma_um):
             break
         fit = others
@@ -150,14 +198,12 @@ def _posterior(
     The roughness of the slide about the quadratic is taken from the residuals themselves (median
     absolute deviation, so that an outlier does not hide itself), never below `floor_um`.
     """
-    at = np.array([(p.x_um, p.y_um, p.time_s) for p in points])
+    model = _Model.of(points, drifts=drifts)
     z = np.array([p.z_um for p in points])
     sigma = np.array([p.sigma_um for p in points])
-    centre = at[0]
     level = float(np.median(z))
-    rows = _terms(at, centre, drifts=drifts)
-    prior = np.array([HEIGHT_UM, SLOPE_UM, SLOPE_UM, BOWL_UM, BOWL_UM, BOWL_UM, DRIFT_UM])
-    precision = np.diag(prior[: rows.shape[1]] ** -2.0)
+    rows = model.terms([(p.x_um, p.y_um, p.at) for p in points])
+    precision = np.diag(model.prior_um() ** -2.0)
     rough = floor_um
     for _ in range(2):
         weight = kept / (sigma**2 + rough**2)
@@ -171,8 +217,7 @@ def _posterior(
     misfit = float(np.sum(residual**2 * weight)) + float(solution @ precision @ solution)
     solution[0] += level
     fit = _Fit(
-        centre=centre,
-        drifts=drifts,
+        model=model,
         coefficients=solution,
         covariance=covariance,
         roughness_um=rough,

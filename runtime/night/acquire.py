@@ -5,6 +5,7 @@ from __future__ import annotations
 from runtime.config.plan import PlannedTile
 from runtime.errors import CameraFailed
 from runtime.focus.keeper import FocusKeeper
+from runtime.instant import Instant
 from runtime.instrument.rig import Rig
 from runtime.ports import Frame
 from runtime.record.rows import FocusRow
@@ -17,14 +18,15 @@ FRAME_ATTEMPTS = 3
 class Acquirer:
     """Takes planned tiles with one objective, a stage of `runtime.night.stages` at a time.
 
-    `last_frame_s` is the camera time of the last tile taken before, where drift is counted from.
+    `last_frame` is when the last tile before was taken, for which the focus surface is asked: what
+    the host does in between must not change the next tile.
     """
 
     def __init__(
-        self, rig: Rig, keeper: FocusKeeper, imaging: Imaging, *, last_frame_s: float
+        self, rig: Rig, keeper: FocusKeeper, imaging: Imaging, *, last_frame: Instant
     ) -> None:
         self._rig, self._keeper, self._imaging = rig, keeper, imaging
-        self._time_s = last_frame_s
+        self._last_frame = last_frame
 
     def move(self, planned: PlannedTile) -> None:
         """Go to the tile's place, arriving from below."""
@@ -32,7 +34,7 @@ class Acquirer:
 
     def focus(self, planned: PlannedTile) -> FocusRow:
         """Bring the tile into focus, as well as can be told; return how."""
-        return self._keeper.focus_on(planned, time_s=self._time_s)
+        return self._keeper.focus_on(planned, at=self._last_frame)
 
     def expose(self, planned: PlannedTile, focus: FocusRow) -> tuple[Shot, Pixels]:
         """Return the shot and its raw (y, x) pixels.
@@ -41,8 +43,8 @@ class Acquirer:
         """
         frame = self._frame()
         stage = self._rig.position()
-        self._time_s = frame.at.monotonic_s
-        self._keeper.learn(focus, x_um=stage.x_um, y_um=stage.y_um, time_s=self._time_s)
+        self._last_frame = frame.at
+        self._keeper.learn(focus, x_um=stage.x_um, y_um=stage.y_um, at=frame.at)
         shot = Shot(
             tile_id=planned.tile_id,
             phase=planned.phase,

@@ -11,6 +11,7 @@ from runtime.config.settings import Settings
 from runtime.conveyor import begin, result_of
 from runtime.focus.keeper import FocusKeeper
 from runtime.focus.surface import FocusPoint
+from runtime.instant import Instant
 from runtime.instrument.rig import Rig
 from runtime.night.acquire import Acquirer
 from runtime.night.intake import Intake
@@ -20,6 +21,7 @@ from runtime.night.stages import catch_up
 from runtime.night.stop import StopRequest
 from runtime.record.budget import Meter
 from runtime.record.journal import Journal
+from runtime.record.rows import StoredTile
 from runtime.record.run_folder import RunFolder
 from runtime.tile import Imaging
 
@@ -128,13 +130,31 @@ class Scan:
         self.rig.resume_at(last.taken)
 
     def _anchor_focus(self) -> None:
-        """Find focus once where the slide is known to hold something, before the first tile."""
-        if self.plan.focus.policy != "surface" or self.journal.last_tile():
+        """Find focus where the slide is known to hold something, before the first tile of a boot.
+
+        The surface is as good as new from there. What a machine that was off for an unknown time
+        knew of its focus only says where to look.
+        """
+        if self.plan.focus.policy != "surface" or self._same_boot(self.journal.last_tile()):
             return
+        now = self.rig.instant()
+        before = [point for point in self._anchors() if point.at.boot_id != now.boot_id]
         x_um, y_um = self.settings.calibration.textured_field_um
         self.rig.turret.select(objective=self.plan.objective)
         found = self._keeper(self.plan.objective, self.plan).anchor(x_um=x_um, y_um=y_um)
-        self.journal.note(focus_anchor=asdict(found) if found else None)
+        anchors = [*before, found] if found else before
+        self.journal.note(focus_anchors=[asdict(point) for point in anchors])
+
+    def _anchors(self) -> list[FocusPoint]:
+        """Return where focus was found before the first tile of every boot."""
+        return [
+            FocusPoint(**{**point, "at": Instant(**point["at"])})
+            for point in self.journal.fact("focus_anchors", [])
+        ]
+
+    def _same_boot(self, tile: StoredTile | None) -> bool:
+        """Return whether there is a tile that was taken since the machine last started."""
+        return tile is not None and self.rig.instant().since_s(tile.shot.taken) is not None
 
     def _acquirer(self, objective: str) -> Acquirer:
         """Return the taker of an objective's tiles, its focus surface rebuilt from the journal."""
@@ -142,8 +162,8 @@ class Scan:
         plan = self._visiting_plan() if visiting else self.plan
         offset_um = self._offset_um if visiting else (0.0, 0.0, 0.0)
         keeper = self._keeper(objective, plan)
-        if anchor := self.journal.fact("focus_anchor"):
-            keeper.know(FocusPoint(**anchor), offset_um=offset_um)
+        for anchor in self._anchors():
+            keeper.know(anchor, offset_um=offset_um)
         focus = self.journal.focus()
         keeper.restore(self.journal.tiles("overview"), focus, offset_um=offset_um)
         if visiting:
@@ -155,9 +175,9 @@ class Scan:
             brightness=plan.brightness,
             exposure_ms=plan.exposure_ms,
         )
-        last = self.journal.last_tile()
-        last_s = last.shot.taken.monotonic_s if last else 0.0
-        return Acquirer(self.rig, keeper, imaging, last_frame_s=last_s)
+        last, now = self.journal.last_tile(), self.rig.instant()
+        since = last.shot.taken if last and self._same_boot(last) else now
+        return Acquirer(self.rig, keeper, imaging, last_frame=since)
 
     def _keeper(self, objective: str, plan: Plan) -> FocusKeeper:
         return FocusKeeper(
