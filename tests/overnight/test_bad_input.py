@@ -47,7 +47,7 @@ def plan(write_plan, tmp_path, demo):
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused_in_one_line(cli, plan, tmp_path, case):
+def test_refused_in_one_line(cli_here, plan, tmp_path, case):
     which, (old, new), exit_code, message = REFUSED[case]
     file = plan[0] if which == "plan" else plan[1]
     text = file.read_text()
@@ -56,7 +56,7 @@ def test_refused_in_one_line(cli, plan, tmp_path, case):
     if case == "wrong pixel size for the model":
         text = text.split("visits:")[0]
     file.write_text(text)
-    code, result, err = cli("run", plan[0], "--settings", plan[1], "--out", tmp_path / "run")
+    code, result, err = cli_here("run", plan[0], "--settings", plan[1], "--out", tmp_path / "run")
     assert code == exit_code, err
     refusal = [line for line in err.splitlines() if line.startswith("nightscope: ")]
     assert len(refusal) == 1
@@ -65,7 +65,7 @@ def test_refused_in_one_line(cli, plan, tmp_path, case):
     assert not list((tmp_path / "run").glob("tiles/*"))
 
 
-def test_a_tampered_bundle_is_refused(cli, plan, tmp_path):
+def test_a_tampered_bundle_is_refused(cli_here, plan, tmp_path):
     from runtime.config.settings import SHIPPED_MODELS
 
     models = tmp_path / "models"
@@ -75,36 +75,36 @@ def test_a_tampered_bundle_is_refused(cli, plan, tmp_path):
     content[len(content) // 2] ^= 1
     bundle.write_bytes(content)
     plan[1].write_text(plan[1].read_text() + f'[models]\nfolder = "{models}"\n')
-    code, result, _ = cli("run", plan[0], "--settings", plan[1], "--out", tmp_path / "run")
+    code, result, _ = cli_here("run", plan[0], "--settings", plan[1], "--out", tmp_path / "run")
     assert code == 6
     assert bundle.name in result["error"]
 
 
-def test_an_absent_port_is_named(cli, plan, tmp_path):
+def test_an_absent_port_is_named(cli_here, plan, tmp_path):
     board = '"native"\nport = "/dev/ttyNONE"'
     plan[1].write_text(plan[1].read_text().replace('"simulated"', board, 1))
-    code, result, _ = cli("run", plan[0], "--settings", plan[1], "--out", tmp_path / "run")
+    code, result, _ = cli_here("run", plan[0], "--settings", plan[1], "--out", tmp_path / "run")
     assert code == 4
     assert "/dev/ttyNONE" in result["error"]
 
 
-def test_an_occupied_folder_is_not_overwritten(cli, plan, demo):
+def test_an_occupied_folder_is_not_overwritten(cli_here, plan, demo):
     _, _, folder = demo
-    code, result, _ = cli("run", plan[0], "--settings", plan[1], "--out", folder)
+    code, result, _ = cli_here("run", plan[0], "--settings", plan[1], "--out", folder)
     assert code == 3
     assert "already holds a run" in result["error"]
 
 
 @pytest.mark.parametrize("verb", ["resume", "report"])
-def test_a_folder_without_a_run_is_named(cli, tmp_path, verb):
-    code, result, _ = cli(verb, tmp_path)
+def test_a_folder_without_a_run_is_named(cli_here, tmp_path, verb):
+    code, result, _ = cli_here(verb, tmp_path)
     assert code == 3
     assert "holds no run" in result["error"]
 
 
-def test_not_enough_room_for_the_plan_is_refused_before_the_start(cli, plan, tmp_path):
+def test_not_enough_room_for_the_plan_is_refused_before_the_start(cli_here, plan, tmp_path):
     plan[1].write_text(plan[1].read_text().replace("disk_reserve_mb = 1", "disk_reserve_mb = 1e9"))
-    code, result, _ = cli("run", plan[0], "--settings", plan[1], "--out", tmp_path / "run")
+    code, result, _ = cli_here("run", plan[0], "--settings", plan[1], "--out", tmp_path / "run")
     assert code == 7
     assert "not enough room" in result["error"]
 

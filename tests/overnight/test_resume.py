@@ -111,21 +111,21 @@ def test_asked_to_stop_it_pauses_resumably(cli, plan, tmp_path, uninterrupted, n
     same(outcome(out), outcome(folder))
 
 
-def test_a_changed_configuration_is_refused(cli, uninterrupted):
+def test_a_changed_configuration_is_refused(cli_here, uninterrupted):
     folder, _ = uninterrupted
     settings = folder / "settings.toml"
     kept = settings.read_text()
     settings.write_text(kept.replace("speed = 200", "speed = 100"))
-    code, result, _ = cli("resume", folder)
+    code, result, _ = cli_here("resume", folder)
     settings.write_text(kept)
     assert code == 3
     assert "changed since the run began" in result["error"]
 
 
-def test_resuming_a_finished_run_changes_nothing(cli, uninterrupted):
+def test_resuming_a_finished_run_changes_nothing(cli_here, uninterrupted):
     folder, _ = uninterrupted
     before = outcome(folder)
-    code, result, err = cli("resume", folder)
+    code, result, err = cli_here("resume", folder)
     assert code in (0, 5), err
     assert result["tiles_done"] == 9
     assert outcome(folder) == before

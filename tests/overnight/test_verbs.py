@@ -12,39 +12,39 @@ def test_doctor_finds_this_machine_ready(cli):
     assert {"numpy", "models", "caches"} <= {check["check"] for check in result["checks"]}
 
 
-def test_the_shipped_model_is_listed_and_verifies(cli):
-    code, result, err = cli("model", "list")
+def test_the_shipped_model_is_listed_and_verifies(cli_here):
+    code, result, err = cli_here("model", "list")
     assert code == 0, err
     assert [row["name"] for row in result["models"]] == ["mussel-tissue"]
-    code, result, err = cli("model", "verify", "mussel-tissue")
+    code, result, err = cli_here("model", "verify", "mussel-tissue")
     assert code == 0, err
     assert {row["precision"] for row in result["golden"]} == {"int8", "fp32"}
 
 
-def test_runs_lists_the_night(cli, demo):
+def test_runs_lists_the_night(cli_here, demo):
     _, _, folder = demo
-    code, result, _ = cli("runs", folder.parent)
+    code, result, _ = cli_here("runs", folder.parent)
     assert code == 0
     (run,) = [r for r in result["runs"] if r["run_dir"] == str(folder)]
     assert (run["state"], run["tiles_done"], run["simulated"]) == ("finished", 49, True)
 
 
-def test_a_report_is_written_again(cli, demo, tmp_path):
+def test_a_report_is_written_again(cli_here, demo, tmp_path):
     # A copy: other tests read the demo's own report at the same time.
     folder = Path(shutil.copytree(demo[2], tmp_path / "night"))
     before = (folder / "report.html").read_text()
     (folder / "report.html").unlink()
-    code, _, err = cli("report", folder)
+    code, _, err = cli_here("report", folder)
     assert code == 0, err
     assert (folder / "report.html").read_text() == before
 
 
-def test_a_scans_tiles_are_classified_as_the_scan_did(cli, demo, tmp_path):
+def test_a_scans_tiles_are_classified_as_the_scan_did(cli_here, demo, tmp_path):
     """Raw tiles, so without the flat field: most labels, not all, must be the same."""
     _, result, folder = demo
     table = tmp_path / "labels.csv"
     command = ("classify", folder / "tiles", "--model", "mussel-tissue", "--out", table)
-    code, found, err = cli(*command, "--pixel-size-um", "0.499")
+    code, found, err = cli_here(*command, "--pixel-size-um", "0.499")
     assert code == 0, err
     with table.open() as file:
         rows = list(csv.DictReader(file))
@@ -53,21 +53,21 @@ def test_a_scans_tiles_are_classified_as_the_scan_did(cli, demo, tmp_path):
     assert {row["label"] for row in rows} == {"resin", "tissue"}
 
 
-def test_calibrate_prints_what_it_measured(cli, write_plan, tmp_path):
+def test_calibrate_prints_what_it_measured(cli_here, write_plan, tmp_path):
     _, settings = write_plan(tmp_path)
-    code, result, err = cli("calibrate", "dark", "--settings", settings)
+    code, result, err = cli_here("calibrate", "dark", "--settings", settings)
     assert code == 0, err
     (record,) = result["records"]
     assert (record["kind"], record["passed"], record["simulated"]) == ("dark", True, True)
-    code, result, _ = cli("calibrate", "flatfield", "--settings", settings)
+    code, result, _ = cli_here("calibrate", "flatfield", "--settings", settings)
     assert code == 3
     assert "flat-field" in result["error"]
 
 
-def test_a_dry_run_moves_and_writes_nothing(cli, write_plan, demo, tmp_path):
+def test_a_dry_run_moves_and_writes_nothing(cli_here, write_plan, demo, tmp_path):
     _, _, night = demo
     plan, settings = write_plan(tmp_path, night / "calibration")
-    code, result, err = cli("run", plan, "--settings", settings, "--dry-run")
+    code, result, err = cli_here("run", plan, "--settings", settings, "--dry-run")
     assert code == 0, err
     assert result["tiles"] == 9
     assert sorted(f.name for f in tmp_path.iterdir()) == ["plan.yaml", "settings.toml"]
