@@ -16,9 +16,8 @@ from runtime.errors import CameraFailed, HardwareFailed, Stopped
 from runtime.instrument.rig import Rig
 from runtime.night.acquire import Acquirer
 from runtime.night.intake import Intake
-from runtime.night.journey import Journey
 from runtime.night.regions import find_regions
-from runtime.night.stages import acquire, take_in
+from runtime.night.stages import Journey, acquire, take_in
 from runtime.night.visits import planned_frames
 from runtime.record.budget import Meter
 from runtime.record.journal import Journal

@@ -10,6 +10,7 @@ from runtime.config.plan import Plan, PlannedTile, refuse_outside, tile_position
 from runtime.config.settings import Settings
 from runtime.errors import ConfigRefused, DiskFull
 from runtime.instrument.rig import Rig
+from runtime.night.stages import budgets
 from runtime.record.storage import free_mb
 
 if TYPE_CHECKING:
@@ -45,7 +46,10 @@ def check_plan(
 
 
 def check_settings(plan: Plan, settings: Settings) -> None:
-    """Raise ConfigRefused when the plan names an objective the instrument has not."""
+    """Raise ConfigRefused when the plan names an objective the instrument has not, or the settings
+    a stage of a tile's life that there is not.
+    """
+    budgets(settings.budgets_ms)
     for objective in plan.objectives:
         if objective not in settings.objectives:
             raise ConfigRefused(

@@ -13,19 +13,53 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from runtime.config.plan import PlannedTile
+from runtime.errors import ConfigRefused
 from runtime.night.acquire import Acquirer
 from runtime.night.intake import Intake
-from runtime.night.journey import Journey
 from runtime.record.budget import Meter
 from runtime.record.journal import Journal
-from runtime.record.rows import StageBudget, StoredTile
+from runtime.record.rows import FocusRow, StageBudget, StoredTile
+from runtime.tile import Label, Matches, Phase, Picture, Pixels, Placement, Shot
 
 CONTROL, WORKER = "control", "worker"
 BOTH, OVERVIEW = ("overview", "visit"), ("overview",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class Journey:
+    """What is known of one tile so far; None is what no stage has given yet.
+
+    `raw` is the frame as it left the camera, `picture` the same after dark and flat field, `moved`
+    every placement that changed when this tile was placed.
+    """
+
+    tile_id: str
+    phase: Phase
+    planned: PlannedTile | None = None
+    focus: FocusRow | None = None
+    shot: Shot | None = None
+    raw: Pixels | None = None
+    stored: StoredTile | None = None
+    picture: Picture | None = None
+    label: Label | None = None
+    matches: Matches | None = None
+    moved: Mapping[str, Placement] | None = None
+
+    @classmethod
+    def to(cls, planned: PlannedTile) -> Journey:
+        """Return the beginning of a planned tile's journey."""
+        return cls(tile_id=planned.tile_id, phase=planned.phase, planned=planned)
+
+    @classmethod
+    def of(cls, stored: StoredTile) -> Journey:
+        """Return the journey of a tile that was stored before, from there on."""
+        shot = stored.shot
+        return cls(tile_id=shot.tile_id, phase=shot.phase, shot=shot, stored=stored)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileStage:
     """One step of a tile's life.
 
     `run` is a method of the side it runs `on`, `Acquirer` or `Intake`, called with the values of
@@ -67,44 +101,44 @@ def _keep_placements(journal: Journal, _: str, moved: Mapping[str, Any]) -> None
 # Budgets are 99th percentiles. Mechanics: a real stage crosses a field in 0.3 s, and a sweep of
 # some 20 frames takes about 8 s on today's instruments. The worker's rows must, together, fit
 # behind one field's mechanics.
-STAGES: tuple[Stage, ...] = (
-    Stage(
+STAGES: tuple[TileStage, ...] = (
+    TileStage(
         name="move", budget_ms=2000, on=CONTROL, phases=BOTH,
         run=Acquirer.move, needs=("planned",),
     ),
-    Stage(
+    TileStage(
         name="focus", budget_ms=12000, on=CONTROL, phases=BOTH,
         run=Acquirer.focus, needs=("planned",), gives=("focus",),
     ),
-    Stage(
+    TileStage(
         name="expose", budget_ms=500, on=CONTROL, phases=BOTH,
         run=Acquirer.expose, needs=("planned", "focus"), gives=("shot", "raw"),
         already=Intake.read_back,
     ),
-    Stage(
+    TileStage(
         name="store", budget_ms=500, on=WORKER, phases=BOTH,
         run=Intake.store, needs=("shot", "raw", "focus"), gives=("stored",),
     ),
-    Stage(
+    TileStage(
         name="correct", budget_ms=30, on=WORKER,
         run=Intake.correct, needs=("shot", "raw"), gives=("picture",),
     ),
-    Stage(
+    TileStage(
         name="classify", budget_ms=250, on=WORKER,
         run=Intake.classify, needs=("picture", "raw"), gives=("label",),
         keeps=Journal.set_label, already=Intake.known_label,
     ),
-    Stage(
+    TileStage(
         name="register", budget_ms=300, on=WORKER,
         run=Intake.register, needs=("shot", "picture"), gives=("matches",),
         keeps=Journal.set_matches, already=Intake.known_matches,
     ),
-    Stage(
+    TileStage(
         name="solve", budget_ms=150, on=WORKER,
         run=Intake.solve, needs=("shot", "matches"), gives=("moved",),
         keeps=_keep_placements,
     ),
-    Stage(
+    TileStage(
         name="render", budget_ms=1200, on=WORKER,
         run=Intake.render, needs=("moved",),
     ),
@@ -115,14 +149,24 @@ RECORD = StageBudget(stage="record", budget_ms=200, mechanics=False)
 
 
 def budgets(overrides_ms: Mapping[str, float]) -> list[StageBudget]:
-    """Return every stage's budget, the instrument's own where its settings give one."""
+    """Return every stage's budget, the instrument's own where its settings give one.
+
+    Raises ConfigRefused for a budget of a stage that there is not.
+    """
     rows = [
         StageBudget(stage=s.name, budget_ms=s.budget_ms, mechanics=s.on == CONTROL) for s in STAGES
     ]
-    return [
-        replace(row, budget_ms=overrides_ms.get(row.stage, row.budget_ms))
-        for row in (*rows, RECORD)
-    ]
+    rows.append(RECORD)
+    names = [row.stage for row in rows]
+    for name in overrides_ms:
+        if name not in names:
+            raise ConfigRefused(
+                "settings give a budget to an unknown stage",
+                value=f"budgets_ms.{name}",
+                limit=", ".join(names),
+                remedy="name one of these",
+            )
+    return [replace(row, budget_ms=overrides_ms.get(row.stage, row.budget_ms)) for row in rows]
 
 
 def acquire(acquirer: Acquirer, journey: Journey, meter: Meter) -> Journey:
@@ -169,11 +213,11 @@ def _walk(on: str, side: Acquirer | Intake, journey: Journey, meter: Meter) -> J
     return journey
 
 
-def _passed(on: str, journey: Journey) -> list[Stage]:
+def _passed(on: str, journey: Journey) -> list[TileStage]:
     return [stage for stage in STAGES if stage.on == on and journey.phase in stage.phases]
 
 
-def _supplied(intake: Intake, stage: Stage, journey: Journey) -> Journey:
+def _supplied(intake: Intake, stage: TileStage, journey: Journey) -> Journey:
     """Return the journey with what a stage gives: known already, or given again and kept.
 
     What the stage itself needs is supplied first, so a tile is read and corrected only when

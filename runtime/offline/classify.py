@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,20 +90,27 @@ def _pictures(file: Path, *, size_um: float) -> list[Picture]:
     return [Picture(pixels=read_image(file), pixel_size_um=size_um)]
 
 
+# What else a label says of an image has a column of its own, whatever that comes to be.
+BESIDE_SCORES = [
+    field.name for field in fields(Label) if field.name not in ("name", "score", "scores", "model")
+]
+
+
 def _scores(label: Label) -> dict[str, str]:
     shown = {f"score_{name}": f"{score:.4f}" for name, score in label.scores.items()}
-    strangeness = "" if label.strangeness is None else f"{label.strangeness:.3f}"
-    return {
-        "score": f"{label.score:.4f}",
-        **shown,
-        "strangeness": strangeness,
-        "doubt": label.doubt,
-    }
+    beside = {name: _shown(getattr(label, name)) for name in BESIDE_SCORES}
+    return {"score": f"{label.score:.4f}", **shown, **beside}
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _table(rows: list[dict[str, Any]], classes: tuple[str, ...]) -> bytes:
     scores = [f"score_{name}" for name in classes]
-    columns = ["file", "label", "score", *scores, "strangeness", "doubt", "error"]
+    columns = ["file", "label", "score", *scores, *BESIDE_SCORES, "error"]
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
     writer.writeheader()

@@ -2,20 +2,22 @@
 
 import inspect
 from dataclasses import fields
+from pathlib import Path
 from typing import get_type_hints
 
 import numpy as np
 import pytest
 
 from runtime.calibrated.correct import NoCorrection
+from runtime.errors import ConfigRefused
 from runtime.night.acquire import Acquirer
 from runtime.night.intake import Intake
-from runtime.night.journey import Journey
 from runtime.night.stages import (
     CONTROL,
     RECORD,
     STAGES,
     WORKER,
+    Journey,
     budgets,
     catch_up,
     take_in,
@@ -141,11 +143,27 @@ def test_what_is_kept_can_be_had_again_and_the_other_way_round():
     assert redone == {"solve"}
 
 
+def test_the_page_on_architecture_shows_the_table():
+    page = (Path(__file__).parents[3] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    where = {CONTROL: "control loop", WORKER: "worker"}
+    for s in STAGES:
+        needs, gives = ", ".join(s.needs), ", ".join(s.gives)
+        row = f"| {s.name} | {s.budget_ms:g} | {where[s.on]} | {needs} | {gives} |"
+        assert row.replace("  ", " ") in page, s.name
+
+
 def test_the_budgets_are_those_of_the_table_and_the_instruments_own_win():
     rows = budgets({"focus": 5000.0})
     assert [row.stage for row in rows] == [*(stage.name for stage in STAGES), RECORD.stage]
     assert {row.stage for row in rows if row.mechanics} == {"move", "focus", "expose"}
     assert [row.budget_ms for row in rows if row.stage in ("move", "focus")] == [2000.0, 5000.0]
+
+
+def test_a_budget_for_no_stage_is_refused_by_name():
+    with pytest.raises(
+        ConfigRefused, match=r"unknown stage; value budgets_ms\.focsu; limit move, "
+    ):
+        budgets({"focsu": 100.0})
 
 
 def test_a_tile_taken_in_is_stored_labelled_matched_placed_and_timed(night):
