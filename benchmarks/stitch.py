@@ -92,9 +92,10 @@ def nightscope(made: Grid) -> Floats:
     stitcher = Stitcher(
         px_from_stage=np.eye(2), stage_sigma_px=JITTER_PX, shape_px=(SIZE_PX, SIZE_PX)
     )
+    pixels = {tile.tile_id: tile.pixels for tile in made.tiles}
     for tile in made.tiles:
         x, y = tile.centre_px
-        stitcher.add(tile.tile_id, tile.pixels, x_um=x, y_um=y)
+        stitcher.add(tile.tile_id, tile.pixels, x_um=x, y_um=y, earlier=pixels.__getitem__)
     placed = stitcher.solve()
     return np.array([(placed[t.tile_id].x_px, placed[t.tile_id].y_px) for t in made.tiles])
 

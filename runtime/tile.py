@@ -190,6 +190,23 @@ class Placement:
         _finite("Placement", x_px=self.x_px, y_px=self.y_px, theta_rad=self.theta_rad)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seam:
+    """One predicted overlap of tiles a and b, and its quality under the full solution.
+
+    (`dx_px`, `dy_px`) is the measured place of b's pixel (0, 0) in a's pixels, or the stage's
+    prediction for method "none"; `residual_px` how far the mosaic is from it.
+    """
+
+    a: str
+    b: str
+    dx_px: float
+    dy_px: float
+    residual_px: float
+    ncc: float
+    method: str
+
+
 FocusStatus = Literal["ok", "empty", "multi-peak", "edge", "saturated", "drifting", "lost"]
 
 

@@ -12,8 +12,9 @@ from scipy.spatial import cKDTree
 
 from runtime.instrument.camera.recorded import RecordedScan, RecordedTile, load_scan
 from runtime.stitch.map.mosaic import Mosaic
-from runtime.stitch.stitcher import Seam, Stitcher
-from runtime.tile import Pixels, Placement
+from runtime.stitch.match.borders import ReadPixels
+from runtime.stitch.stitcher import Stitcher
+from runtime.tile import Placement, Seam
 
 REGISTERED = "TileConfiguration.registered.txt"
 PLACEMENTS = "placements.json"
@@ -49,16 +50,16 @@ def stitch_folder(
     """
     scan = load_scan(folder, positions=positions, pattern=pattern, overlap=overlap)
     names = {tile.tile_id: tile.file.name for tile in scan.tiles}
-    stitcher = _stitcher(scan, matcher, stage_sigma_px)
+    stitcher, read = _stitcher(scan, matcher, stage_sigma_px), _reader(scan)
     for done, recorded in enumerate(scan.tiles, start=1):
-        _add(stitcher, scan, recorded)
+        _add(stitcher, scan, recorded, read)
         if progress is not None:
             progress(done, len(names))
     placed, seams = stitcher.solve(), stitcher.seams()
     out.mkdir(parents=True, exist_ok=True)
     _write_placements(out / PLACEMENTS, names, placed, seams)
     _write_registered(out / REGISTERED, names, placed)
-    _draw(scan, out / MOSAIC, placed)
+    _draw(scan, out / MOSAIC, placed, read)
     return _summary(placed, seams, out)
 
 
@@ -80,7 +81,14 @@ def _stitcher(scan: RecordedScan, matcher: str, stage_sigma_px: float | None) ->
     )
 
 
-def _add(stitcher: Stitcher, scan: RecordedScan, recorded: RecordedTile) -> None:
+def _reader(scan: RecordedScan) -> ReadPixels:
+    recorded = {tile.tile_id: tile for tile in scan.tiles}
+    return lambda tile_id: scan.read(recorded[tile_id])
+
+
+def _add(
+    stitcher: Stitcher, scan: RecordedScan, recorded: RecordedTile, earlier: ReadPixels
+) -> None:
     """Add a tile with its stage counted in pixels: its centre, as a camera would have had it."""
     height, width = scan.shape_px
     stitcher.add(
@@ -88,18 +96,14 @@ def _add(stitcher: Stitcher, scan: RecordedScan, recorded: RecordedTile) -> None
         scan.read(recorded),
         x_um=recorded.x_px + (width - 1) / 2,
         y_um=recorded.y_px + (height - 1) / 2,
+        earlier=earlier,
     )
 
 
-def _draw(scan: RecordedScan, path: Path, placed: dict[str, Placement]) -> None:
+def _draw(scan: RecordedScan, path: Path, placed: dict[str, Placement], read: ReadPixels) -> None:
     height, width = scan.shape_px
     corners = np.array([(place.x_px, place.y_px) for place in placed.values()])
     low, high = corners.min(axis=0), corners.max(axis=0)
-    recorded = {tile.tile_id: tile for tile in scan.tiles}
-
-    def read(tile_id: str) -> Pixels:
-        return scan.read(recorded[tile_id])
-
     mosaic = Mosaic(
         path,
         tile_shape_px=scan.shape_px,
@@ -130,7 +134,7 @@ def _write_placements(
         {
             "a": names[seam.a],
             "b": names[seam.b],
-            "shift_px": list(seam.shift_px),
+            "shift_px": [seam.dx_px, seam.dy_px],
             "residual_px": seam.residual_px,
             "ncc": seam.ncc,
             "method": seam.method,

@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
 from runtime.stitch.graph.pose_graph import PoseGraph
 from runtime.stitch.match.blank import is_blank
+from runtime.stitch.match.borders import OpenBorders, ReadPixels
 from runtime.stitch.match.ladder import climb, ladder
-from runtime.stitch.match.strips import XY, Borders, Neighbours, cut, predict
-from runtime.stitch.match.threshold import chance_scores
-from runtime.tile import Matches, Pixels, Placement, Shift
-
-ReadPixels = Callable[[str], Pixels]
+from runtime.stitch.match.strips import XY, Neighbours, predict
+from runtime.tile import Matches, Pixels, Placement, Seam, Shift
 
 GATE_SIGMAS = 3.0
 GATE_MARGIN_PX = 2
 BORDER_SHARE = 0.3
 """Border strips kept by default, as a share of the longer side; enough for 20 % overlap."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seam:
-    """One overlap and its quality.
-
-    `shift_px` (x, y) is the measured place of b's pixel (0, 0) in a's pixels, or the stage's
-    prediction for method "none"; `residual_px` how far the mosaic is from it.
-    """
-
-    a: str
-    b: str
-    shift_px: tuple[float, float]
-    residual_px: float
-    ncc: float
-    method: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What stays of a tile after it was matched."""
-
-    borders: Borders
-    chance: tuple[float, ...]
-    blank: bool
 
 
 class Stitcher:
@@ -71,9 +41,11 @@ class Stitcher:
         self._px_from_stage = np.asarray(px_from_stage, dtype=np.float64)
         self._shape_px = shape_px
         self._gate_px = int(np.ceil(GATE_SIGMAS * np.sqrt(2) * stage_sigma_px)) + GATE_MARGIN_PX
-        self._border_px = border_px or int(BORDER_SHARE * max(shape_px)) + self._gate_px
+        self._borders = OpenBorders(
+            depth_px=border_px or int(BORDER_SHARE * max(shape_px)) + self._gate_px,
+            gate_px=self._gate_px,
+        )
         self._rungs = ladder(matcher)
-        self._kept: dict[str, _Kept] = {}
         self._cells: dict[tuple[int, int], list[str]] = {}
         self._graph = PoseGraph(stage_sigma_px, row_height_px=float(shape_px[0]))
 
@@ -83,44 +55,47 @@ class Stitcher:
         x, y = self._px_from_stage @ (x_um, y_um)
         return float(x - (width - 1) / 2), float(y - (height - 1) / 2)
 
-    def add(self, tile_id: str, pixels: Pixels, *, x_um: float, y_um: float) -> tuple[Shift, ...]:
+    def add(
+        self, tile_id: str, pixels: Pixels, *, x_um: float, y_um: float, earlier: ReadPixels
+    ) -> Matches:
         """Match a new tile against the earlier ones it should overlap, and place it.
 
-        Returns one shift per predicted overlap. Arguments and errors are those of `match`.
+        Arguments, result and errors are those of `match`.
         """
-        matches = self.match(tile_id, pixels, x_um=x_um, y_um=y_um)
+        matches = self.match(tile_id, pixels, x_um=x_um, y_um=y_um, earlier=earlier)
         self.place(tile_id, matches, x_um=x_um, y_um=y_um)
-        return matches.shifts
+        return matches
 
     def match(
-        self,
-        tile_id: str,
-        pixels: Pixels,
-        *,
-        x_um: float,
-        y_um: float,
-        earlier: ReadPixels | None = None,
+        self, tile_id: str, pixels: Pixels, *, x_um: float, y_um: float, earlier: ReadPixels
     ) -> Matches:
-        """Return how a new tile lies against the earlier ones it should overlap.
+        """Return how a new tile lies against the placed ones it should overlap.
 
         `pixels` is (y, x); (x_um, y_um) is where the stage stood. There is one shift per predicted
-        overlap, method "none" where nothing was matched. `earlier` reads a tile that was placed
-        but not matched here, as after an interruption; only neighbours of new tiles are ever read.
-        Raises InputRefused for a tile of another shape.
+        overlap, method "none" where nothing was matched. `earlier` reads a placed tile by id, when
+        its borders are not in memory: after an interruption, or in a very wide scan. Raises
+        InputRefused for a tile of another shape.
         """
-        prior = self.prior_px(x_um=x_um, y_um=y_um)
-        self._remember(tile_id, pixels)
-        pairs = self._neighbours(tile_id, prior)
-        for pair in pairs:
-            for name in (pair.a, pair.b):
-                if name not in self._kept and earlier is not None:
-                    self._remember(name, earlier(name))
-        shifts = tuple(self._match(pair) for pair in pairs)
-        return Matches(shifts=shifts, blank=self._kept[tile_id].blank)
+        if pixels.shape != self._shape_px:
+            raise InputRefused(
+                f"tile {tile_id} has another shape than the scan",
+                value=pixels.shape,
+                limit=self._shape_px,
+                remedy="Stitch tiles of one camera setting together",
+            )
+        self._borders.keep(tile_id, pixels)
+        pairs = self._neighbours(tile_id, self.prior_px(x_um=x_um, y_um=y_um))
+        shifts = tuple(self._match(pair, earlier) for pair in pairs)
+        return Matches(shifts=shifts, blank=is_blank(pixels))
 
     def place(self, tile_id: str, matches: Matches, *, x_um: float, y_um: float) -> None:
-        """Place a matched tile; `moved` tells what that changed."""
+        """Place a tile by its matches, new or from before an interruption.
+
+        `moved` and `placement` tell where, and what else that moved.
+        """
         prior = self.prior_px(x_um=x_um, y_um=y_um)
+        for pair in self._neighbours(tile_id, prior):
+            self._borders.meet(pair)
         self._graph.extend(tile_id, prior_px=prior, blank=matches.blank, shifts=matches.shifts)
         self._cells.setdefault(self._cell(prior), []).append(tile_id)
 
@@ -148,20 +123,6 @@ class Stitcher:
             for _, shift in sorted(self._graph.shifts.items())
         )
 
-    def _remember(self, tile_id: str, pixels: Pixels) -> None:
-        if pixels.shape != self._shape_px:
-            raise InputRefused(
-                f"tile {tile_id} has another shape than the scan",
-                value=pixels.shape,
-                limit=self._shape_px,
-                remedy="Stitch tiles of one camera setting together",
-            )
-        self._kept[tile_id] = _Kept(
-            Borders.of(pixels, depth_px=self._border_px),
-            chance_scores(pixels, gate_px=self._gate_px),
-            is_blank(pixels),
-        )
-
     def _neighbours(self, tile_id: str, prior: XY) -> list[Neighbours]:
         """Return the predicted overlaps with earlier tiles, sorted, so that ties never matter."""
         column, row = self._cell(prior)
@@ -177,11 +138,9 @@ class Stitcher:
         )
         return [pair for pair in pairs if pair is not None]
 
-    def _match(self, pair: Neighbours) -> Shift:
-        a, b = self._kept[pair.a], self._kept[pair.b]
-        strips = cut(pair, a.borders, b.borders, gate_px=self._gate_px)
-        self._cover(pair)
-        match = climb(self._rungs, strips, a.chance + b.chance) if strips else None
+    def _match(self, pair: Neighbours, earlier: ReadPixels) -> Shift:
+        strips = self._borders.pair(pair, earlier)
+        match = climb(self._rungs, strips, self._borders.chance(pair)) if strips else None
         if match is None:
             dx, dy = pair.shift_px
             return Shift(a=pair.a, b=pair.b, dx_px=dx, dy_px=dy, method="none")
@@ -196,10 +155,6 @@ class Stitcher:
             pairs=match.pairs,
         )
 
-    def _cover(self, pair: Neighbours) -> None:
-        for name, side in zip((pair.a, pair.b), pair.sides, strict=True):
-            self._kept[name].borders.cover(side, share=pair.shared_side)
-
     def _cell(self, prior: XY) -> tuple[int, int]:
         height, width = self._shape_px
         return int(np.floor(prior[0] / width)), int(np.floor(prior[1] / height))
@@ -209,7 +164,8 @@ def _seam(shift: Shift, a: Placement, b: Placement) -> Seam:
     return Seam(
         a=shift.a,
         b=shift.b,
-        shift_px=(shift.dx_px, shift.dy_px),
+        dx_px=shift.dx_px,
+        dy_px=shift.dy_px,
         residual_px=shift.residual_px(a, b),
         ncc=shift.ncc,
         method=shift.method,

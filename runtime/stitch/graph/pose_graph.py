@@ -1,15 +1,15 @@
 """Every tile's position from the shifts and the stage, kept current as tiles arrive.
 
 Two views of the same graph. `solve` takes all of it at once, sorted by id, and so depends on the
-set of shifts and priors alone. `extend` re-solves only the rows around the new tile with the rest
-held, and does a full solve about once a row. `moved` hands on only what such a solve changed.
+set of shifts and priors alone. The running estimate re-solves only the rows around a new tile with
+the rest held, and everything about once a row. `moved` hands on only what such a solve changed.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -42,10 +42,11 @@ class PoseGraph:
     _placed: dict[str, Placement] = field(default_factory=dict)
     _told: dict[str, Placement] = field(default_factory=dict)
     _moved: set[str] = field(default_factory=set)
+    _unsolved: list[str] = field(default_factory=list)
     _since_full: int = 0
 
     def extend(self, tile_id: str, *, prior_px: XY, blank: bool, shifts: Iterable[Shift]) -> None:
-        """Add a tile with its matches to earlier ones and update the rows around it.
+        """Add a tile with its matches to earlier ones; solved for when a placement is asked for.
 
         `prior_px` is the stage's prediction (x, y) of its pixel (0, 0). Shifts of method "none"
         are kept for the record and pull on nothing.
@@ -54,19 +55,16 @@ class PoseGraph:
         self._rows[self._row(tile_id)].append(tile_id)
         for shift in shifts:
             key = (shift.a, shift.b)
-            self.shifts[key] = shift
+            # Point pairs are most of a shift's memory, and nothing here looks at them.
+            self.shifts[key] = replace(shift, pairs=())
             if shift.method != "none":
                 self._links[shift.a].append(key)
                 self._links[shift.b].append(key)
-        self._since_full += 1
-        if self._since_full**2 > len(self.priors):
-            self._put(self.solve())
-            self._since_full = 0
-        else:
-            self._put(self._solve_window(tile_id))
+        self._unsolved.append(tile_id)
 
     def placement(self, tile_id: str) -> Placement:
         """Return the current estimate of one tile; raises KeyError for an unknown one."""
+        self._catch_up()
         return self._placed[tile_id]
 
     def moved(self) -> dict[str, Placement]:
@@ -75,6 +73,7 @@ class PoseGraph:
         A change of less than `TOLD_PX` in place and in sigma, with the same flag, is kept back
         until it adds up to more.
         """
+        self._catch_up()
         changes = {name: self._placed[name] for name in sorted(self._moved)}
         self._told.update(changes)
         self._moved.clear()
@@ -87,6 +86,16 @@ class PoseGraph:
             return {}
         keys = sorted(key for key, shift in self.shifts.items() if shift.method != "none")
         return self._solve(ids, keys, held={})
+
+    def _catch_up(self) -> None:
+        """Solve for what was added since: one tile by its rows, many, as on a resume, at once."""
+        self._since_full += len(self._unsolved)
+        if len(self._unsolved) > 1 or self._since_full**2 > len(self.priors):
+            self._put(self.solve())
+            self._since_full = 0
+        elif self._unsolved:
+            self._put(self._solve_window(self._unsolved[0]))
+        self._unsolved.clear()
 
     def _put(self, solved: dict[str, Placement]) -> None:
         self._placed.update(solved)

@@ -7,7 +7,7 @@ the same folder starts empty and draws everything again.
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from math import inf
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from runtime.stitch.map.behind import Behind
 from runtime.stitch.map.canvas import Bounds, Canvas, CanvasInfo, Chunk
 from runtime.stitch.map.gains import SharedTones, Tone, compare, solve_tones
 from runtime.stitch.map.render import Layer, draw
+from runtime.stitch.match.borders import ReadPixels
 from runtime.tile import Pixels, Placement
 
 TONE_CHANGE = 0.004
@@ -29,8 +30,6 @@ REDRAWN_TILES = 2
 KEPT_TILES = 8
 GROWTH_TILES = 1.0
 """Room added, in tiles, on every side when a tile falls off the canvas."""
-
-ReadPixels = Callable[[str], Pixels]
 
 
 class Mosaic:

@@ -7,7 +7,8 @@ shifts of a scan does not depend on the order of its tiles.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -24,9 +25,6 @@ MIN_OVERLAP_PX = 6
 
 MIN_SHARED_SIDE = 0.35
 """Share of the common side; leaves out diagonal neighbours, keeps brick patterns."""
-
-COVERED = 0.75
-"""A border strip whose side is covered this far by neighbours is let go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +63,31 @@ def predict(
     return Neighbours(first[0], second[0], (dx, dy), horizontal, along)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Borders:
-    """The border strips of one tile, each `depth_px` deep; only these stay in memory."""
+    """Border strips of one tile, each `depth_px` deep, those sides that are still `held`."""
 
     shape_px: tuple[int, int]
     depth_px: int
     held: dict[Side, Pixels]
-    covered: dict[Side, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, pixels: Pixels, *, depth_px: int) -> Borders:
-        """Copy the four border strips of a (y, x) image."""
+    def of(cls, pixels: Pixels, *, depth_px: int, sides: Iterable[Side]) -> Borders:
+        """Copy border strips of a (y, x) image."""
         height, width = pixels.shape
         deep_x, deep_y = min(depth_px, width), min(depth_px, height)
-        held: dict[Side, Pixels] = {
-            "left": pixels[:, :deep_x].copy(),
-            "right": pixels[:, width - deep_x :].copy(),
-            "top": pixels[:deep_y].copy(),
-            "bottom": pixels[height - deep_y :].copy(),
+        spans = {
+            "left": np.s_[:, :deep_x],
+            "right": np.s_[:, width - deep_x :],
+            "top": np.s_[:deep_y],
+            "bottom": np.s_[height - deep_y :],
         }
-        return cls((height, width), depth_px, held)
+        return cls((height, width), depth_px, {side: pixels[spans[side]].copy() for side in sides})
+
+    @property
+    def nbytes(self) -> int:
+        """The memory its strips take."""
+        return sum(strip.nbytes for strip in self.held.values())
 
     def origin(self, side: Side) -> tuple[int, int]:
         """Return the (x, y) of a strip's first pixel in its tile."""
@@ -95,11 +97,10 @@ class Borders:
             max(height - self.depth_px, 0) if side == "bottom" else 0,
         )
 
-    def cover(self, side: Side, *, share: float) -> None:
-        """Note that a neighbour meets `share` of a side; let the strip go once all is met."""
-        self.covered[side] = self.covered.get(side, 0.0) + share
-        if self.covered[side] >= COVERED:
-            self.held.pop(side, None)
+    def drop(self, side: Side) -> int:
+        """Let a strip go; return the bytes that frees."""
+        strip = self.held.pop(side, None)
+        return 0 if strip is None else strip.nbytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +126,11 @@ class StripPair:
 
 
 def cut(pair: Neighbours, a: Borders, b: Borders, *, gate_px: int) -> StripPair | None:
-    """Return the crops around the predicted overlap, or None where a strip was let go."""
+    """Return the crops around the predicted overlap, or None where they are too narrow.
+
+    Both borders must hold the sides on which the tiles meet.
+    """
     side_a, side_b = pair.sides
-    if side_a not in a.held or side_b not in b.held:
-        return None
     crop_a, origin_a = _crop(a, side_a, pair.shift_px, gate_px)
     crop_b, origin_b = _crop(b, side_b, (-pair.shift_px[0], -pair.shift_px[1]), gate_px)
     if min(crop_a.shape + crop_b.shape) < MIN_OVERLAP_PX:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import runtime
 from runtime.stitch.stitcher import Stitcher
-from runtime.tile import Pixels, Placement, Shift
+from runtime.tile import Matches, Pixels, Placement
 
 SHAPE_PX = (224, 256)
 START_PX = 40
@@ -29,8 +29,20 @@ class Field:
     y_um: float
 
 
-def add(stitcher: Stitcher, field: Field) -> tuple[Shift, ...]:
-    return stitcher.add(field.tile_id, field.pixels, x_um=field.x_um, y_um=field.y_um)
+def nothing_earlier(tile_id: str) -> Pixels:
+    raise AssertionError(f"{tile_id} was read again")
+
+
+def add(
+    stitcher: Stitcher, field: Field, earlier: Callable[[str], Pixels] = nothing_earlier
+) -> Matches:
+    return stitcher.add(
+        field.tile_id, field.pixels, x_um=field.x_um, y_um=field.y_um, earlier=earlier
+    )
+
+
+def recall(stitcher: Stitcher, field: Field, matches: Matches) -> None:
+    stitcher.place(field.tile_id, matches, x_um=field.x_um, y_um=field.y_um)
 
 
 @dataclass(frozen=True)

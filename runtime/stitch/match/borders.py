@@ -1,0 +1,93 @@
+"""The borders of tiles that neighbours may still come to: kept in memory while there is room.
+
+A strip that had to make room, or that an interrupted session had in memory, is cut again from the
+stored tile when a neighbour needs it. So memory does not grow with the scan, and a resumed scan
+reads no tile but those its new ones touch.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+
+from runtime.stitch.match.strips import Borders, Neighbours, Side, StripPair, cut
+from runtime.stitch.match.threshold import chance_scores
+from runtime.tile import Pixels
+
+ReadPixels = Callable[[str], Pixels]
+
+COVERED = 0.75
+"""A side that neighbours meet this far is closed: its strip is let go."""
+
+MOST_BYTES = 256 * 2**20
+"""Room for the strips of about 50 tiles of 2048 x 2048 pixels as they come, or of 100 of which
+only the next row's side is still open."""
+
+SIDES: tuple[Side, ...] = ("left", "right", "top", "bottom")
+
+
+class OpenBorders:
+    """Border strips `depth_px` deep, and the chance level of each tile seen.
+
+    The chance level (see `threshold`) is learnt from a tile's own pixels within `gate_px`, so it
+    comes out the same whenever the tile is read.
+    """
+
+    def __init__(self, *, depth_px: int, gate_px: int, most_bytes: int = MOST_BYTES) -> None:
+        self._depth_px, self._gate_px, self._most_bytes = depth_px, gate_px, most_bytes
+        self._strips: dict[str, Borders] = {}
+        self._bytes = 0
+        self._chance: dict[str, tuple[float, ...]] = {}
+        self._met: defaultdict[tuple[str, Side], float] = defaultdict(float)
+
+    def keep(self, tile_id: str, pixels: Pixels) -> None:
+        """Keep what neighbours will need of a tile's (y, x) pixels.
+
+        Room is made by letting go what was used longest ago.
+        """
+        self._let_go(tile_id)
+        sides = [side for side in SIDES if self.open(tile_id, side)]
+        borders = Borders.of(pixels, depth_px=self._depth_px, sides=sides)
+        if tile_id not in self._chance:
+            self._chance[tile_id] = chance_scores(pixels, gate_px=self._gate_px)
+        self._strips[tile_id] = borders
+        self._bytes += borders.nbytes
+        # The two of the pair being matched stay, however little room there is.
+        while self._bytes > self._most_bytes and len(self._strips) > 2:
+            self._let_go(next(iter(self._strips)))
+
+    def open(self, tile_id: str, side: Side) -> bool:
+        """Return whether a side still waits for neighbours."""
+        return self._met.get((tile_id, side), 0.0) < COVERED
+
+    def meet(self, pair: Neighbours) -> None:
+        """Note that two placed tiles are neighbours; a side that is met closes."""
+        for name, side in zip((pair.a, pair.b), pair.sides, strict=True):
+            self._met[name, side] += pair.shared_side
+            strips = self._strips.get(name)
+            if strips is not None and not self.open(name, side):
+                self._bytes -= strips.drop(side)
+
+    def pair(self, pair: Neighbours, earlier: ReadPixels) -> StripPair | None:
+        """Return the strips of two neighbours, None when a side is closed or too little is left.
+
+        `earlier` reads a tile whose strips are not in memory.
+        """
+        ends = tuple(zip((pair.a, pair.b), pair.sides, strict=True))
+        if not all(self.open(*end) for end in ends):
+            return None
+        for name in sorted((pair.a, pair.b), key=self._strips.__contains__, reverse=True):
+            if name in self._strips:
+                self._strips[name] = self._strips.pop(name)  # the last to make room
+            else:
+                self.keep(name, earlier(name))
+        return cut(pair, self._strips[pair.a], self._strips[pair.b], gate_px=self._gate_px)
+
+    def chance(self, pair: Neighbours) -> tuple[float, ...]:
+        """Return what chance gives in the two tiles of a pair whose strips were cut."""
+        return self._chance[pair.a] + self._chance[pair.b]
+
+    def _let_go(self, tile_id: str) -> None:
+        strips = self._strips.pop(tile_id, None)
+        if strips is not None:
+            self._bytes -= strips.nbytes
