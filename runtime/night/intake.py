@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from runtime.calibrated.correct import Corrector
 from runtime.record.journal import Journal
-from runtime.record.rows import FocusRow, SeamRow, StoredTile, TileFile
+from runtime.record.rows import FocusRow, StoredTile, TileFile
 from runtime.record.run_folder import RunFolder
 from runtime.record.storage import disk_full_is_resumable, read_pixels, write_tile
 from runtime.tile import Label, Matches, Picture, Pixels, Placement, Shot
@@ -108,20 +108,7 @@ class Intake:
         solved = self.stitcher.solve()
         with self.journal.transaction():
             self.journal.set_placements(list(solved.values()))
-            self.journal.set_seams(
-                [
-                    SeamRow(
-                        a=seam.a,
-                        b=seam.b,
-                        dx_px=seam.shift_px[0],
-                        dy_px=seam.shift_px[1],
-                        residual_px=seam.residual_px,
-                        ncc=seam.ncc,
-                        method=seam.method,
-                    )
-                    for seam in self.stitcher.seams()
-                ]
-            )
+            self.journal.set_seams(self.stitcher.seams(solved))
         with disk_full_is_resumable("the map"):
             self.mosaic.settle(solved, self.corrected_pixels)
 

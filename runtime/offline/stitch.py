@@ -55,7 +55,8 @@ def stitch_folder(
         _add(stitcher, scan, recorded, read)
         if progress is not None:
             progress(done, len(names))
-    placed, seams = stitcher.solve(), stitcher.seams()
+    placed = stitcher.solve()
+    seams = stitcher.seams(placed)
     out.mkdir(parents=True, exist_ok=True)
     _write_placements(out / PLACEMENTS, names, placed, seams)
     _write_registered(out / REGISTERED, names, placed)

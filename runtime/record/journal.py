@@ -22,7 +22,6 @@ from runtime.record.rows import (
     FocusRow,
     FoundRegion,
     MatchedTile,
-    SeamRow,
     SkippedTile,
     StageBudget,
     StoredTile,
@@ -31,7 +30,7 @@ from runtime.record.rows import (
     Timing,
 )
 from runtime.record.table import Table
-from runtime.tile import Label, Matches, Placement, Region
+from runtime.tile import Label, Matches, Placement, Region, Seam
 
 RUN = Table("run", Fact, key=("key",))
 TILES = Table("tiles", StoredTile, key=("tile_id",), order="seq")
@@ -41,7 +40,7 @@ LABELS = Table("labels", TileLabel, key=("tile_id",))
 MATCHED = Table("matched", MatchedTile, key=("tile_id",))
 SHIFTS = Table("shifts", TileShift, key=("a", "b"), looked_up_by="tile_id")
 PLACEMENTS = Table("placements", Placement, key=("tile_id",))
-SEAMS = Table("seams", SeamRow, key=("a", "b"), order="a, b")
+SEAMS = Table("seams", Seam, key=("a", "b"), order="a, b")
 REGIONS = Table("regions", FoundRegion, key=("region_id",), order="region_id")
 STAGES = Table("stages", StageBudget, key=("stage",))
 TIMINGS = Table("timings", Timing)
@@ -242,11 +241,11 @@ class Journal:
         """Return where tiles lie."""
         return {row.tile_id: row for row in self._all(PLACEMENTS)}
 
-    def set_seams(self, seams: Sequence[SeamRow]) -> None:
+    def set_seams(self, seams: Sequence[Seam]) -> None:
         """Record the quality of every seam."""
         self._put(SEAMS, seams)
 
-    def seams(self) -> list[SeamRow]:
+    def seams(self) -> list[Seam]:
         """Return the quality of every seam."""
         return self._all(SEAMS)
 

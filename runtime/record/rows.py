@@ -100,19 +100,6 @@ class FocusRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeamRow:
-    """Quality of one seam; `residual_px` is the solve's disagreement with the match."""
-
-    a: str
-    b: str
-    dx_px: float
-    dy_px: float
-    residual_px: float
-    ncc: float
-    method: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """One stage of one tile's journey, against its budget."""
 

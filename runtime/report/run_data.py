@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from runtime.record.journal import Journal
-from runtime.record.rows import Event, FocusRow, SeamRow, StageBudget, StoredTile, Timing
-from runtime.tile import Label, Placement, Region
+from runtime.record.rows import Event, FocusRow, StageBudget, StoredTile, Timing
+from runtime.tile import Label, Placement, Region, Seam
 
 GRID_ID = re.compile(r"r(\d+)_c(\d+)")
 FACTS = (
@@ -32,7 +32,7 @@ class RunData:
     skips: dict[str, str]
     labels: dict[str, Label]
     placements: dict[str, Placement]
-    seams: list[SeamRow]
+    seams: list[Seam]
     regions: list[Region]
     visited: set[str]
     stages: list[StageBudget]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from runtime.record.rows import SeamRow
 from runtime.report.markup import Html, element, legend, section, table
 from runtime.report.run_data import RunData
 from runtime.report.scales import SEAM_STEPS_PX, seam_step
 from runtime.report.svg import Schematic, canvas, schematic
+from runtime.tile import Seam
 
 WORST = 10
 
@@ -27,7 +27,7 @@ def seams_section(run: RunData) -> Html:
     )
 
 
-def _lead(seams: list[SeamRow]) -> str:
+def _lead(seams: list[Seam]) -> str:
     matched = [seam for seam in seams if seam.method != "none"]
     if not matched:
         return "No seam was matched: every tile lies where the stage put it."
@@ -65,7 +65,7 @@ def _drawing(run: RunData, grid: Schematic) -> Html:
     return element("figure", drawing, keys)
 
 
-def _seam(grid: Schematic, seam: SeamRow) -> Html:
+def _seam(grid: Schematic, seam: Seam) -> Html:
     """Return the link between two tiles' centres, leaving the middle of each tile free."""
     (ax, ay), (bx, by) = grid.centre(seam.a), grid.centre(seam.b)
     matched = seam.method != "none"
@@ -86,7 +86,7 @@ def _seam(grid: Schematic, seam: SeamRow) -> Html:
     )
 
 
-def _worst(seams: list[SeamRow]) -> Html:
+def _worst(seams: list[Seam]) -> Html:
     matched = [seam for seam in seams if seam.method != "none"]
     worst = sorted(matched, key=lambda seam: -seam.residual_px)[:WORST]
     rows = [(f"{s.a} – {s.b}", f"{s.residual_px:.2f}", f"{s.ncc:.2f}", s.method) for s in worst]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -115,11 +117,10 @@ class Stitcher:
         """Return the robust solution over all tiles; the same for the same tiles and shifts."""
         return self._graph.solve()
 
-    def seams(self) -> tuple[Seam, ...]:
-        """Return every predicted overlap with its quality under the full solution."""
-        places = self.solve()
+    def seams(self, solved: Mapping[str, Placement]) -> tuple[Seam, ...]:
+        """Return every predicted overlap with its quality under what `solve` returned."""
         return tuple(
-            _seam(shift, places[shift.a], places[shift.b])
+            _seam(shift, solved[shift.a], solved[shift.b])
             for _, shift in sorted(self._graph.shifts.items())
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-from runtime.stitch.match.strips import Borders, Neighbours, Side, StripPair, cut
+from runtime.stitch.match.strips import SIDES, Borders, Neighbours, Side, StripPair, cut
 from runtime.stitch.match.threshold import chance_scores
 from runtime.tile import Pixels
 
@@ -22,8 +22,6 @@ COVERED = 0.75
 MOST_BYTES = 256 * 2**20
 """Room for the strips of about 50 tiles of 2048 x 2048 pixels as they come, or of 100 of which
 only the next row's side is still open."""
-
-SIDES: tuple[Side, ...] = ("left", "right", "top", "bottom")
 
 
 class OpenBorders:

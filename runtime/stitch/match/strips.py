@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from runtime.tile import Pixels
 
 Side = Literal["left", "right", "top", "bottom"]
+SIDES: tuple[Side, ...] = ("left", "right", "top", "bottom")
 XY = tuple[float, float]
 Strip = Pixels | NDArray[np.float32]
 
@@ -72,17 +73,17 @@ class Borders:
     held: dict[Side, Pixels]
 
     @classmethod
-    def of(cls, pixels: Pixels, *, depth_px: int, sides: Iterable[Side]) -> Borders:
+    def of(cls, pixels: Pixels, *, depth_px: int, sides: Iterable[Side] = SIDES) -> Borders:
         """Copy border strips of a (y, x) image."""
         height, width = pixels.shape
         deep_x, deep_y = min(depth_px, width), min(depth_px, height)
-        spans = {
-            "left": np.s_[:, :deep_x],
-            "right": np.s_[:, width - deep_x :],
-            "top": np.s_[:deep_y],
-            "bottom": np.s_[height - deep_y :],
+        held: dict[Side, Pixels] = {
+            "left": pixels[:, :deep_x],
+            "right": pixels[:, width - deep_x :],
+            "top": pixels[:deep_y],
+            "bottom": pixels[height - deep_y :],
         }
-        return cls((height, width), depth_px, {side: pixels[spans[side]].copy() for side in sides})
+        return cls((height, width), depth_px, {side: held[side].copy() for side in sides})
 
     @property
     def nbytes(self) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 from runtime.errors import DiskFull, InputRefused
 from runtime.record.journal import SCHEMA_VERSION, TABLES, Journal
-from runtime.record.rows import FocusRow, SeamRow, StageBudget, StoredTile, Timing
+from runtime.record.rows import FocusRow, StageBudget, StoredTile, Timing
 from runtime.tile import (
     FocusVerdict,
     Label,
@@ -19,6 +19,7 @@ from runtime.tile import (
     Placement,
     PointPair,
     Region,
+    Seam,
     Shift,
 )
 from tests.runtime.made import shot, stored
@@ -71,7 +72,7 @@ def test_everything_derived_comes_back(journal):
     placement = Placement(tile_id="a", x_px=0.1, y_px=0.2, flag="blank")
     journal.set_placements([placement])
     assert journal.placements() == {"a": placement}
-    seam = SeamRow(a="a", b="b", dx_px=1, dy_px=2, residual_px=0.1, ncc=0.9, method="phase")
+    seam = Seam(a="a", b="b", dx_px=1, dy_px=2, residual_px=0.1, ncc=0.9, method="phase")
     journal.set_seams([seam])
     assert journal.seams() == [seam]
     region = Region(

@@ -9,8 +9,8 @@ import tifffile
 
 from runtime.night.stages import budgets
 from runtime.record.journal import Journal
-from runtime.record.rows import FocusRow, SeamRow, StoredTile, Timing
-from runtime.tile import BLANK_DOUBT, FocusVerdict, Label, Placement, Region
+from runtime.record.rows import FocusRow, StoredTile, Timing
+from runtime.tile import BLANK_DOUBT, FocusVerdict, Label, Placement, Region, Seam
 from tests.runtime.made import START_S, imaging, shot, stored
 
 ROWS, COLUMNS = 4, 5
@@ -99,7 +99,7 @@ def add_map(journal: Journal, folder: Path) -> None:
                 residual_px = 0.11 * (1 + (tile.shot.row * 7 + tile.shot.column * 3) % 12)
                 method = "none" if tile.tile_id == BLANK else "phase"
                 seams.append(
-                    SeamRow(a=tile.tile_id, b=other, dx_px=95.0, dy_px=0.0,
+                    Seam(a=tile.tile_id, b=other, dx_px=95.0, dy_px=0.0,
                             residual_px=residual_px, ncc=0.9, method=method)
                 )  # fmt: skip
     journal.set_placements(placements)
