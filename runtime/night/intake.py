@@ -101,6 +101,15 @@ class Intake:
         matches = self.journal.matches_of(stored.tile_id)
         return None if matches is None else (matches,)
 
+    def known_place(self, stored: StoredTile) -> tuple[Mapping[str, Placement]] | None:
+        """Give the stitcher a matched tile back; it is solved for when all are."""
+        matches = self.journal.matches_of(stored.tile_id)
+        if matches is None:
+            return None
+        at = stored.shot.stage
+        self.stitcher.place(stored.tile_id, matches, x_um=at.x_um, y_um=at.y_um)
+        return ({},)
+
     # -- the whole map ----------------------------------------------------------------------
 
     def settle(self) -> None:

@@ -136,7 +136,7 @@ STAGES: tuple[TileStage, ...] = (
     TileStage(
         name="solve", budget_ms=150, on=WORKER,
         run=Intake.solve, needs=("shot", "matches"), gives=("moved",),
-        keeps=_keep_placements,
+        keeps=_keep_placements, already=Intake.known_place,
     ),
     TileStage(
         name="render", budget_ms=1200, on=WORKER,
@@ -187,7 +187,7 @@ def take_in(intake: Intake, journey: Journey, meter: Meter) -> Journey:
 def take_up(intake: Intake, stored: StoredTile) -> Journey:
     """Bring a stored tile as far as `take_in` would have, doing only what the journal lacks.
 
-    The mosaic is left to a later `Intake.render`: it draws many tiles at once as easily as one.
+    Solving and drawing are left to `catch_up`, which does both for all tiles at once.
     """
     journey = Journey.of(stored)
     for stage in _passed(WORKER, journey):
@@ -203,7 +203,9 @@ def catch_up(intake: Intake) -> None:
         with intake.journal.transaction():
             for tile in stored[first : first + TILES_A_TRANSACTION]:
                 take_up(intake, tile)
-    intake.render({p.tile_id: p for p in intake.journal.placements().values()})
+    moved = intake.stitcher.moved()
+    intake.journal.set_placements(list(moved.values()))
+    intake.render(moved)
 
 
 def _walk(on: str, side: Acquirer | Intake, journey: Journey, meter: Meter) -> Journey:
