@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,7 @@ from runtime.inference.manifest import Manifest, parse_manifest
 from runtime.inference.onnx_scan import has_external_data
 from runtime.inference.signature import check_signature
 from runtime.inference.task import Records, TaskRecord
-
-if TYPE_CHECKING:
-    from runtime.preprocess.inputs import Inputs
+from runtime.preprocess.inputs import Inputs
 
 Record = TypeVar("Record", bound=TaskRecord)
 SUFFIX = ".nsb"

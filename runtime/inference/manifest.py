@@ -212,6 +212,13 @@ class Manifest(Strict):
                 raise ValueError("golden.examples: expected every output of every precision")
         return self
 
+    @model_validator(mode="after")
+    def _comparable(self) -> Self:
+        measure = self.task.MEASURE
+        if not all(measure in found for found in self.origin.metrics.values()):
+            raise ValueError(f"origin.metrics: expected '{measure}' for each precision")
+        return self
+
     def named(self) -> set[str]:
         """Return every file that the manifest refers to."""
         examples = self.golden.examples

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.config.strict import Strict
+from runtime.preprocess.inputs import Inputs, to_input
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tile import Picture, Pixels
-
-if TYPE_CHECKING:
-    from runtime.preprocess.inputs import Inputs
 
 Prepared = TypeVar("Prepared")
 Answer = TypeVar("Answer")
@@ -55,9 +53,6 @@ class TaskRecord(Strict):
 
         `spec` and `lut` are the bundle's: see `runtime.preprocess.inputs.to_input`.
         """
-        # Numba takes half a second to load, and a list of models makes no inputs.
-        from runtime.preprocess.inputs import to_input
-
         (picture,) = pictures
         return to_input(picture, spec, lut)
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from runtime.inference.opening import Model
 from runtime.inference.task import Records, TaskRecord, Work
+from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tasks.classify.record import Classification
-
-if TYPE_CHECKING:
-    from runtime.inference.opening import Model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,14 +27,11 @@ class Task:
     work: Callable[[Model, int], Work[Any, Any]]
 
 
-def _classify(model: Model, threads: int) -> Work[Any, Any]:
-    from runtime.tasks.classify.classifier import TileClassifier
-
-    return TileClassifier(model, threads=threads).work
-
-
 TASKS: dict[str, Task] = {
-    "classify": Task(record=Classification, work=_classify),
+    "classify": Task(
+        record=Classification,
+        work=lambda model, threads: TileClassifier(model, threads=threads).work,
+    ),
 }
 RECORDS: Records = {kind: task.record for kind, task in TASKS.items()}
 

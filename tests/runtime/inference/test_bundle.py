@@ -124,6 +124,7 @@ BAD_MANIFESTS: dict[str, Callable[[dict[str, Any]], object]] = {
     "input.preprocessing": lambda m: m["input"]["preprocessing"].update(version=9),
     "input.preprocessing ": lambda m: m["input"]["preprocessing"].update(colour="no"),
     "expected one of field_um and field_px": lambda m: m["input"].pop("field_um"),
+    "origin.metrics": lambda m: m["origin"]["metrics"]["int8"].pop("accuracy"),
     "name": lambda m: m.update(name="../up"),
     "task": lambda m: m.update(task="classify"),
     "task ": lambda m: m.pop("task"),

@@ -23,6 +23,7 @@ from runtime.inference.task import TaskRecord
 from runtime.preprocess.inputs import Inputs
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.registry import RECORDS
+from runtime.tasks.registry import TASKS as TASK_ROWS
 from runtime.tile import Pixels
 from tests.runtime.inference import tiny_onnx as tiny
 
@@ -119,6 +120,14 @@ def test_a_file_that_only_the_task_names_must_be_there(paired: Forge) -> None:
     paired.manifest["task"]["partner"] = "elsewhere.npy"
     with pytest.raises(ModelRefused, match=r"elsewhere\.npy is missing"):
         opened(paired)
+
+
+@pytest.mark.parametrize("kind", TASK_ROWS)
+def test_every_task_of_this_release_stands_under_its_own_name(kind: str) -> None:
+    record = TASK_ROWS[kind].record
+    assert record.model_fields["kind"].default == kind
+    assert record.OUTPUTS
+    assert record.MEASURE
 
 
 def test_it_is_none_of_the_tasks_of_this_release(paired: Forge) -> None:
