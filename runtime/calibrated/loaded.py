@@ -10,10 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.calibrated.correct import Corrector
-from runtime.calibrated.record import CalibrationRecord, Kind, dependency_hash, require
+from runtime.calibrated.correct import Corrector, NoCorrection
+from runtime.calibrated.record import (
+    CalibrationRecord,
+    Kind,
+    dependency_hash,
+    require,
+    require_passed,
+)
 from runtime.config.settings import Settings
 from runtime.errors import CalibrationRefused
+from runtime.instrument.replay import Recording
 from runtime.instrument.rig import Rig
 
 PIXEL_SIZE_LIMIT = 0.05
@@ -39,6 +46,8 @@ class Calibrated:
         Raises CalibrationRefused naming the first record that is missing, stale, failed, made with
         other hardware, or at odds with the settings.
         """
+        if rig.recording is not None and settings.recording is not None:
+            return cls.stated(rig.recording, settings, objective=objectives[0])
         reader = _Reader(rig, settings)
         dark = reader.need("dark")
         reader.need_small_backlash()
@@ -54,6 +63,33 @@ class Calibrated:
             offsets_um={overview: (0.0, 0.0, 0.0)}
             | {name: reader.offset_um(overview, name) for name in objectives[1:]},
             records=tuple(reader.records),
+        )
+
+    @classmethod
+    def stated(cls, recording: Recording, settings: Settings, *, objective: str) -> Calibrated:
+        """Return what a recording says of itself: nothing of it can be measured any more.
+
+        Its stage has the camera's axes and its pixel size is the settings'. Tiles are corrected
+        where the settings name the dark and flat-field records they were taken with, however old;
+        whose these are cannot be checked. Raises CalibrationRefused for a record that is missing
+        or failed, or a pixel size that is not the objective's.
+        """
+        _refuse_other_pixel_size(recording.pixel_size_um, settings, objective=objective)
+        folder = None if settings.recording is None else settings.recording.corrected_by
+        corrector: Corrector = NoCorrection()
+        records: tuple[CalibrationRecord, ...] = ()
+        if folder is not None:
+            records = (
+                require_passed(folder, kind="dark"),
+                require_passed(folder, kind="flat-field", objective=objective),
+            )
+            corrector = Corrector.from_records(*records, folder=folder)
+        return cls(
+            overview=objective,
+            matrices={objective: recording.stage_from_px},
+            correctors={objective: corrector},
+            offsets_um={objective: (0.0, 0.0, 0.0)},
+            records=records,
         )
 
     def stage_from_px(self, objective: str) -> NDArray[np.float64]:
@@ -112,20 +148,25 @@ class _Reader:
 
     def matrix(self, objective: str) -> NDArray[np.float64]:
         record = self.need("camera-stage", objective)
-        nominal_um = self._settings.objectives[objective].pixel_size_um
         measured_um = record.values["pixel_size_um"]
-        if abs(measured_um / nominal_um - 1) > PIXEL_SIZE_LIMIT:
-            raise CalibrationRefused(
-                f"measured pixel size of {objective} disagrees with the settings",
-                value=f"{measured_um:.4f} µm",
-                limit=f"{nominal_um:g} µm ± {PIXEL_SIZE_LIMIT:.0%}",
-                remedy=f"correct objectives.{objective}.pixel_size_um or run camera-stage again",
-            )
+        _refuse_other_pixel_size(measured_um, self._settings, objective=objective)
         return stage_from_px(record)
 
     def offset_um(self, overview: str, objective: str) -> tuple[float, float, float]:
         record = self.need("objective-offset", objective, subject=f"{overview}>{objective}")
         return record.values["x_um"], record.values["y_um"], record.values["z_um"]
+
+
+def _refuse_other_pixel_size(pixel_size_um: float, settings: Settings, *, objective: str) -> None:
+    nominal_um = settings.objectives[objective].pixel_size_um
+    if abs(pixel_size_um / nominal_um - 1) > PIXEL_SIZE_LIMIT:
+        again = "recording.pixel_size_um" if settings.recording else "run camera-stage again"
+        raise CalibrationRefused(
+            f"pixel size of {objective} disagrees with the settings",
+            value=f"{pixel_size_um:.4g} µm",
+            limit=f"{nominal_um:g} µm ± {PIXEL_SIZE_LIMIT:.0%}",
+            remedy=f"correct objectives.{objective}.pixel_size_um, or {again}",
+        )
 
 
 def require_record(

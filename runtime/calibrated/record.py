@@ -79,18 +79,8 @@ def require(
     max_age_days: float,
 ) -> CalibrationRecord:
     """Return the newest record of a kind; raise CalibrationRefused when it cannot serve."""
-    record = latest(folder, kind=kind, objective=objective)
-    of = f"{kind} for {objective}" if objective else kind
-    remedy = f"run: nightscope calibrate {kind}" + (f" --objective {objective}" * bool(objective))
-    if record is None:
-        raise CalibrationRefused(f"calibration '{of}' is missing in {folder}", remedy=remedy)
-    if not record.passed:
-        raise CalibrationRefused(
-            f"calibration '{of}' failed its limit",
-            value=record.advice,
-            limit=record.acceptance,
-            remedy=remedy,
-        )
+    record = require_passed(folder, kind=kind, objective=objective)
+    of, remedy = _named(kind, objective)
     if record.depends_on != depends_on:
         raise CalibrationRefused(
             f"calibration '{of}' belongs to another camera, region of interest, objective or board",
@@ -107,3 +97,32 @@ def require(
             remedy=remedy,
         )
     return record
+
+
+def require_passed(folder: Path, *, kind: Kind, objective: str = "") -> CalibrationRecord:
+    """Return the newest record of a kind, whoever made it and when.
+
+    Raises CalibrationRefused when it is missing or failed.
+    """
+    record = latest(folder, kind=kind, objective=objective)
+    of, remedy = _named(kind, objective)
+    if record is None:
+        raise CalibrationRefused(f"calibration '{of}' is missing in {folder}", remedy=remedy)
+    if not record.passed:
+        raise CalibrationRefused(
+            f"calibration '{of}' failed its limit",
+            value=record.advice,
+            limit=record.acceptance,
+            remedy=remedy,
+        )
+    return record
+
+
+def _named(kind: Kind, objective: str) -> tuple[str, str]:
+    """Return a calibration in words, and how to make it again."""
+    if not objective:
+        return kind, f"run: nightscope calibrate {kind}"
+    return (
+        f"{kind} for {objective}",
+        f"run: nightscope calibrate {kind} --objective {objective}",
+    )

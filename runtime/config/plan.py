@@ -65,12 +65,16 @@ class Visits(Strict):
 
 
 class Plan(Strict):
-    """One night's work."""
+    """One night's work.
+
+    The area is a `region`, a `grid`, or the very `tiles` of the recording that is played.
+    """
 
     name: str
     objective: str
     region: Rectangle | None = None
     grid: Grid | None = None
+    tiles: Literal["recorded"] | None = None
     overlap: Annotated[float, Field(gt=0, lt=0.6)] = 0.15
     exposure_ms: Positive = 10.0
     light: str = "brightfield"
@@ -87,8 +91,9 @@ class Plan(Strict):
 
     @model_validator(mode="after")
     def _one_area(self) -> Plan:
-        if (self.region is None) == (self.grid is None):
-            raise ValueError("give either 'region' or 'grid'")
+        given = [area for area in (self.region, self.grid, self.tiles) if area is not None]
+        if len(given) != 1:
+            raise ValueError("give either 'region' or 'grid' (or, of a recording, 'tiles')")
         if self.visits is not None and self.model is None:
             raise ValueError("'visits' needs a 'model' to label the tiles")
         return self

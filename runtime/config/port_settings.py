@@ -2,13 +2,14 @@
 
 A section is read by its driver's own record, so a setting that this driver does not use is an
 unknown key. Ports that share one device name the same one: a board by its port, and the simulated
-world or the Micro-Manager configuration by the section that describes it
-(`[simulation]`, `[micromanager]`).
+world, the recording or the Micro-Manager configuration by the section that describes it
+(`[simulation]`, `[recording]`, `[micromanager]`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
@@ -22,6 +23,7 @@ from runtime.config.micromanager_settings import (
 from runtime.config.strict import OF_DRIVER, Strict
 
 Text = Annotated[str, Field(min_length=1)]
+Positive = Annotated[float, Field(gt=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 BOARD = "of a serial board"
 
@@ -62,6 +64,19 @@ class SimulatedCamera(Strict):
     height_px: Annotated[int, Field(ge=64, le=4096)] = 448
 
 
+class RecordedPort(Strict):
+    """A stage or camera that plays the scan described in `[recording]`."""
+
+    driver: Literal["recorded"]
+
+
+class RecordedLight(Strict):
+    """The light a scan was recorded under; `channel` is what plans call it."""
+
+    driver: Literal["recorded"]
+    channel: Text = "brightfield"
+
+
 class OpenCvCamera(Strict):
     """A V4L2 camera: `device` is its index or path."""
 
@@ -92,6 +107,24 @@ class Simulation(Strict):
     specimen_um: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)
 
 
+class Recording(Strict):
+    """A scan taken elsewhere, that the driver "recorded" plays.
+
+    `folder` holds its tiles. Where they lie is told by a TileConfiguration file in it, named in
+    `positions` when it is called otherwise, or by a `pattern` of names and the `overlap` of
+    neighbours. `pixel_size_um` joins pixels to the stage, whose axes are the camera's. Dark and
+    flat-field records in the folder `corrected_by` correct every tile; without it tiles are used
+    as they are.
+    """
+
+    folder: Path
+    pixel_size_um: Positive
+    positions: Path | None = None
+    pattern: str | None = None
+    overlap: Annotated[float, Field(ge=0, lt=1)] | None = None
+    corrected_by: Path | None = None
+
+
 def _driver_of(*own: str, boards: bool) -> Discriminator:
     """Return what finds a section's record by its driver's name.
 
@@ -115,19 +148,24 @@ def _driver_of(*own: str, boards: bool) -> Discriminator:
 
 Board = Annotated[BoardPort, Tag(OF_DRIVER + BOARD)]
 Simulated = Annotated[SimulatedPort, Tag(OF_DRIVER + "simulated")]
+Recorded = Annotated[RecordedPort, Tag(OF_DRIVER + "recorded")]
 StageSection = Annotated[
-    Simulated | Annotated[MicroManagerStage, Tag(OF_DRIVER + "micromanager")] | Board,
-    _driver_of("simulated", "micromanager", boards=True),
+    Simulated | Recorded | Annotated[MicroManagerStage, Tag(OF_DRIVER + "micromanager")] | Board,
+    _driver_of("simulated", "recorded", "micromanager", boards=True),
 ]
 LightSection = Annotated[
-    Simulated | Annotated[MicroManagerLight, Tag(OF_DRIVER + "micromanager")] | Board,
-    _driver_of("simulated", "micromanager", boards=True),
+    Simulated
+    | Annotated[RecordedLight, Tag(OF_DRIVER + "recorded")]
+    | Annotated[MicroManagerLight, Tag(OF_DRIVER + "micromanager")]
+    | Board,
+    _driver_of("simulated", "recorded", "micromanager", boards=True),
 ]
 CameraSection = Annotated[
     Annotated[SimulatedCamera, Tag(OF_DRIVER + "simulated")]
+    | Recorded
     | Annotated[MicroManagerCamera, Tag(OF_DRIVER + "micromanager")]
     | Annotated[OpenCvCamera, Tag(OF_DRIVER + "opencv")],
-    _driver_of("simulated", "micromanager", "opencv", boards=False),
+    _driver_of("simulated", "recorded", "micromanager", "opencv", boards=False),
 ]
 TurretSection = Annotated[
     Simulated

@@ -15,6 +15,7 @@ from runtime.config.port_settings import (
     CameraSection,
     LightSection,
     MountedTurret,
+    Recording,
     Simulation,
     StageSection,
     TurretSection,
@@ -129,6 +130,7 @@ class Settings(Strict):
     models: Models = Models()
     pipeline: Pipeline = Pipeline()
     simulation: Simulation = Simulation()
+    recording: Recording | None = None
     micromanager: MicroManager | None = None
     budgets_ms: dict[str, Positive] = {}
 
@@ -152,6 +154,7 @@ class Settings(Strict):
         """Refuse a shared device that no port names, and a port whose shared device is missing."""
         for section, driver, needed in (
             ("simulation", "simulated", False),
+            ("recording", "recorded", True),
             ("micromanager", "micromanager", True),
         ):
             given = getattr(self, section) is not None and section in self.model_fields_set
@@ -183,6 +186,27 @@ class Settings(Strict):
         return self.camera.driver == "simulated" and self.stage.driver != "simulated"
 
     @model_validator(mode="after")
+    def _a_recording_is_whole(self) -> Settings:
+        """The frames of a recording belong to the places it was taken at, and to its light."""
+        recorded = [port for port in PORTS if self.drivers[port] == "recorded"]
+        if recorded and len(recorded) < 3:
+            raise ValueError(
+                f"only {' and '.join(recorded)} are recorded; a recording is stage, light and "
+                "camera together: give all three the driver 'recorded'"
+            )
+        if recorded and self.drivers["turret"] != "mounted":
+            raise ValueError(
+                "a recording has no turret; remove [turret], or name the objective it was taken "
+                "with: driver = 'mounted'"
+            )
+        if recorded and self.calibration.automatic:
+            raise ValueError(
+                "a recording cannot be calibrated; remove 'calibration.automatic', and name the "
+                "records it was taken with in 'recording.corrected_by'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _an_objective_is_in_place(self) -> Settings:
         known = ", ".join(self.objectives)
         if self.turret is None and len(self.objectives) > 1:
@@ -197,6 +221,13 @@ class Settings(Strict):
         return self
 
     @property
+    def records(self) -> Path | None:
+        """Return the folder of the records a run needs; a recording may need none."""
+        if self.recording is None:
+            return self.calibration.folder
+        return self.recording.corrected_by
+
+    @property
     def mounted(self) -> str:
         """Return the objective in place where there is no turret."""
         if isinstance(self.turret, MountedTurret):
@@ -204,8 +235,8 @@ class Settings(Strict):
         return next(iter(self.objectives))
 
 
-def load_settings(path: Path) -> Settings:
-    """Return the settings in a TOML file; relative folders are relative to that file.
+def load_settings(path: Path, *, base: Path | None = None) -> Settings:
+    """Return the settings in a TOML file; relative paths hang on its folder, or on `base`.
 
     Raises ConfigRefused when the file is missing, is not TOML, or holds an unknown key.
     """
@@ -215,22 +246,26 @@ def load_settings(path: Path) -> Settings:
         raise ConfigRefused(
             f"settings {path}: {error.strerror}", remedy="name an existing TOML file"
         ) from None
-    return parse_settings(text, source=path)
+    return parse_settings(text, source=path, base=base)
 
 
-def parse_settings(text: str, *, source: Path) -> Settings:
-    """Return the settings in TOML `text`, whose relative folders hang on `source`'s folder."""
+def parse_settings(text: str, *, source: Path, base: Path | None = None) -> Settings:
+    """Return the settings in TOML `text`, whose relative paths hang on `base` or `source`'s folder.
+
+    Raises ConfigRefused for what is not TOML, and for unknown keys.
+    """
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigRefused(f"{source}: not TOML: {error}", remedy="mend the line named") from None
-    return _anchored(Settings.read(values, source=source), source.parent)
+    return _anchored(Settings.read(values, source=source), base or source.parent)
 
 
 def _anchored(settings: Settings, base: Path) -> Settings:
     """Return the settings with their relative paths hung on `base`."""
     anchored = {
         "calibration": _hung(settings.calibration, base, "folder"),
+        "recording": _hung(settings.recording, base, "folder", "corrected_by"),
         "micromanager": _hung(settings.micromanager, base, "config", "adapters"),
     }
     return settings.model_copy(update=anchored)

@@ -7,6 +7,7 @@ Micro-Manager configuration) is opened by the first that asks for it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -22,7 +23,7 @@ from firmware_bridge.line.chaos import ChaosProxy
 from firmware_bridge.line.faults import Faults
 from runtime.clock import SystemClock
 from runtime.config import micromanager_settings as micromanager
-from runtime.config.port_settings import BoardPort, OpenCvCamera, SimulatedCamera
+from runtime.config.port_settings import BoardPort, OpenCvCamera, RecordedLight, SimulatedCamera
 from runtime.config.settings import Motion, Settings
 from runtime.conveyor import begin
 from runtime.errors import HardwareFailed
@@ -33,6 +34,7 @@ from runtime.ports import Camera, Clock, Light, Stage, Turret
 
 if TYPE_CHECKING:
     from runtime.instrument.micromanager.core import Core
+    from runtime.instrument.replay import Recording, ReplayStage
     from runtime.instrument.simulator.world import World
 
 Port = TypeVar("Port", Stage, Light, Camera, Turret)
@@ -134,6 +136,31 @@ class Bench:
         return board
 
     @cached_property
+    def recording(self) -> Recording:
+        """Return the scan that is played."""
+        from runtime.instrument.camera.recorded import load_scan
+        from runtime.instrument.replay import Recording
+
+        told = self.settings.recording
+        assert told is not None
+        positions = None if told.positions is None else told.folder / told.positions
+        scan = load_scan(
+            told.folder, positions=positions, pattern=told.pattern, overlap=told.overlap
+        )
+        return Recording(scan, pixel_size_um=told.pixel_size_um)
+
+    @cached_property
+    def replay_stage(self) -> ReplayStage:
+        """Return the stage that stands where the files were taken.
+
+        It reaches a tile's width beyond them, and as far as the one-sided approach needs.
+        """
+        from runtime.instrument.replay import ReplayStage
+
+        side_um = max(self.recording.scan.shape_px) * self.recording.pixel_size_um
+        return ReplayStage(self.recording, margin_um=side_um + self.settings.motion.approach_um)
+
+    @cached_property
     def core(self) -> Core:
         """Return Micro-Manager's core with the configuration loaded."""
         from runtime.instrument.micromanager.core import open_core
@@ -188,6 +215,18 @@ def _micromanager_turret(bench: Bench, section: micromanager.MicroManagerTurret)
     return turret
 
 
+def _recorded_light(_: Bench, section: RecordedLight) -> Light:
+    from runtime.instrument.replay import ReplayLight
+
+    return ReplayLight(section.channel)
+
+
+def _recorded_camera(bench: Bench, _: object) -> Camera:
+    from runtime.instrument.replay import ReplayCamera
+
+    return ReplayCamera(bench.recording, bench.replay_stage, clock=bench.clock)
+
+
 def _opencv_camera(bench: Bench, section: OpenCvCamera) -> Camera:
     from runtime.instrument.camera.opencv import OpenCvCamera
 
@@ -202,14 +241,17 @@ def _simulated_camera(bench: Bench, _: object) -> Camera:
 
 STAGES: dict[str, Callable[[Bench, Any], Stage]] = {
     "simulated": lambda bench, _: bench.simulated_board.stage,
+    "recorded": lambda bench, _: bench.replay_stage,
     "micromanager": _micromanager_stage,
 }
 LIGHTS: dict[str, Callable[[Bench, Any], Light]] = {
     "simulated": lambda bench, _: bench.simulated_board.light,
+    "recorded": _recorded_light,
     "micromanager": _micromanager_light,
 }
 CAMERAS: dict[str, Callable[[Bench, Any], Camera]] = {
     "simulated": _simulated_camera,
+    "recorded": _recorded_camera,
     "micromanager": _micromanager_camera,
     "opencv": _opencv_camera,
 }
@@ -246,6 +288,7 @@ def _rig(bench: Bench) -> Rig:
         motion=_motion(settings),
         simulated=bench.simulated or camera.info.simulated,
         own_time=bench.world.time if seen else None,
+        recording=bench.recording if settings.recording else None,
         trips=bench.boards.trips,
         without_failsafe=(*bench.boards.without_failsafe(), *bench.unwatched),
     )
@@ -269,8 +312,11 @@ def _followed(
 
 
 def _motion(settings: Settings) -> Motion:
-    """Return how to move; a simulated stage settles as much sooner as it moves faster."""
-    if settings.stage.driver != "simulated":
+    """Return how to move; a simulated stage settles as much sooner as it moves faster, and
+    one that plays a recording at once.
+    """
+    if settings.stage.driver not in ("simulated", "recorded"):
         return settings.motion
-    settle_ms = settings.motion.settle_ms / settings.simulation.speed
+    hurry = settings.simulation.speed if settings.stage.driver == "simulated" else math.inf
+    settle_ms = settings.motion.settle_ms / hurry
     return settings.motion.model_copy(update={"settle_ms": settle_ms})

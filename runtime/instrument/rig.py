@@ -9,12 +9,15 @@ from typing import Protocol
 from runtime.config.settings import Motion
 from runtime.errors import CameraFailed
 from runtime.instant import Instant
+from runtime.instrument.replay import Recording
 from runtime.ports import Camera, Clock, Frame, Light, Stage, Turret
 from runtime.tile import StagePosition
 
 # Half the smallest motor step in common use: closer than this is the same place.
 STANDING_UM = 0.03
 EXPOSURE_ATTEMPTS = 3
+# One standard deviation of a good open-loop stage: periodic screw error and drift between fields.
+STAGE_SIGMA_UM = 2.0
 
 
 class OwnTime(Protocol):
@@ -31,9 +34,10 @@ class OwnTime(Protocol):
 class Rig:
     """The devices of one instrument, open.
 
-    `clock` is the host's; `own_time` is there where frames are dated by another. `trips` counts how
-    often the board's watchdog found the host late and was re-armed; `without_failsafe` holds the
-    ids of boards that do not go dark by themselves.
+    `recording` is there where a recorded scan is played. `clock` is the host's; `own_time` is there
+    where frames are dated by another. `trips` counts how often the board's watchdog found the host
+    late and was re-armed; `without_failsafe` holds the ids of boards that do not go dark by
+    themselves.
     """
 
     stage: Stage
@@ -44,8 +48,18 @@ class Rig:
     motion: Motion
     simulated: bool = False
     own_time: OwnTime | None = None
+    recording: Recording | None = None
     trips: Callable[[], int] = lambda: 0
     without_failsafe: tuple[str, ...] = ()
+
+    @property
+    def stage_sigma_um(self) -> float:
+        """Return how far off its stated place a tile may well lie, one standard deviation.
+
+        A recording may be of pixels so small that a stage's own error would be whole fields.
+        """
+        told = self.recording
+        return STAGE_SIGMA_UM if told is None else min(STAGE_SIGMA_UM, told.sigma_um)
 
     def instant(self) -> Instant:
         """Return this moment in the time that frames are dated by."""

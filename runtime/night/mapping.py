@@ -6,13 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.config.plan import Plan, PlannedTile
-from runtime.ports import CameraInfo
+from runtime.instrument.rig import Rig
 from runtime.record.run_folder import RunFolder
 from runtime.stitch.map.mosaic import Mosaic
 from runtime.stitch.stitcher import Stitcher
 
-# One standard deviation of a good open-loop stage: periodic screw error and drift between fields.
-STAGE_SIGMA_UM = 2.0
 MARGIN_PX = 16
 
 
@@ -20,18 +18,18 @@ def map_of(
     folder: RunFolder,
     plan: Plan,
     planned: list[PlannedTile],
+    rig: Rig,
     *,
     stage_from_px: NDArray[np.float64],
-    camera: CameraInfo,
-    simulated: bool,
 ) -> tuple[Stitcher, Mosaic]:
     """Return an empty stitcher and mosaic for the planned tiles; `stage_from_px` is 2x2, µm/px."""
+    camera = rig.camera.info
     shape_px = (camera.height_px, camera.width_px)
     px_from_stage = np.linalg.inv(stage_from_px).astype(np.float64)
     pixel_size_um = float(np.sqrt(abs(np.linalg.det(stage_from_px))))
     stitcher = Stitcher(
         px_from_stage=px_from_stage,
-        stage_sigma_px=STAGE_SIGMA_UM / pixel_size_um,
+        stage_sigma_px=rig.stage_sigma_um / pixel_size_um,
         shape_px=shape_px,
     )
     mosaic = Mosaic(
@@ -40,7 +38,7 @@ def map_of(
         pixel_size_um=pixel_size_um,
         dtype=np.dtype(np.uint16 if camera.full_scale > 255 else np.uint8),
         name=plan.name,
-        simulated=simulated,
+        simulated=rig.simulated,
         bounds_px=_bounds_px(planned, px_from_stage, shape_px),
     )
     return stitcher, mosaic

@@ -32,6 +32,22 @@ def check_plan(
 
     Raises NightscopeError for anything known to end the night later; nothing has moved yet.
     """
+    planned = _planned(plan, rig, calibrated)
+    check_rig(plan, settings, rig)
+    check_area(plan, settings, rig, planned, calibrated)
+    check_pixel_size(plan, calibrated, classifier)
+    return planned
+
+
+def _planned(plan: Plan, rig: Rig, calibrated: Calibrated) -> list[PlannedTile]:
+    """Return where the overview tiles are to be taken; of a recording, only where they were."""
+    if plan.tiles is not None:
+        if rig.recording is None:
+            raise ConfigRefused(
+                f"plan '{plan.name}' takes the tiles of a recording, and none is played",
+                remedy="give 'region' or 'grid', or name the driver 'recorded' in the settings",
+            )
+        return list(rig.recording.tiles)
     info = rig.camera.info
     planned = tile_positions(
         plan,
@@ -39,10 +55,26 @@ def check_plan(
         height_px=info.height_px,
         stage_from_px=calibrated.stage_from_px(plan.objective),
     )
-    check_rig(plan, settings, rig)
-    check_area(plan, settings, rig, planned, calibrated)
-    check_pixel_size(plan, calibrated, classifier)
+    if rig.recording is not None:
+        rig.recording.refuse_elsewhere(planned)
     return planned
+
+
+def check_recording(plan: Plan) -> None:
+    """Raise ConfigRefused when the plan asks for what a recording was not taken for."""
+    if plan.focus.policy != "fixed":
+        raise ConfigRefused(
+            "a recording cannot be focused",
+            value=f"focus.policy = {plan.focus.policy}",
+            limit="fixed",
+            remedy="write 'focus: {policy: fixed}' in the plan",
+        )
+    if plan.visits is not None:
+        raise ConfigRefused(
+            "a recording cannot be visited again with another objective",
+            value=f"visits with {plan.visits.objective}",
+            remedy="take 'visits' out of the plan",
+        )
 
 
 def check_settings(plan: Plan, settings: Settings) -> None:
@@ -62,6 +94,16 @@ def check_settings(plan: Plan, settings: Settings) -> None:
 
 def check_rig(plan: Plan, settings: Settings, rig: Rig) -> None:
     """Raise ConfigRefused when the hardware cannot do the plan unattended."""
+    if rig.recording is not None:
+        check_recording(plan)
+    for objective in plan.objectives:
+        if objective not in rig.turret.objectives:
+            raise ConfigRefused(
+                "plan names an objective that is not mounted",
+                value=objective,
+                limit=", ".join(rig.turret.objectives),
+                remedy="name one of these, or mend [turret] in the settings",
+            )
     for board in rig.without_failsafe:
         if board not in settings.instrument.accept_without_failsafe:
             raise ConfigRefused(

@@ -204,7 +204,7 @@ def carry_out(
         journal = Journal(folder.journal)
         try:
             folder.refuse_changed(journal)
-            plan, settings = folder.configuration()
+            plan, settings = folder.configuration(journal)
             stop = StopRequest()
             night = Night(
                 folder=folder,

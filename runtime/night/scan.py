@@ -82,6 +82,7 @@ class Scan:
             plan=self.plan.model_dump(mode="json"),
             settings=self.settings.model_dump(mode="json"),
             tile_px=[info.height_px, info.width_px],
+            recording=self.settings.model_dump(mode="json")["recording"],
             calibrations=[r.model_dump(mode="json") for r in self.calibrated.records],
             depth_of_field_um={
                 name: o.depth_of_field_um for name, o in self.settings.objectives.items()
@@ -95,14 +96,12 @@ class Scan:
         """
         from runtime.night.mapping import map_of
 
-        info = self.rig.camera.info
         stitcher, mosaic = map_of(
             self.folder,
             self.plan,
             planned,
+            self.rig,
             stage_from_px=self.calibrated.stage_from_px(self.plan.objective),
-            camera=info,
-            simulated=self.rig.simulated,
         )
         intake = Intake(
             folder=self.folder,

@@ -12,6 +12,7 @@ from typing import Self
 from runtime.config.plan import Plan
 from runtime.config.plan_file import load_plan
 from runtime.config.settings import Settings, load_settings
+from runtime.config.strict import Strict
 from runtime.errors import ConfigRefused, InputRefused
 from runtime.record.journal import Journal
 from runtime.record.storage import sweep_parts, write_durably
@@ -85,10 +86,13 @@ class RunFolder:
         """Return the file given up on a full disk so that the journal can still say why."""
         return self.path / ".ballast"
 
-    def create(self, *, plan_text: str, settings_text: str) -> Journal:
+    def create(
+        self, *, plan_text: str, settings_text: str, paths_from: Path | None = None
+    ) -> Journal:
         """Lay the folder out and return its journal.
 
-        Raises ConfigRefused when a run lives here already.
+        Relative paths in the settings hang on the folder `paths_from`, or on this one. Raises
+        ConfigRefused when a run lives here already.
         """
         if self.journal.exists():
             raise ConfigRefused(
@@ -100,7 +104,10 @@ class RunFolder:
         write_durably(self.plan, plan_text.encode())
         write_durably(self.settings, settings_text.encode())
         journal = Journal(self.journal, create=True)
-        journal.note(configuration=self.fingerprint(), state="created")
+        paths_from = self.path if paths_from is None else paths_from
+        journal.note(
+            configuration=self.fingerprint(), state="created", paths_from=str(paths_from.resolve())
+        )
         return journal
 
     def make_ready(self) -> None:
@@ -120,11 +127,19 @@ class RunFolder:
                 raise InputRefused(f"{file}: {error.strerror}", remedy="restore it") from None
         return digest.hexdigest()
 
-    def configuration(self) -> tuple[Plan, Settings]:
-        """Return plan and settings, calibration read from the run's own records."""
-        settings = load_settings(self.settings)
-        own = settings.calibration.model_copy(update={"folder": self.calibration})
-        return load_plan(self.plan), settings.model_copy(update={"calibration": own})
+    def configuration(self, journal: Journal) -> tuple[Plan, Settings]:
+        """Return plan and settings, calibration read from the run's own records.
+
+        Files that the settings name are looked for where they were when the run began.
+        """
+        settings = load_settings(self.settings, base=Path(journal.fact("paths_from") or self.path))
+        own: dict[str, Strict] = {
+            "calibration": settings.calibration.model_copy(update={"folder": self.calibration})
+        }
+        told = settings.recording
+        if told is not None and told.corrected_by is not None:
+            own["recording"] = told.model_copy(update={"corrected_by": self.calibration})
+        return load_plan(self.plan), settings.model_copy(update=own)
 
     def refuse_changed(self, journal: Journal) -> None:
         """Raise ConfigRefused when plan or settings are not those the run began with."""

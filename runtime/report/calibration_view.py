@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runtime.report.markup import Html, element, section, table
@@ -14,6 +14,8 @@ def calibration_section(run: RunData) -> Html:
     """Return the calibration records this run was taken with."""
     records: list[Mapping[str, Any]] = run.facts["calibrations"] or []
     title = "Calibration used"
+    if recording := run.facts["recording"]:
+        return _recorded(title, recording, records)
     if not records:
         words = "The journal names no calibration."
         return section("calibration", title, "", element("p", words, class_="empty"))
@@ -21,7 +23,28 @@ def calibration_section(run: RunData) -> Html:
         "calibration",
         title,
         "Measured on the day shown; ± is one standard uncertainty.",
-        table(["Routine", "Made", "Values", "Limit", "Verdict"], map(_calibration, records)),
+        _table(records),
+    )
+
+
+def _table(records: Sequence[Mapping[str, Any]]) -> Html:
+    return table(["Routine", "Made", "Values", "Limit", "Verdict"], map(_calibration, records))
+
+
+def _recorded(
+    title: str, recording: Mapping[str, Any], records: Sequence[Mapping[str, Any]]
+) -> Html:
+    """Say what of a recording was stated in the settings, for nothing of it was measured."""
+    words = (
+        f"A recorded scan, played from {recording['folder']}. Nothing was measured: a pixel is "
+        f"{recording['pixel_size_um']:g} µm because the settings say so, and the stage has the "
+        "camera's axes. Tiles are "
+    )
+    if not records:
+        return section("calibration", title, words + "used as they are.")
+    folder = recording["corrected_by"]
+    return section(
+        "calibration", title, f"{words}corrected with the records in {folder}:", _table(records)
     )
 
 

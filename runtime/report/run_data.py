@@ -16,7 +16,8 @@ from runtime.tile import Label, Placement, Region, Seam
 GRID_ID = re.compile(r"r(\d+)_c(\d+)")
 FACTS = (
     "name", "simulated", "created_at", "finished_at", "state", "tiles_planned", "plan", "settings",
-    "model", "calibrations", "map_png", "depth_of_field_um", "wall_s", "peak_memory_mb",
+    "model", "recording", "calibrations", "map_png", "depth_of_field_um", "wall_s",
+    "peak_memory_mb",
 )  # fmt: skip
 
 

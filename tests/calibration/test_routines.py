@@ -144,7 +144,7 @@ def spoil(folder, stem, **changes):
         (
             "camera-stage-10x",
             {"values": {"pixel_size_um": 0.56, "m00": 1, "m01": 0, "m10": 0, "m11": 1}},
-            "measured pixel size of 10x disagrees",
+            "pixel size of 10x disagrees",
         ),
         ("objective-offset-20x", None, "'objective-offset for 20x' is missing"),
     ],

@@ -1,22 +1,29 @@
 """Devices for the contract suites: every emulated board, and Micro-Manager's demo devices."""
 
+import itertools
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from firmware_bridge.drivers.registry import brand
 from runtime.clock import SystemClock
 from runtime.config.micromanager_settings import LightChannel
+from runtime.instrument.camera.recorded import load_scan
+from runtime.instrument.errors import NotHomed
 from runtime.instrument.micromanager.core import open_core
 from runtime.instrument.micromanager.light import MicroManagerLight
 from runtime.instrument.micromanager.stage import MicroManagerStage
 from runtime.instrument.micromanager.turret import MicroManagerTurret
+from runtime.instrument.replay import Recording, ReplayLight, ReplayStage
 from runtime.tile import StageLimits
 from tests.boards.bench import Bench, benches
 
@@ -82,12 +89,36 @@ def open_micromanager(stack: ExitStack) -> Opened:
     return Opened(board, true_steps=steps, true_light=lit, steps_um=DEMO_STEPS_UM)
 
 
+def open_replay(stack: ExitStack) -> Opened:
+    """A recording of 3 x 3 tiles."""
+    folder = Path(stack.enter_context(TemporaryDirectory()))
+    for row, column in itertools.product(range(3), repeat=2):
+        cv2.imwrite(str(folder / f"r{row}_c{column}.png"), np.zeros((64, 96), np.uint8))
+    scan = load_scan(folder, pattern="r{row}_c{col}.png", overlap=0.1)
+    stage = ReplayStage(Recording(scan, pixel_size_um=0.5), margin_um=100.0)
+    light = ReplayLight("brightfield")
+
+    def steps() -> tuple[int, int, int]:
+        try:
+            return opened.steps()
+        except NotHomed:  # and so it stands nowhere
+            return (0, 0, 0)
+
+    def lit() -> set[str]:
+        return {light.lit} if light.lit else set()
+
+    board = SimpleNamespace(stage=stage, light=light, close=light.off)
+    opened = Opened(board, true_steps=steps, true_light=lit, steps_um=(0.5, 0.5, 0.1))
+    return opened
+
+
 def devices(part: str) -> dict[str, Callable[[ExitStack], Opened]]:
     """Return what opens each device that has a part, by its name."""
     boards = {b.name: partial(open_board, bench=b) for b in benches() if part in b.parts}
-    return {**boards, "micromanager": open_micromanager}
+    return {**boards, "micromanager": open_micromanager, **RECORDED.get(part, {})}
 
 
+RECORDED = {"stage": {"recorded": open_replay}, "light": {"recorded": open_replay}}
 STAGES, LIGHTS, TURRETS = devices("stage"), devices("light"), devices("turret")
 
 

@@ -11,9 +11,10 @@ from runtime.clock import SystemClock
 from runtime.config.settings import Objective
 from runtime.errors import CameraFailed
 from runtime.instrument.camera.opencv import OpenCvCamera
-from runtime.instrument.camera.recorded import RecordedCamera, load_scan
+from runtime.instrument.camera.recorded import load_scan
 from runtime.instrument.micromanager.camera import MicroManagerCamera
 from runtime.instrument.micromanager.core import open_core
+from runtime.instrument.replay import Recording, ReplayCamera, ReplayStage
 from runtime.instrument.simulator.camera import SimulatedCamera
 from runtime.instrument.simulator.specimen import Specimen
 from runtime.instrument.simulator.world import World
@@ -40,7 +41,20 @@ def open_recorded(folder, stack):
     for number, picture in enumerate(pictures()):
         cv2.imwrite(str(folder / f"r0_c{number}.png"), picture)
     scan = load_scan(folder, pattern="r{row}_c{col}.png", overlap=0.1)
-    return RecordedCamera(scan, clock=SystemClock())
+    recording = Recording(scan, pixel_size_um=1.0)
+    stage = ReplayStage(recording, margin_um=0.0)
+    stage.home()
+    return WalkingCamera(recording, stage, clock=SystemClock())
+
+
+class WalkingCamera(ReplayCamera):
+    """A recording shows something new only somewhere else: its stage goes on after every frame."""
+
+    def capture(self, *, exposure_ms):
+        frame = super().capture(exposure_ms=exposure_ms)
+        here, _ = self._recording.at(x_um=self._stage.position().x_um, y_um=0.0)
+        self._stage.move_to(x_um=self._recording.tiles[here + 1].x_um)
+        return frame
 
 
 def open_simulated(folder, stack):

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from firmware_bridge import errors as bridge
-from runtime.instrument.micromanager import errors as micromanager
+from runtime.instrument import errors as ours
 
-REJECTED = (bridge.Rejected, micromanager.Rejected)
+REJECTED = (bridge.Rejected, ours.Rejected)
 
 
 def test_dark_when_opened_after_off_and_when_closed(lighted):

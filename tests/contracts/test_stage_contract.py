@@ -5,10 +5,10 @@ import math
 import pytest
 
 from firmware_bridge import errors as bridge
-from runtime.instrument.micromanager import errors as micromanager
+from runtime.instrument import errors as ours
 
-LIMIT_HIT = (bridge.LimitHit, micromanager.LimitHit)
-NOT_HOMED = (bridge.NotHomed, micromanager.NotHomed)
+LIMIT_HIT = (bridge.LimitHit, ours.LimitHit)
+NOT_HOMED = (bridge.NotHomed, ours.NotHomed)
 
 AXES = ("x", "y", "z")
 

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from runtime.calibrated.record import CalibrationRecord
 from runtime.config.settings import load_settings
+from runtime.errors import ConfigRefused
 from runtime.instrument.opening import open_microscope
 
 FAILED = 5
@@ -26,6 +27,11 @@ def calibrate(
 ) -> dict[str, Any]:
     """Run one routine, or "all" of them; return the records made."""
     instrument = load_settings(settings)
+    if instrument.recording is not None:
+        raise ConfigRefused(
+            f"{settings} plays a recording, of which nothing can be measured any more",
+            remedy="name the records it was taken with in 'recording.corrected_by'",
+        )
     with open_microscope(instrument) as rig:
         rig.stage.home()
         records = run_routine(

@@ -29,6 +29,7 @@ def run(
     folder.create(
         plan_text=plan.read_text(encoding="utf-8"),
         settings_text=settings.read_text(encoding="utf-8"),
+        paths_from=settings.parent,
     ).close()
     _take_along_calibrations(instrument, folder)
     return resume(run=out, calibrate=calibrate, console=console)
@@ -57,5 +58,7 @@ def resume(*, run: Path, calibrate: Calibrate, console: Console) -> dict[str, An
 
 def _take_along_calibrations(instrument: Settings, folder: RunFolder) -> None:
     """Copy the instrument's newest records into the run, which then needs nothing else."""
-    for file in record_files(instrument.calibration.folder):
+    if instrument.records is None:
+        return
+    for file in record_files(instrument.records):
         shutil.copy2(file, folder.calibration / file.name)

@@ -67,6 +67,20 @@ def read_image(path: Path) -> Pixels:
     return _as_pixels(_grey(stored, path), path)
 
 
+def says_simulated(path: Path) -> bool:
+    """Return whether a file says that a simulated microscope took it; only TIFF files can.
+
+    Raises InputRefused, naming the file, for a damaged one.
+    """
+    if path.suffix.lower() not in TIFF_SUFFIXES:
+        return False
+    try:
+        with tifffile.TiffFile(path) as file:
+            return "SIMULATED" in file.pages.first.description
+    except DAMAGED as error:
+        raise _damaged(path, error) from None
+
+
 def _read_tiff(path: Path, content: bytes) -> NDArray[Any]:
     try:
         with tifffile.TiffFile(path) as file:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.errors import CameraFailed, InputRefused
+from runtime.errors import InputRefused
 from runtime.instrument.camera.files import read_image
 from runtime.instrument.camera.name_pattern import grid_from_names
 from runtime.instrument.camera.tile_configuration import parse_tile_configuration
-from runtime.ports import CameraInfo, Clock, Frame
 from runtime.tile import Pixels
 
 TILE_CONFIGURATION = "TileConfiguration.txt"
@@ -162,48 +161,3 @@ def _shape(pixels: Pixels) -> tuple[int, int]:
 
 def _described(shape: tuple[int, ...], dtype: object) -> str:
     return f"{dtype} {shape[1]} × {shape[0]} px"
-
-
-class RecordedCamera:
-    """A `Camera` that plays a scan's tiles in their order, one a capture."""
-
-    def __init__(self, scan: RecordedScan, *, clock: Clock) -> None:
-        self._scan, self._clock = scan, clock
-        self._next = 0
-        self._open = True
-
-    @property
-    def info(self) -> CameraInfo:
-        """Return what this camera is; the folder's name stands for the device."""
-        height, width = self._scan.shape_px
-        return CameraInfo(
-            camera_id=f"recorded-{self._scan.folder.name}",
-            width_px=width,
-            height_px=height,
-            full_scale=int(np.iinfo(self._scan.dtype).max),
-        )
-
-    def capture(self, *, exposure_ms: float) -> Frame:
-        """Return the next tile; what was recorded was exposed as it was, whatever is asked now.
-
-        Raises CameraFailed when closed or at the scan's end, InputRefused for a damaged file.
-        """
-        if not self._open:
-            raise CameraFailed("the recorded scan is closed", remedy="open it again")
-        if exposure_ms <= 0:
-            raise CameraFailed("exposure out of range", value=f"{exposure_ms} ms", limit="above 0")
-        if self._next >= len(self._scan.tiles):
-            raise CameraFailed(
-                f"{self._scan.folder}: the recorded scan has no more frames",
-                limit=f"{len(self._scan.tiles)} tiles",
-                remedy="open it again to start over",
-            )
-        tile = self._scan.tiles[self._next]
-        self._next += 1
-        pixels = self._scan.read(tile)
-        pixels.setflags(write=False)
-        return Frame(pixels=pixels, at=self._clock.instant())
-
-    def close(self) -> None:
-        """Play no more."""
-        self._open = False

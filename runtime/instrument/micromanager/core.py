@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from runtime.errors import ConfigRefused, HardwareFailed
 from runtime.instant import Instant
-from runtime.instrument.micromanager.errors import Stalled
+from runtime.instrument.errors import Stalled
 from runtime.instrument.micromanager.owner import Owner
 from runtime.ports import Clock
 

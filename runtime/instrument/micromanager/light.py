@@ -8,8 +8,8 @@ from functools import partial
 
 from runtime.config.micromanager_settings import LightChannel
 from runtime.errors import ConfigRefused, HardwareFailed
+from runtime.instrument.errors import Rejected, Stalled, refuse_unlit
 from runtime.instrument.micromanager.core import Core
-from runtime.instrument.micromanager.errors import Rejected, Stalled
 
 # MMDevice cuts floating-point properties to four decimals.
 FLOAT_GRAIN = 1e-4
@@ -127,20 +127,7 @@ class MicroManagerLight:
         )
 
     def _refuse(self, channel: str, brightness: float) -> None:
-        if channel not in self._lights:
-            raise Rejected(
-                "unknown light channel",
-                value=repr(channel),
-                limit=", ".join(self._lights),
-                remedy="use a name of [light] channels",
-            )
-        if not 0 <= brightness <= 1:
-            raise Rejected(
-                "brightness out of range",
-                value=brightness,
-                limit="0 to 1",
-                remedy="give a fraction of full brightness",
-            )
+        refuse_unlit(self.channels, channel=channel, brightness=brightness)
         if self._lights[channel].level is None and brightness not in (0, 1):
             raise Rejected(
                 f"light channel {channel} does not dim",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Collection
 from functools import partial
 
 from runtime.errors import HardwareFailed
+from runtime.instrument.errors import NotHomed, Rejected, Stalled, refuse_outside
 from runtime.instrument.micromanager.core import Core
-from runtime.instrument.micromanager.errors import LimitHit, NotHomed, Rejected, Stalled
 from runtime.ports import Travel
 from runtime.tile import StagePosition
 
@@ -77,8 +76,7 @@ class MicroManagerStage:
         here = self.position()
         named = dict(zip(AXES, (x_um, y_um, z_um), strict=True))
         wanted = {axis: um for axis, um in named.items() if um is not None}
-        for axis, um in wanted.items():
-            self._refuse_outside(axis, um)
+        refuse_outside(self.limits, wanted)
         self._stopped.clear()
         target = {axis: wanted.get(axis, self._held_um(axis, here)) for axis in AXES}
         try:
@@ -162,26 +160,6 @@ class MicroManagerStage:
         if self._stopped.is_set():
             self._targets_um.clear()
             raise Rejected(f"{what} was stopped", remedy="resume the run when it is safe")
-
-    def _refuse_outside(self, axis: str, um: float) -> None:
-        low, high = getattr(self.limits, axis)
-        name, remedy = axis[0], "choose a target inside the travel"
-        if not math.isfinite(um):
-            raise LimitHit(
-                f"target of {name} is no number",
-                axis=name,
-                value=um,
-                limit="finite",
-                remedy=remedy,
-            )
-        if not low <= um <= high:
-            raise LimitHit(
-                f"target outside the travel of {name}",
-                axis=name,
-                value=f"{um:g} µm",
-                limit=f"{low:g} to {high:g} µm",
-                remedy=remedy,
-            )
 
 
 def _required(label: str, role: str) -> str:

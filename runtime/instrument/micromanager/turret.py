@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 
 from runtime.errors import ConfigRefused
+from runtime.instrument.errors import Rejected, Stalled
 from runtime.instrument.micromanager.core import Core
-from runtime.instrument.micromanager.errors import Rejected, Stalled
 
 # Large turrets lower the focus, turn and come back.
 SWING_S = 30.0

@@ -27,6 +27,15 @@ def test_relative_folders_hang_on_the_file(tmp_path):
     assert load_settings(file).calibration.folder == tmp_path / "records"
 
 
+def test_a_recording_hangs_on_the_file_and_needs_records_only_where_it_names_them(tmp_path):
+    text = TEXT.replace('"simulated"', '"recorded"') + RECORDING
+    settings = parse_settings(text, source=tmp_path / "s.toml")
+    assert settings.recording.folder == tmp_path / "scan"
+    assert settings.records is None
+    settings = parse_settings(text + 'corrected_by = "old"\n', source=tmp_path / "s.toml")
+    assert settings.records == tmp_path / "old"
+
+
 def test_ports_name_their_drivers_and_the_only_objective_is_in_place(tmp_path):
     settings = parse_settings(TEXT, source=tmp_path / "s.toml")
     assert settings.drivers == dict.fromkeys(("stage", "light", "camera"), "simulated") | {
@@ -51,6 +60,7 @@ driver = "grbl"
 )
 STAGE = '[stage]\ndriver = "simulated"\n'
 TWO = TEXT + "[objectives.20x]\nmagnification = 20\nna = 0.5\npixel_size_um = 0.25\n"
+RECORDING = '[recording]\nfolder = "scan"\npixel_size_um = 0.5\n'
 REFUSED = {
     "one kind for all": (OLD, "'instrument': has no key 'kind' any more; .stage., .light., .cam"),
     "a port for a simulated stage": (
@@ -81,6 +91,25 @@ REFUSED = {
     "a port without its shared device": (
         TEXT.replace('[camera]\ndriver = "simulated"', '[camera]\ndriver = "micromanager"'),
         r"the driver 'micromanager' needs the section \[micromanager\]",
+    ),
+    "half a recording": (
+        TEXT.replace('"simulated"', '"recorded"', 2) + RECORDING,
+        "only stage and light are recorded; a recording is stage, light and camera together",
+    ),
+    "a recording that is not described": (
+        TEXT.replace('"simulated"', '"recorded"'),
+        r"the driver 'recorded' needs the section \[recording\]",
+    ),
+    "a recording with a turret": (
+        TEXT.replace('"simulated"', '"recorded"') + RECORDING + '[turret]\ndriver = "simulated"\n',
+        r"a recording has no turret; remove \[turret\]",
+    ),
+    "a recording to calibrate": (
+        TEXT.replace('"simulated"', '"recorded"').replace(
+            '"records"', '"records"\nautomatic = true'
+        )
+        + RECORDING,
+        "a recording cannot be calibrated; .*'recording.corrected_by'",
     ),
     "two objectives and no turret": (TWO, r"\[turret\] is missing.*\(10x, 20x\)"),
     "an objective that is none": (

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from runtime.clock import SystemClock
-from runtime.errors import CameraFailed, InputRefused
-from runtime.instrument.camera.recorded import RecordedCamera, load_scan
+from runtime.errors import InputRefused
+from runtime.instrument.camera.recorded import load_scan
 from runtime.tile import TILE_ID
 
 DATA = Path(os.environ.get("NIGHTSCOPE_DATA", "../shared/data"))
@@ -103,25 +102,6 @@ def test_positions_that_are_no_text_are_refused(folder):
     (folder / "TileConfiguration.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputRefused, match="not a text file"):
         load_scan(folder)
-
-
-def test_the_camera_plays_the_scan_in_order_and_then_fails(folder):
-    scan = load_scan(folder, pattern="r{row}_c{col}.png", overlap=0.1)
-    camera = RecordedCamera(scan, clock=SystemClock())
-    played = [camera.capture(exposure_ms=1).pixels[0, 0] for _ in scan.tiles]
-    assert played == [PIXELS[place][0, 0] for place in sorted(PIXELS)]
-    with pytest.raises(CameraFailed, match="no more frames; limit 6 tiles"):
-        camera.capture(exposure_ms=1)
-
-
-def test_the_camera_goes_on_after_a_damaged_tile(folder):
-    (folder / "r0_c1.png").write_bytes(b"")
-    scan = load_scan(folder, pattern="r{row}_c{col}.png", overlap=0.1)
-    camera = RecordedCamera(scan, clock=SystemClock())
-    camera.capture(exposure_ms=1)
-    with pytest.raises(InputRefused, match="r0_c1"):
-        camera.capture(exposure_ms=1)
-    assert camera.capture(exposure_ms=1).pixels[0, 0] == 1002
 
 
 @pytest.mark.skipif(not (DATA / "mist_phase").is_dir(), reason="shared data absent")

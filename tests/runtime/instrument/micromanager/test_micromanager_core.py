@@ -9,8 +9,8 @@ import pytest
 
 from runtime.clock import SystemClock
 from runtime.errors import ConfigRefused, HardwareFailed
+from runtime.instrument.errors import Stalled
 from runtime.instrument.micromanager.core import open_core
-from runtime.instrument.micromanager.errors import Stalled
 
 ROOT = Path(__file__).parents[4]
 

@@ -4,7 +4,7 @@ import pytest
 
 from runtime.config.micromanager_settings import LightChannel
 from runtime.errors import ConfigRefused, HardwareFailed
-from runtime.instrument.micromanager.errors import Rejected, Stalled
+from runtime.instrument.errors import Rejected, Stalled
 from runtime.instrument.micromanager.light import MicroManagerLight
 from runtime.instrument.micromanager.turret import MicroManagerTurret
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from runtime.errors import HardwareFailed
-from runtime.instrument.micromanager.errors import NotHomed, Rejected, Stalled
+from runtime.instrument.errors import NotHomed, Rejected, Stalled
 from runtime.instrument.micromanager.stage import MicroManagerStage
 from runtime.tile import StageLimits
 
