@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from runtime.errors import ConfigRefused
 
-PACKAGES = ("torch", "sklearn", "onnx", "matplotlib")
+PACKAGES = ("torch", "sklearn", "onnx", "onnxscript", "matplotlib")
 
 
 def require_extra(packages: tuple[str, ...] = PACKAGES) -> None:

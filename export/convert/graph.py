@@ -1,12 +1,14 @@
-"""From a fitted classifier to ONNX that holds everything, SVM and calibration included."""
+"""From a network to ONNX; of a fitted classifier, SVM and calibration included."""
 
 from __future__ import annotations
 
-import io
-import warnings
+import copy
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import onnx
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 
 from export.convert.parts import VOTE, Parts
@@ -14,7 +16,9 @@ from export.networks.fusion import FusedClassifier, Fusion, input_of, vote
 from runtime.preprocess.inputs import Inputs
 from runtime.tasks.classify.record import SCORES
 
-OPSET = 17
+# The exporter's own: for an older one it would write the graph anew.
+OPSET = 18
+WEIGHTED, WEIGHT = ("Conv", "Gemm"), ".weight"
 
 
 def to_parts(classifier: FusedClassifier, example: Inputs) -> Parts:
@@ -32,8 +36,8 @@ def to_parts(classifier: FusedClassifier, example: Inputs) -> Parts:
         stream = _Stream(network, classifier.kind).eval()
         with torch.no_grad():
             votes[VOTE + name] = stream(images)
-        streams[name] = _exported(stream, {entry: images}, VOTE + name)
-    return Parts(streams=streams, tail=_exported(_Tail(classifier.fuse).eval(), votes, SCORES))
+        streams[name] = to_onnx(stream, {entry: images}, [VOTE + name])
+    return Parts(streams=streams, tail=to_onnx(_Tail(classifier.fuse), votes, [SCORES]))
 
 
 class _Stream(nn.Module):
@@ -59,36 +63,66 @@ class _Tail(nn.Module):
         return torch.softmax(self.fuse(said), dim=1)
 
 
-def _exported(module: nn.Module, inputs: dict[str, Tensor], output: str) -> bytes:
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # The tracing exporter folds batch normalisation and needs no onnxscript; torch announces
-        # its retirement on every call. It also warns that sizes become constants: they shall.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        torch.onnx.export(
-            module,
-            tuple(inputs.values()),
-            buffer,
-            input_names=list(inputs),
-            output_names=[output],
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    model = onnx.load_model_from_string(buffer.getvalue())
+def to_onnx(network: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> bytes:
+    """Return a network as ONNX for inputs of these very shapes, its tensors named as given.
+
+    `forward` takes the inputs in their order and returns as many tensors as there are outputs.
+    Weights are inside, batch normalisation is folded, and a layer that has a weight is called after
+    it. The file says nothing of the machine it was made on.
+    """
+    # Of weights laid out channels last the exporter makes gathers that reorder nothing.
+    plain = copy.deepcopy(network).to(memory_format=torch.contiguous_format).eval()
+    program = torch.onnx.export(
+        plain,
+        tuple(inputs.values()),
+        input_names=list(inputs),
+        output_names=list(outputs),
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    model = program.model_proto
+    _forget_origins(model)
     _own_constants(model.graph)
+    _name_layers(model.graph)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
 
 
+def _forget_origins(model: onnx.ModelProto) -> None:
+    """Drop the exporter's notes: stack traces with the paths of whoever exported, and shapes that
+    stand under names which joining changes.
+    """
+    graph = model.graph
+    for holder in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+        del holder.metadata_props[:]
+        holder.doc_string = ""
+    del graph.value_info[:]
+
+
 def _own_constants(graph: onnx.GraphProto) -> None:
-    """Give every layer its own weights where the exporter let layers share equal ones through an
-    Identity: quantisation knows a bias by its being a constant, and scales it for one layer.
+    """Give every layer weights and a bias of its own: the exporter lets layers share equal ones
+    and leaves out a bias of zeros, while quantisation scales and corrects one bias a layer.
     """
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    shared = [n for n in graph.node if n.op_type == "Identity" and n.input[0] in constants]
-    for node in shared:
-        own = graph.initializer.add()
-        own.CopyFrom(constants[node.input[0]])
-        own.name = node.output[0]
-        graph.node.remove(node)
+    taken: set[str] = set()
+    for node in (one for one in graph.node if one.op_type in WEIGHTED):
+        if len(node.input) == 2:
+            zeros = np.zeros(constants[node.input[1]].dims[0], dtype=np.float32)
+            graph.initializer.append(numpy_helper.from_array(zeros, f"{node.name}:bias"))
+            node.input.append(f"{node.name}:bias")
+        for place, name in enumerate(node.input):
+            if name in constants and name in taken:
+                own = graph.initializer.add()
+                own.CopyFrom(constants[name])
+                own.name = node.input[place] = f"{name}:{node.name}"
+            taken.add(name)
+
+
+def _name_layers(graph: onnx.GraphProto) -> None:
+    """Call a layer as the network does: "network.stages.0.0" has the weight of that name."""
+    for node in graph.node:
+        weight = node.input[1] if node.op_type in WEIGHTED else ""
+        if weight.endswith(WEIGHT):
+            node.name = weight.removesuffix(WEIGHT)

@@ -33,8 +33,6 @@ from runtime.tasks.registry import RECORDS
 
 pytestmark = [
     pytest.mark.export,
-    # Torch warns that its tracing exporter will go; export/convert/graph.py says why it is used.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 FP32_TOLERANCE = 1e-4
 CASES: dict[str, tuple[Fusion, tuple[str, ...]]] = {

@@ -27,8 +27,6 @@ from runtime.inference.session import BACKENDS, LAYOUTS
 
 pytestmark = [
     pytest.mark.export,
-    # Torch warns that its tracing exporter will go; export/convert/graph.py says why it is used.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 CHANNELS, CLASSES, WIDTH = {"intensity": 1, "lbp1": 3}, 3, 8
 CASES: dict[str, tuple[Fusion, tuple[str, ...]]] = {

@@ -30,8 +30,6 @@ from runtime.tasks.registry import RECORDS
 pytestmark = [
     pytest.mark.export,
     pytest.mark.timeout(600),
-    # Torch warns that its tracing exporter will go; export/convert/graph.py says why it is used.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 DATA = Path(__file__).parents[2] / "export" / "data"
 SIDE_PX, EACH = 160, 36
