@@ -76,23 +76,10 @@ def train(
 
     `nightscope export train --config uhcs_compact_late.toml --data uhcs_sem --out build/uhcs`
     """
-    from export.config.training import read_config
-    from export.datasets.reading import read_data
-    from export.tasks.build import build
-    from export.texture.lbp_table import stored_table
+    from export.tasks.registry import Order, make
 
-    settings, base = read_config(config), config.parent
     with shown() as progress:
-        images = read_data(settings, data, base=base, seed=seed, progress=progress)
-        artefacts = build(
-            settings,
-            images,
-            stored_table().coordinates,
-            seed=seed,
-            out=out,
-            base=base,
-            progress=progress,
-        )
+        artefacts = make(Order(config=config, data=data, seed=seed, out=out), progress)
     artefacts.write(out)
     typer.echo(json.dumps(artefacts.about["origin"]["metrics"], indent=1))
 

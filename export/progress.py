@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     ProgressColumn,
@@ -18,6 +19,7 @@ from rich.progress import Progress as Bars
 from rich.table import Column
 
 BAR_WIDTH = 16
+TENTHS = 10
 TIME_WIDTH = len("0:00:00")
 
 
@@ -51,11 +53,35 @@ def columns(*, steps: bool = True) -> Iterator[ProgressColumn]:
         yield time(table_column=Column(no_wrap=True, min_width=TIME_WIDTH))
 
 
+class Lines:
+    """A progress in plain lines, for logs: one as a task begins and one at every tenth of it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._tenths = console, dict[str, int]()
+
+    def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
+        """Print a line where the last one is a tenth ago."""
+        tenth = TENTHS * done // max(total, 1)
+        if self._tenths.get(task) == tenth:
+            return
+        self._tenths[task] = tenth
+        # Soft-wrapped: a log has no width.
+        line = f"{task}: {done} of {total}{note and ', '}{note}"
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
 @contextmanager
-def shown() -> Iterator[Progress]:
-    """Give a progress that draws one bar a task, with elapsed and remaining time."""
+def shown(console: Console | None = None) -> Iterator[Progress]:
+    """Give a progress that draws one bar a task, with elapsed and remaining time.
+
+    Where the output is no terminal it prints plain lines: see `Lines`.
+    """
+    console = Console(stderr=True) if console is None else console
+    if not console.is_terminal:
+        yield Lines(console)
+        return
     tasks: dict[str, TaskID] = {}
-    with Bars(*columns()) as bars:
+    with Bars(*columns(), console=console) as bars:
 
         def show(task: str, done: int, total: int, note: str = "") -> None:
             if task not in tasks:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from export.config.data import DataConfig
-from export.config.recipe import Recipe
+from export.config.recipe import ClassifyRecipe
+from export.config.table import read_table
 from runtime.config.strict import Strict
-from runtime.errors import ConfigRefused
 from runtime.inference.manifest import Name
 from runtime.preprocess.spec import PreprocessSpec, input_parts
 
@@ -66,6 +65,7 @@ class TrainingConfig(Strict):
     `pixel_size_um` is the range the model is for, or "from-data": what the images span.
     """
 
+    task: Literal["classify"] = "classify"
     name: Name
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
@@ -75,7 +75,7 @@ class TrainingConfig(Strict):
     network: NetworkConfig
     fusion: FusionConfig
     preprocessing: PreprocessConfig = PreprocessConfig()
-    recipe: Recipe = Recipe()
+    recipe: ClassifyRecipe = ClassifyRecipe()
     budgets_ms: dict[str, float] = {}
 
     @model_validator(mode="after")
@@ -109,8 +109,4 @@ class TrainingConfig(Strict):
 
 def read_config(path: Path) -> TrainingConfig:
     """Return the configuration; raises ConfigRefused naming the file and the key at fault."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigRefused(f"configuration {path} cannot be read: {error}") from None
-    return TrainingConfig.read(values, source=path)
+    return TrainingConfig.read(read_table(path), source=path)

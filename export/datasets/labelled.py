@@ -24,6 +24,7 @@ class LabelledImages:
     source itself fixes the division. `variants` are the dihedral variants to train on: all eight,
     or the first alone where images were drawn at random angles already. `cells` is
     (n, classes, y, x) float32, the share of each class in each part of an image, where it is known.
+    `redraw(i, rng)` reads image i as another exposure might have recorded it, where that is known.
     """
 
     source: str
@@ -37,13 +38,14 @@ class LabelledImages:
     part: NDArray[np.str_] | None = None
     variants: tuple[int, ...] = ALL_VARIANTS
     cells: NDArray[np.float32] | None = None
+    redraw: Callable[[int, np.random.Generator], Pixels] | None = None
 
     def __len__(self) -> int:
         return len(self.target)
 
     def subset(self, chosen: NDArray[np.int64]) -> LabelledImages:
         """Return the images at those indices, in that order."""
-        load = self.load
+        load, redraw = self.load, self.redraw
         return replace(
             self,
             load=lambda index: load(int(chosen[index])),
@@ -54,6 +56,7 @@ class LabelledImages:
             shape_px=self.shape_px[chosen] if len(self.shape_px) else self.shape_px,
             part=None if self.part is None else self.part[chosen],
             cells=None if self.cells is None else self.cells[chosen],
+            redraw=None if redraw is None else lambda index, rng: redraw(int(chosen[index]), rng),
         )
 
     def counts(self) -> dict[str, int]:

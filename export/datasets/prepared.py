@@ -1,12 +1,16 @@
-"""Every view in every variant, sampled once and held in memory: what epochs draw from."""
+"""Views as the networks see them: sampled once and held where memory allows, else read on demand.
+
+Either way a view has the same bits, so a training may go on where there is less memory.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from itertools import product
 from pathlib import Path
 
@@ -23,40 +27,57 @@ from export.datasets.views import (
     views_of,
 )
 from export.progress import Progress, silent
-from runtime.errors import InputRefused
+from runtime.inference.windows import View
 from runtime.preprocess.inputs import Inputs, Sampled, assemble, sample
 from runtime.preprocess.spec import PART_RADII_PX, PreprocessSpec, input_parts
+from runtime.tile import Pixels
 
 CUT_STREAM = 22
 THREADS = 2
+# Decoded images kept for the next view of the same image, beside the one each reader is at.
+IMAGES_KEPT = 2
 # The rest of the free memory is for the networks.
 MEMORY_SHARE = 0.7
 MEMORY_INFO = Path("/proc/meminfo")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """`images` (n, channels, y, x) float32, `target` (n,) int64, `cells` as in LabelledImages."""
+class Shown:
+    """Every way a view is shown: in these dihedral variants, whole and as so many cuts."""
 
-    images: NDArray[np.float32]
-    target: NDArray[np.int64]
-    cells: NDArray[np.float32] | None
+    variants: tuple[int, ...]
+    cuts: int = 0
+
+    def __len__(self) -> int:
+        return len(self.variants) * (1 + self.cuts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """`intensity` (views, shown, y, x) float32, `codes` (views, shown, radii, y, x) uint8."""
+
+    intensity: NDArray[np.float32]
+    codes: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """`intensity` (views, variants, y, x) float32, `codes` (views, variants, radii, y, x) uint8.
+    """Views of labelled images; `image` is (views,) the index into `images` each was cut from.
 
-    `image` is (views,) the index into `images` each view was cut from.
+    What is not `held` is read through `load`, which keeps a few decoded images.
     """
 
     images: LabelledImages
     spec: PreprocessSpec
     lut: NDArray[np.float32]
     field: ViewField
-    intensity: NDArray[np.float32]
-    codes: NDArray[np.uint8]
     image: NDArray[np.int64]
+    shown: Shown
+    load: Callable[[int], Pixels]
+    held: Held | None
+
+    def __len__(self) -> int:
+        return len(self.image)
 
     @property
     def target(self) -> NDArray[np.int64]:
@@ -75,73 +96,66 @@ class Prepared:
         counts = np.bincount(self.image, minlength=len(self.images))
         return np.asarray(total / counts[:, None], dtype=np.float32)
 
-    def inputs(self, view: int, variant: int = 0) -> Inputs:
+    def sampled(self, view: int, way: int = 0) -> Sampled:
+        """Return one view, shown in one of the ways: the first is the view as it is."""
+        if self.held is not None:
+            return Sampled(
+                intensity=self.held.intensity[view, way], codes=self.held.codes[view, way]
+            )
+        index = int(self.image[view])
+        part, variant = _ways(self, index)[view - self._first(index)][way]
+        return sample(dihedral(self.load(index)[part], variant), self.spec)
+
+    def fresh(self, view: int, rng: np.random.Generator) -> Sampled:
+        """Return one view as `rng` shows it: exposed anew, turned, and cut as often as it is."""
+        index = int(self.image[view])
+        pixels = self.images.redraw(index, rng) if self.images.redraw else self.load(index)
+        part = views_of(self.images, index, self.field)[view - self._first(index)]
+        if rng.integers(1 + self.shown.cuts):
+            part = cut(part, rng)
+        return sample(dihedral(pixels[part], int(rng.choice(self.shown.variants))), self.spec)
+
+    def inputs(self, view: int, way: int = 0) -> Inputs:
         """Return one view as the runtime would give it to the networks."""
-        sampled = Sampled(intensity=self.intensity[view, variant], codes=self.codes[view, variant])
-        return assemble(sampled, self.spec, self.lut)
+        return assemble(self.sampled(view, way), self.spec, self.lut)
 
-    def batches(
-        self, input_name: str, *, batch: int, rng: np.random.Generator, variants: str = "all"
-    ) -> Iterator[Batch]:
-        """Yield one epoch in random order: every view in all its variants, or in "one" drawn."""
-        views, held = self.intensity.shape[:2]
-        if variants == "all":
-            pairs = np.stack(np.unravel_index(np.arange(views * held), (views, held)), axis=1)
-        else:
-            pairs = np.stack([np.arange(views), rng.integers(held, size=views)], axis=1)
-        return self._yield(input_name, rng.permutation(pairs), batch)
+    def stacked(self, input_name: str, sampled: Sampled) -> NDArray[np.float32]:
+        """Return (channels, y, x) of one input, the same bits as `assemble` gives."""
+        parts = []
+        for part in input_parts(input_name):
+            if part == "intensity":
+                parts.append(sampled.intensity[None])
+                continue
+            codes = sampled.codes[self.spec.radii_px.index(PART_RADII_PX[part])]
+            parts.append(np.stack([np.take(axis, codes) for axis in self.lut.T]))
+        return np.concatenate(parts)
 
-    def in_order(
-        self, input_name: str, *, batch: int, variants: tuple[int, ...] = (0,)
-    ) -> Iterator[Batch]:
-        """Yield every view in order, once for each of the variants, the first variant first."""
-        views = np.arange(len(self.image))
-        pairs = np.concatenate([np.stack([views, np.full_like(views, v)], 1) for v in variants])
-        return self._yield(input_name, pairs, batch)
+    def in_order(self, input_name: str, *, batch: int) -> Iterator[NDArray[np.float32]]:
+        """Yield every view as it is, in order, as (n, channels, y, x) of at most `batch` views."""
+        for views in np.array_split(np.arange(len(self)), math.ceil(len(self) / batch)):
+            yield np.stack([self.stacked(input_name, self.sampled(int(view))) for view in views])
 
     def fingerprint(self, *inputs: str) -> str:
         """Return a digest of what these inputs show: a training is resumed on this data alone.
 
-        Which other inputs were prepared beside them makes no difference.
+        Which other inputs were prepared beside them makes no difference, nor what is held.
         """
-        content = hashlib.sha256()
-        for array in (self.images.target, self.image, self.lut, self.intensity[:, 0]):
-            content.update(np.ascontiguousarray(array).tobytes())
-        shown = replace(self.spec, inputs=inputs)
-        content.update(repr((self.intensity.shape, shown)).encode())
+        content = hashlib.sha256(self._content)
+        shape = (len(self), len(self.shown), self.spec.height_px, self.spec.width_px)
+        content.update(repr((shape, replace(self.spec, inputs=inputs))).encode())
         return content.hexdigest()
 
-    def epoch_batches(self, *, batch: int, variants: str) -> int:
-        """Return how many batches an epoch has."""
-        views, held = (int(side) for side in self.intensity.shape[:2])
-        shown = views * held if variants == "all" else views
-        return math.ceil(shown / batch)
+    @cached_property
+    def _content(self) -> bytes:
+        content = hashlib.sha256()
+        for array in (self.images.target, self.image, self.lut):
+            content.update(np.ascontiguousarray(array).tobytes())
+        for view in range(len(self)):
+            content.update(np.ascontiguousarray(self.sampled(view).intensity).tobytes())
+        return content.digest()
 
-    def _yield(self, input_name: str, pairs: NDArray[np.int64], batch: int) -> Iterator[Batch]:
-        # Batches differ in size by one at most: normalisation over a batch of one would fail.
-        for part in np.array_split(pairs, math.ceil(len(pairs) / batch)):
-            view, variant = part[:, 0], part[:, 1]
-            image = self.image[view]
-            cells = self.images.cells
-            yield Batch(
-                images=self._stack(input_name, view, variant),
-                target=self.images.target[image],
-                cells=None if cells is None else cells[image],
-            )
-
-    def _stack(
-        self, input_name: str, view: NDArray[np.int64], variant: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """Return (n, channels, y, x), the same bits as `assemble` gives one by one."""
-        parts = []
-        for part in input_parts(input_name):
-            if part == "intensity":
-                parts.append(self.intensity[view, variant][:, None])
-                continue
-            scale = self.spec.radii_px.index(PART_RADII_PX[part])
-            codes = self.codes[view, variant, scale]
-            parts.append(np.stack([np.take(axis, codes) for axis in self.lut.T], axis=1))
-        return np.concatenate(parts, axis=1)
+    def _first(self, index: int) -> int:
+        return int(np.searchsorted(self.image, index))
 
 
 def prepare(
@@ -157,53 +171,66 @@ def prepare(
     """Return the images' views in the given variants, or in all that the images ask for.
 
     Pixels are turned first and sampled after, as a turned camera would have it. Behind the whole
-    views follow as many cuts of each as asked for, all in the same orientations. Raises
-    InputRefused when the memory would not suffice, or an image is smaller than a view.
+    views follow as many cuts of each as asked for, all in the same orientations. What would not
+    fit into memory is read again each time it is asked for. Raises InputRefused when an image is
+    smaller than a view.
     """
     square = spec.height_px == spec.width_px
     wanted = upright_variants(images.variants if variants is None else variants, square=square)
-    views = [views_of(images, index, field) for index in range(len(images))]
-    image = view_of_image(np.array([len(found) for found in views]))
-    shape = (len(image), len(wanted) * (1 + cuts))
-    _check_memory(shape, spec, images.source)
-    intensity = np.empty((*shape, spec.height_px, spec.width_px), dtype=np.float32)
-    codes = np.empty((*shape, len(spec.radii_px), spec.height_px, spec.width_px), dtype=np.uint8)
-    first = np.searchsorted(image, np.arange(len(images)))
-
-    def fill(index: int) -> None:
-        pixels = images.load(index)
-        rng = np.random.default_rng([CUT_STREAM, index])
-        for place, view in enumerate(views[index], start=first[index]):
-            shown = [view, *(cut(view, rng) for _ in range(cuts))]
-            for slot, (part, variant) in enumerate(product(shown, wanted)):
-                sampled = sample(dihedral(pixels[part], variant), spec)
-                intensity[place, slot] = sampled.intensity
-                codes[place, slot] = sampled.codes
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        for done, _ in enumerate(pool.map(fill, range(len(images))), start=1):
-            progress(f"preparing {images.source}", done, len(images))
-    return Prepared(
+    counts = np.array([len(views_of(images, index, field)) for index in range(len(images))])
+    streamed = Prepared(
         images=images,
         spec=spec,
         lut=lut,
         field=field,
-        intensity=intensity,
-        codes=codes,
-        image=image,
+        image=view_of_image(counts),
+        shown=Shown(variants=wanted, cuts=cuts),
+        load=lru_cache(IMAGES_KEPT)(images.load),
+        held=None,
     )
+    needed = _bytes_needed(streamed)
+    if needed > MEMORY_SHARE * _available_bytes():
+        progress(f"preparing {images.source}", 1, 1, f"{needed / 1e9:.1f} GB, read on demand")
+        return streamed
+    return replace(streamed, held=_hold(streamed, progress))
 
 
-def _check_memory(shape: tuple[int, int], spec: PreprocessSpec, source: str) -> None:
-    needed = shape[0] * shape[1] * spec.height_px * spec.width_px * (4 + len(spec.radii_px))
-    available = _available_bytes()
-    if needed > MEMORY_SHARE * available:
-        raise InputRefused(
-            f"{source}: {shape[0]} views in {shape[1]} variants do not fit into memory",
-            value=f"{needed / 1e9:.1f} GB",
-            limit=f"{MEMORY_SHARE * available / 1e9:.1f} GB",
-            remedy="choose a larger view, fewer cuts or images, or a machine with more memory",
-        )
+def _hold(prepared: Prepared, progress: Progress) -> Held:
+    images, spec = prepared.images, prepared.spec
+    shape = (len(prepared), len(prepared.shown))
+    intensity = np.empty((*shape, spec.height_px, spec.width_px), dtype=np.float32)
+    codes = np.empty((*shape, len(spec.radii_px), spec.height_px, spec.width_px), dtype=np.uint8)
+
+    def fill(index: int) -> None:
+        pixels, first = images.load(index), prepared._first(index)
+        for view, ways in enumerate(_ways(prepared, index), start=first):
+            for way, (part, variant) in enumerate(ways):
+                sampled = sample(dihedral(pixels[part], variant), spec)
+                intensity[view, way], codes[view, way] = sampled.intensity, sampled.codes
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        for done, _ in enumerate(pool.map(fill, range(len(images))), start=1):
+            progress(f"preparing {images.source}", done, len(images))
+    return Held(intensity=intensity, codes=codes)
+
+
+def _ways(prepared: Prepared, index: int) -> list[list[tuple[View, int]]]:
+    """Return, for every view of an image, the part and variant of every way it is shown.
+
+    The cuts of an image are drawn from its own generator, in one order: which view is asked for
+    first makes no difference.
+    """
+    rng, shown = np.random.default_rng([CUT_STREAM, index]), prepared.shown
+    return [
+        list(product([view, *(cut(view, rng) for _ in range(shown.cuts))], shown.variants))
+        for view in views_of(prepared.images, index, prepared.field)
+    ]
+
+
+def _bytes_needed(prepared: Prepared) -> int:
+    spec = prepared.spec
+    pixels = len(prepared) * len(prepared.shown) * spec.height_px * spec.width_px
+    return pixels * (4 + len(spec.radii_px))
 
 
 def _available_bytes() -> int:

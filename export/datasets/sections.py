@@ -42,6 +42,9 @@ class _Pool:
         patch, rng = self.patch(index)
         return expose(patch.pixels, random_exposure(rng), rng)
 
+    def redraw(self, index: int, rng: np.random.Generator) -> Pixels:
+        return expose(self.patch(index)[0].pixels, random_exposure(rng), rng)
+
     def tissue(self, index: int) -> NDArray[np.float32]:
         return self.patch(index)[0].tissue
 
@@ -76,6 +79,9 @@ def read_sections(
         beyond = index - train.count
         return check.load(beyond) if beyond < check.count else scans[beyond - check.count].pixels
 
+    def redraw(index: int, rng: np.random.Generator) -> Pixels:
+        return train.redraw(index, rng) if index < train.count else load(index)
+
     specimens = (f"{whole.name} train rows", f"{whole.name} validation rows", test.name)
     total = sum(counts)
     return LabelledImages(
@@ -92,6 +98,7 @@ def read_sections(
         part=np.repeat(("train", "validation", "test"), counts),
         variants=AS_IT_IS,
         cells=_cells(tissue),
+        redraw=redraw,
     )
 
 

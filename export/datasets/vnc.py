@@ -7,7 +7,7 @@ ventral nerve cord, 4.6 nm a pixel. The licence of the data is non-commercial.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +20,8 @@ from runtime.instrument.camera.files import read_image
 from runtime.tile import Pixels
 
 PATCH_PX = 128
+# Patches of a section are read one after the other when they are prepared, in any order later.
+SECTIONS_KEPT = 32
 PIXEL_SIZE_UM = 0.0046
 # "With": at least this share of the patch is mitochondrion, the area of one of some 30 px across.
 # "Without": not one pixel is. Patches between show a sliver that nobody could name, and are left
@@ -46,7 +48,7 @@ def read_vnc(folder: Path, *, classes: tuple[str, ...], seed: int = 0) -> Labell
     if not sections:
         raise InputRefused(f"{folder / 'raw'} holds no sections", remedy="name the data's folder")
     patches = [p for file in sections for p in _balanced(_patches(file, folder), rng)]
-    read = cache(read_image)
+    read = lru_cache(SECTIONS_KEPT)(read_image)
 
     def load(index: int) -> Pixels:
         patch = patches[index]

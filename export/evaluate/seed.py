@@ -21,8 +21,9 @@ from export.evaluate.setup import Setup
 from export.evaluate.votes import Said, fit_cell, fused_scores, joined_votes, said_once
 from export.networks.base import TileNetwork
 from export.networks.fusion import FusedClassifier
+from export.tasks.classify import ClassTask, train_network
 from export.texture.lbp_table import stored_table
-from export.training.train import NetworkTraining, require_trainable, train_network
+from export.training.engine import Training, require_trainable
 from runtime.errors import ModelRefused
 
 PARTS = ("train", "validation", "test")
@@ -72,15 +73,17 @@ def _train(setup: Setup, data: Data, *, seed: int, out: Path, job: Job) -> Train
     said: dict[str, dict[Stream, Said]] = {part: {} for part in PARTS}
     parts = prepare_parts(data, setup.spec, stored_table().coordinates)
     trainings = {
-        stream: NetworkTraining(
-            train=parts.train,
-            validation=parts.validation,
-            architecture=stream.architecture,
-            input_name=stream.input_name,
+        stream: Training(
+            task=ClassTask(
+                data=parts,
+                architecture=stream.architecture,
+                input_name=stream.input_name,
+                recipe=setup.recipes[stream.architecture],
+                imagenet=setup.imagenet.get(stream.architecture),
+            ),
             recipe=setup.recipes[stream.architecture],
             seed=seed,
             out=out / stream.architecture / stream.input_name,
-            imagenet=setup.imagenet.get(stream.architecture),
         )
         for stream in distinct_streams(setup.cells)
     }

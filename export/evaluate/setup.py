@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from export.config.recipe import Recipe
+from export.config.recipe import ClassifyRecipe
 from export.config.training import TrainingConfig, read_config
 from export.evaluate.methods import Cell, distinct_streams, paper_cells, restricted
 from export.networks.registry import ARCHITECTURES
@@ -39,7 +39,7 @@ class Setup:
     config: TrainingConfig
     base: Path
     cells: tuple[Cell, ...]
-    recipes: Mapping[str, Recipe]
+    recipes: Mapping[str, ClassifyRecipe]
     imagenet: Mapping[str, Path]
     spec: PreprocessSpec
     threads: int
@@ -75,7 +75,7 @@ def set_up(folder: Path | None, configs: Sequence[Path], choices: Choices) -> Se
     read = [_at_size(read_config(path), choices.image_px) for path in paths]
     for path, config in zip(paths, read, strict=True):
         _check_same(config, read[0], path, paths[0])
-    recipes: dict[str, Recipe] = {
+    recipes: dict[str, ClassifyRecipe] = {
         name: one.recipe for one in read for name in one.network.architectures
     }
     names = choices.architectures or tuple(recipes)
@@ -85,7 +85,7 @@ def set_up(folder: Path | None, configs: Sequence[Path], choices: Choices) -> Se
         config=read[0],
         base=paths[0].parent,
         cells=tuple(cells),
-        recipes={name: _recipe(recipes.get(name, Recipe()), choices) for name in names},
+        recipes={name: _recipe(recipes.get(name, ClassifyRecipe()), choices) for name in names},
         imagenet={
             name: path.parent / weights
             for path, one in zip(paths, read, strict=True)
@@ -145,7 +145,7 @@ def _check_same(config: TrainingConfig, first: TrainingConfig, path: Path, where
             )
 
 
-def _recipe(recipe: Recipe, choices: Choices) -> Recipe:
+def _recipe(recipe: ClassifyRecipe, choices: Choices) -> ClassifyRecipe:
     changed: dict[str, int] = {"threads": choices.threads}
     if choices.epochs is not None:
         changed["epochs"] = choices.epochs
@@ -165,7 +165,7 @@ def _spec(config: TrainingConfig, cells: Sequence[Cell]) -> PreprocessSpec:
     return PreprocessSpec(inputs=tuple(inputs), **config.preprocessing.model_dump())
 
 
-def _in_words(recipe: Recipe, imagenet: Path | None) -> str:
+def _in_words(recipe: ClassifyRecipe, imagenet: Path | None) -> str:
     start = "from scratch" if imagenet is None else f"from {imagenet.name}"
     return (
         f"{start}, {recipe.epochs} epochs, {recipe.optimiser}, "

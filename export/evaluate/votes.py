@@ -42,8 +42,8 @@ def listen(network: TileNetwork, prepared: Prepared, input_name: str) -> Said:
     network.to(device)
     logits, features = [], []
     with torch.inference_mode():
-        for batch in prepared.in_order(input_name, batch=BATCH):
-            images = torch.from_numpy(batch.images).to(device)
+        for stacked in prepared.in_order(input_name, batch=BATCH):
+            images = torch.from_numpy(stacked).to(device)
             logits.append(network(images).float().cpu().numpy())
             features.append(network.features(images).float().cpu().numpy())
     network.to("cpu")

@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 
 from export.bundle.artefacts import Artefacts
 from export.bundle.card import model_card
-from export.config.training import TrainingConfig
+from export.config.training import TrainingConfig, read_config
 from export.convert.graph import to_parts
 from export.convert.parts import LARGEST_BYTES, VOTE, Parts
 from export.datasets.labelled import LabelledImages
 from export.datasets.prepared import Prepared
-from export.datasets.reading import Data, PreparedParts, prepare_parts
+from export.datasets.reading import Data, PreparedParts, prepare_parts, read_data
 from export.datasets.views import ViewField, views_of
 from export.progress import Progress, silent
 from export.quantise import Quantised, Validation, part_scores, quantise
-from export.tasks.classifier import train_classifier
+from export.tasks.classify import train_classifier
 from export.tasks.classify_words import words_of
 from export.tasks.guard import fit_guard
 from export.tasks.metrics import measure
+from export.texture.lbp_table import stored_table
 from runtime.inference.manifest import FieldOfView
 from runtime.inference.session import Backend
 from runtime.inference.windows import TOLERANCE
@@ -54,6 +55,18 @@ class _Exported:
             "fp32": part_scores(self.fp32, views.inputs),
             "int8": views.scores(self.quantised.int8, REFERENCE),
         }
+
+
+def make_classifier(
+    config: Path, folder: Path | None, *, seed: int, out: Path, progress: Progress = silent
+) -> Artefacts:
+    """Return the artefacts of a configuration file; `folder` holds the images where they are in
+    one. See `build`.
+    """
+    settings, base = read_config(config), config.parent
+    data = read_data(settings, folder, base=base, seed=seed, progress=progress)
+    lut = stored_table().coordinates
+    return build(settings, data, lut, seed=seed, out=out, base=base, progress=progress)
 
 
 def build(
@@ -114,9 +127,9 @@ def _one_file(parts: Parts, progress: Progress) -> bytes | None:
 
 def _spread_views(prepared: Prepared, count: int) -> list[Inputs]:
     """Return views spread evenly over the set, each in an orientation of its own."""
-    views, variants = prepared.intensity.shape[:2]
+    views, ways = len(prepared), len(prepared.shown)
     chosen = np.unique(np.linspace(0, views - 1, count).round().astype(int))
-    return [prepared.inputs(int(view), int(view) % variants) for view in chosen]
+    return [prepared.inputs(int(view), int(view) % ways) for view in chosen]
 
 
 def _views(prepared: Prepared) -> Validation:

@@ -1,4 +1,4 @@
-"""A training's state on disk after every epoch: never half written, never of another training."""
+"""A training's state on disk: never half written, never of another training."""
 
 from __future__ import annotations
 
@@ -20,15 +20,19 @@ FILE = "checkpoint.pt"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """After `epoch` epochs: weights, optimiser and schedule, and the curves so far.
+    """After `step` steps: weights, their average, optimiser and schedule; the state of torch's
+    generators, the processor's first; the sums of the running epoch and the curves so far.
 
-    Nothing random is stored: every epoch draws from generators seeded by seed and epoch.
+    Samples need no state: how they are drawn follows from seed and epoch.
     """
 
-    epoch: int
+    step: int
     network: dict[str, Tensor]
+    average: dict[str, Tensor] | None
     optimiser: dict[str, Any]
     schedule: dict[str, Any]
+    generators: list[Tensor]
+    sums: dict[str, float]
     curves: list[dict[str, float]]
 
 
@@ -45,7 +49,7 @@ def load(folder: Path, *, identity: dict[str, Any]) -> Checkpoint | None:
     """Return the folder's checkpoint, or None where there is none.
 
     Raises ConfigRefused naming the file when it cannot be read, or belongs to another training:
-    another architecture, input, recipe, seed or other data.
+    another network, recipe or seed, or other data.
     """
     path = folder / FILE
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Learning curves: a table and a picture of loss and accuracy by epoch."""
+"""Learning curves: a table and a picture of the loss and every metric by epoch."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from matplotlib.figure import Figure
 
 from runtime.record.storage import write_durably
 
-COLUMNS = (
-    "epoch",
-    "train_loss",
-    "validation_loss",
-    "train_accuracy",
-    "validation_accuracy",
-)
-Rows = list[dict[str, float]]
+Row = dict[str, float]
+PARTS = {"train": "--", "validation": "-"}
 
 
-def write_curves(folder: Path, rows: Rows, *, title: str) -> None:
-    """Write curves.csv and curves.png into a folder; `rows` hold the COLUMNS, one an epoch."""
+def write_curves(folder: Path, rows: list[Row], *, title: str) -> None:
+    """Write curves.csv and curves.png into a folder.
+
+    A row, one an epoch, holds "epoch" and for the loss and every metric "train_<name>" and
+    "validation_<name>".
+    """
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_durably(folder / "curves.csv", text.getvalue().encode())
     write_durably(folder / "curves.png", _picture(rows, title))
 
 
-def _picture(rows: Rows, title: str) -> bytes:
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+def _picture(rows: list[Row], title: str) -> bytes:
+    names = [name.removeprefix("train_") for name in rows[0] if name.startswith("train_")]
+    figure = Figure(figsize=(4.5 * len(names), 3.6), layout="constrained")
     canvas = FigureCanvasAgg(figure)
     epochs = [row["epoch"] for row in rows]
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for part, style in (("train", "--"), ("validation", "-")):
-            axes.plot(epochs, [row[f"{part}_{name}"] for row in rows], style, marker=".",
-                      label=part)  # fmt: skip
-        axes.set(xlabel="epoch", ylabel=name)
-        axes.grid(alpha=0.3)
-        axes.legend()
+    axes = figure.subplots(1, len(names), squeeze=False)[0]
+    for plot, name in zip(axes, names, strict=True):
+        for part, style in PARTS.items():
+            values = [row[f"{part}_{name}"] for row in rows]
+            plot.plot(epochs, values, style, marker=".", label=part)
+        plot.set(xlabel="epoch", ylabel=name.replace("_", " "))
+        plot.grid(alpha=0.3)
+        plot.legend()
     figure.suptitle(title)
     buffer = io.BytesIO()
     canvas.print_png(buffer)

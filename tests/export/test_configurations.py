@@ -9,8 +9,9 @@ import pytest
 pytest.importorskip("torch")
 
 from export.config.data import SectionsData
-from export.config.recipe import Recipe
+from export.config.recipe import ClassifyRecipe
 from export.config.training import read_config
+from export.tasks.registry import TASKS, Order, make
 from runtime.errors import ConfigRefused
 
 pytestmark = pytest.mark.export
@@ -26,7 +27,7 @@ def test_what_ships_is_valid(path: Path) -> None:
 
 
 def test_the_default_recipe_is_the_papers() -> None:
-    recipe = Recipe()
+    recipe = ClassifyRecipe()
     assert (recipe.epochs, recipe.batch, recipe.optimiser) == (20, 16, "sgd")
     assert (recipe.learning_rate, recipe.momentum, recipe.weight_decay) == (1e-3, 0.9, 1e-4)
     assert (recipe.schedule, recipe.variants) == ("constant", "all")
@@ -56,6 +57,27 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str) ->
     with pytest.raises(ConfigRefused, match=message) as caught:
         read_config(tmp_path / "c.toml")
     assert "c.toml" in str(caught.value)
+
+
+def test_a_task_that_nobody_can_train_is_named_with_those_that_can(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('task = "paint"\n' + UHCS.read_text())
+    order = Order(config=tmp_path / "c.toml", data=None, seed=0, out=tmp_path)
+    with pytest.raises(ConfigRefused, match=r"c\.toml: unknown task.*paint.*classify"):
+        make(order)
+
+
+def test_the_task_of_a_configuration_chooses_who_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Order] = []
+    monkeypatch.setitem(TASKS, "paint", lambda order, progress: asked.append(order))
+    (tmp_path / "c.toml").write_text('task = "paint"\ncolour = "red"\n')
+    order = Order(config=tmp_path / "c.toml", data=None, seed=3, out=tmp_path)
+    make(order)
+    assert asked == [order]
+    # What says nothing is for classifying, as it always was.
+    with pytest.raises(ConfigRefused, match="needs the folder of the images"):
+        make(Order(config=UHCS, data=None, seed=0, out=tmp_path))
 
 
 def test_training_and_validation_rows_of_the_section_share_none() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +15,11 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 
 from export.datasets.labelled import AS_IT_IS, LabelledImages
-from export.datasets.prepared import Prepared, prepare
+from export.datasets.prepared import IMAGES_KEPT, Prepared, prepare
 from export.datasets.views import choose_field, cut, dihedral
-from runtime.errors import InputRefused
+from export.tasks.classify import ClassSamples
+from export.training import stream
+from export.training.stream import drawn, epoch_order, read_batches
 from runtime.inference.manifest import FieldInPixels, FieldOfView
 from runtime.inference.windows import windows
 from runtime.preprocess.inputs import to_input
@@ -74,32 +78,30 @@ def test_the_eight_variants_differ() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_batch_holds_the_same_bits_as_single_inputs(name: str) -> None:
+def test_views_in_order_hold_the_same_bits_as_single_inputs(name: str) -> None:
     held = prepared()
-    batches = list(held.in_order(name, batch=4, variants=(0, 5)))
-    images = np.concatenate([batch.images for batch in batches])
-    wanted = [held.inputs(view, variant)[name][0] for variant in (0, 5) for view in range(6)]
-    assert np.array_equal(images, np.stack(wanted))
-    assert np.concatenate([b.target for b in batches]).tolist() == [0, 0, 1, 1, 0, 0] * 2
+    images = np.concatenate(list(held.in_order(name, batch=4)))
+    assert np.array_equal(images, np.stack([held.inputs(view)[name][0] for view in range(6)]))
 
 
 def test_an_epoch_shows_every_variant_of_every_view_once() -> None:
-    held = prepared()
-    shown = [
-        image.tobytes()
-        for batch in held.batches("intensity", batch=5, rng=np.random.default_rng(0))
-        for image in batch.images
-    ]
-    assert len(shown) == 48
-    assert len(set(shown)) == 48
-    assert held.epoch_batches(batch=5, variants="all") == 10
-    assert held.epoch_batches(batch=5, variants="one") == 2
-
-
-def test_no_batch_has_one_image() -> None:
+    samples = ClassSamples(prepared=prepared(), input_name="intensity", variants="all")
     rng = np.random.default_rng(0)
-    sizes = [len(b.target) for b in prepared().batches("lbp2", batch=47, rng=rng)]
-    assert sizes == [24, 24]
+    shown = [samples.read(index, rng) for index in range(len(samples))]
+    assert len({one.inputs["intensity"].tobytes() for one in shown}) == len(shown) == 48
+    classes = [int(one.targets["class"]) for one in shown]
+    assert classes == [0] * 16 + [1] * 16 + [0] * 16
+
+
+def test_an_epoch_of_one_variant_shows_every_view_as_drawn() -> None:
+    held = prepare(made(), SPEC, LUT, choose_field(made()), cuts=1)
+    samples = ClassSamples(prepared=held, input_name="lbp2")
+    rng = np.random.default_rng(0)
+    assert len(samples) == 6
+    drawn = {samples.read(2, rng).inputs["lbp2"].tobytes() for _ in range(100)}
+    every = {held.inputs(2, way)["lbp2"].tobytes() for way in range(16)}
+    assert drawn == every
+    assert np.array_equal(samples.read(2, None).inputs["lbp2"], held.inputs(2)["lbp2"][0])
 
 
 def test_scores_of_an_image_are_the_mean_over_its_views() -> None:
@@ -114,9 +116,9 @@ def test_images_of_many_magnifications_are_viewed_in_pixels() -> None:
 
 def test_inputs_that_are_not_square_are_never_turned_on_their_side() -> None:
     wide = PreprocessSpec(height_px=32, width_px=48, inputs=("intensity",))
-    assert prepared(spec=wide).intensity.shape[1] == 4
+    assert prepared(spec=wide).shown.variants == (0, 2, 4, 6)
     drawn = replace(made(), variants=AS_IT_IS)
-    assert prepared(drawn).intensity.shape[1] == 1
+    assert prepared(drawn).shown.variants == (0,)
 
 
 def test_other_pixels_or_other_labels_are_other_data() -> None:
@@ -142,21 +144,87 @@ def test_pages_of_files_count_as_memory_to_be_had(
     told = tmp_path / "meminfo"
     monkeypatch.setattr("export.datasets.prepared.MEMORY_INFO", told)
     told.write_text("MemTotal: 9000 kB\nMemFree: 1 kB\nMemAvailable: 8000 kB\n")
-    prepared()
+    assert prepared().held is not None
     told.write_text("MemTotal: 9000 kB\nMemFree: 1 kB\nMemAvailable: 400 kB\n")
-    with pytest.raises(InputRefused, match=r"limit 0\.0 GB"):
-        prepared()
+    assert prepared().held is None
+
+
+@pytest.fixture
+def no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = tmp_path / "none"
+    told.write_text("MemAvailable: 0 kB\n")
+    monkeypatch.setattr("export.datasets.prepared.MEMORY_INFO", told)
+
+
+@pytest.mark.usefixtures("no_memory")
+def test_what_is_read_on_demand_has_the_bits_of_what_is_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    field = choose_field(made())
+    streamed = prepare(made(), SPEC, LUT, field, cuts=2)
+    monkeypatch.undo()
+    held = prepare(made(), SPEC, LUT, field, cuts=2)
+    assert streamed.held is None
+    assert held.held is not None
+    for view, way in [(0, 0), (3, 23), (5, 9), (2, 16)]:
+        wanted, found = held.sampled(view, way), streamed.sampled(view, way)
+        assert np.array_equal(found.intensity, wanted.intensity)
+        assert np.array_equal(found.codes, wanted.codes)
+    assert streamed.fingerprint("lbp2") == held.fingerprint("lbp2")
+
+
+@pytest.mark.usefixtures("no_memory")
+def test_a_set_larger_than_memory_never_has_more_than_a_few_images_decoded() -> None:
+    pixels = np.random.default_rng(1).integers(0, 4000, (40, 64, 64), dtype=np.uint16)
+    alive, peak = set[int](), 0
+    lock = threading.Lock()
+
+    def load(index: int) -> np.ndarray:
+        nonlocal peak
+        image = pixels[index].copy()
+        with lock:
+            alive.add(id(image))
+            peak = max(peak, len(alive))
+        weakref.finalize(image, alive.discard, id(image))
+        return image
+
+    images = replace(made(40, sizes_um=(0.5,) * 40), load=load, shape_px=np.tile([64, 64], (40, 1)))
+    samples = ClassSamples(prepared=prepared(images), input_name="intensity")
+    groups = epoch_order(40, batch=8, seed=0, epoch=0)
+    shown = [batch.targets["image"] for batch in read_batches(samples, groups, drawn(0, 0))]
+    assert sorted(np.concatenate(shown).tolist()) == list(range(40))
+    # Each reader at one image, the few kept for the next view, and one being let go by a reader.
+    assert 1 <= peak <= 2 * stream.THREADS + IMAGES_KEPT
+
+
+def test_fresh_views_are_exposed_and_cut_anew_in_every_epoch() -> None:
+    def redraw(index: int, rng: np.random.Generator) -> np.ndarray:
+        return made().load(index) // 2 + np.uint16(rng.integers(100))
+
+    images = replace(made(), redraw=redraw)
+    held = prepare(images, SPEC, LUT, choose_field(images), cuts=1)
+    samples = ClassSamples(prepared=held, input_name="lbp2", variants="all", views="fresh")
+    assert len(samples) == 6
+    epochs = [samples.read(1, drawn(0, epoch)(1)).inputs["lbp2"] for epoch in range(6)]
+    assert len({one.tobytes() for one in epochs}) == 6
+    again = samples.read(1, drawn(0, 3)(1)).inputs["lbp2"]
+    assert np.array_equal(again, epochs[3])
+    assert np.array_equal(samples.read(1, None).inputs["lbp2"], held.inputs(1)["lbp2"][0])
 
 
 def test_cuts_follow_the_whole_view_in_every_orientation() -> None:
     images = made()
     field = choose_field(images)
     held, whole = prepare(images, SPEC, LUT, field, cuts=3), prepared(images)
-    assert held.intensity.shape[1] == held.codes.shape[1] == 8 * 4
-    assert np.array_equal(held.codes[:, :8], whole.codes)
-    assert len({held.codes[0, variant].tobytes() for variant in range(32)}) == 32
-    again = prepare(images, SPEC, LUT, field, cuts=3)
-    assert np.array_equal(held.codes, again.codes)
+    assert len(held.shown) == 8 * 4
+    codes, again = (
+        np.stack([[one.sampled(view, way).codes for way in range(32)] for view in range(6)])
+        for one in (held, prepare(images, SPEC, LUT, field, cuts=3))
+    )
+    uncut = np.stack([[whole.sampled(view, way).codes for way in range(8)] for view in range(6)])
+    assert np.array_equal(codes[:, :8], uncut)
+    assert len({codes[0, way].tobytes() for way in range(32)}) == 32
+    assert np.array_equal(codes, again)
 
 
 @settings(derandomize=True)

@@ -14,27 +14,23 @@ pytest.importorskip("torch")
 
 import torch
 
-from export.config.recipe import Recipe
+from export.config.recipe import ClassifyRecipe
 from export.datasets.labelled import LabelledImages
 from export.datasets.prepared import Prepared, prepare
+from export.datasets.reading import PreparedParts
 from export.datasets.views import choose_field
 from export.networks.base import TileNetwork
 from export.progress import Progress, silent
+from export.tasks.classify import ClassTask, class_weights, train_network
 from export.training.checkpoint import FILE
-from export.training.train import (
-    NetworkTraining,
-    class_weights,
-    network_logits,
-    require_trainable,
-    train_network,
-)
+from export.training.engine import Training, answers, require_trainable
 from runtime.errors import ConfigRefused
 from runtime.preprocess.spec import PreprocessSpec
 
 pytestmark = [pytest.mark.export, pytest.mark.timeout(300)]
 LUT = np.random.default_rng(7).normal(size=(256, 3)).astype(np.float32)
 SPEC = PreprocessSpec(height_px=32, width_px=32, inputs=("intensity", "lbp1"))
-RECIPE = Recipe(
+RECIPE = ClassifyRecipe(
     epochs=4,
     batch=8,
     optimiser="adamw",
@@ -72,9 +68,12 @@ def data() -> tuple[Prepared, Prepared]:
     return made(0), made(1)
 
 
-def training(data: tuple[Prepared, Prepared], out: Path, **changes: Any) -> NetworkTraining:
-    usual = {"architecture": "compact", "input_name": "lbp1", "recipe": RECIPE, "seed": 0}
-    return NetworkTraining(train=data[0], validation=data[1], out=out, **{**usual, **changes})
+def training(data: tuple[Prepared, Prepared], out: Path, **changes: Any) -> Training:
+    usual = {"architecture": "compact", "input_name": "lbp1", "recipe": RECIPE}
+    seed = changes.pop("seed", 0)
+    parts = PreparedParts(train=data[0], validation=data[1], test=data[1])
+    task = ClassTask(data=parts, **{**usual, **changes})
+    return Training(task=task, recipe=task.recipe, seed=seed, out=out)
 
 
 def train(
@@ -99,8 +98,10 @@ def same(first: TileNetwork, second: TileNetwork) -> bool:
 def test_it_learns_and_leaves_curves_behind(
     data: tuple[Prepared, Prepared], tmp_path: Path
 ) -> None:
-    network = train(data, tmp_path, recipe=RECIPE.model_copy(update={"epochs": 10}))
-    right = network_logits(network, data[1], "lbp1").argmax(axis=1) == data[1].target
+    what = training(data, tmp_path, recipe=RECIPE.model_copy(update={"epochs": 10}))
+    network = train_network(what)
+    said = answers(what.task, network, what.task.validation, batch=8)
+    right = said.outputs["scores"].argmax(axis=1) == data[1].target
     assert right.mean() > 0.9
     with (tmp_path / "curves.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -111,16 +112,18 @@ def test_it_learns_and_leaves_curves_behind(
 
 
 @pytest.mark.parametrize(
-    "recipe", [RECIPE, Recipe(epochs=4, batch=8, threads=1)], ids=["one-cycle", "the paper's"]
+    "recipe",
+    [RECIPE, ClassifyRecipe(epochs=4, batch=8, threads=1)],
+    ids=["one-cycle", "the paper's"],
 )
 def test_a_resumed_training_ends_like_one_that_never_stopped(
-    data: tuple[Prepared, Prepared], tmp_path: Path, recipe: Recipe
+    data: tuple[Prepared, Prepared], tmp_path: Path, recipe: ClassifyRecipe
 ) -> None:
     whole = train(data, tmp_path / "whole", recipe=recipe)
-    steps = data[0].epoch_batches(batch=8, variants=recipe.variants)
+    steps = 3 if recipe.variants == "one" else 24
     with pytest.raises(Killed):
         train(data, tmp_path / "cut", recipe=recipe, progress=stop_after(2 * steps + 1))
-    assert torch.load(tmp_path / "cut" / FILE, weights_only=True)["epoch"] == 2
+    assert torch.load(tmp_path / "cut" / FILE, weights_only=True)["step"] == 2 * steps
     resumed = train(data, tmp_path / "cut", recipe=recipe)
     assert same(whole, resumed)
     curves = [(tmp_path / name / "curves.csv").read_text() for name in ("whole", "cut")]
@@ -176,7 +179,7 @@ def test_a_checkpoint_from_before_the_network_changed_is_refused(
     name, weight = next(iter(kept["network"].items()))
     kept["network"][name] = torch.cat([weight, weight])
     torch.save(kept, tmp_path / FILE)
-    with pytest.raises(ConfigRefused, match="does not fit compact as it is now"):
+    with pytest.raises(ConfigRefused, match="does not fit compact lbp1 as it is now"):
         train(data, tmp_path, recipe=short)
 
 
