@@ -41,6 +41,34 @@ def test_a_full_belt_holds_the_control_loop_and_keeps_the_watchdog_fed():
     assert seen == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("size", [1, 3])
+def test_no_more_wait_on_the_belt_than_its_size(size):
+    """One more is in the worker's hands, which are held until the control loop has to wait."""
+    held, put_by_then = threading.Event(), []
+    count = 0
+
+    def first_wait():
+        put_by_then.append(count)
+        held.set()
+
+    with Conveyor(lambda item: held.wait(5), size=size, clock=Busy(first_wait)) as belt:
+        for n in range(size + 4):
+            belt.put(n)
+            count = n + 1
+    assert put_by_then[0] <= size + 1
+
+
+class Busy(SystemClock):
+    """A clock that does something whenever the control loop has to wait."""
+
+    def __init__(self, act):
+        self._act = act
+
+    def sleep(self, *, duration_s):
+        self._act()
+        super().sleep(duration_s=duration_s)
+
+
 def test_a_failure_of_the_worker_reaches_the_control_loop():
     def work(item):
         raise ValueError(f"cannot take {item}")

@@ -55,6 +55,32 @@ def test_a_doubted_label_sends_the_scan_nowhere():
     assert [r.tile_ids for r in regions] == [("r0_c1", "r0_c2")]
 
 
+def test_a_score_at_the_limit_counts_and_one_below_it_does_not():
+    wanted = WANTED.model_copy(update={"min_score": 0.8})
+    regions = find_regions(*_scan({(0, 0): 0.8, (0, 1): 0.7999, (2, 0): 0.9}), wanted)
+    assert [r.tile_ids for r in regions] == [("r2_c0",), ("r0_c0",)]
+
+
+def test_another_label_is_not_visited_however_sure():
+    tiles, labels, placements = _scan({(0, 0): 0.01, (0, 1): 0.6})
+    assert labels["r0_c0"].score > labels["r0_c1"].score
+    regions = find_regions(tiles, labels, placements, WANTED)
+    assert [r.tile_ids for r in regions] == [("r0_c1",)]
+
+
+def test_of_equally_sure_tiles_the_one_whose_name_comes_first_begins_and_grows():
+    """Whatever order they were taken in: a resumed night must find the same regions."""
+    wanted = WANTED.model_copy(update={"max_tiles": 2, "max_regions": 1})
+    scores = dict.fromkeys([(1, 2), (1, 1), (0, 1), (1, 0), (2, 1)], 0.9)
+    regions = find_regions(*_scan(scores), wanted)
+    assert [r.tile_ids for r in regions] == [("r0_c1", "r1_c1")]
+
+
+def test_a_regions_score_is_the_mean_of_its_tiles():
+    (region,) = find_regions(*_scan({(0, 0): 0.9, (0, 1): 0.7}), WANTED)
+    assert region.score == 0.8
+
+
 @given(
     st.dictionaries(
         st.tuples(st.integers(0, 5), st.integers(0, 5)), st.floats(0, 1), min_size=1, max_size=30

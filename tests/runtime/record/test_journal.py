@@ -2,6 +2,7 @@
 
 import hashlib
 import signal
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import DiskFull, InputRefused
-from runtime.record.journal import SCHEMA_VERSION, TABLES, Journal
+from runtime.record.journal import MATCHED, SCHEMA_VERSION, TABLES, Journal
 from runtime.record.rows import FocusRow, StageBudget, StoredTile, Timing
 from runtime.tile import (
     FocusVerdict,
@@ -105,6 +106,40 @@ def test_a_failed_transaction_leaves_nothing(journal):
     assert journal.focus() == {}
 
 
+def test_a_tile_without_its_focus_is_not_there(journal):
+    """Power that fails between the two leaves neither."""
+    journal._db.execute("DROP TABLE focus")
+    with pytest.raises(sqlite3.OperationalError):
+        _add(journal, "a")
+    assert journal.tiles() == []
+
+
+def test_a_tile_whose_matches_are_cut_short_counts_as_not_matched(journal):
+    journal._db.execute("DROP TABLE shifts")
+    shift = Shift(a="a", b="b", dx_px=1.0, dy_px=2.0)
+    with pytest.raises(sqlite3.OperationalError):
+        journal.set_matches("b", Matches(shifts=(shift,)))
+    assert journal._all(MATCHED) == []
+
+
+def test_others_see_a_transaction_only_when_it_is_complete(journal):
+    other = Journal(journal.path)
+    with journal.transaction():
+        journal.note(answer=42)
+        _add(journal, "a")
+        assert other.fact("answer") is None
+        assert other.tiles() == []
+    assert other.fact("answer") == 42
+    assert len(other.tiles()) == 1
+    other.close()
+
+
+def test_every_commit_reaches_the_disk_before_it_is_relied_on(journal):
+    """synchronous=FULL (2) syncs the log at each commit; NORMAL may lose the last ones."""
+    assert journal._db.execute("PRAGMA synchronous").fetchone()[0] == 2
+    assert journal._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
 def test_a_full_disk_is_told_apart(journal):
     pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
     journal._db.execute(f"PRAGMA max_page_count = {pages}")
@@ -156,7 +191,7 @@ KILLED = """
 import os, sys
 from dataclasses import replace
 from pathlib import Path
-from runtime.record.journal import SCHEMA_VERSION, TABLES, Journal
+from runtime.record.journal import MATCHED, SCHEMA_VERSION, TABLES, Journal
 journal = Journal(Path(sys.argv[1]), create=True)
 n = 0
 while True:

@@ -3,6 +3,9 @@
 import errno
 import hashlib
 import json
+import os
+import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,6 +54,27 @@ def test_an_interrupted_write_leaves_no_name(tmp_path, monkeypatch):
     assert not (tmp_path / "f").exists()
     assert sweep_parts(tmp_path) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_content_is_synced_before_its_name_and_the_name_before_it_is_relied_on(
+    tmp_path, monkeypatch
+):
+    """A rename that is not synced can be gone after a power cut, and the journal names the file."""
+    done, sync, rename = [], os.fsync, Path.replace
+
+    def synced(number):
+        folder = stat.S_ISDIR(os.fstat(number).st_mode)
+        done.append("folder synced" if folder else f"{os.fstat(number).st_size} bytes synced")
+        sync(number)
+
+    def renamed(part, target):
+        done.append("renamed")
+        return rename(part, target)
+
+    monkeypatch.setattr("runtime.record.storage.os.fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    write_durably(tmp_path / "f", b"content")
+    assert done == ["7 bytes synced", "renamed", "folder synced"]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

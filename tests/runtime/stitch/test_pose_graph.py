@@ -99,6 +99,19 @@ def test_tiles_without_matches_keep_the_fitted_stage():
     assert [p.x_px for p in placed.values()] == pytest.approx([0.0, 100.0, 200.0])
 
 
+def test_a_match_that_is_none_pulls_on_nothing():
+    """It says 130 px where the stage says 100: neither place nor σ nor flag hears of it."""
+    made = PoseGraph(5.0, row_height_px=STEP_PX)
+    made.extend("a", prior_px=(0.0, 0.0), blank=False, shifts=[])
+    none = Shift(a="a", b="b", dx_px=130.0, dy_px=40.0, method="none")
+    made.extend("b", prior_px=(100.0, 0.0), blank=True, shifts=[none])
+    for place in (made.placement("b"), made.solve()["b"]):
+        assert (place.x_px, place.y_px) == pytest.approx((100.0, 0.0), abs=1e-6)
+        assert place.sigma_px == pytest.approx(5.0)
+        assert place.flag == "blank"
+    assert made.shifts[("a", "b")] == none
+
+
 def test_an_empty_graph_has_no_places():
     assert PoseGraph(5.0, row_height_px=STEP_PX).solve() == {}
 

@@ -6,7 +6,7 @@ import pytest
 
 from runtime.stitch.match.blank import is_blank, texture_ratio
 from runtime.stitch.match.ladder import match_phase
-from runtime.stitch.match.phase import ncc
+from runtime.stitch.match.phase import band_pass, best_peak, ncc
 from runtime.stitch.match.strips import Borders, cut, predict
 from runtime.stitch.match.subpixel import refine
 from runtime.stitch.match.threshold import accept_above, chance_scores
@@ -114,3 +114,60 @@ def test_no_overlap_and_flat_overlaps_have_no_correlation() -> None:
     empty, flat = np.zeros((0, 5), np.float32), np.ones((4, 4), np.float32)
     assert ncc(empty, empty) == 0.0
     assert ncc(flat, flat) == 0.0
+
+
+def strips_of(a, b, *, prior, gate_px):
+    pair = predict(("a", (0.0, 0.0)), ("b", prior), shape_px=SHAPE_PX)
+    assert pair is not None
+    strips = cut(pair, *(Borders.of(p, depth_px=250) for p in (a, b)), gate_px=gate_px)
+    assert strips is not None
+    return strips
+
+
+def peak_of(a, b, *, prior, gate_px):
+    strips = strips_of(a, b, prior=prior, gate_px=gate_px)
+    return best_peak(strips, band_pass(strips.a), band_pass(strips.b))
+
+
+def seen(at, *, pattern=0.0, contrast=1.0):
+    """The section with its pixel (0, 0) at `at` (x, y), under a pattern of the sensor."""
+    height, width = SHAPE_PX
+    part = section()[at[1] : at[1] + height, at[0] : at[0] + width]
+    return np.clip(16 * (contrast * part + pattern) + 4000, 0, 65535).astype(np.uint16)
+
+
+def test_the_second_peak_is_the_match_where_dust_makes_the_highest():
+    """Tiles so close that zero lies in the gate: dust correlates best there, and is not it."""
+    dust = 40 * np.random.default_rng(3).normal(size=SHAPE_PX)
+    dust = cv2.GaussianBlur(dust, (0, 0), 1.5)
+    a, b = (seen(at, pattern=4 * dust, contrast=0.6) for at in ((300, 400), (309, 404)))
+    peak = peak_of(a, b, prior=(10.0, 2.0), gate_px=14)
+    assert peak is not None
+    assert peak.shift_px == (9, 4)
+
+
+@pytest.mark.parametrize(
+    ("shift", "prior", "stripes"),
+    [((218, 3), (218.0, 0.0), (SHAPE_PX[0], 1)), ((3, 188), (0.0, 188.0), (1, SHAPE_PX[1]))],
+    ids=["rows, side by side", "columns, one above the other"],
+)
+def test_rows_and_columns_of_the_sensor_do_not_pull(shift, prior, stripes):
+    """The noise of whole rows or columns is the same in both tiles, hence agrees on no shift."""
+    pattern = 60 * np.random.default_rng(4).normal(size=stripes)
+    a, b = (seen((300 + x, 400 + y), pattern=pattern) for x, y in ((0, 0), shift))
+    peak = peak_of(a, b, prior=prior, gate_px=8)
+    assert peak is not None
+    assert peak.shift_px == shift
+
+
+@pytest.mark.parametrize(
+    ("prior", "stripes"),
+    [((218.0, 0.0), (SHAPE_PX[0], 1)), ((0.0, 188.0), (1, SHAPE_PX[1]))],
+    ids=["rows, side by side", "columns, one above the other"],
+)
+def test_rows_or_columns_alone_are_no_match(prior, stripes):
+    rng = np.random.default_rng(5)
+    pattern = 60 * rng.normal(size=stripes)
+    a, b = (seen((0, 0), pattern=pattern + rng.normal(0, 2, SHAPE_PX), contrast=0) for _ in "ab")
+    chance = chance_scores(a, gate_px=8) + chance_scores(b, gate_px=8)
+    assert match_phase(strips_of(a, b, prior=prior, gate_px=8), chance) is None
