@@ -1,4 +1,4 @@
-"""What a scan knows of its focus after the controller has started again."""
+"""When a scan sweeps and when it predicts, and what it knows after the controller started again."""
 
 import pytest
 
@@ -22,12 +22,12 @@ def tile(number, x_um=0.0):
     )
 
 
-def keeper_of(bench, *, range_um=60.0):
+def keeper_of(bench, *, range_um=60.0, **focus):
     plan = Plan(
         name="p",
         objective="10x",
         grid={"rows": 1, "columns": 1, "centre_um": (0, 0)},
-        focus={"range_um": range_um, "sweep_every": 100},
+        focus={"range_um": range_um, "sweep_every": 100, **focus},
     )
     return FocusKeeper(
         rig_of(bench),
@@ -93,3 +93,92 @@ def test_no_prediction_goes_further_than_half_a_sweep_from_what_was_found():
     keeper.focus_on(tile(0, x_um=20_000.0), at=MORNING)
     # Half a sweep for the start, half a sweep for the sweep, and half for going on past its end.
     assert max(bench.visited) <= 2.0 + 3 * 20.0 / 2
+
+
+EVENING = Instant(boot_id="bench", monotonic_s=0.0, wall_s=0.0)
+
+
+def scan(keeper, bench, *, contrasts):
+    """Take tiles at one place, each with a contrast; return how the z of each was found."""
+    rows = []
+    for number, contrast in enumerate(contrasts):
+        bench.contrast = contrast
+        row = keeper.focus_on(tile(number), at=EVENING)
+        keeper.learn(row, x_um=0.0, y_um=0.0, at=EVENING)
+        rows.append(row)
+    return rows
+
+
+def test_after_so_many_predicted_tiles_one_is_swept():
+    bench = Bench()
+    rows = scan(keeper_of(bench, sweep_every=3), bench, contrasts=[1.0] * 9)
+    assert "".join(row.source[1] for row in rows) == "wuuuwuuuw"
+
+
+def test_a_predicted_tile_costs_no_frame_and_says_how_sure_it_is():
+    bench = Bench()
+    keeper = keeper_of(bench)
+    scan(keeper, bench, contrasts=[1.0])
+    frames, (z_um, sigma_um) = bench.frames, keeper.surface.predict(x_um=0, y_um=0, at=EVENING)
+    row = keeper.focus_on(tile(1), at=EVENING)
+    assert bench.frames == frames
+    assert (row.verdict.z_um, row.verdict.sigma_z_um) == (z_um, sigma_um)
+    assert bench.z_um == pytest.approx(z_um)
+
+
+def test_the_two_neighbours_of_an_empty_field_are_not_swept():
+    bench = Bench()
+    contrasts = [1.0, 1.0, 0.0, 1.0, 1.0, 1.0]
+    rows = scan(keeper_of(bench, sweep_every=1), bench, contrasts=contrasts)
+    assert "".join(row.source[1] for row in rows) == "wuwuuw"
+    assert [row.verdict.status for row in rows] == ["ok", "ok", "empty", "ok", "ok", "ok"]
+
+
+def test_a_failed_sweep_stays_at_the_prediction_and_teaches_nothing():
+    bench = Bench()
+    keeper = keeper_of(bench, sweep_every=1)
+    good, _, empty = scan(keeper, bench, contrasts=[1.0, 1.0, 0.0])
+    assert empty.verdict.status == "empty"
+    assert empty.verdict.z_um == pytest.approx(good.verdict.z_um, abs=0.05)
+    assert bench.z_um == pytest.approx(empty.verdict.z_um)
+    assert len(keeper.surface.points) == 1
+
+
+def test_every_tile_is_swept_when_the_plan_says_so():
+    bench = Bench()
+    rows = scan(keeper_of(bench, policy="every-tile"), bench, contrasts=[1.0] * 3)
+    assert [row.source for row in rows] == ["sweep"] * 3
+
+
+def test_a_fixed_focus_moves_there_and_looks_at_nothing():
+    bench = Bench()
+    (row,) = scan(keeper_of(bench, policy="fixed", start_z_um=-4.0), bench, contrasts=[1.0])
+    assert (row.source, row.verdict.z_um, bench.z_um) == ("fixed", -4.0, -4.0)
+    assert bench.frames == 0
+
+
+def test_a_sweep_near_a_prediction_is_a_short_one():
+    bench = Bench()
+    keeper = keeper_of(bench, sweep_every=1)
+    scan(keeper, bench, contrasts=[1.0])
+    whole = bench.frames
+    predicted, swept = scan(keeper, bench, contrasts=[1.0, 1.0])
+    assert (predicted.source, swept.source) == ("surface", "sweep")
+    assert bench.frames - whole < whole / 1.5
+
+
+def test_another_objective_takes_the_surface_over_by_its_offset():
+    keeper = keeper_of(Bench())
+    found = FocusVerdict(status="ok", z_um=5.0, sigma_z_um=0.1)
+    focus = {"e0": FocusRow(tile_id="e0", source="sweep", verdict=found)}
+    keeper.restore([stored(shot("e0", at_um=(10.0, 20.0, 5.0)))], focus, offset_um=(1.0, -2.0, 3.0))
+    (point,) = keeper.surface.points
+    assert (point.x_um, point.y_um, point.z_um) == (11.0, 18.0, 8.0)
+
+
+def test_the_anchor_is_what_a_whole_sweep_finds_or_nothing():
+    bench = Bench(best_z_um=-20.0)
+    anchor = keeper_of(bench).anchor(x_um=0.5, y_um=-0.5)
+    assert (anchor.x_um, anchor.y_um) == (0.5, -0.5)
+    assert anchor.z_um == pytest.approx(-20.0, abs=0.6)
+    assert keeper_of(Bench(contrast=0.0)).anchor(x_um=0.0, y_um=0.0) is None
