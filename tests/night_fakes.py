@@ -31,7 +31,6 @@ from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
 from runtime.tile import StageLimits, StagePosition
 
-WIDTH_PX, HEIGHT_PX = 160, 128
 # A picture's pixel on the specimen, and where its middle lies beside the overview's, per objective.
 PIXEL_UM = {"10x": 0.5, "20x": 0.25}
 OFFSET_UM = {"10x": (0.0, 0.0, 0.0), "20x": (6.0, -4.0, 3.0)}
@@ -65,6 +64,8 @@ na = 0.5
 pixel_size_um = 0.25
 [calibration]
 automatic = true
+[models]
+backend = "onnxruntime"
 [pipeline]
 disk_reserve_mb = 1
 [budgets_ms]
@@ -91,6 +92,8 @@ class Bench:
     """
 
     world: np.ndarray = field(default_factory=specimen)
+    width_px: int = 160
+    height_px: int = 128
     lose: Callable[[Bench], bool] = lambda bench: False
     on_frame: Callable[[Bench], None] = lambda bench: None
     trips: int = 0
@@ -112,9 +115,6 @@ class Bench:
     limits = StageLimits(x_um=(-1000.0, 1000.0), y_um=(-1000.0, 1000.0), z_um=(-100.0, 100.0))
     channels = ("brightfield",)
     objectives = ("10x", "20x")
-    info = CameraInfo(
-        camera_id="bench", width_px=WIDTH_PX, height_px=HEIGHT_PX, full_scale=4095, simulated=True
-    )
 
     # -- stage ------------------------------------------------------------------------------
 
@@ -177,6 +177,16 @@ class Bench:
 
     # -- camera -----------------------------------------------------------------------------
 
+    @property
+    def info(self) -> CameraInfo:
+        return CameraInfo(
+            camera_id="bench",
+            width_px=self.width_px,
+            height_px=self.height_px,
+            full_scale=4095,
+            simulated=True,
+        )
+
     def capture(self, *, exposure_ms: float) -> Frame:
         assert self.lit, "exposed in the dark"
         self.own_s += FRAME_S
@@ -195,9 +205,9 @@ class Bench:
         x_um, y_um, z_um = np.subtract(self.at_um, OFFSET_UM[self.mounted])
         scale = PIXEL_UM[self.mounted] / PIXEL_UM["10x"]
         middle = (np.array(self.world.shape[::-1]) - 1) / 2 + (x_um / 0.5, y_um / 0.5)
-        shape = int(WIDTH_PX * scale), int(HEIGHT_PX * scale)
+        shape = int(self.width_px * scale), int(self.height_px * scale)
         picture = cv2.getRectSubPix(self.world, shape, (float(middle[0]), float(middle[1])))
-        picture = cv2.resize(picture, (WIDTH_PX, HEIGHT_PX))
+        picture = cv2.resize(picture, (self.width_px, self.height_px))
         blur_px = 0.25 * abs(z_um - BEST_Z_UM) / scale
         if blur_px > 0.05:
             picture = cv2.GaussianBlur(picture, (0, 0), blur_px)
@@ -233,7 +243,8 @@ def calibrate(
     rig: Rig, settings: Settings, *, objectives: tuple[str, ...], progress: Callable[[str], None]
 ) -> None:
     """File what is true of the bench; an even light, and no dark level."""
-    shape, overview = (HEIGHT_PX, WIDTH_PX), objectives[0]
+    info, overview = rig.camera.info, objectives[0]
+    shape = (info.height_px, info.width_px)
 
     def file(kind: Any, objective: str, subject: str, values: dict[str, float], **arrays: Any):
         progress(kind)

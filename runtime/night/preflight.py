@@ -35,7 +35,13 @@ def check_plan(
     planned = _planned(plan, rig, calibrated)
     check_rig(plan, settings, rig)
     check_area(plan, settings, rig, planned, calibrated)
-    check_pixel_size(plan, calibrated, classifier)
+    check_pixel_size(plan, calibrated)
+    if classifier is not None:
+        info = rig.camera.info
+        classifier.check_frame(
+            shape_px=(info.height_px, info.width_px),
+            pixel_size_um=calibrated.pixel_size_um(plan.objective),
+        )
     return planned
 
 
@@ -138,8 +144,8 @@ def check_area(
         )
 
 
-def check_pixel_size(plan: Plan, calibrated: Calibrated, classifier: TileClassifier | None) -> None:
-    """Raise when the calibrated pixel size is not what the plan or the model expects."""
+def check_pixel_size(plan: Plan, calibrated: Calibrated) -> None:
+    """Raise ConfigRefused when the calibrated pixel size is not what the plan expects."""
     measured_um = calibrated.pixel_size_um(plan.objective)
     if plan.pixel_size_um is not None:
         off = abs(measured_um / plan.pixel_size_um - 1)
@@ -150,8 +156,6 @@ def check_pixel_size(plan: Plan, calibrated: Calibrated, classifier: TileClassif
                 limit=f"{plan.pixel_size_um:.4f} µm ± {PIXEL_SIZE_TOLERANCE:.0%}",
                 remedy="correct 'pixel_size_um', or calibrate camera-stage again",
             )
-    if classifier is not None:
-        classifier.check_pixel_size(pixel_size_um=measured_um)
 
 
 def check_disk(folder: Path, plan: Plan, settings: Settings, rig: Rig, *, tiles_left: int) -> None:

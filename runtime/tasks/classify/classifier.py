@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from runtime.errors import InputRefused, ModelRefused
+from runtime.errors import InputRefused, ModelRefused, NightscopeError
 from runtime.inference.opening import Model, open_model
 from runtime.inference.session import Choice
 from runtime.inference.task import Records, Work
-from runtime.inference.windows import windows
+from runtime.inference.windows import view_slices, windows
 from runtime.preprocess.inputs import Inputs, Sampled, assemble, sample
 from runtime.tasks.classify.guard import UNGUARDED, Guard, Verdict
 from runtime.tasks.classify.record import SCORES, Classification
@@ -106,6 +106,14 @@ class TileClassifier:
                 remedy="scan with another objective, or choose a model trained for this one",
             )
 
+    def check_frame(self, *, shape_px: tuple[int, int], pixel_size_um: float) -> None:
+        """Raise ModelRefused when frames of that (height, width) are of another pixel size than the
+        model was trained for, or show less than its field.
+        """
+        self.check_pixel_size(pixel_size_um=pixel_size_um)
+        if not view_slices(shape_px, self._input.field.sides_px(pixel_size_um=pixel_size_um)):
+            raise self._too_little(ModelRefused, shape_px, pixel_size_um)
+
     def classify(self, picture: Picture, *, raw: Pixels | None = None) -> Label:
         """Return the most probable class with every class's score, which sum to 1, and whether to
         believe it.
@@ -125,7 +133,7 @@ class TileClassifier:
         self.check_pixel_size(pixel_size_um=picture.pixel_size_um)
         views = windows(picture, field=self._input.field)
         if not views:
-            raise self._too_small(picture)
+            raise self._too_little(InputRefused, picture.shape_px, picture.pixel_size_um)
         sampled = [sample(view, self._spec, threads=self._threads) for view in views]
         raw_views = (
             views if raw is None else windows(replace(picture, pixels=raw), field=self._input.field)
@@ -156,11 +164,13 @@ class TileClassifier:
             doubt=prepared.verdict.doubt,
         )
 
-    def _too_small(self, picture: Picture) -> InputRefused:
-        size_um = picture.pixel_size_um
-        height, width = (side * size_um for side in picture.shape_px)
-        least = [side * size_um for side in self._input.field.sides_px(pixel_size_um=size_um)]
-        return InputRefused(
+    def _too_little(
+        self, refusal: type[NightscopeError], shape_px: tuple[int, int], pixel_size_um: float
+    ) -> NightscopeError:
+        height, width = (side * pixel_size_um for side in shape_px)
+        sides = self._input.field.sides_px(pixel_size_um=pixel_size_um)
+        least = [side * pixel_size_um for side in sides]
+        return refusal(
             f"the image shows less than model {self.name} was trained on",
             value=f"{width:.0f} x {height:.0f} µm",
             limit=f"{least[1]:.0f} x {least[0]:.0f} µm",
