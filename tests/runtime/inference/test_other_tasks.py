@@ -13,18 +13,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from runtime.clock import SystemClock
 from runtime.errors import ModelRefused
 from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle, open_bundle
-from runtime.inference.opening import open_model
+from runtime.inference.opening import Model, open_model
 from runtime.inference.selftest import input_digests, verify
 from runtime.inference.session import LAYOUTS
-from runtime.inference.task import TaskRecord
+from runtime.inference.task import TaskRecord, Work
+from runtime.offline.model_bench import bench
 from runtime.preprocess.inputs import Inputs
 from runtime.preprocess.spec import PreprocessSpec
-from runtime.tasks.registry import RECORDS
+from runtime.tasks.registry import RECORDS, Task
 from runtime.tasks.registry import TASKS as TASK_ROWS
-from runtime.tile import Pixels
+from runtime.tile import Picture, Pixels
 from tests.runtime.inference import tiny_onnx as tiny
 
 if TYPE_CHECKING:
@@ -105,6 +107,33 @@ def test_a_model_is_chosen_and_started_without_knowing_what_it_says(
     model = open_model(paired.write(), keys=paired.keys, tasks=TASKS, threads=2, cache=tmp_path)
     found = model.session.run(model.bundle.inputs(0))
     assert tiny.close(found, tiny.expected(model.bundle.inputs(0)))
+
+
+def test_it_is_timed_from_its_pictures_to_its_answer(
+    paired: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered: list[float] = []
+
+    def work(model: Model, _threads: int) -> Work[Inputs, None]:
+        record, shown = model.bundle.task(Pair), model.bundle.manifest.input
+
+        def prepare(seen: Sequence[Picture]) -> Inputs:
+            pictures = [one.pixels for one in seen]
+            return record.inputs(pictures, shown.spec, model.bundle.lut())
+
+        def answer(inputs: Inputs) -> None:
+            answered.append(float(model.session.run(inputs)["votes"].sum()))
+
+        return Work(prepare=prepare, answer=answer)
+
+    monkeypatch.setitem(TASK_ROWS, "pair", Task(record=Pair, work=work))
+    bundle = opened(paired)
+    figures = bench(bundle, tiles=3, threads=2, clock=SystemClock())
+    assert len(figures["rows"]) == len(backends()) * len(LAYOUTS)
+    assert all(row["tiles_per_s"] > 0 for row in figures["rows"])
+    # Three streams vote, and every vote sums to 1.
+    assert answered == pytest.approx([3.0] * len(answered))
+    assert len(answered) >= 2 * 3 * len(figures["rows"])
 
 
 @pytest.mark.parametrize("tensor", ["scores", "votes"])
