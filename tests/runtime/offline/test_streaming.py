@@ -10,21 +10,15 @@ import pytest
 from runtime.clock import SystemClock
 from runtime.config.settings import SHIPPED_MODELS
 from runtime.errors import InputRefused
-from runtime.inference.bundle import Bundle, find_bundle, open_bundle
+from runtime.inference.bundle import Bundle
 from runtime.inference.session import Choice
 from runtime.offline.model_bench import bench
 from runtime.offline.streaming import Stream
 from runtime.tasks.classify.classifier import TileClassifier
-from runtime.tasks.registry import RECORDS
 from runtime.tile import Picture
 
 KEYS = SHIPPED_MODELS / "keys"
 IN_FLIGHT = 3
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Bundle:
-    return open_bundle(find_bundle(SHIPPED_MODELS, "mussel-tissue"), keys=KEYS, tasks=RECORDS)
 
 
 @pytest.fixture(scope="module")
