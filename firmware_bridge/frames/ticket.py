@@ -29,6 +29,7 @@ class Ticket:
     sent_s: float = 0.0
     resend_s: float = 0.0
     ahead: int | None = None
+    left_s: float = float("inf")
     give_up_s: float = float("inf")
     failure: BridgeError | None = None
 
@@ -45,9 +46,13 @@ class Ticket:
         """
         self.tries = 0
         self.resend_s = now_s + min(left_s, ASK_AGAIN_S) + timeout_s
+        give_up_s = now_s + 2 * left_s + MOTION_SLACK_S
         if ahead != self.ahead:
-            self.ahead = ahead
-            self.give_up_s = now_s + 2 * left_s + MOTION_SLACK_S
+            self.ahead, self.give_up_s = ahead, give_up_s
+        elif left_s < self.left_s:
+            # It goes on, by a clock slower than ours: not what a stalled motion does.
+            self.give_up_s = max(self.give_up_s, give_up_s)
+        self.left_s = left_s
 
     def overdue(self, now_s: float) -> bool:
         """Return whether a motion should have ended long ago."""
