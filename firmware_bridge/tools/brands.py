@@ -24,7 +24,7 @@ HEAD = (
     "asked on an unknown port",
     "settings of its own",
 )
-TABLE = re.compile(r"^\| driver \|.*\n(?:\|.*\n)+", re.MULTILINE)
+TABLE = re.compile(r"^\| driver \| versions \|.*\n(?:\|.*\n)+", re.MULTILINE)
 NOT_THERE = "–"
 
 

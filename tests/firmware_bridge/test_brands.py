@@ -26,7 +26,7 @@ def test_the_table_in_the_documentation_is_the_registry(tmp_path):
     renew = "renew it: python -m firmware_bridge.tools.brands docs/boards.md"
     assert brands.table() in text, renew
     stale = tmp_path / "boards.md"
-    stale.write_text(text.replace("| `grbl` |", "| `abacus` |"), encoding="utf-8")
+    stale.write_text(text.replace("| `grbl` |", "| `steam` |", 1), encoding="utf-8")
     brands.renew(stale)
     assert stale.read_text(encoding="utf-8") == text
 
@@ -34,6 +34,20 @@ def test_the_table_in_the_documentation_is_the_registry(tmp_path):
 def test_the_documentation_has_a_chapter_for_every_brand():
     text = PAGE.read_text(encoding="utf-8").lower()
     assert all(name in re.findall(r"^## .*?(\w+)", text, re.MULTILINE) for name in names()[1:])
+
+
+def test_the_documentation_says_what_every_setting_of_a_board_means():
+    rows = re.findall(
+        r"^\| (?:all|`(\w+)`) \| ((?:`\w+`(?:, )?)+) \| \S.*\|$",
+        PAGE.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    told = {(driver, key) for driver, keys in rows for key in re.findall(r"\w+", keys)}
+    assert told == {
+        (row.name if field.name != "reopen_s" else "", field.name)
+        for row in BRANDS
+        for field in fields(row.options)
+    }
 
 
 def test_every_brand_runs_the_suites_for_boards():
@@ -75,8 +89,8 @@ def test_no_byte_of_a_question_is_a_realtime_command(row):
 
 
 def test_an_unknown_brand_is_refused_with_the_names_there_are():
-    with pytest.raises(FirmwareIncompatible, match="abacus; limit native, sangaboard, grbl"):
-        brand("abacus")
+    with pytest.raises(FirmwareIncompatible, match="steam; limit native, sangaboard, grbl"):
+        brand("steam")
 
 
 @pytest.mark.parametrize("row", BRANDS, ids=lambda row: row.name)

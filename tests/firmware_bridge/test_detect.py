@@ -56,12 +56,8 @@ def test_the_handshake_names_the_driver(name: str) -> None:
 def test_what_is_no_board_says_why_for_every_driver(silent_port: str) -> None:
     finding = only(probe([silent_port], clock=CLOCK))
     assert finding.driver is None
-    assert finding.rejected == (
-        "native: no answer to HELLO",
-        "sangaboard: no answer to version",
-        "grbl: no answer to $I",
-        "illuminate: no answer to version",
-    )
+    assert finding.rejected[0] == "native: no answer to HELLO"
+    assert [reason.partition(":")[0] for reason in finding.rejected] == list(names())
 
 
 def test_absent_and_busy_ports_are_findings(silent_port: str) -> None:
@@ -139,8 +135,8 @@ def test_a_port_and_a_driver_are_taken_at_their_word(silent_port: str) -> None:
     assert locate(silent_port, driver="grbl", clock=CLOCK) == (silent_port, "grbl")
     with pytest.raises(PortAbsent, match="native: no answer to HELLO"):
         locate(silent_port, clock=CLOCK)
-    with pytest.raises(FirmwareIncompatible, match="unknown driver; value abacus"):
-        locate(silent_port, driver="abacus", clock=CLOCK)
+    with pytest.raises(FirmwareIncompatible, match="unknown driver; value steam"):
+        locate(silent_port, driver="steam", clock=CLOCK)
 
 
 def test_two_boards_with_one_id_are_ambiguous(plugged: Plug) -> None:

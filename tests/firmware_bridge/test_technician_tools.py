@@ -75,8 +75,8 @@ def test_exercise_finds_the_same_of_every_board_and_leaves_it_dark(clock, driver
 
 
 def test_exercise_refuses_a_driver_it_does_not_know(bench, clock):
-    with pytest.raises(FirmwareIncompatible, match="unknown driver; value abacus"):
-        exercise(bench.emulator.port, driver="abacus", moves=1, seed=0, clock=clock)
+    with pytest.raises(FirmwareIncompatible, match="unknown driver; value steam"):
+        exercise(bench.emulator.port, driver="steam", moves=1, seed=0, clock=clock)
 
 
 def test_monitor_shows_both_directions_in_words(bench, clock):

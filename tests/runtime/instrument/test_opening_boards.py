@@ -187,7 +187,7 @@ NATIVE = 'driver = "native"'
             r"\[stage\] driver = 'grbl': unknown key 'watchdog_ms'; remove it",
         ),
         ('driver = "grbl"\norigin_uum = [0, 0, 0]', NATIVE, "did you mean 'origin_um'"),
-        ('driver = "abacus"', NATIVE, r"\[stage\] names an unknown driver; value abacus; limit na"),
+        ('driver = "steam"', NATIVE, r"\[stage\] names an unknown driver; value steam; limit na"),
         (
             'driver = "illuminate"',
             NATIVE,
