@@ -31,14 +31,18 @@ class _Found:
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     serves: list[str] = field(default_factory=list[str])
 
+    @property
+    def sections(self) -> str:
+        """Return the sections of the ports, as people wrote them."""
+        return " and ".join(f"[{port}]" for port in self.serves)
+
     def add(self, name: str, section: BoardPort) -> None:
         """Let the board serve one more port; what two ports say of one board must agree."""
         self.serves.append(name)
         for key, value in section.options.items():
             if self.options.setdefault(key, value) != value:
                 raise ConfigRefused(
-                    f"[{' and ['.join(f'{served}]' for served in self.serves)} are one board, "
-                    f"which cannot have two values of '{key}'",
+                    f"{self.sections} are one board, which cannot have two values of '{key}'",
                     value=value,
                     limit=self.options[key],
                     remedy="give it in one of them",
@@ -146,6 +150,5 @@ def _having(port: str, board: OpenBoard) -> OpenBoard:
 
 def _read(found: _Found) -> BoardOptions:
     """Return what the board cannot say of itself."""
-    sections = " and ".join(f"[{port}]" for port in found.serves)
-    record = registry.brand(found.driver).options
-    return read_record(record, found.options, source=f"{sections} driver = '{found.driver}'")
+    record, source = registry.brand(found.driver).options, f"{found.sections} driver"
+    return read_record(record, found.options, source=f"{source} = '{found.driver}'")

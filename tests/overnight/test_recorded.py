@@ -215,7 +215,7 @@ def test_a_demos_tiles_played_again_give_the_same_map_and_labels(demo, tmp_path,
     if known_from == "positions":
         lines = ["dim = 2"]
         for tile in before.tiles("overview"):
-            x_px, y_px = np.linalg.solve(matrix, (tile.x_um, tile.y_um))
+            x_px, y_px = np.linalg.solve(matrix, (tile.shot.stage.x_um, tile.shot.stage.y_um))
             lines.append(f"{tile.tile_id}.tif; ; ({float(x_px)!r}, {float(y_px)!r})")
         (tiles / "stage.txt").write_text("\n".join(lines))
         places = 'positions = "stage.txt"'

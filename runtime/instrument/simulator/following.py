@@ -20,6 +20,7 @@ class FollowedStage:
     def __init__(self, stage: Stage, world: World, *, specimen_um: Triple) -> None:
         """Follow `stage`; `specimen_um` is where on it the middle of the specimen is in view."""
         self._stage, self._world, self._specimen_um = stage, world, specimen_um
+        self._followed: Steps | None = None
 
     @property
     def stage_id(self) -> str:
@@ -41,6 +42,7 @@ class FollowedStage:
         self._stage.home()
         self._world.begin_home()
         self._world.finish_move()
+        self._followed = None
         self._follow(self._stage.position())
 
     def move_to(
@@ -52,11 +54,16 @@ class FollowedStage:
         return reached
 
     def position(self) -> Position:
-        """Return the position read back from the followed stage."""
-        return self._stage.position()
+        """Return the position read back from the followed stage.
+
+        The specimen goes there too: a move that was stopped on its way ended in an error.
+        """
+        here = self._stage.position()
+        self._follow(here)
+        return here
 
     def stop(self) -> None:
-        """Halt the followed stage; whoever was moving it learns where it stands."""
+        """Halt the followed stage; its position, asked for next, says where."""
         self._stage.stop()
 
     def _follow(self, at: Position) -> None:
@@ -67,8 +74,11 @@ class FollowedStage:
             round((at.y_um - y0_um) / STEP_UM),
             round((at.z_um - z0_um) / STEP_UM),
         )
+        if steps == self._followed:
+            return
         self._world.begin_move(target_steps=steps)
         self._world.finish_move()
+        self._followed = steps
 
 
 class FollowedLight:

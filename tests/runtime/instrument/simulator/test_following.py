@@ -11,12 +11,14 @@ from firmware_bridge.board.bench_plant import BenchPlant
 from firmware_bridge.drivers.native.emulator import BoardEmulator
 from runtime.clock import SystemClock
 from runtime.config.settings import parse_settings
-from runtime.errors import ConfigRefused
+from runtime.errors import ConfigRefused, HardwareFailed
 from runtime.instrument.opening import open_microscope
+from runtime.instrument.simulator.following import FollowedStage
 from runtime.instrument.simulator.truth import read_truth
 from runtime.night.run import carry_out
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
+from runtime.tile import StagePosition
 
 SETTINGS = """
 [stage]
@@ -115,9 +117,37 @@ def test_a_whole_night_runs_with_the_board_in_the_loop(bench, tmp_path):
     tiles = {tile.tile_id: tile for tile in journal.tiles()}
     journal.close()
     assert {placement.flag for placement in placed.values()} == {""}
-    across = tiles["r000_c001"].x_um - tiles["r000_c000"].x_um
+    across = tiles["r000_c001"].shot.stage.x_um - tiles["r000_c000"].shot.stage.x_um
     assert abs(across) == pytest.approx(320 * 0.85 * 0.5, rel=0.02)
     assert plant.light is None
+
+
+class HaltedStage:
+    """A stage that somebody stops half way, every time."""
+
+    def __init__(self):
+        self.at = StagePosition(x_um=0.0, y_um=0.0, z_um=0.0)
+
+    def home(self):
+        pass
+
+    def move_to(self, *, x_um=None, y_um=None, z_um=None):
+        self.at = StagePosition(x_um=x_um / 2, y_um=0.0, z_um=0.0)
+        raise HardwareFailed("the move was stopped")
+
+    def position(self):
+        return self.at
+
+
+def test_a_move_that_was_stopped_leaves_the_specimen_where_the_stage_says_it_stands(make_world):
+    world = make_world()
+    stage = FollowedStage(HaltedStage(), world, specimen_um=(0.0, 0.0, 0.0))
+    stage.home()
+    before_um = world.expose(exposure_ms=1.0).centre_um[0]
+    with pytest.raises(HardwareFailed):
+        stage.move_to(x_um=200.0)
+    assert stage.position().x_um == 100.0
+    assert abs(world.expose(exposure_ms=1.0).centre_um[0] - before_um) == pytest.approx(100, abs=3)
 
 
 @pytest.mark.parametrize(
