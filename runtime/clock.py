@@ -20,13 +20,9 @@ class SystemClock:
         """Return monotonic seconds."""
         return time.monotonic()
 
-    def wall_s(self) -> float:
-        """Return seconds since the Unix epoch."""
-        return time.time()
-
     def instant(self) -> Instant:
         """Return this moment; all processes since one boot of the machine share its `boot_id`."""
-        return Instant(boot_id=_boot_id(), monotonic_s=self.now_s(), wall_s=self.wall_s())
+        return Instant(boot_id=_boot_id(), monotonic_s=self.now_s(), wall_s=time.time())
 
     def sleep(self, *, duration_s: float) -> None:
         """Wait; a negative duration does not wait."""

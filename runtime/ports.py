@@ -22,9 +22,6 @@ class Clock(Protocol):
     def now_s(self) -> float:
         """Return monotonic seconds."""
 
-    def wall_s(self) -> float:
-        """Return seconds since the Unix epoch, for dating records."""
-
     def instant(self) -> Instant:
         """Return this moment as it is stored."""
 

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from calibration.outcome import Measured, Outcome
 from calibration.registry import file_away
+from runtime.clock import SystemClock
 from runtime.config.settings import Motion, Settings
 from runtime.errors import CameraFailed
 from runtime.instant import Instant
@@ -99,6 +100,8 @@ class Bench:
     trips: int = 0
     at_um: tuple[float, float, float] = (0.0, 0.0, 0.0)
     mounted: str = "10x"
+    boot_id: str = "bench"
+    best_z_um: float = BEST_Z_UM
     lit: bool = False
     homed: bool = False
     passed_s: float = 0.0
@@ -161,14 +164,12 @@ class Bench:
     def now_s(self) -> float:
         return self.passed_s
 
-    def wall_s(self) -> float:
-        return 1_700_000_000.0 + self.passed_s
-
     def instant(self) -> Instant:
-        return Instant(boot_id="bench", monotonic_s=self.own_s, wall_s=1e9 + self.own_s)
+        return Instant(boot_id=self.boot_id, monotonic_s=self.own_s, wall_s=1e9 + self.own_s)
 
     def resume_at(self, at: Instant) -> None:
-        self.own_s = at.monotonic_s
+        if at.boot_id == self.boot_id:
+            self.own_s = at.monotonic_s
         self.resumed.append(at)
 
     def sleep(self, *, duration_s: float) -> None:
@@ -208,7 +209,7 @@ class Bench:
         shape = int(self.width_px * scale), int(self.height_px * scale)
         picture = cv2.getRectSubPix(self.world, shape, (float(middle[0]), float(middle[1])))
         picture = cv2.resize(picture, (self.width_px, self.height_px))
-        blur_px = 0.25 * abs(z_um - BEST_Z_UM) / scale
+        blur_px = 0.25 * abs(z_um - self.best_z_um) / scale
         if blur_px > 0.05:
             picture = cv2.GaussianBlur(picture, (0, 0), blur_px)
         seed = abs(hash(tuple(round(v * 1000) for v in self.at_um)))
@@ -291,6 +292,7 @@ class Night:
             open_microscope=self.bench.open,
             calibrate=calibrate,
             console=Console(file=io.StringIO()),
+            clock=SystemClock(),
         )
 
     @contextmanager

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rich.console import Console
 
 from runtime.calibrated.loaded import Calibrated
-from runtime.clock import SystemClock
 from runtime.config.plan import Plan
 from runtime.config.settings import Settings
 from runtime.conveyor import begin, result_of
@@ -24,6 +23,7 @@ from runtime.night.preflight import check_settings
 from runtime.night.scan import Scan
 from runtime.night.stages import budgets
 from runtime.night.stop import StopRequest
+from runtime.ports import Clock
 from runtime.record.budget import Meter
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder, RunLock
@@ -60,7 +60,7 @@ class Calibrate(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Night:
-    """One run under way."""
+    """One run under way. `clock` is the host's, whatever the instrument's is."""
 
     folder: RunFolder
     journal: Journal
@@ -69,13 +69,14 @@ class Night:
     open_microscope: OpenMicroscope
     calibrate: Calibrate
     console: Console
+    clock: Clock
     should_stop: StopRequest
 
     def go_on(self) -> None:
         """Do what the journal does not show as done, to the exported map."""
         check_settings(self.plan, self.settings)
-        if self.journal.fact("created_at") is None:
-            self.journal.note(created_at=SystemClock().wall_s())
+        if self.journal.fact("created") is None:
+            self.journal.note(created=asdict(self.clock.instant()))
         self.folder.make_ready()
         opening = begin(self._classifier)
         if self.settings.calibration.automatic and not self.journal.fact("calibrated"):
@@ -84,11 +85,10 @@ class Night:
         with self.open_microscope(self.settings, truth=self.folder.truth) as rig:
             self._scan(rig, result_of(opening, clock=rig.clock))
         finish().export_map(self.folder, self.journal)
-        self.journal.note(state="finished", finished_at=SystemClock().wall_s())
+        self.journal.note(state="finished", finished=asdict(self.clock.instant()))
 
     def _scan(self, rig: Rig, classifier: TileClassifier | None) -> None:
-        clock = SystemClock()
-        start_s = clock.now_s()
+        clock, start_s = self.clock, self.clock.now_s()
         self.journal.set_stages(budgets(self.settings.budgets_ms))
         meter = Meter(clock, self.journal.stages())
         live = LiveLine(self.console, meter=meter, clock=clock, simulated=rig.simulated)
@@ -123,8 +123,7 @@ class Night:
         the same records as one left in peace.
         """
         self.journal.note(state="calibrating")
-        clock = SystemClock()
-        start_s = clock.now_s()
+        start_s = self.clock.now_s()
         for record in self.folder.calibration.iterdir():
             record.unlink()
         with self.open_microscope(self.settings) as rig:
@@ -135,7 +134,7 @@ class Night:
                 objectives=self.plan.objectives,
                 progress=self._calibrating,
             )
-        self.journal.note(calibrated=True, calibration_s=clock.now_s() - start_s)
+        self.journal.note(calibrated=True, calibration_s=self.clock.now_s() - start_s)
 
     def _calibrating(self, said: str) -> None:
         """Say which routine comes next, unless somebody asked to stop before it."""
@@ -190,7 +189,12 @@ def open_classifier(
 
 
 def carry_out(
-    folder: RunFolder, *, open_microscope: OpenMicroscope, calibrate: Calibrate, console: Console
+    folder: RunFolder,
+    *,
+    open_microscope: OpenMicroscope,
+    calibrate: Calibrate,
+    console: Console,
+    clock: Clock,
 ) -> dict[str, Any]:
     """Do a run, or what is left of it, to the finished map and report; return its summary.
 
@@ -198,7 +202,6 @@ def carry_out(
     5 when tiles were skipped or budgets missed. Raises NightscopeError, after the journal was told
     why, when the run must pause; it can then be resumed.
     """
-    clock = SystemClock()
     start_s = clock.now_s()
     with RunLock(folder):
         journal = Journal(folder.journal)
@@ -214,9 +217,10 @@ def carry_out(
                 open_microscope=open_microscope,
                 calibrate=calibrate,
                 console=console,
+                clock=clock,
                 should_stop=stop,
             )
-            with stop.listening(), _told_why(folder, journal):
+            with stop.listening(), _told_why(folder, journal, clock):
                 if journal.fact("state") != "finished":
                     night.go_on()
                     night.add_up(wall_s=clock.now_s() - start_s)
@@ -226,16 +230,15 @@ def carry_out(
 
 
 @contextmanager
-def _told_why(folder: RunFolder, journal: Journal) -> Iterator[None]:
+def _told_why(folder: RunFolder, journal: Journal, clock: Clock) -> Iterator[None]:
     """Leave the reason of a pause in the journal and the report, giving up the ballast for it."""
-    clock = SystemClock()
     try:
         yield
     except NightscopeError as error:
         folder.ballast.unlink(missing_ok=True)
         journal.note(state="paused")
         kind = type(error).__name__
-        journal.event(at=clock.wall_s(), level="warning", kind=kind, message=str(error))
+        journal.event(at=clock.instant(), level="warning", kind=kind, message=str(error))
         if not isinstance(error, DiskFull):
             finish().write_report(folder.path, journal)
         raise

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from runtime.errors import DiskFull, InputRefused
+from runtime.instant import Instant
 from runtime.record.rows import (
     Event,
     Fact,
@@ -51,7 +52,7 @@ TABLES: tuple[Table[Any], ...] = (
 )  # fmt: skip
 
 # To be raised whenever a record above gains, loses or renames a field (a test holds it to that).
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Record = TypeVar("Record")
 
@@ -145,7 +146,7 @@ class Journal:
         found = self._all(RUN, "key = ?", key)
         return json.loads(found[0].value) if found else default
 
-    def event(self, *, at: float, level: str, kind: str, message: str) -> None:
+    def event(self, *, at: Instant, level: str, kind: str, message: str) -> None:
         """Record something worth reading in the morning."""
         self._put(EVENTS, [Event(at=at, level=level, kind=kind, message=message)])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from runtime.instant import Instant
 from runtime.tile import FocusVerdict, Label, Region, Shift, Shot
 
 
@@ -111,9 +112,9 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something a person should be able to read in the morning; `at` is Unix time."""
+    """Something a person should be able to read in the morning."""
 
-    at: float
+    at: Instant
     level: str
     kind: str
     message: str

@@ -13,7 +13,12 @@ def events_section(run: RunData) -> Html:
     if not run.events:
         return section("events", title, "", element("p", "Nothing was logged.", class_="empty"))
     rows = [
-        (time_of_day(e.at), element("span", e.level, class_=f"level {e.level}"), e.kind, e.message)
+        (
+            time_of_day(e.at.wall_s),
+            element("span", e.level, class_=f"level {e.level}"),
+            e.kind,
+            e.message,
+        )
         for e in run.events
     ]
     return section("events", title, "", table(["Time", "Level", "What", "Message"], rows))

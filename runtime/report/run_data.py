@@ -15,7 +15,7 @@ from runtime.tile import Label, Placement, Region, Seam
 
 GRID_ID = re.compile(r"r(\d+)_c(\d+)")
 FACTS = (
-    "name", "simulated", "created_at", "finished_at", "state", "tiles_planned", "plan", "settings",
+    "name", "simulated", "created", "finished", "state", "tiles_planned", "plan", "settings",
     "model", "recording", "calibrations", "map_png", "depth_of_field_um", "wall_s",
     "peak_memory_mb",
 )  # fmt: skip
@@ -47,17 +47,15 @@ class RunData:
 
     @property
     def started_at(self) -> float | None:
-        """Return when the run began, Unix time; at the latest with its first tile."""
-        taken = [tile.shot.taken.wall_s for tile in self.overview]
-        return self.facts["created_at"] or min(taken, default=None)
+        """Return when the run began, Unix time."""
+        return _wall_s(self.facts["created"])
 
     @property
     def finished_at(self) -> float | None:
         """Return when the run ended, Unix time, or None while it can go on."""
         if self.facts["state"] != "finished":
             return None
-        taken = [tile.shot.taken.wall_s for tile in (*self.overview, *self.visits)]
-        return self.facts["finished_at"] or max(taken, default=None)
+        return _wall_s(self.facts["finished"])
 
     @property
     def planned(self) -> int:
@@ -115,3 +113,7 @@ def read_run(folder: Path, journal: Journal) -> RunData:
         timings=journal.timings(),
         events=journal.events(),
     )
+
+
+def _wall_s(instant: Mapping[str, Any] | None) -> float | None:
+    return None if instant is None else float(instant["wall_s"])

@@ -48,11 +48,10 @@ class InstantClock:
     def now_s(self):
         return self._now_s
 
-    def wall_s(self):
-        return 1_795_000_000.0 + self._now_s
-
     def instant(self):
-        return Instant(boot_id="bench", monotonic_s=self._now_s, wall_s=self.wall_s())
+        return Instant(
+            boot_id="bench", monotonic_s=self._now_s, wall_s=1_795_000_000.0 + self._now_s
+        )
 
     def sleep(self, *, duration_s):
         self._now_s += max(0.0, duration_s)

@@ -17,7 +17,7 @@ from runtime.report.page import write_report
 def runs(*, root: Path, console: Console) -> dict[str, Any]:
     """Return every run below a folder, newest first."""
     found = [_about(file.parent) for file in root.glob("**/journal.sqlite")]
-    found.sort(key=lambda about: str(about["created_at"]), reverse=True)
+    found.sort(key=lambda about: float(about["created_at"]), reverse=True)
     table = Table("run", "plan", "state", "tiles", "regions", "flagged")
     for about in found:
         table.add_row(
@@ -49,7 +49,7 @@ def _about(run: Path) -> dict[str, Any]:
         summary = summarise(run, journal)
         return summary | {
             "name": journal.fact("name", ""),
-            "created_at": journal.fact("created_at", 0.0),
+            "created_at": (journal.fact("created") or {"wall_s": 0.0})["wall_s"],
         }
     finally:
         journal.close()

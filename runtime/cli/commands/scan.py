@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from runtime.calibrated.loaded import Calibrated, record_files
+from runtime.clock import SystemClock
 from runtime.config.plan_file import load_plan
 from runtime.config.settings import Settings, load_settings
 from runtime.errors import ConfigRefused
@@ -53,7 +54,13 @@ def resume(*, run: Path, calibrate: Calibrate, console: Console) -> dict[str, An
     folder = RunFolder(run)
     if not folder.journal.is_file():
         raise ConfigRefused(f"{run} holds no run", remedy="`nightscope runs` lists the runs")
-    return carry_out(folder, open_microscope=open_microscope, calibrate=calibrate, console=console)
+    return carry_out(
+        folder,
+        open_microscope=open_microscope,
+        calibrate=calibrate,
+        console=console,
+        clock=SystemClock(),
+    )
 
 
 def _take_along_calibrations(instrument: Settings, folder: RunFolder) -> None:

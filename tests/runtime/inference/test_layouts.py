@@ -135,9 +135,6 @@ class FavouringClock:
     def instant(self) -> Instant:
         raise AssertionError("measuring stores no time")
 
-    def wall_s(self) -> float:
-        return 0.0
-
     def sleep(self, *, duration_s: float) -> None:
         raise AssertionError("measuring does not wait")
 

@@ -1,5 +1,6 @@
 """A night's journal made through the journal's own interface: 5 × 4 tiles, two regions."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from runtime.instant import Instant
 from runtime.night.stages import budgets
 from runtime.record.journal import Journal
 from runtime.record.rows import FocusRow, StoredTile, Timing
@@ -18,6 +20,10 @@ HEIGHT, WIDTH = 96, 112
 STEP = (82, 95)
 SKIPPED, FAILED, BLANK = "r003_c004", "r001_c002", "r000_c000"
 DOUBTS = {"r002_c003": "saturated: <&>", BLANK: BLANK_DOUBT}
+
+
+def at(time_s: float) -> Instant:
+    return Instant(boot_id="host", monotonic_s=time_s, wall_s=START_S + time_s)
 
 
 def tile_id(row: int, column: int) -> str:
@@ -141,11 +147,11 @@ def add_facts(journal: Journal) -> None:
             for n in range(4)]  # fmt: skip
     journal.add_timings(timings + late)
     journal.set_stages(budgets({}))
-    journal.event(at=START_S, level="info", kind="run", message="overview begins")
-    journal.event(at=START_S + 20, level="warning", kind="focus", message="r001_c002: multi-peak")
+    journal.event(at=at(0), level="info", kind="run", message="overview begins")
+    journal.event(at=at(20), level="warning", kind="focus", message="r001_c002: multi-peak")
     journal.note(
-        name="Mussel <section> & co", simulated=True, state="finished", created_at=START_S,
-        finished_at=START_S + 27_600, tiles_planned=20, wall_s=27_600.0, peak_memory_mb=412.0,
+        name="Mussel <section> & co", simulated=True, state="finished", created=asdict(at(0)),
+        finished=asdict(at(27_600)), tiles_planned=20, wall_s=27_600.0, peak_memory_mb=412.0,
         model={"name": "mussel-tissue", "version": "1.0.0"}, depth_of_field_um={"10x": 7.6},
         plan={"name": "mussel", "objective": "10x"},
         settings={"instrument": {"name": "simulated microscope"}, "simulation": {"speed": 10.0}},

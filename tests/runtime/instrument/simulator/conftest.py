@@ -27,9 +27,6 @@ class FreeClock:
     def now_s(self):
         return self.slept_s
 
-    def wall_s(self):
-        return self.slept_s
-
     def sleep(self, *, duration_s):
         self.slept_s += duration_s
 

@@ -109,7 +109,11 @@ def test_a_whole_night_runs_with_the_board_in_the_loop(bench, tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.create(plan_text=PLAN, settings_text=SETTINGS.format(port=port)).close()
     summary = carry_out(
-        folder, open_microscope=open_microscope, calibrate=ensure, console=Console(quiet=True)
+        folder,
+        open_microscope=open_microscope,
+        calibrate=ensure,
+        console=Console(quiet=True),
+        clock=SystemClock(),
     )
     assert (summary["tiles_done"], summary["simulated"]) == (4, True)
     journal = Journal(folder.journal)
