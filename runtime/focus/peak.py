@@ -22,7 +22,7 @@ FEWEST_FOR_FLOOR = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Peak:
+class SharpnessPeak:
     """Where a focus curve is highest with its uncertainty (1 σ), how high above its floor, and how
     far from there it has fallen half way down.
     """
@@ -44,7 +44,9 @@ class Peak:
         return self.sharpness / (self.floor + left)
 
 
-def fit_peak(z_um: ArrayLike, sharpness: ArrayLike, *, lowest: float | None = None) -> Peak | None:
+def fit_peak(
+    z_um: ArrayLike, sharpness: ArrayLike, *, lowest: float | None = None
+) -> SharpnessPeak | None:
     """Return the top of a focus curve, or None when it has none.
 
     A parabola is put through the reciprocal of the curve above its floor and another through its
@@ -101,7 +103,9 @@ LOGARITHM = _Scale(
 )
 
 
-def _through(z: Array, sharpness: Array, scale: _Scale, floor: float) -> tuple[Peak, float] | None:
+def _through(
+    z: Array, sharpness: Array, scale: _Scale, floor: float
+) -> tuple[SharpnessPeak, float] | None:
     """Return the top of the parabola through the transformed curve above `floor`, and the
     weighted misfit.
     """
@@ -119,7 +123,7 @@ def _through(z: Array, sharpness: Array, scale: _Scale, floor: float) -> tuple[P
         return None
     drop = np.diff(scale.apply(np.array([height / 2, height])))[0]
     slope = np.array([b / (2 * a**2), -1 / (2 * a), 0.0])
-    peak = Peak(
+    peak = SharpnessPeak(
         z_um=float(middle - reach * b / (2 * a)),
         sigma_um=float(reach * np.sqrt(max(0.0, slope @ covariance @ slope))),
         height=height,

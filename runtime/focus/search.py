@@ -15,7 +15,7 @@ import numpy as np
 
 from runtime.focus import curve as shape
 from runtime.focus.curve import Curve, Observation
-from runtime.focus.peak import Peak, fit_peak
+from runtime.focus.peak import SharpnessPeak, fit_peak
 from runtime.tile import FocusStatus, FocusVerdict
 
 # In depths of field. Brenner's curve is about one depth of field wide at half height for a well
@@ -110,7 +110,7 @@ def focus_search(request: SweepRequest) -> Search:
     )
 
 
-def _search(request: SweepRequest, curve: Curve) -> Generator[ZRequest, Observation, Peak]:
+def _search(request: SweepRequest, curve: Curve) -> Generator[ZRequest, Observation, SharpnessPeak]:
     depth = request.depth_of_field_um
     low, high = request.window_um
     narrow = high - low <= NARROW * depth + 1e-6
@@ -172,7 +172,7 @@ def _extend(request: SweepRequest, curve: Curve, step: float) -> Pass:
         )
 
 
-def _fit(curve: Curve, depth: float) -> Peak:
+def _fit(curve: Curve, depth: float) -> SharpnessPeak:
     """Return the top of the curve; it must lie among the frames that show it."""
     top = curve.best.z_um
     near = curve.near(top, half_um=FIT_HALF * depth)
@@ -202,7 +202,7 @@ def _refuse_multi_peak(curve: Curve) -> None:
         raise _GaveUp("multi-peak", f"the curve has several tops, at z {tops} µm")
 
 
-def _refuse_drift(curve: Curve, peak: Peak, depth: float) -> None:
+def _refuse_drift(curve: Curve, peak: SharpnessPeak, depth: float) -> None:
     """Compare the repeated frame with the fit: duller by half a depth of field, it has moved."""
     repeat = curve.observed[-1].sharpness / peak.sharpness
     tolerance = max(peak.fall(away_um=depth / 2), 1 + curve.least_contrast)

@@ -10,7 +10,7 @@ import numpy as np
 from runtime.record.rows import StoredTile
 from runtime.report.findings import Finding
 from runtime.report.markup import Html, element, join, legend, section
-from runtime.report.pictures import Picture, map_picture
+from runtime.report.pictures import EmbeddedPicture, map_picture
 from runtime.report.run_data import RunData
 from runtime.report.scales import class_colour
 from runtime.report.svg import canvas, hatching, scale_bar
@@ -61,7 +61,7 @@ def map_section(run: RunData, found: list[Finding]) -> Html:
     return section("map", title, lead, figure)
 
 
-def _extent(run: RunData, picture: Picture | None) -> Extent | None:
+def _extent(run: RunData, picture: EmbeddedPicture | None) -> Extent | None:
     placed = [(t, run.placements[t.tile_id]) for t in run.overview if t.tile_id in run.placements]
     where = run.facts["map_png"]
     if picture is not None and where:
@@ -77,7 +77,7 @@ def _extent(run: RunData, picture: Picture | None) -> Extent | None:
     return Extent(left=left, top=top, width=right - left, height=bottom - top)
 
 
-def _image(picture: Picture | None, extent: Extent) -> Html:
+def _image(picture: EmbeddedPicture | None, extent: Extent) -> Html:
     frame = {"x": extent.left, "y": extent.top, "width": extent.width, "height": extent.height}
     if picture is None:
         return element("rect", class_="paper", **frame)

@@ -21,7 +21,7 @@ JPEG_QUALITY = 82
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class EmbeddedPicture:
     """An embedded image; `width_px, height_px` are those of the file it was made from."""
 
     uri: str
@@ -29,7 +29,7 @@ class Picture:
     height_px: int
 
 
-def map_picture(path: Path) -> Picture | None:
+def map_picture(path: Path) -> EmbeddedPicture | None:
     """Return the mosaic's picture, or None when the run has not made one yet."""
     if not path.is_file():
         return None
@@ -37,7 +37,7 @@ def map_picture(path: Path) -> Picture | None:
     return None if pixels is None else _picture(np.asarray(pixels, np.uint8), MAP_WIDTH_PX)
 
 
-def frame_picture(read: Callable[[], Pixels]) -> Picture | None:
+def frame_picture(read: Callable[[], Pixels]) -> EmbeddedPicture | None:
     """Return one frame's picture, its contrast stretched; None when it cannot be read."""
     try:
         return _picture(stretched(read()), FRAME_WIDTH_PX)
@@ -53,7 +53,7 @@ def stretched(pixels: Pixels) -> NDArray[np.uint8]:
     return eight_bit
 
 
-def _picture(pixels: NDArray[np.uint8], width_px: int) -> Picture:
+def _picture(pixels: NDArray[np.uint8], width_px: int) -> EmbeddedPicture:
     height, width = pixels.shape
     shrink = min(1.0, width_px / width)
     if shrink < 1:
@@ -61,4 +61,4 @@ def _picture(pixels: NDArray[np.uint8], width_px: int) -> Picture:
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
     _, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     text = base64.b64encode(encoded.tobytes()).decode("ascii")
-    return Picture(uri=f"data:image/jpeg;base64,{text}", width_px=width, height_px=height)
+    return EmbeddedPicture(uri=f"data:image/jpeg;base64,{text}", width_px=width, height_px=height)

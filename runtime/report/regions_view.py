@@ -5,7 +5,7 @@ from __future__ import annotations
 from runtime.record.rows import StoredTile
 from runtime.report.frames import FrameReader
 from runtime.report.markup import Html, element, section
-from runtime.report.pictures import Picture, frame_picture
+from runtime.report.pictures import EmbeddedPicture, frame_picture
 from runtime.report.run_data import RunData
 from runtime.report.svg import canvas, scale_bar
 from runtime.report.wording import counted, percent, signed_um
@@ -57,7 +57,7 @@ def _frame(run: RunData, tile: StoredTile, reader: FrameReader) -> Html:
     return element("figure", view, element("figcaption", caption))
 
 
-def _view(picture: Picture, tile: StoredTile) -> Html:
+def _view(picture: EmbeddedPicture, tile: StoredTile) -> Html:
     width, height = float(picture.width_px), float(picture.height_px)
     return canvas(
         element("image", href=picture.uri, width=width, height=height),
