@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -49,16 +51,22 @@ def chosen(
 
     int8 is not always the faster precision on a CPU, nor side by side the faster layout, so all
     are tried. With a `cache` folder that is done once for a bundle, machine, thread count and
-    library versions. Raises ModelRefused when nothing can load the model.
+    library versions, by one process at a time: two that begin at once would disturb each other's
+    measurement, and could choose differently. Raises ModelRefused when nothing can load the model.
     """
+    clock = clock or SystemClock()
+    if cache is None:
+        return _pick(measure(bundle, allowed=allowed, threads=threads, clock=clock))
     key = _key(bundle, allowed=allowed, threads=threads)
-    note = None if cache is None else cache / f"backend-{bundle.digest[:16]}.json"
-    remembered = None if note is None else _recall(note, key)
+    note = cache / f"backend-{bundle.digest[:16]}.json"
+    remembered = _recall(note, key)
     if remembered is not None:
         return remembered
-    choice = _pick(measure(bundle, allowed=allowed, threads=threads, clock=clock or SystemClock()))
-    if note is not None:
-        _remember(note, key, choice)
+    with _one_at_a_time(note.with_suffix(".lock")):
+        choice = _recall(note, key)
+        if choice is None:
+            choice = _pick(measure(bundle, allowed=allowed, threads=threads, clock=clock))
+            _remember(note, key, choice)
     return choice
 
 
@@ -170,8 +178,16 @@ def _recall(note: Path, key: dict[str, object]) -> Choice | None:
         return None
 
 
+@contextmanager
+def _one_at_a_time(lock: Path) -> Iterator[None]:
+    """Wait until no other process is in here; the kernel lets go for one that dies."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _remember(note: Path, key: dict[str, object], choice: Choice) -> None:
     part = note.with_suffix(".part")
-    note.parent.mkdir(parents=True, exist_ok=True)
     part.write_text(json.dumps({"key": key, "choice": asdict(choice)}), encoding="utf-8")
     part.replace(note)

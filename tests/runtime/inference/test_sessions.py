@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import fcntl
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from runtime.errors import ModelRefused
 from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import Bundle, open_bundle
-from runtime.inference.selection import choose
+from runtime.inference.selection import choose, chosen
 from runtime.inference.selftest import golden_outputs, verify
 from runtime.inference.session import Choice
 from runtime.instant import Instant
@@ -108,6 +110,33 @@ def test_the_choice_is_measured_once_and_kept(shipped: Bundle, tmp_path: Path) -
     assert first.backend == backends()[0]
     assert (again, clock.looks) == (first, looks)
     assert session.run(shipped.inputs(0))["scores"].shape == (1, 2)
+
+
+def test_nights_that_begin_at_once_measure_one_at_a_time_and_agree(
+    shipped: Bundle, tmp_path: Path
+) -> None:
+    """Two would disturb each other's measurement, and could label the same scan differently."""
+    lock, note = (tmp_path / f"backend-{shipped.digest[:16]}.{kind}" for kind in ("lock", "json"))
+
+    class Rival(SteppingClock):
+        def now_s(self) -> float:
+            with lock.open() as file, pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return super().now_s()
+
+    def chooses(clock: SteppingClock) -> Choice:
+        return chosen(shipped, allowed=backends(), threads=1, cache=tmp_path, clock=clock)
+
+    first = chooses(Rival())
+    kept = note.read_text()
+    note.unlink()
+    late = SteppingClock()
+    with ThreadPoolExecutor() as another, lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waits = another.submit(chooses, late)
+        note.write_text(kept)
+        file.close()
+        assert (waits.result(), late.looks) == (first, 0)
 
 
 @pytest.mark.parametrize("damage", ["not json", "[]", '{"key": {}, "choice": {}}'])
