@@ -26,7 +26,7 @@ class Clock(Protocol):
         """Return this moment as it is stored."""
 
     def sleep(self, *, duration_s: float) -> None:
-        """Wait; returns early never."""
+        """Wait for at least so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +144,7 @@ class Light(Protocol):
         """Light one channel at a brightness from 0 to 1; all others go off."""
 
     def off(self) -> None:
-        """Everything dark."""
+        """Switch every channel off."""
 
 
 class Turret(Protocol):

@@ -66,7 +66,7 @@ class DrivenLight(Protocol):
         """Light one channel alone at 0 to 1 and return when the board has said so."""
 
     def off(self) -> None:
-        """Everything dark."""
+        """Switch every channel off."""
 
 
 class DrivenTurret(Protocol):

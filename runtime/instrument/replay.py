@@ -201,5 +201,5 @@ class ReplayLight:
         self.lit = channel if brightness else None
 
     def off(self) -> None:
-        """Everything dark."""
+        """Switch every channel off."""
         self.lit = None

@@ -20,7 +20,7 @@ LOOK_EVERY_S = 0.2
 def exercise(
     *, run: Callable[..., Any], port: str, driver: str, moves: int, seed: int, console: Console
 ) -> dict[str, Any]:
-    """Put a board through random moves or lights; return what was found, and nothing besides."""
+    """Put a board through random moves or lights; return what was found."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with bridge_trouble_is_hardware(), Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("moves", total=moves)

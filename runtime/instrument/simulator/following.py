@@ -99,7 +99,7 @@ class FollowedLight:
         self._world.set_light(channel=index, level=round(brightness * FULL_LEVEL))
 
     def off(self) -> None:
-        """Everything dark."""
+        """Switch every channel off."""
         self._light.off()
         self._world.set_light(channel=0, level=0)
 

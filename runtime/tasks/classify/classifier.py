@@ -1,4 +1,4 @@
-"""Step 4 of a tile's life: what is it? One verified model, one label per tile."""
+"""What does a picture show? One verified model, one label per picture."""
 
 from __future__ import annotations
 
