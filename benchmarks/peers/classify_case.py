@@ -120,9 +120,11 @@ def _classifier(folder: Path, graph: onnx.GraphProto, spec: PreprocessSpec) -> F
 
 
 def _checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Return what a checkpoint was trained as, and its weights."""
+    """Return what a checkpoint was trained as, and its weights: their average if there is one."""
     found = torch.load(path, map_location="cpu", weights_only=True)
-    return json.loads(found["identity"]), found["network"]
+    average, start = found["average"] or {}, "module."
+    weights = {k.removeprefix(start): v for k, v in average.items() if k.startswith(start)}
+    return json.loads(found["identity"]), weights or found["network"]
 
 
 def _network(
