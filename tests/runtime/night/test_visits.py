@@ -9,6 +9,7 @@ import pytest
 
 from runtime.errors import ModelRefused, Stopped
 from runtime.instrument.simulator.specimen import Specimen
+from runtime.tile import BLANK_DOUBT
 from tests.night_fakes import BEST_Z_UM, OFFSET_UM, Bench, Night
 
 PLAN = """
@@ -118,3 +119,22 @@ def test_a_camera_that_shows_less_than_the_model_needs_is_refused_before_the_fir
     night.bench.on_frame = lambda bench: pytest.fail("it went ahead")
     with pytest.raises(ModelRefused, match="shows less than model mussel-tissue"):
         night.go_on()
+
+
+def test_blank_and_saturated_fields_are_doubted_in_words_and_not_visited(tmp_path):
+    """The section's left half is empty glass, its right one too bright for the camera."""
+    night = night_at(tmp_path / "night")
+    world = section().copy()
+    # Of two tiles 384 px apart and 512 px wide, the left one ends at column 764 of this world.
+    world[:, :765] = 2500
+    right = world[:, 765:]
+    right[right > np.median(right)] = 5000
+    night.bench.world = world
+    summary = night.go_on()
+    with night.journal() as journal:
+        doubts = {name: label.doubt for name, label in journal.labels().items()}
+        flags = {name: place.flag for name, place in journal.placements().items()}
+    assert [doubts[f"r00{row}_c000"] for row in (0, 1)] == [BLANK_DOUBT] * 2
+    assert all("saturated" in doubts[f"r00{row}_c001"] for row in (0, 1))
+    assert [flags[f"r00{row}_c000"] for row in (0, 1)] == ["blank"] * 2
+    assert (summary["tiles_doubted"], summary["regions_found"]) == (4, 0)

@@ -221,3 +221,21 @@ def test_a_contrast_window_ignores_what_no_tile_covers():
     low, high = contrast_window(image)
     assert 1000 <= low < high <= 1049
     assert contrast_window(np.zeros((4, 4), np.uint8)) == (0.0, 255.0)
+
+
+def test_the_pixels_of_a_few_tiles_only_stay_in_memory(tmp_path):
+    """However many a settling draws: eight, the latest of which are not read anew."""
+    made, read = scan(noise=0.0), []
+    live, pixels = mosaic_in(tmp_path), reader(made)
+
+    def counted(name):
+        read.append(name)
+        return pixels(name)
+
+    live.settle(true_places(made), counted)
+    assert len(live._recent) == 8
+    assert set(read) == set(made.truth_px)
+    latest = next(reversed(live._recent))
+    read.clear()
+    live._read(latest, counted)
+    assert read == []

@@ -100,16 +100,21 @@ def test_tiles_without_matches_keep_the_fitted_stage():
 
 
 def test_a_match_that_is_none_pulls_on_nothing():
-    """It says 130 px where the stage says 100: neither place nor σ nor flag hears of it."""
+    """It says 130 px where the stage says 100: neither place nor σ nor flag hears of it, whether
+    the rows around are solved or the whole.
+    """
     made = PoseGraph(5.0, row_height_px=STEP_PX)
-    made.extend("a", prior_px=(0.0, 0.0), blank=False, shifts=[])
-    none = Shift(a="a", b="b", dx_px=130.0, dy_px=40.0, method="none")
-    made.extend("b", prior_px=(100.0, 0.0), blank=True, shifts=[none])
-    for place in (made.placement("b"), made.solve()["b"]):
-        assert (place.x_px, place.y_px) == pytest.approx((100.0, 0.0), abs=1e-6)
+    for n in range(12):
+        none = Shift(a=f"t{n - 1:02d}", b=f"t{n:02d}", dx_px=130.0, dy_px=40.0, method="none")
+        shifts = [none] if n else []
+        made.extend(f"t{n:02d}", prior_px=(100.0 * n, 0.0), blank=n % 2 == 0, shifts=shifts)
+        place = made.placement(f"t{n:02d}")
+        assert (place.x_px, place.y_px) == pytest.approx((100.0 * n, 0.0), abs=1e-6)
+    for n, place in enumerate(made.solve().values()):
+        assert (place.x_px, place.y_px) == pytest.approx((100.0 * n, 0.0), abs=1e-6)
         assert place.sigma_px == pytest.approx(5.0)
-        assert place.flag == "blank"
-    assert made.shifts[("a", "b")] == none
+        assert place.flag == ("blank" if n % 2 == 0 else "stage-only")
+    assert len(made.shifts) == 11, "kept for the record"
 
 
 def test_an_empty_graph_has_no_places():

@@ -1,11 +1,13 @@
 """Known answers: tiles cut at known places are put back there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from runtime.errors import ConfigRefused, InputRefused
 from runtime.stitch.stitcher import Stitcher
-from tests.runtime.stitch.stitch_scans import SHAPE_PX, Scan, add, recall, scan
+from tests.runtime.stitch.stitch_scans import SHAPE_PX, Scan, add, recall, scan, section
 
 
 def stitched(made: Scan, *, tiles=None, sigma_px: float = 2.0) -> Stitcher:
@@ -159,3 +161,16 @@ def test_in_a_dense_scan_every_tile_is_matched_with_the_one_beside_it():
         add(stitcher, tile)
     matched = {(seam.a, seam.b) for seam in seams(stitcher) if seam.method != "none"}
     assert {("r0_c0", "r0_c1"), ("r0_c1", "r0_c2"), ("r0_c2", "r0_c3")} <= matched
+
+
+def test_a_tile_that_shows_something_else_is_left_to_the_stage_and_says_so():
+    """Textured, so not blank, but of another place: none of its four overlaps is a match."""
+    made = scan(rows=3, columns=3)
+    height, width = SHAPE_PX
+    other = (16 * section()[1100 : 1100 + height, 1250 : 1250 + width] + 200).astype(np.uint16)
+    tiles = [replace(t, pixels=other) if t.tile_id == "r1_c1" else t for t in made.tiles]
+    stitcher = stitched(made, tiles=tiles)
+    flags = {name: place.flag for name, place in stitcher.solve().items() if place.flag}
+    assert flags == {"r1_c1": "stage-only"}
+    methods = {"r1_c1" in (seam.a, seam.b): seam.method for seam in seams(stitcher)}
+    assert methods == {True: "none", False: "phase"}

@@ -7,7 +7,10 @@ from runtime.instrument.simulator.sensor import (
     GAIN_DN_PER_E,
     OFFSET_DN,
     READ_NOISE_E,
+    VIGNETTE_CENTRE,
     Sensor,
+    dust,
+    vignette,
 )
 
 SHAPE = (192, 256)
@@ -78,3 +81,21 @@ def test_each_seed_has_its_own_dust():
     one, other = (Sensor(seed=s, width_px=SHAPE[1], height_px=SHAPE[0]) for s in (1, 2))
     a, b = frame(one, 8000.0, 1), frame(other, 8000.0, 1)
     assert np.corrcoef(a.ravel(), b.ravel())[0, 1] < 0.95
+
+
+def test_shading_is_centred_where_it_is_said_to_be(sensor):
+    """Right of the middle and above it: rows are y, columns x."""
+    shade = vignette((401, 601))
+    row, column = np.unravel_index(int(np.argmax(shade)), shade.shape)
+    assert (column / 600, row / 400) == pytest.approx(VIGNETTE_CENTRE, abs=0.003)
+    assert VIGNETTE_CENTRE[0] > 0.5 > VIGNETTE_CENTRE[1]
+
+
+def test_dust_lies_all_over_a_sensor_that_is_wider_than_high():
+    """With rows and columns changed over, the right half of a wide one would be clean."""
+    shadow = dust((100, 400), np.random.default_rng(1))
+    assert shadow.shape == (100, 400)
+    quarters = np.split(shadow, 4, axis=1)
+    assert all(quarter.min() < 0.95 for quarter in quarters)
+    assert shadow[:50].min() < 0.95
+    assert shadow[50:].min() < 0.95
