@@ -92,17 +92,16 @@ class MountedTurret(Strict):
 
 
 class Simulation(Strict):
-    """The simulated microscope. `speed` divides every mechanical time; 1 is real time.
+    """The simulated microscope. `speed` divides how long every motion and exposure is waited for,
+    and changes nothing else; 1 is real time.
 
-    Its board, which carries the simulated ones of stage, light and turret, goes dark
-    `watchdog_ms` after the last heartbeat; `line_faults` is the share of its serial line's bytes
-    dropped, duplicated and flipped, each. A stage that is not simulated has the middle of the
-    specimen, in focus, at `specimen_um`.
+    `line_faults` is the share of bytes dropped, duplicated and flipped, each, on the serial line of
+    the board that carries the simulated ones of stage, light and turret. A stage that is not
+    simulated has the middle of the specimen, in focus, at `specimen_um`.
     """
 
     seed: int = 0
     speed: Annotated[float, Field(gt=0, le=1000)] = 10.0
-    watchdog_ms: Annotated[int, Field(ge=100, le=5000)] = 500
     line_faults: Annotated[float, Field(ge=0, le=0.05)] = 0.0
     specimen_um: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)
 

@@ -172,7 +172,6 @@ class Settings(Strict):
         told = self.simulation.model_fields_set
         board = self.use("simulated", ports=("stage", "light", "turret"))
         for key, used, why in (
-            ("watchdog_ms", board, "neither stage, light nor turret is simulated"),
             ("line_faults", board, "neither stage, light nor turret is simulated"),
             ("specimen_um", self.follows, "no simulated camera follows a stage that is not"),
         ):

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from firmware_bridge.drivers.native.board import NativeBoard, NativeOptions
+from firmware_bridge.drivers.native.board import NativeBoard
 from firmware_bridge.drivers.native.emulator import BoardEmulator
 from firmware_bridge.errors import BridgeError
 from firmware_bridge.find.detect import locate
@@ -130,8 +130,7 @@ class Bench:
             faults = Faults.bytewise(simulation.line_faults)
             bad = ChaosProxy(port, clock=SystemClock(), faults=faults, seed=simulation.seed)
             port = self.stack.enter_context(bad).port
-        options = NativeOptions(watchdog_ms=simulation.watchdog_ms)
-        board = NativeBoard.open(port, clock=self.clock, options=options)
+        board = NativeBoard.open(port, clock=self.clock)
         self.boards.add(board)
         return board
 

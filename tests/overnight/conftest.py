@@ -40,7 +40,6 @@ automatic = true
 [pipeline]
 disk_reserve_mb = 1
 [simulation]
-watchdog_ms = 5000
 speed = 200
 """
 

@@ -158,7 +158,6 @@ def test_a_move_that_was_stopped_leaves_the_specimen_where_the_stage_says_it_sta
     ("old", "new", "reason"),
     [
         ("speed = 1000", "line_faults = 0.001", "'simulation.line_faults' is not used"),
-        ("speed = 1000", "watchdog_ms = 500", "'simulation.watchdog_ms' is not used"),
         (
             'driver = "native"\nport = "{port}"\nwatchdog_ms = 5000',
             'driver = "simulated"',
