@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.quantise.ir import OpenVinoModel, to_ir
+from export.convert.ir import OpenVinoModel, to_ir
 from runtime.errors import InputRefused, ModelRefused
 from runtime.inference.onnx_scan import has_external_data
 from runtime.inference.task import TaskRecord

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
+from export import quantise
 from export.convert.graph import to_parts
 from export.datasets.prepared import Prepared
 from export.networks.fusion import FusedClassifier
 from export.progress import Progress, silent
-from export.quantise import quantiser_digest, to_int8
+from export.quantise import to_int8
 from runtime.inference.backends import open_session
 from runtime.preprocess.inputs import Inputs
 from runtime.tasks.classify.record import SCORES
@@ -65,3 +68,13 @@ def view_inputs(prepared: Prepared, view: int, names: tuple[str, ...]) -> Inputs
     """Return the named inputs of one view, as it is."""
     inputs = prepared.inputs(view)
     return {name: inputs[name] for name in names}
+
+
+def quantiser_digest(sources: Path = Path(quantise.__file__).parent) -> str:
+    """Return the SHA-256 of the quantiser's sources and ONNX Runtime's release, in hexadecimal:
+    what another one made is not taken for this one's.
+    """
+    digest = hashlib.sha256(onnxruntime.__version__.encode())
+    for path in sorted(sources.rglob("*.py")):
+        digest.update(path.relative_to(sources).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

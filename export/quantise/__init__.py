@@ -1,18 +1,15 @@
 """Static int8 quantisation (QDQ), calibrated through the runtime's own preprocessing and gated."""
 
-from export.quantise.calibrated import Calibrated, to_int8
-from export.quantise.gate import GATE, Quantised, quantise
-from export.quantise.identity import quantiser_digest
-from export.quantise.validation import Validation
-from export.quantise.votes import part_scores
+from export.quantise.gate import Judge, Quantised, quantise
+from export.quantise.integer import Calibrated, to_int8
+from export.quantise.outputs import model_outputs, part_outputs
 
 __all__ = [
-    "GATE",
     "Calibrated",
+    "Judge",
     "Quantised",
-    "Validation",
-    "part_scores",
+    "model_outputs",
+    "part_outputs",
     "quantise",
-    "quantiser_digest",
     "to_int8",
 ]

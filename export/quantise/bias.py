@@ -15,30 +15,41 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-from export.quantise.layers import WEIGHTED
-
 Means = Mapping[str, NDArray[np.float64]]
 
 
-def correct_biases(quantised: onnx.ModelProto, fp32: onnx.ModelProto, means: Means) -> None:
-    """Change the integer biases of the int8 layers in place; the border's zeros are neglected.
+def correct_biases(
+    quantised: onnx.ModelProto, fp32: onnx.ModelProto, means: Means, *, layers: list[str]
+) -> None:
+    """Change the integer biases of those layers that are int8 in place; the border's zeros are
+    neglected.
 
     `means` are, by tensor, the (channels,) means of what the layers read.
     """
-    rounded = {one.name: one for one in quantised.graph.initializer}
+    held = {one.name: one for one in quantised.graph.initializer}
     exact = {one.name: one for one in fp32.graph.initializer}
-    for node in fp32.graph.node:
-        if node.op_type not in WEIGHTED or f"{node.input[1]}_quantized" not in rounded:
+    original = {node.name: node for node in fp32.graph.node}
+    # What reads an integer constant, by the tensor that it makes of it.
+    readings = {
+        node.output[0]: node
+        for node in quantised.graph.node
+        if node.op_type == "DequantizeLinear" and node.input[0] in held
+    }
+    for node in quantised.graph.node:
+        if node.name not in layers or node.input[1] not in readings:
             continue
-        weight, bias = node.input[1], rounded[f"{node.input[2]}_quantized"]
-        scale, step = (
-            numpy_helper.to_array(rounded[f"{name}_scale"]).astype(np.float64)
-            for name in (weight, bias.name)
-        )
-        shift = _mean_output(exact[weight], means[node.input[0]])
-        shift -= scale * _mean_output(rounded[f"{weight}_quantized"], means[node.input[0]])
-        corrected = numpy_helper.to_array(bias) + np.rint(shift / step).astype(np.int32)
-        bias.CopyFrom(numpy_helper.from_array(corrected, bias.name))
+        weight, bias = (readings[name] for name in node.input[1:3])
+        scale, step = (_steps(held[reading.input[1]]) for reading in (weight, bias))
+        read, exact_weight = original[node.name].input[:2]
+        shift = _mean_output(exact[exact_weight], means[read])
+        shift -= scale * _mean_output(held[weight.input[0]], means[read])
+        rounded = held[bias.input[0]]
+        corrected = numpy_helper.to_array(rounded) + np.rint(shift / step).astype(np.int32)
+        rounded.CopyFrom(numpy_helper.from_array(corrected, rounded.name))
+
+
+def _steps(scale: TensorProto) -> NDArray[np.float64]:
+    return np.asarray(numpy_helper.to_array(scale), dtype=np.float64)
 
 
 def _mean_output(weight: TensorProto, mean: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,14 +19,15 @@ from export.datasets.prepared import Prepared
 from export.datasets.reading import Data, PreparedParts, prepare_parts, read_data
 from export.datasets.views import ViewField, views_of
 from export.progress import Progress, silent
-from export.quantise import Quantised, Validation, part_scores, quantise
+from export.quantise import Quantised, model_outputs, part_outputs, quantise
 from export.tasks.classify import train_classifier
 from export.tasks.classify_words import words_of
 from export.tasks.guard import fit_guard
+from export.tasks.judge import ClassJudge
 from export.tasks.metrics import measure
 from export.texture.lbp_table import stored_table
 from runtime.inference.manifest import FieldOfView
-from runtime.inference.session import Backend
+from runtime.inference.session import Backend, Outputs
 from runtime.inference.windows import TOLERANCE
 from runtime.preprocess.inputs import Inputs
 from runtime.tasks.classify.record import SCORES, Classification
@@ -48,12 +49,12 @@ class _Exported:
     fp32: Parts
     quantised: Quantised
 
-    def scores(self, part: Prepared) -> dict[str, NDArray[np.float32]]:
-        """Return by precision the (views, classes) scores."""
+    def outputs(self, part: Prepared) -> dict[str, Outputs]:
+        """Return by precision what it gives out for every view."""
         views = _views(part)
         return {
-            "fp32": part_scores(self.fp32, views.inputs),
-            "int8": views.scores(self.quantised.int8, REFERENCE),
+            "fp32": part_outputs(self.fp32, views),
+            "int8": model_outputs(self.quantised.int8, views, backend=REFERENCE),
         }
 
 
@@ -93,7 +94,13 @@ def build(
     parts = to_parts(classifier, examples[0])
     exported = _Exported(
         fp32=parts,
-        quantised=quantise(parts, examples, _views(prepared.validation), progress=progress),
+        quantised=quantise(
+            parts,
+            examples,
+            _views(prepared.validation),
+            _judge(prepared.validation),
+            progress=progress,
+        ),
     )
     guard = fit_guard(data.parts, data.field, config.spec(), progress=progress)
     task = Classification(classes=config.classes, trust=None if guard is None else guard.trust())
@@ -101,7 +108,7 @@ def build(
         "networks": {"cuts": [VOTE + stream for stream in parts.streams]},
         "origin": {
             "training": _training(config, data, seed=seed),
-            "quantisation": exported.quantised.about(),
+            "quantisation": _quantisation(exported.quantised),
             "metrics": _metrics(exported, prepared),
         },
     }
@@ -132,12 +139,21 @@ def _spread_views(prepared: Prepared, count: int) -> list[Inputs]:
     return [prepared.inputs(int(view), int(view) % ways) for view in chosen]
 
 
-def _views(prepared: Prepared) -> Validation:
-    return Validation(
-        inputs=[prepared.inputs(view) for view in range(len(prepared.image))],
-        target=prepared.target,
-        image=prepared.image,
-    )
+def _views(prepared: Prepared) -> list[Inputs]:
+    return [prepared.inputs(view) for view in range(len(prepared.image))]
+
+
+def _judge(prepared: Prepared) -> ClassJudge:
+    return ClassJudge(target=prepared.target, image=prepared.image)
+
+
+def _quantisation(quantised: Quantised) -> dict[str, Any]:
+    """Return what the manifest says of the quantisation, as plain JSON values."""
+    return {
+        "kept_fp32": list(quantised.kept),
+        "reached": {name: found["accuracy"] for name, found in quantised.metrics.items()},
+        "gate": quantised.tolerance["accuracy"],
+    }
 
 
 def _metrics(exported: _Exported, prepared: PreparedParts) -> dict[str, dict[str, float]]:
@@ -148,12 +164,11 @@ def _metrics(exported: _Exported, prepared: PreparedParts) -> dict[str, dict[str
     sets = {"": prepared.validation, "test_": prepared.test}
     found: dict[str, dict[str, float]] = {"fp32": {}, "int8": {}}
     for prefix, part in sets.items():
-        said = exported.scores(part)
-        views = _views(part)
-        alike = views.alike(said["fp32"], said["int8"])
-        found["int8"][f"{prefix}agreement"] = alike / views.images
-        for precision, by_view in said.items():
-            scores = part.image_scores(by_view)
+        said = exported.outputs(part)
+        fp32, int8 = (_judge(part).decide(said[name]) for name in ("fp32", "int8"))
+        found["int8"][f"{prefix}agreement"] = float((fp32 == int8).mean())
+        for precision, outputs in said.items():
+            scores = part.image_scores(outputs[SCORES])
             values = measure(scores, part.image_target).to_json()
             found[precision] |= {f"{prefix}{name}": values[name] for name in SCALARS}
             found[precision][f"{prefix}tiles"] = float(len(scores))

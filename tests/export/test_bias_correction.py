@@ -11,9 +11,9 @@ import onnx
 from onnx import TensorProto, numpy_helper
 from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
 
-from export.quantise.observed import observe
-from export.quantise.qdq import OPERATIONS, CalibratedStream
-from export.quantise.votes import stream_votes
+from export.quantise.calibration import observe
+from export.quantise.integer import OPERATIONS, CalibratedStream
+from export.quantise.outputs import stream_votes
 
 pytestmark = [pytest.mark.export, pytest.mark.timeout(60)]
 # Below half a step of seven bits beside a weight of one, so it rounds to nothing.

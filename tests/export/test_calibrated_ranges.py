@@ -7,32 +7,17 @@ import pytest
 
 pytest.importorskip("torch")
 
-import onnx
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import TensorProto
-from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
 
-from export.quantise.observed import Histogram, observe
-from export.quantise.ranges import best_range
+from export.quantise.calibration import Histogram, best_range
 
 pytestmark = [pytest.mark.export, pytest.mark.timeout(60)]
 
 
 def histograms(tiles: list[np.ndarray]) -> list[Histogram]:
     """What is observed of a tensor that has these values on the tiles."""
-    size = tiles[0].size
-    shape = [1, 1, 1, size]
-    graph = make_graph(
-        [make_node("Relu", ["tile"], ["positive"])],
-        "stream",
-        [make_tensor_value_info("tile", TensorProto.FLOAT, shape)],
-        [make_tensor_value_info("positive", TensorProto.FLOAT, shape)],
-    )
-    model = make_model(graph, opset_imports=[make_opsetid("", 17)], ir_version=10)
-    onnx.checker.check_model(model)
-    inputs = [{"tile": tile.astype(np.float32).reshape(shape)} for tile in tiles]
-    return observe(model, inputs, operations=["Relu"]).histograms["tile"]
+    return [Histogram.of(tile.astype(np.float32)) for tile in tiles]
 
 
 def loss(tiles: list[np.ndarray], low: float, high: float) -> float:

@@ -17,7 +17,7 @@ from rich.console import Console
 from export.__main__ import app
 from export.convert.graph import to_parts
 from export.datasets.reading import prepare_parts, read_data
-from export.evaluate.integer import integer_scores, onnx_scores
+from export.evaluate.integer import integer_scores, onnx_scores, quantiser_digest
 from export.evaluate.methods import Method, Stream, distinct_streams
 from export.evaluate.progress import job
 from export.evaluate.results import FP32, INT8
@@ -26,7 +26,6 @@ from export.evaluate.seed import PARTS, Trained
 from export.evaluate.setup import Choices, set_up
 from export.evaluate.votes import fused_scores, joined_votes, listen, said_once
 from export.networks.registry import make_network
-from export.quantise import quantiser_digest
 from export.texture.lbp_table import stored_table
 from runtime.errors import ConfigRefused, ModelRefused
 from runtime.preprocess.spec import input_channels

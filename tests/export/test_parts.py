@@ -19,11 +19,13 @@ from export.convert.graph import to_parts
 from export.convert.parts import VOTE
 from export.networks.base import TileNetwork
 from export.networks.fusion import FusedClassifier, Fusion, input_of
-from export.quantise import Calibrated, Validation, part_scores, quantise, to_int8
-from export.quantise.sensitivity import most_sensitive_first
+from export.quantise import Calibrated, part_outputs, quantise, to_int8
+from export.quantise.gate import most_sensitive_first
+from export.tasks.judge import ClassJudge
 from runtime.errors import ModelRefused
 from runtime.inference.backends import open_session
 from runtime.inference.session import BACKENDS, LAYOUTS
+from runtime.tasks.classify.record import SCORES
 
 pytestmark = [
     pytest.mark.export,
@@ -93,7 +95,7 @@ def test_parts_whole_int8_and_torch_agree_in_every_layout(name: str) -> None:
     seen = views(classifier)
     parts = to_parts(classifier, seen[0])
     wanted = torch_scores(classifier, seen)
-    assert np.allclose(part_scores(parts, seen), wanted, atol=1e-5)
+    assert np.allclose(part_outputs(parts, seen)[SCORES], wanted, atol=1e-5)
     whole, int8 = parts.joined(), to_int8(parts, seen)
     layouts = LAYOUTS if len(classifier.streams) > 1 else LAYOUTS[:1]
     cuts = tuple(VOTE + stream for stream in parts.streams)
@@ -155,8 +157,8 @@ def test_fp32_too_large_for_one_file_is_judged_in_parts_and_left_out(
     with pytest.raises(ModelRefused, match="too large for one ONNX file"):
         parts.joined()
     target = torch_scores(classifier, seen).argmax(axis=1)
-    done = quantise(parts, seen, Validation(inputs=seen, target=target))
-    assert done.accuracy["fp32"] == 1
+    done = quantise(parts, seen, seen, ClassJudge(target=target))
+    assert done.metrics["fp32"] == {"accuracy": 1}
     (tmp_path / FP32).write_bytes(b"of an earlier training")
     lut = np.zeros((256, 3), np.float32)
     about = {"task": {"kind": "classify", "classes": ["a", "b", "c"]}}

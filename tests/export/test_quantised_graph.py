@@ -18,16 +18,17 @@ import onnxruntime
 import torch
 
 from export.convert.graph import to_parts
+from export.convert.ir import to_ir
 from export.convert.parts import Parts, layer_of
 from export.networks.fusion import FusedClassifier
 from export.networks.registry import make_network
-from export.quantise import Calibrated, Quantised, Validation, part_scores, quantise
-from export.quantise import gate as gate_module
-from export.quantise.ir import to_ir
-from export.quantise.sensitivity import most_sensitive_first
+from export.quantise import Calibrated, Quantised, model_outputs, part_outputs, quantise, to_int8
+from export.quantise.gate import most_sensitive_first
+from export.tasks.judge import ClassJudge
 from runtime.errors import ModelRefused
 from runtime.inference.backends import open_session
 from runtime.inference.session import BACKENDS
+from runtime.tasks.classify.record import SCORES
 
 pytestmark = [pytest.mark.export, pytest.mark.timeout(300)]
 CHANNELS = {"intensity": 1, "lbp1": 3}
@@ -125,33 +126,37 @@ def optimised(model: bytes) -> list[onnx.NodeProto]:
         return list(onnx.load(options.optimized_model_filepath).graph.node)
 
 
-def judged(count: int = 8) -> Validation:
+def tiles(count: int = 8) -> list[dict[str, np.ndarray]]:
     """Dark and bright tiles by turns."""
-    return Validation(
-        inputs=[
-            {"intensity": inputs(seed)["intensity"] + np.float32(seed % 2)} for seed in range(count)
-        ],
-        target=np.arange(count) % 2,
-    )
+    return [
+        {"intensity": inputs(seed)["intensity"] + np.float32(seed % 2)} for seed in range(count)
+    ]
+
+
+def dark_or_bright(count: int = 8) -> ClassJudge:
+    return ClassJudge(target=np.arange(count) % 2)
+
+
+def scores(model: bytes, backend: str = "onnxruntime") -> np.ndarray:
+    return model_outputs(model, tiles(), backend=backend)[SCORES]  # type: ignore[arg-type]
 
 
 def test_views_of_one_image_are_judged_together() -> None:
-    views = Validation(inputs=[], target=np.array([0, 0, 1, 1]), image=np.array([7, 7, 9, 9]))
-    scores = np.array([[0.9, 0.1], [0.4, 0.6], [0.7, 0.3], [0.6, 0.4]], np.float32)
-    assert views.accuracy(scores) == 0.5
-    alone = Validation(inputs=[], target=views.target)
-    assert alone.accuracy(scores) == 0.25
-    others = np.array([[0.1, 0.9], [0.9, 0.1], [0.6, 0.4], [0.4, 0.6]], np.float32)
-    assert (views.alike(scores, others), views.images) == (2, 2)
-    assert (alone.alike(scores, others), alone.images) == (1, 4)
+    together = ClassJudge(target=np.array([0, 0, 1, 1]), image=np.array([7, 7, 9, 9]))
+    said = {SCORES: np.array([[0.9, 0.1], [0.4, 0.6], [0.7, 0.3], [0.6, 0.4]], np.float32)}
+    assert together.decide(said).tolist() == [0, 0]
+    assert together.metrics(said) == {"accuracy": 0.5}
+    alone = ClassJudge(target=together.target)
+    assert alone.decide(said).tolist() == [0, 1, 0, 0]
+    assert alone.metrics(said) == {"accuracy": 0.25}
 
 
 def test_a_model_that_keeps_its_accuracy_passes_whole() -> None:
     fp32 = to_parts(made("none"), inputs(0))
-    done = quantise(fp32, judged().inputs, judged())
+    done = quantise(fp32, tiles(), tiles(), dark_or_bright())
     assert isinstance(done, Quantised)
     assert done.kept == ()
-    assert done.about()["kept_fp32"] == []
+    assert done.tolerance == {"accuracy": 0.003}
 
 
 def taught() -> FusedClassifier:
@@ -202,9 +207,8 @@ def relu_input(graph: onnx.GraphProto, tensor: str) -> str:
 
 def test_the_layer_that_eight_bits_cannot_hold_is_found_first() -> None:
     fp32, worst = damaged()
-    validation = judged()
-    calibrated = Calibrated(fp32, validation.inputs)
-    assert most_sensitive_first(calibrated, validation.inputs)[0] == worst
+    calibrated = Calibrated(fp32, tiles())
+    assert most_sensitive_first(calibrated, tiles())[0] == worst
     kept = onnx.load_model_from_string(calibrated.int8(keep=[worst])).graph
     whole = onnx.load_model_from_string(calibrated.int8()).graph
     weights = [
@@ -213,87 +217,95 @@ def test_the_layer_that_eight_bits_cannot_hold_is_found_first() -> None:
     assert weights[0] - weights[1] >= 1
 
 
-class Judge(Validation):
-    """Counts as wrong, or as another decision, every int8 score further than `limit` from fp32."""
+class Nearness:
+    """Another task's judge: it decides by how far outputs are from fp32's, in steps of `limit`, and
+    measures the share of tiles that are within one, or finds everything `good_anyway`.
+    """
 
-    accurate_anyway: ClassVar[bool] = False
+    tolerance: ClassVar = {"near": 0.1}
 
-    def accuracy(self, scores: np.ndarray) -> float:
-        alike = self.alike(self.wanted, scores) / self.images
-        return 1.0 if self.accurate_anyway else alike
+    def __init__(self, fp32: Parts, limit: float, *, good_anyway: bool = False) -> None:
+        self._wanted = part_outputs(fp32, tiles())[SCORES]
+        self._limit, self._good_anyway = limit, good_anyway
 
-    def alike(self, scores: np.ndarray, others: np.ndarray) -> int:
-        return int((np.abs(scores - others).max(axis=1) < self.limit).sum())
+    def metrics(self, outputs: dict[str, np.ndarray]) -> dict[str, float]:
+        near = 1.0 if self._good_anyway else float((self.decide(outputs) == 0).mean())
+        return {"near": near, "of no tolerance": -float(self.decide(outputs).sum())}
 
-
-class Lenient(Judge):
-    """The same, but every decision counts as right."""
-
-    accurate_anyway = True
-
-
-def strict(fp32: Parts, limit: float, judge: type[Judge] = Judge) -> Judge:
-    plain = judged()
-    made = judge(inputs=plain.inputs, target=plain.target)
-    object.__setattr__(made, "wanted", part_scores(fp32, plain.inputs))
-    object.__setattr__(made, "limit", limit)
-    return made
+    def decide(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
+        off = np.abs(outputs[SCORES] - self._wanted).max(axis=1)
+        return (off / self._limit).astype(np.int64)
 
 
-@pytest.mark.parametrize("judge", [Judge, Lenient])
-def test_layers_are_kept_in_fp32_until_the_gate_passes(judge: type[Judge]) -> None:
+@pytest.mark.parametrize("good_anyway", [False, True])
+def test_layers_are_kept_in_fp32_until_the_gate_passes(good_anyway: bool) -> None:
     fp32, worst = damaged()
-    plain = judged()
-    calibrated = Calibrated(fp32, plain.inputs)
-    wanted = part_scores(fp32, plain.inputs)
+    calibrated = Calibrated(fp32, tiles())
+    wanted = part_outputs(fp32, tiles())[SCORES]
     models = calibrated.int8(), calibrated.int8(keep=[worst])
     off = [
-        [np.abs(plain.scores(model, backend) - wanted).max() for backend in BACKENDS]
-        for model in models
+        [np.abs(scores(model, backend) - wanted).max() for backend in BACKENDS] for model in models
     ]
     assert min(off[0]) > 0.5
     assert max(off[1]) < 0.01
     said: list[str] = []
     done = quantise(
         fp32,
-        plain.inputs,
-        strict(fp32, limit=0.1, judge=judge),
+        tiles(),
+        tiles(),
+        Nearness(fp32, 0.1, good_anyway=good_anyway),
         progress=lambda task, at, total, note="": said.append(f"{task} {note}"),
     )
     assert done.kept == (worst,)
-    assert done.accuracy["int8"] >= done.accuracy["fp32"] - gate_module.GATE
-    assert done.alike == done.images == 8
+    assert done.metrics["int8"] == done.metrics["fp32"]
+    assert done.alike == done.decisions == 8
     assert said[-1] == "int8 8 of 8 decided as fp32, 1 layers kept fp32"
 
 
 def test_int8_that_loses_accuracy_all_the_same_is_refused() -> None:
     fp32 = to_parts(made("none"), inputs(0))
-    with pytest.raises(ModelRefused, match="half the layers") as caught:
-        quantise(fp32, judged().inputs, strict(fp32, limit=1e-9))
+    with pytest.raises(ModelRefused, match=r"too much near on .* half the layers") as caught:
+        quantise(fp32, tiles(), tiles(), Nearness(fp32, 1e-9))
     assert "against 1.0000" in str(caught.value)
 
 
 def test_accurate_int8_that_decides_otherwise_all_the_same_is_the_one_that_comes_nearest() -> None:
     fp32, worst = damaged()
-    wanted = part_scores(fp32, judged().inputs)
-    calibrated = Calibrated(fp32, judged().inputs)
+    wanted = part_outputs(fp32, tiles())[SCORES]
     # No model comes this near to fp32 on every tile, but some do on half of them.
-    off = np.abs(judged().scores(calibrated.int8(keep=[worst]), "onnxruntime") - wanted).max(axis=1)
-    limit = float(np.median(off))
-    done = quantise(fp32, judged().inputs, strict(fp32, limit=limit, judge=Lenient))
+    off = np.abs(scores(Calibrated(fp32, tiles()).int8(keep=[worst])) - wanted).max(axis=1)
+    judge = Nearness(fp32, float(np.median(off)), good_anyway=True)
+    done = quantise(fp32, tiles(), tiles(), judge)
     assert worst in done.kept
-    assert 0 < done.alike < done.images - 1
+    assert 0 < done.alike < done.decisions - 1
     assert not done.agreeing
 
 
 @pytest.mark.parametrize(
-    ("alike", "images", "enough"), [(47, 47, True), (46, 47, True), (45, 47, False),
-                                    (507, 512, True), (506, 512, False)]
-)  # fmt: skip
+    ("alike", "decisions", "enough"),
+    [(47, 47, True), (46, 47, True), (45, 47, False), (507, 512, True), (506, 512, False)],
+)
 def test_one_image_in_a_hundred_may_be_decided_otherwise_and_one_of_few(
-    alike: int, images: int, enough: bool
+    alike: int, decisions: int, enough: bool
 ) -> None:
-    done = Quantised(
-        int8=b"", kept=(), accuracy={"fp32": 0.9, "int8": 0.9}, alike=alike, images=images
-    )
+    done = Quantised(int8=b"", kept=(), metrics={}, tolerance={}, alike=alike, decisions=decisions)
     assert done.agreeing == enough
+
+
+@pytest.mark.parametrize(("int8", "worse"), [(0.898, []), (0.896, ["accuracy"])])
+def test_every_metric_with_a_tolerance_must_hold(int8: float, worse: list[str]) -> None:
+    done = Quantised(
+        int8=b"",
+        kept=(),
+        metrics={"fp32": {"accuracy": 0.9, "f1": 0.9}, "int8": {"accuracy": int8, "f1": 0.1}},
+        tolerance={"accuracy": 0.003},
+        alike=0,
+        decisions=1,
+    )
+    assert done.worse == worse
+    assert done.accurate == (not worse)
+
+
+def test_the_same_tiles_give_the_same_bytes() -> None:
+    fp32 = to_parts(made("late"), inputs(0))
+    assert to_int8(fp32, [inputs(1)]) == to_int8(fp32, [inputs(1)])

@@ -1,0 +1,62 @@
+"""What a model gives out for views, whole or in parts run one after the other: its whole need not
+fit one file.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+
+from export.convert.parts import Parts
+from runtime.inference.backends import open_session
+from runtime.inference.onnxruntime_session import session_options
+from runtime.inference.session import Backend, Outputs
+from runtime.preprocess.inputs import Inputs
+
+THREADS = 2
+
+
+def model_outputs(model: bytes, views: list[Inputs], *, backend: Backend) -> Outputs:
+    """Return by name what an ONNX model gives out for each of the views, (views, ...)."""
+    session = open_session(model, backend=backend, threads=THREADS)
+    found = [session.run(view) for view in views]
+    return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+
+
+def part_outputs(parts: Parts, views: list[Inputs]) -> Outputs:
+    """Return the same of a model in parts, in ONNX Runtime."""
+    return tail_outputs(parts.tail, votes(parts, views))
+
+
+def votes(parts: Parts, views: list[Inputs]) -> list[Inputs]:
+    """Return by view what all streams say, for the tail; one stream is loaded at a time."""
+    found: list[Inputs] = [{} for _ in views]
+    for model in parts.streams.values():
+        found = replaced(found, stream_votes(model, views))
+    return found
+
+
+def stream_votes(model: bytes, views: list[Inputs]) -> list[Inputs]:
+    """Return by view what one stream says."""
+    session = stream_session(model)
+    (entry,), (vote,) = session.get_inputs(), session.get_outputs()
+    return [
+        {vote.name: np.asarray(session.run([vote.name], {entry.name: view[entry.name]})[0])}
+        for view in views
+    ]
+
+
+def stream_session(model: bytes) -> onnxruntime.InferenceSession:
+    """Return ONNX Runtime's session for one stream, set up as on the device."""
+    options = session_options(THREADS, "together")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def replaced(votes: list[Inputs], by: list[Inputs]) -> list[Inputs]:
+    """Return the votes with some of them exchanged."""
+    return [{**one, **other} for one, other in zip(votes, by, strict=True)]
+
+
+def tail_outputs(tail: bytes, votes: list[Inputs]) -> Outputs:
+    """Return by name what follows from the votes, (views, ...)."""
+    return model_outputs(tail, votes, backend="onnxruntime")
