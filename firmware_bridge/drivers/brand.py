@@ -37,6 +37,10 @@ class DrivenStage(Protocol):
     def limits(self) -> Travel:
         """Return the travel ranges."""
 
+    @property
+    def arrival_steps(self) -> Steps:
+        """Return how far from a target each axis may rightly end: on the nearest motor step."""
+
     def home(self) -> None:
         """Find the origin."""
 

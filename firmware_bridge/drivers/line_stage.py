@@ -17,6 +17,7 @@ class LineStage(ABC):
     """Three axes. `lost` says that the position was known once and is no more."""
 
     failsafe = False
+    arrival_steps: Steps = (0, 0, 0)
 
     def __init__(self, board: LineBoard, *, axes: tuple[AxisDescription, ...]) -> None:
         self._board = board

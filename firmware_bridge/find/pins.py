@@ -28,7 +28,10 @@ def candidates(pin: str) -> list[PortRecord]:
 
 def fits(pin: str, *, unique_id: str | None) -> bool:
     """Return whether the board found on one of the candidates is the one meant."""
-    return not pin.startswith(ID_PIN) or unique_id == pin.removeprefix(ID_PIN)
+    if not pin.startswith(ID_PIN):
+        return True
+    # Without regard to case: GRBL keeps the name it is given in capitals.
+    return unique_id is not None and unique_id.casefold() == pin.removeprefix(ID_PIN).casefold()
 
 
 def known_port(pin: str) -> str | None:

@@ -133,7 +133,10 @@ def _went(stage: DrivenStage, target: Steps) -> bool:
         stage.move_to(x_um=there.x_um, y_um=there.y_um, z_um=there.z_um)
     except Stalled:
         return False
-    return _distance(stage.steps(), target) == 0
+    return all(
+        abs(there - wanted) <= allowed
+        for there, wanted, allowed in zip(stage.steps(), target, stage.arrival_steps, strict=True)
+    )
 
 
 def _distance(a: Steps, b: Steps) -> int:

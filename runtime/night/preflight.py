@@ -110,8 +110,10 @@ def check_rig(plan: Plan, settings: Settings, rig: Rig) -> None:
                 limit=", ".join(rig.turret.objectives),
                 remedy="name one of these, or mend [turret] in the settings",
             )
+    # Without regard to case: GRBL keeps the name it is given in capitals.
+    accepted = {board.casefold() for board in settings.instrument.accept_without_failsafe}
     for board in rig.without_failsafe:
-        if board not in settings.instrument.accept_without_failsafe:
+        if board.casefold() not in accepted:
             raise ConfigRefused(
                 f"board {board} does not go dark by itself when the host dies",
                 remedy="add it to instrument.accept_without_failsafe to run it unattended",

@@ -104,6 +104,7 @@ def test_a_board_is_pinned_by_its_id_wherever_it_is_plugged_in(plugged: Plug) ->
     with BENCHES["grbl"].emulate().host as grbl, BENCHES["illuminate"].emulate().host as array:
         plugged(A1=array.port, G1=grbl.port)
         assert resolve("id:stage-7", clock=CLOCK).port.device == grbl.port
+        assert resolve("id:STAGE-7", clock=CLOCK).port.device == grbl.port
         assert resolve(array.port, clock=CLOCK).driver == "illuminate"
         with pytest.raises(
             PortAbsent, match=r"id:stage-8.*illuminate with light, id illuminate-21"

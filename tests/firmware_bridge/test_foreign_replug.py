@@ -134,6 +134,20 @@ def test_grbl_that_kept_its_power_keeps_its_position() -> None:
         assert rig.plant.steps[0] == -1000 - 200
 
 
+def test_a_setting_that_the_line_lost_makes_no_other_board_of_it() -> None:
+    """Over a bad line `$$` may come without a line that nothing needs."""
+    plant = BenchPlant(steps_per_s=SLOW_STEPS_PER_S)
+    firmware = GrblFirmware(plant, name="stage-7")
+    with bench("grbl", firmware, plant) as rig:
+        rig.board.stage.home()
+        rig.board.light.on(channel="spindle", brightness=1)
+        rig.host.do(lambda _now_s: firmware.settings.pop("31"))  # type: ignore[arg-type]
+        rig.pull_in_mid_move(then=rig.replug)
+        with pytest.raises(LinkInterrupted):
+            rig.board.stage.move_to(x_um=-100)
+        assert rig.plant.light is None
+
+
 def test_grbl_that_lost_its_power_must_be_homed() -> None:
     with grbl() as rig:
         rig.board.stage.home()

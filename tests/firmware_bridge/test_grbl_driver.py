@@ -1,10 +1,12 @@
 """The GRBL driver against the emulated controller on a real pty."""
 
 import os
+import re
 import threading
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -148,6 +150,37 @@ def test_settings_that_cannot_be_worked_with_are_refused(setting: str, value: fl
         pytest.raises(FirmwareIncompatible, match=rf"\${setting}="),
     ):
         GrblBoard.open(host.port, clock=CLOCK)
+
+
+def test_doing_what_a_refusal_says_makes_a_controller_fit() -> None:
+    """In its order: GRBL takes soft limits only once homing is on."""
+    firmware = GrblFirmware(BenchPlant(), settings={"20": 0.0, "22": 0.0})
+    with PtyHost(firmware, clock=CLOCK) as host:
+        with pytest.raises(FirmwareIncompatible, match=r"value \$22=0, \$20=0") as caught:
+            GrblBoard.open(host.port, clock=CLOCK)
+        told = re.findall(r"\$\d+=\d", str(caught.value).partition("send ")[2])
+        for waited_s, setting in enumerate(told):  # each write deafens the receiver for a while
+            line = f"{setting}\n".encode()
+            host.do(partial(_receive, firmware, line, waited_s))
+        assert (firmware.settings["22"], firmware.settings["20"]) == (1, 1)
+        firmware._deaf_until_s = 0.0
+        GrblBoard.open(host.port, clock=CLOCK).close()
+
+
+def _receive(firmware: GrblFirmware, line: bytes, later_s: int, now_s: float) -> None:
+    firmware.receive(line, now_s + later_s)
+
+
+def test_after_a_hard_limit_the_stage_is_homed_and_the_lamp_lit_again() -> None:
+    """Until it is reset, GRBL answers nothing after ALARM:1, not even a question."""
+    with rig() as one:
+        one.host.do(one.firmware.trip_hard_limit)
+        with pytest.raises(PositionUnknown, match="a limit switch was hit"):
+            one.board.stage.move_to(x_um=-1)
+        one.board.light.on(channel="spindle", brightness=1.0)
+        assert one.plant.light == (0, 255)
+        one.board.stage.home()
+        assert one.board.stage.move_to(x_um=-1).x_um == -1
 
 
 def test_nothing_sent_holds_a_space_or_writes_a_setting() -> None:

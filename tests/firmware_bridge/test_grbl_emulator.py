@@ -139,6 +139,18 @@ def test_a_hard_limit_is_alarm_1(bench: Bench) -> None:
     assert bench.said.split("\r\n")[:2] == ["ALARM:1", "[MSG:Reset to continue]"]
 
 
+def test_after_a_hard_limit_only_a_reset_gets_through(bench: Bench) -> None:
+    bench.firmware.trip_hard_limit(0.0)
+    assert bench.tell("?") == []
+    assert bench.tell("$X\n") == []
+    assert "Grbl 1.1h ['$' for help]" in bench.tell("\x18")
+
+
+def test_soft_limits_cannot_be_set_before_homing(bench: Bench) -> None:
+    bench.firmware.settings |= {"20": 0.0, "22": 0.0}
+    assert bench.tell("$20=1\n") == ["error:10"]
+
+
 def test_an_eeprom_write_deafens_the_receiver(bench: Bench) -> None:
     assert bench.tell("$110=5000\n") == ["ok"]
     assert bench.tell("?$I\n", 0.005) == []

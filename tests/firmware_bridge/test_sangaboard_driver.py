@@ -80,6 +80,13 @@ def test_homes_on_boards_with_switches(build: SangaboardBuild) -> None:
         assert one.plant.steps[0] - one.plant.steps[1] == 100
 
 
+def test_homing_does_not_restart_a_board() -> None:
+    """V1.0-beta does on a bare `home_min`, which does not say which axes."""
+    with rig(replace(V1_BETA, endstops=True)) as one:
+        one.board.stage.home()
+        assert one.firmware.crashes == 0
+
+
 def test_without_switches_the_origin_must_be_allowed_and_is_taken_once() -> None:
     with rig(V1) as one:
         with pytest.raises(NotHomed, match="no origin yet"):

@@ -146,7 +146,7 @@ def test_leds_are_reported_and_set_by_absolute_values() -> None:
 
 def test_endstop_builds_print_numbers_nobody_asked_for() -> None:
     bench = Bench(replace(V1, endstops=True, step_delay_us=0))
-    said = bench.tell("home_min\n")
+    said = bench.tell("home_min 7\n")
     for second in range(2, 9):
         said += bench.wait(BOOTED_S + second)
     assert {"-1", "-2", "-3"} <= set(said)

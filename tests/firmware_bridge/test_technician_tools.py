@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.board.bench_plant import BenchPlant
+from firmware_bridge.board.bench_plant import BENCH_BOARD, BenchPlant
 from firmware_bridge.board.pty_host import PtyHost
 from firmware_bridge.drivers.grbl.emulator import GrblFirmware
 from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
@@ -72,6 +72,17 @@ def test_exercise_finds_the_same_of_every_board_and_leaves_it_dark(clock, driver
             assert result["latency_ms"]["p99"] >= result["latency_ms"]["p50"] > 0
             assert not result["failsafe"]
     assert plant.light is None
+
+
+def test_exercise_takes_the_nearest_motor_step_for_the_target(clock):
+    """At GRBL's factory setting, 250 steps a millimetre, only every fourth micrometre is one."""
+    axes = tuple(
+        replace(axis, step_nm=4000, limits_steps=(-5000, 5000)) for axis in BENCH_BOARD.axes
+    )
+    firmware = GrblFirmware(BenchPlant(board=replace(BENCH_BOARD, axes=axes)))
+    with PtyHost(firmware, clock=clock) as host:
+        result = exercise(host.port, driver="grbl", moves=12, seed=5, clock=clock)
+    assert (result["errors"], result["final_error_steps"]) == (0, 0)
 
 
 def test_exercise_refuses_a_driver_it_does_not_know(bench, clock):

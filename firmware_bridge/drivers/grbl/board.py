@@ -37,6 +37,8 @@ BANNER = "Grbl 1.1h ['$' for help]"
 GREETED = re.compile(r"\[VER:([^\]:]+):[^\]]*\]|(Grbl [\d.]+\w?) \['\$' for help\]")
 # Enough of a report to see the state, whatever the report's settings are.
 STATE = re.compile(r"<(Idle|Run|Jog|Alarm|Home|Check|Sleep|Hold|Door)[:|].*>")
+# After these GRBL answers nothing, not even a question, until it is reset.
+DEAFENING = (1, 2)
 STILL_S = 30.0
 POLL_S = 0.01
 SETTINGS_ROUNDS = 40
@@ -45,8 +47,9 @@ NEEDED = (10, 13, 20, 22, 23, 27, 30, 100, 101, 102, 110, 111, 112, 130, 131, 13
 REQUIRED = (
     (10, 1, "$10=1", "machine positions in its status reports"),
     (13, 0, "$13=0", "reports in millimetres"),
-    (20, 1, "$20=1", "soft limits, or a damaged line could drive into the end of the travel"),
+    # Before soft limits, which GRBL refuses without it.
     (22, 1, "$22=1", "homing, or a restart would go unnoticed"),
+    (20, 1, "$20=1", "soft limits, or a damaged line could drive into the end of the travel"),
 )
 
 
@@ -103,7 +106,10 @@ class GrblBoard(GrblController):
         kept = self.dialogue.ask(QUERY, STATE).group(1) in ("Idle", "Jog")
         self._come_to_rest()
         self._require_same(self._version().group(3), self.machine.name)
-        self._require_same(self._settings(), self.machine.settings)
+        # Only what was believed both times: a line of `$$` that nothing needs may be lost.
+        told, before = self._settings(), self.machine.settings
+        both = told.keys() & before.keys()
+        self._require_same({n: told[n] for n in both}, {n: before[n] for n in both})
         return kept
 
     def _come_to_rest(self) -> None:
@@ -151,14 +157,16 @@ class GrblBoard(GrblController):
         raise self.dialogue.silent(b"$$\n", SETTINGS_ROUNDS)
 
     def _require_settings(self) -> None:
-        for number, wanted, setting, why in REQUIRED:
-            if int(self.machine.settings[number]) & 1 != wanted:
-                raise FirmwareIncompatible(
-                    f"GRBL's settings do not fit: we need {why}",
-                    value=f"${number}={self.machine.settings[number]:g}",
-                    limit=setting,
-                    remedy=f"send {setting} once with a terminal and open the board again",
-                )
+        told = self.machine.settings
+        unfit = [row for row in REQUIRED if int(told[row[0]]) & 1 != row[1]]
+        if unfit:
+            send = ", then ".join(setting for _, _, setting, _ in unfit)
+            raise FirmwareIncompatible(
+                f"GRBL's settings do not fit: we need {'; '.join(why for *_, why in unfit)}",
+                value=", ".join(f"${number}={told[number]:g}" for number, *_ in unfit),
+                limit=", ".join(setting for _, _, setting, _ in unfit),
+                remedy=f"send {send} once with a terminal and open the board again",
+            )
 
     def _watch(self, line: str) -> None:
         self._heard_banner(line, BANNER)
@@ -166,6 +174,8 @@ class GrblBoard(GrblController):
         if alarm is not None:
             self.stage.forget()
             number = int(alarm.group(1))
+            if number in DEAFENING:
+                self.reset()
             raise PositionUnknown(
                 f"GRBL raised an alarm: {ALARMS.get(number, 'see its list of alarms')}",
                 value=line,

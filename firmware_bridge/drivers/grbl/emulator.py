@@ -28,6 +28,7 @@ from firmware_bridge.drivers.grbl.emulator_parser import (
     NOT_IDLE,
     NUMBER,
     SAME_GROUP,
+    SOFT_LIMITS_NEED_HOMING,
     TOO_LONG,
     TRAVEL_EXCEEDED,
     UNKNOWN_SYSTEM,
@@ -106,7 +107,7 @@ class GrblFirmware:
         """Take realtime bytes out at once and buffer the rest; deaf while EEPROM is written."""
         self.tick(now_s)
         for byte in data:
-            if now_s < self._deaf_until_s:
+            if now_s < self._deaf_until_s or (self._critical and byte != RESET):
                 continue
             if not self._realtime(byte, now_s) and byte < 0x80 and len(self._rx) < RX_BUFFER:
                 self._rx.append(byte)
@@ -269,6 +270,8 @@ class GrblFirmware:
             raise Refused(2)
         if float(value) < 0:
             raise Refused(NEGATIVE)
+        if number == "20" and float(value) and not self.settings["22"]:
+            raise Refused(SOFT_LIMITS_NEED_HOMING)
         self.settings[number] = float(value)
         self._deaf_until_s = now_s + SETTING_BYTES * EEPROM_BYTE_S
 

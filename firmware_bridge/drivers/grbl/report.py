@@ -93,6 +93,11 @@ class Machine:
             for error in (-FLOAT32_UM, FLOAT32_UM)
         )
 
+    def arrival_um(self, axis: int) -> int:
+        """Return how many micrometres from a target its nearest motor step may be reported."""
+        step_um = UM_PER_MM / self.settings[100 + axis]
+        return 0 if step_um <= 1 else math.floor(step_um / 2 + 0.5)
+
     @property
     def feed_mm_min(self) -> int:
         """Return the rate of the slowest axis."""

@@ -44,6 +44,8 @@ class GrblStage(LineStage):
             for name, (low, high), origin in zip("xyz", ranges, self._origin_um, strict=True)
         )
         super().__init__(board, axes=axes)
+        x, y, z = (board.machine.arrival_um(axis) for axis in range(3))
+        self.arrival_steps = (x, y, z)
 
     def home(self) -> None:
         """Run GRBL's homing cycle; afterwards the position is known.

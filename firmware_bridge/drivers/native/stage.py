@@ -34,6 +34,7 @@ class NativeStage:
     """
 
     failsafe = True
+    arrival_steps: Steps = (0, 0, 0)
 
     def __init__(self, board: NativeCommands) -> None:
         self._board = board

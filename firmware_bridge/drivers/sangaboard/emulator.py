@@ -293,11 +293,13 @@ class SangaboardFirmware:
         at_switch = (("-1" if n == 0 else "0") for n in self._motion.position(now_s))
         self._print(" ".join(at_switch))
 
-    def _home(self, _arguments: str, now_s: float) -> None:
+    def _home(self, arguments: str, now_s: float) -> None:
+        if not arguments.strip() and not self.build.blocking_only:
+            return self._crash(now_s)  # It reads which axes through a pointer that was never set.
         self._homing = 1
         self._in_blocking_move = self.build.blocking_only
         self._say_started()
-        self._motion.begin_home(now_s)
+        return self._motion.begin_home(now_s)
 
     def _home_next(self, now_s: float) -> None:
         away = V04_RETREAT_STEPS if self.build.blocking_only else V1_RETREAT_STEPS

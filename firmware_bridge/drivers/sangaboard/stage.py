@@ -29,6 +29,8 @@ CORRIDOR_STEPS = 64
 LEG_S = 0.5
 TRIES = 32
 RETREAT_AT_MOST_STEPS = 6000
+# All three axes, a bit each: without a number v1.0-beta crashes and restarts.
+HOME = b"home_min 7\n"
 HOME_S = 300.0
 HOME_TRIES = 8
 STILL_S = 0.1
@@ -201,7 +203,7 @@ class SangaboardStage(LineStage):
         self._unhomed()
         for _ in range(HOME_TRIES):
             self._zero()
-            self._board.dialogue.lines.write(b"home_min\n")
+            self._board.dialogue.lines.write(HOME)
             x, y, z = self._lasting_rest()
             if x == y == z and 0 < x <= RETREAT_AT_MOST_STEPS:
                 return self._zero()
