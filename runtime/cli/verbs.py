@@ -224,7 +224,7 @@ def calibrate(
         str,
         typer.Argument(
             metavar="ROUTINE",
-            help="dark, flat-field, backlash, camera-stage, objective-offset, or all.",
+            help="A routine, or all; an unknown name lists them.",
         ),
     ],
     settings: SettingsFile = Path("settings.toml"),
