@@ -69,10 +69,15 @@ class Boards:
         is asked of it, and BridgeError where a board is absent or does not answer.
         """
         found: dict[str, _Found] = {}
+        asked: dict[tuple[str, str], tuple[str, str]] = {}
         for name, section in sections.items():
-            port, driver = locate(
-                section.port, driver=section.driver, offering=name, clock=self.clock
-            )
+            pin = (section.port, section.driver)
+            # Asking restarts some boards. "auto" may mean another board for another port.
+            if section.port == AUTO or pin not in asked:
+                asked[pin] = locate(
+                    section.port, driver=section.driver, offering=name, clock=self.clock
+                )
+            port, driver = asked[pin]
             board = found.setdefault(os.path.realpath(port), _Found(port=port, driver=driver))
             if board.driver != driver:
                 raise ConfigRefused(

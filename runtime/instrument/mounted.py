@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.errors import HardwareFailed
+from runtime.instrument.errors import Rejected
 
 
 class MountedObjective:
@@ -12,11 +12,11 @@ class MountedObjective:
         self.objectives = (name,)
 
     def select(self, *, objective: str) -> None:
-        """Do nothing for the mounted objective; raise HardwareFailed for any other."""
+        """Do nothing for the mounted objective; raise Rejected for any other."""
         if objective not in self.objectives:
-            raise HardwareFailed(
-                "this instrument has no turret",
-                value=objective,
-                limit=f"mounted is {self.objectives[0]}",
+            raise Rejected(
+                "unknown objective",
+                value=repr(objective),
+                limit=f"{self.objectives[0]}, for there is no turret",
                 remedy="use the mounted objective, or correct [turret] objective",
             )

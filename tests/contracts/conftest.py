@@ -1,9 +1,9 @@
-"""Devices for the contract suites: every emulated board, and Micro-Manager's demo devices."""
+"""Devices for the contract suites: every emulated board, and all that hangs on none."""
 
 import itertools
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,13 +17,22 @@ import pytest
 from firmware_bridge.drivers.registry import brand
 from runtime.clock import SystemClock
 from runtime.config.micromanager_settings import LightChannel
+from runtime.config.settings import Objective
 from runtime.instrument.camera.recorded import load_scan
 from runtime.instrument.errors import NotHomed
 from runtime.instrument.micromanager.core import open_core
 from runtime.instrument.micromanager.light import MicroManagerLight
 from runtime.instrument.micromanager.stage import MicroManagerStage
 from runtime.instrument.micromanager.turret import MicroManagerTurret
+from runtime.instrument.mounted import MountedObjective
 from runtime.instrument.replay import Recording, ReplayLight, ReplayStage
+from runtime.instrument.simulator.following import (
+    FollowedLight,
+    FollowedStage,
+    FollowedTurret,
+)
+from runtime.instrument.simulator.specimen import Specimen
+from runtime.instrument.simulator.world import World
 from runtime.tile import StageLimits
 from tests.boards.bench import Bench, benches
 
@@ -112,13 +121,39 @@ def open_replay(stack: ExitStack) -> Opened:
     return opened
 
 
+def open_mounted(_: ExitStack) -> Opened:
+    board = SimpleNamespace(turret=MountedObjective("10x"))
+    return Opened(board, true_steps=lambda: (0, 0, 0), true_light=set)
+
+
+def open_followed(stack: ExitStack) -> Opened:
+    """A native board whose stage carries a simulated specimen: nothing else may change."""
+    plain = open_board(stack, next(bench for bench in benches() if bench.brand == "native"))
+    optics = Objective(magnification=10, na=0.3, pixel_size_um=0.5)
+    world = World(
+        seed=1,
+        speed=1000.0,
+        objectives=dict.fromkeys(plain.board.turret.objectives, optics),
+        camera_width_px=64,
+        camera_height_px=64,
+        specimen=Specimen(lambda: np.zeros((64, 64), np.uint8), pixel_um=0.5),
+    )
+    board = SimpleNamespace(
+        stage=FollowedStage(plain.board.stage, world, specimen_um=(10.0, 0.0, 0.0)),
+        light=FollowedLight(plain.board.light, world),
+        turret=FollowedTurret(plain.board.turret, world),
+        close=plain.board.close,
+    )
+    return replace(plain, board=board)
+
+
 def devices(part: str) -> dict[str, Callable[[ExitStack], Opened]]:
     """Return what opens each device that has a part, by its name."""
     boards = {b.name: partial(open_board, bench=b) for b in benches() if part in b.parts}
-    return {**boards, "micromanager": open_micromanager, **RECORDED.get(part, {})}
+    last = {"mounted": open_mounted} if part == "turret" else {"recorded": open_replay}
+    return {**boards, "micromanager": open_micromanager, "followed": open_followed, **last}
 
 
-RECORDED = {"stage": {"recorded": open_replay}, "light": {"recorded": open_replay}}
 STAGES, LIGHTS, TURRETS = devices("stage"), devices("light"), devices("turret")
 
 

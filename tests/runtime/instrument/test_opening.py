@@ -67,7 +67,7 @@ def test_a_foreign_board_moves_exposes_and_is_refused_unattended(video, grbl):
         channel = rig.light.channels[0]
         frame = rig.expose(channel=channel, brightness=0.5, exposure_ms=5)
         assert frame.pixels.shape == (48, 64)
-        with pytest.raises(HardwareFailed, match="no turret; value 20x; limit mounted is 10x"):
+        with pytest.raises(HardwareFailed, match="value '20x'; limit 10x, for there is no turret"):
             rig.turret.select(objective="20x")
         plan = PLAN.model_copy(update={"light": channel})
         (name,) = rig.without_failsafe
