@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from math import hypot
 
 import numpy as np
 
@@ -190,7 +191,7 @@ def _differs(told: Placement, place: Placement) -> bool:
     return (
         told.flag != place.flag
         or abs(told.sigma_px - place.sigma_px) > TOLD_PX
-        or float(np.hypot(told.x_px - place.x_px, told.y_px - place.y_px)) > TOLD_PX
+        or hypot(told.x_px - place.x_px, told.y_px - place.y_px) > TOLD_PX
     )
 
 
