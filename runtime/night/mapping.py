@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.clock import SystemClock
 from runtime.config.plan import Plan, PlannedTile
 from runtime.instrument.rig import Rig
 from runtime.record.run_folder import RunFolder
@@ -39,6 +40,7 @@ def map_of(
         dtype=np.dtype(np.uint16 if camera.full_scale > 255 else np.uint8),
         name=plan.name,
         simulated=rig.simulated,
+        boot_id=SystemClock().instant().boot_id,
         bounds_px=_bounds_px(planned, px_from_stage, shape_px),
     )
     return stitcher, mosaic

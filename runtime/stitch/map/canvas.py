@@ -39,14 +39,22 @@ class CanvasInfo:
 
 
 class Canvas:
-    """A pyramid covering `bounds_px` (x0, y0, x1, y1) of the mosaic; created empty, all zero.
+    """A pyramid covering `bounds_px` (x0, y0, x1, y1) of the mosaic; created empty, all zero, or
+    the one in `group` as it is.
 
     Chunks are numbered (row, column) in units of `CHUNK_PX` from the bounds' corner.
     """
 
-    def __init__(self, folder: Path, *, info: CanvasInfo, bounds_px: Bounds) -> None:
+    def __init__(
+        self, folder: Path, *, info: CanvasInfo, bounds_px: Bounds, group: zarr.Group | None = None
+    ) -> None:
         self.bounds_px = bounds_px
         self._info = info
+        levels = level_shapes(bounds_px)
+        if group is not None:
+            self._group = group
+            self._levels: list[Any] = [group[str(level)] for level in range(len(levels))]
+            return
         self._group = zarr.create_group(str(folder), zarr_format=3, overwrite=True)
         self._levels = [
             self._group.create_array(
@@ -56,9 +64,24 @@ class Canvas:
                 dtype=np.dtype(info.dtype),
                 dimension_names=("y", "x"),
             )
-            for level, shape in enumerate(level_shapes(bounds_px))
+            for level, shape in enumerate(levels)
         ]
         self._describe(window=(0.0, float(np.iinfo(np.dtype(info.dtype)).max)))
+
+    @classmethod
+    def reopen(cls, folder: Path, *, info: CanvasInfo) -> Canvas | None:
+        """Return the canvas that lies in a folder, or None if there is none like `info`."""
+        try:
+            group = zarr.open_group(str(folder), mode="r+")
+            about = cast(dict[str, Any], group.attrs["nightscope"])
+            finest = cast(zarr.Array[Any], group["0"])
+        except (FileNotFoundError, KeyError):
+            return None
+        expected = (info.simulated, info.pixel_size_um, np.dtype(info.dtype))
+        if (about["simulated"], about["pixel_size_um"], finest.dtype) != expected:
+            return None
+        (x0, y0), (height, width) = about["origin_px"], finest.shape
+        return cls(folder, info=info, bounds_px=(x0, y0, x0 + width, y0 + height), group=group)
 
     def box_px(self, chunk: Chunk) -> Bounds:
         """Return the mosaic box (x0, y0, x1, y1) of a level 0 chunk, cut at the canvas edge."""

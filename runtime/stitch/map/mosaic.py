@@ -1,7 +1,7 @@
 """The live map: redraw only what changed.
 
-The mosaic is derived. It holds nothing that tiles and placements do not, so a new `Mosaic` over
-the same folder starts empty and draws everything again.
+The mosaic is derived: it holds nothing that tiles and placements do not. A new `Mosaic` over the
+same folder goes on with what its ledger says the chunks show, and draws the rest.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike
 from runtime.stitch.map.behind import Behind
 from runtime.stitch.map.canvas import Bounds, Canvas, CanvasInfo, Chunk
 from runtime.stitch.map.gains import SharedTones, Tone, compare, solve_tones
+from runtime.stitch.map.ledger import Ledger
 from runtime.stitch.map.render import Layer, draw
 from runtime.stitch.match.borders import ReadPixels
 from runtime.tile import Pixels, Placement
@@ -27,6 +28,7 @@ TONE_CHANGE = 0.004
 REDRAWN_TILES = 2
 """How many moved tiles an update draws again beside the new one."""
 
+LEDGER = "drawn.jsonl"
 KEPT_TILES = 8
 GROWTH_TILES = 1.0
 """Room added, in tiles, on every side when a tile falls off the canvas."""
@@ -34,6 +36,9 @@ GROWTH_TILES = 1.0
 
 class Mosaic:
     """An OME-Zarr 0.5 pyramid of placed tiles in `folder`, drawn as they come.
+
+    With the machine's `boot_id` it can be taken up again by another process of the same boot;
+    without, it begins empty.
 
     `bounds_px` (x0, y0, x1, y1) is the part of the mosaic the canvas covers, best given from the
     plan. Without it, or when a tile falls outside, the canvas is made again with room to spare and
@@ -50,6 +55,7 @@ class Mosaic:
         name: str,
         simulated: bool,
         bounds_px: tuple[float, float, float, float] | None = None,
+        boot_id: str = "",
     ) -> None:
         self._folder = folder
         self._tile_shape_px = tile_shape_px
@@ -57,14 +63,19 @@ class Mosaic:
         self._info = CanvasInfo(
             name=name, pixel_size_um=pixel_size_um, dtype=dtype, simulated=simulated
         )
-        self._canvas: Canvas | None = None
-        if bounds_px is not None:
-            self._canvas = self._new_canvas(bounds_px)
+        self._ledger = Ledger(folder / LEDGER, boot_id=boot_id) if boot_id else None
         self._drawn: dict[str, Placement] = {}
         self._behind = Behind()
         self._tones: dict[str, Tone] = {}
         self._shared: dict[tuple[str, str], SharedTones] = {}
         self._tiles_of: defaultdict[Chunk, set[str]] = defaultdict(set)
+        # What is to be entered in the ledger once it is drawn, and chunks that nobody can trust.
+        self._unentered: set[str] = set()
+        self._unentered_pairs: set[tuple[str, str]] = set()
+        self._torn: set[Chunk] = set()
+        self._canvas = self._taken_up()
+        if self._canvas is None and bounds_px is not None:
+            self._canvas = self._new_canvas(bounds_px)
         self._recent: OrderedDict[str, Pixels] = OrderedDict()
 
     def update(self, moved: Mapping[str, Placement], pixels: ReadPixels) -> int:
@@ -89,11 +100,25 @@ class Mosaic:
         for name, tone in tones.items():
             if self._canvas is not None and self._differs(tone, self._tones[name]):
                 self._tones[name] = tone
+                self._unentered.add(name)
                 dirty.update(self._canvas.chunks_of(self._box(self._drawn[name])))
         written = self._draw(dirty, pixels)
         if self._canvas is not None:
             self._canvas.settle()
         return written
+
+    def _taken_up(self) -> Canvas | None:
+        """Return the canvas of an earlier process, with what it shows; None to begin anew."""
+        shown = self._ledger.shown() if self._ledger is not None else None
+        self._canvas = None if shown is None else Canvas.reopen(self._folder, info=self._info)
+        if shown is None or self._canvas is None:
+            return None
+        self._drawn, self._tones, self._shared = shown.places, shown.tones, shown.shared
+        for place in self._drawn.values():
+            self._enter(place)
+        for place in shown.torn:
+            self._torn.update(self._canvas.chunks_of(self._box(place)))
+        return self._canvas
 
     def _note(self, moved: Mapping[str, Placement]) -> None:
         """Sort the moved tiles into those to draw again and those that are near enough."""
@@ -103,10 +128,12 @@ class Mosaic:
 
     def _take(self, pixels: ReadPixels, *, most: int) -> set[Chunk]:
         """Put new tiles and the `most` furthest moved in place and tone them; return the chunks."""
+        torn, self._torn = self._torn, set()
         places = self._behind.take(most)
         if not places:
-            return set()
+            return torn
         canvas, dirty = self._room_for(places)
+        dirty |= torn
         for place in places:
             dirty.update(self._move(canvas, place))
         self._tone([place.tile_id for place in places], pixels)
@@ -124,6 +151,8 @@ class Mosaic:
         room = GROWTH_TILES * np.array(self._tile_shape_px[::-1])
         self._canvas = self._new_canvas((*(low - room), *(high + room)))
         self._tiles_of.clear()
+        self._unentered.update(self._drawn)
+        self._unentered_pairs.update(self._shared)
         dirty = {chunk for place in self._drawn.values() for chunk in self._enter(place)}
         return self._canvas, dirty
 
@@ -135,7 +164,10 @@ class Mosaic:
             int(np.ceil(x1)),
             int(np.ceil(y1)),
         )
-        return Canvas(self._folder, info=self._info, bounds_px=bounds)
+        canvas = Canvas(self._folder, info=self._info, bounds_px=bounds)
+        if self._ledger is not None:
+            self._ledger.begin()
+        return canvas
 
     def _move(self, canvas: Canvas, place: Placement) -> set[Chunk]:
         """Put a tile at its new place; return the chunks it left and those it entered."""
@@ -146,6 +178,7 @@ class Mosaic:
                 self._tiles_of[chunk].discard(place.tile_id)
                 dirty.add(chunk)
         self._drawn[place.tile_id] = place
+        self._unentered.add(place.tile_id)
         return dirty | self._enter(place)
 
     def _enter(self, place: Placement) -> set[Chunk]:
@@ -169,6 +202,7 @@ class Mosaic:
                     if found is not None:
                         shared[key] = found
         self._shared.update(shared)
+        self._unentered_pairs.update(shared)
         held = {name: self._tones[name] for name in sorted(around.difference(moved))}
         self._tones.update(solve_tones(shared.values(), moved, held))
 
@@ -195,8 +229,10 @@ class Mosaic:
 
     def _draw(self, dirty: set[Chunk], pixels: ReadPixels) -> int:
         canvas = self._canvas
-        if canvas is None:
+        if canvas is None or not dirty:
             return 0
+        if self._ledger is not None:
+            self._ledger.announce(self._drawn[name] for name in sorted(self._unentered))
         for chunk in sorted(dirty):
             layers = (
                 Layer(
@@ -208,7 +244,16 @@ class Mosaic:
             )
             canvas.write(chunk, draw(layers, box_px=canvas.box_px(chunk), dtype=self._dtype))
         canvas.lift(dirty)
+        self._enter_drawn()
         return len(dirty)
+
+    def _enter_drawn(self) -> None:
+        if self._ledger is not None:
+            places = [self._drawn[name] for name in sorted(self._unentered)]
+            shared = [self._shared[pair] for pair in sorted(self._unentered_pairs)]
+            self._ledger.enter(places, self._tones, shared)
+        self._unentered.clear()
+        self._unentered_pairs.clear()
 
     def _read(self, name: str, pixels: ReadPixels) -> Pixels:
         """Return a tile's pixels, keeping the last few: neighbouring chunks share them."""

@@ -30,7 +30,7 @@ from runtime.record.run_folder import RunFolder
 from runtime.record.storage import read_pixels
 from runtime.stitch.map.mosaic import Mosaic
 from runtime.stitch.stitcher import Stitcher
-from runtime.tile import FocusVerdict, Label
+from runtime.tile import FocusVerdict, Label, Picture
 from tests.runtime.made import shot
 from tests.runtime.stitch.stitch_scans import SHAPE_PX, scan
 
@@ -79,6 +79,7 @@ def intake_of(folder, classifier=None):
             name="made",
             simulated=False,
             bounds_px=(0.0, 0.0, 900.0, 800.0),
+            boot_id="one boot",
         ),
     )
 
@@ -222,17 +223,39 @@ def test_a_night_is_derived_again_from_its_stored_tiles_without_an_instrument(ni
     again.journal.close()
 
 
+def test_a_resumed_night_reads_no_tile_from_which_all_is_derived(night, tmp_path, monkeypatch):
+    """And of those the next tiles touch, each once: the fourth row's first lies below r2_c2."""
+    intake, _ = night
+    intake.settle()
+    intake.journal.close()
+    read = []
+    monkeypatch.setattr("runtime.night.intake.read_pixels", counted(read))
+    classifier = OddEven()
+    again = intake_of(tmp_path, classifier)
+    catch_up(again)
+    assert (read, classifier.seen) == ([], 0)
+    whole = scan(rows=4, columns=3)
+    *_, following = list(journeys(whole))[:10]
+    matches = again.register(following.shot, Picture(pixels=following.raw, pixel_size_um=0.5))
+    assert read == ["r2_c2"]
+    assert [shift.method for shift in matches.shifts] == ["phase"]
+    again.journal.close()
+
+
+def counted(read):
+    def read_and_noted(path):
+        read.append(path.stem)
+        return read_pixels(path)
+
+    return read_and_noted
+
+
 def test_a_resumed_night_reads_and_judges_only_what_is_missing(night, tmp_path, monkeypatch):
     intake, _ = night
     intake.journal._db.execute("DELETE FROM labels WHERE tile_id = 'r1_c1'")
     intake.journal.close()
     read = []
-
-    def counted(path):
-        read.append(path.stem)
-        return read_pixels(path)
-
-    monkeypatch.setattr("runtime.night.intake.read_pixels", counted)
+    monkeypatch.setattr("runtime.night.intake.read_pixels", counted(read))
     classifier = OddEven()
     again = intake_of(tmp_path, classifier)
     for stored in again.journal.tiles():

@@ -13,7 +13,7 @@ from ome_zarr.io import parse_url
 from ome_zarr.reader import Reader
 
 from runtime.errors import InputRefused
-from runtime.stitch.map.canvas import contrast_window, halve, level_shapes
+from runtime.stitch.map.canvas import Canvas, contrast_window, halve, level_shapes
 from runtime.stitch.map.export import write_ome_tiff, write_png
 from runtime.stitch.map.gains import Tone, compare, solve_tones
 from runtime.stitch.map.mosaic import Mosaic
@@ -24,7 +24,7 @@ from tests.runtime.stitch.stitch_scans import SHAPE_PX, cut, scan, section
 BOUNDS = (30.0, 30.0, 1100.0, 1000.0)
 
 
-def mosaic_in(folder, *, bounds_px=BOUNDS, simulated=True) -> Mosaic:
+def mosaic_in(folder, *, bounds_px=BOUNDS, simulated=True, boot_id="") -> Mosaic:
     return Mosaic(
         folder / "map.ome.zarr",
         tile_shape_px=SHAPE_PX,
@@ -33,6 +33,7 @@ def mosaic_in(folder, *, bounds_px=BOUNDS, simulated=True) -> Mosaic:
         name="night",
         simulated=simulated,
         bounds_px=bounds_px,
+        boot_id=boot_id,
     )
 
 
@@ -140,6 +141,107 @@ def test_many_moved_tiles_are_drawn_over_several_updates(tmp_path):
     assert mosaic.update(moved, reader(made)) > 0
     written = [mosaic.update({}, reader(made)) > 0 for _ in range(4)]
     assert written == [True, True, False, False]  # two at a time
+
+
+def counted(made, read):
+    pixels = reader(made)
+
+    def noted(name):
+        read.append(name)
+        return pixels(name)
+
+    return noted
+
+
+def finest(folder):
+    return np.asarray(zarr.open_group(str(folder / "map.ome.zarr"), mode="r")["0"][:], np.int32)
+
+
+def test_taken_up_in_the_same_boot_it_draws_only_what_is_missing(tmp_path):
+    made = scan(rows=2, columns=3)
+    places = true_places(made)
+    *earlier, last = places
+    first = mosaic_in(tmp_path, boot_id="monday")
+    for name in earlier:
+        first.update({name: places[name]}, reader(made))
+    read = []
+    again = mosaic_in(tmp_path, boot_id="monday")
+    assert again.update({n: places[n] for n in earlier}, counted(made, read)) == 0
+    assert read == []
+    again.update({last: places[last]}, counted(made, read))
+    assert last in read
+    again.settle(places, reader(made))
+    mosaic_in(tmp_path / "whole").settle(places, reader(made))
+    # Tones that differ by less than an eye sees are not drawn again.
+    assert np.abs(finest(tmp_path) - finest(tmp_path / "whole")).max() <= 0.004 * 4095 * 2
+
+
+def test_tones_are_taken_up_too(tmp_path):
+    """What pairs of tiles share is known again, so the last settling evens out all gains."""
+    made = scan(rows=2, columns=3)
+    mosaic_in(tmp_path, boot_id="monday").settle(true_places(made), reader(made))
+    settled = finest(tmp_path)
+    again = mosaic_in(tmp_path, boot_id="monday")
+    read = []
+    assert again.settle(true_places(made), counted(made, read)) == 0
+    assert read == []
+    assert np.array_equal(finest(tmp_path), settled)
+
+
+@pytest.mark.parametrize("boot_id", ["tuesday", ""])
+def test_after_another_boot_everything_is_drawn_again(tmp_path, boot_id):
+    made = scan(rows=1, columns=2)
+    mosaic_in(tmp_path, boot_id="monday").update(true_places(made), reader(made))
+    read = []
+    mosaic_in(tmp_path, boot_id=boot_id).update(true_places(made), counted(made, read))
+    assert set(read) == set(made.truth_px)
+
+
+def test_a_map_of_another_kind_is_not_taken_up(tmp_path):
+    made = scan(rows=1, columns=2)
+    mosaic_in(tmp_path, boot_id="monday").update(true_places(made), reader(made))
+    read = []
+    other = mosaic_in(tmp_path, boot_id="monday", simulated=False)
+    other.update(true_places(made), counted(made, read))
+    assert set(read) == set(made.truth_px)
+
+
+def test_a_drawing_that_was_interrupted_is_made_good(tmp_path, monkeypatch):
+    """A tile moves far, and the process dies after the first chunk is written."""
+    made = scan(rows=2, columns=2)
+    mosaic, places = mosaic_in(tmp_path, boot_id="monday"), true_places(made)
+    mosaic.update(places, reader(made))
+    write, written = Canvas.write, []
+
+    def dies(self, chunk, pixels):
+        if written:
+            raise KeyboardInterrupt
+        written.append(chunk)
+        write(self, chunk, pixels)
+
+    monkeypatch.setattr(Canvas, "write", dies)
+    with pytest.raises(KeyboardInterrupt):
+        mosaic.update(shifted(made, "r0_c0", by_px=40.0), reader(made))
+    monkeypatch.undo()
+    with (tmp_path / "map.ome.zarr" / "drawn.jsonl").open("a") as ledger:
+        ledger.write('{"drawn":[["r0_c0",')  # killed in the middle of a line
+    again = mosaic_in(tmp_path, boot_id="monday")
+    again.settle(places, reader(made))
+    mosaic_in(tmp_path / "whole").settle(places, reader(made))
+    assert np.abs(finest(tmp_path) - finest(tmp_path / "whole")).max() <= 0.004 * 4095 * 2
+    assert mosaic_in(tmp_path, boot_id="monday").settle(places, reader(made)) == 0
+
+
+def test_a_canvas_that_grew_is_taken_up_as_it_is(tmp_path):
+    made = scan(rows=2, columns=2)
+    bounds_px = (30, 30, 320, 300)
+    first = mosaic_in(tmp_path, bounds_px=bounds_px, boot_id="monday")
+    for name, place in true_places(made).items():
+        first.update({name: place}, reader(made))
+    grown = finest(tmp_path)
+    again = mosaic_in(tmp_path, bounds_px=bounds_px, boot_id="monday")
+    assert again.update(true_places(made), reader(made)) == 0
+    assert np.array_equal(finest(tmp_path), grown)
 
 
 def test_the_canvas_grows_when_a_tile_falls_off(tmp_path):
