@@ -90,9 +90,8 @@ def test_sigkill_at_random_moments(cli, plan, tmp_path, uninterrupted, seed):
     same(outcome(tmp_path / "run"), outcome(folder))
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow  # tests/runtime/night/test_journey.py does it in this process, at a known frame
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_pauses_resumably(cli, plan, tmp_path, uninterrupted, number):
     folder, seconds = uninterrupted
     out = tmp_path / "run"

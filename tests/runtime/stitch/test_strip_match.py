@@ -160,6 +160,17 @@ def test_rows_and_columns_of_the_sensor_do_not_pull(shift, prior, stripes):
     assert peak.shift_px == shift
 
 
+def test_columns_stronger_than_the_specimen_leave_most_matches_right():
+    """Their ridge, one shift in x and any in y, would take all three peaks that are looked at."""
+    right = 0
+    for seed in range(12):
+        columns = 60 * np.random.default_rng(seed).normal(size=(1, SHAPE_PX[1]))
+        a, b = (seen(at, pattern=columns, contrast=0.7) for at in ((300, 400), (305, 580)))
+        peak = peak_of(a, b, prior=(0.0, 184.0), gate_px=8)
+        right += peak is not None and peak.shift_px == (5, 180)
+    assert right >= 7
+
+
 @pytest.mark.parametrize(
     ("prior", "stripes"),
     [((218.0, 0.0), (SHAPE_PX[0], 1)), ((0.0, 188.0), (1, SHAPE_PX[1]))],
