@@ -21,8 +21,13 @@ class SystemClock:
         return time.monotonic()
 
     def instant(self) -> Instant:
-        """Return this moment; all processes since one boot of the machine share its `boot_id`."""
-        return Instant(boot_id=_boot_id(), monotonic_s=self.now_s(), wall_s=time.time())
+        """Return this moment; all processes since one boot of the machine share its `boot_id`.
+
+        Its seconds go on while the machine is suspended, as drift and age do; `now_s`, which waits
+        are measured by, stands still then.
+        """
+        seconds = time.clock_gettime(time.CLOCK_BOOTTIME)
+        return Instant(boot_id=_boot_id(), monotonic_s=seconds, wall_s=time.time())
 
     def sleep(self, *, duration_s: float) -> None:
         """Wait; a negative duration does not wait."""
