@@ -40,10 +40,23 @@ def header(run: RunData, found: list[Finding], stages: list[StageTimes]) -> Html
 
 
 def _banner(run: RunData) -> Html:
-    speed = _inside(run.facts["settings"], "simulation").get("speed")
+    return element("p", element("strong", "SIMULATED"), " " + _made_up(run), class_="banner")
+
+
+def _made_up(run: RunData) -> str:
+    """Return in words what of the instrument was simulated."""
+    settings = run.facts["settings"]
+    ports = ("stage", "light", "camera", "turret")
+    made_up = [port for port in ports if _inside(settings, port).get("driver") == "simulated"]
+    if run.facts["recording"]:
+        return "The tiles of this recording were taken by the simulated microscope."
+    if not made_up:
+        return "Devices of this instrument exist only in the computer."
+    if "stage" not in made_up or "camera" not in made_up:
+        return f"Of this instrument the {' and the '.join(made_up)} is simulated."
+    speed = _inside(settings, "simulation").get("speed")
     hurry = f" Mechanical times are divided by {speed:g}." if isinstance(speed, int | float) else ""
-    text = f" Every image and time on this page comes from the simulated microscope.{hurry}"
-    return element("p", element("strong", "SIMULATED"), text, class_="banner")
+    return f"Every image and time on this page comes from the simulated microscope.{hurry}"
 
 
 def _verdict(run: RunData, found: list[Finding], stages: list[StageTimes]) -> str:

@@ -242,6 +242,8 @@ def test_a_demos_tiles_played_again_give_the_same_map_and_labels(demo, tmp_path,
     assert np.abs(away - away.mean(axis=0)).max() < 0.01
     assert {t: new[t].flag for t in placed} == {t: old[t].flag for t in placed}
     said, says = before.labels(), after.labels()
+    page = (tmp_path / "again" / "report.html").read_text()
+    assert "The tiles of this recording were taken by the simulated microscope." in page
     assert says == {t: said[t] for t in placed}
     before.close()
     after.close()

@@ -154,7 +154,12 @@ def add_facts(journal: Journal) -> None:
         finished=asdict(at(27_600)), tiles_planned=20, wall_s=27_600.0, peak_memory_mb=412.0,
         model={"name": "mussel-tissue", "version": "1.0.0"}, depth_of_field_um={"10x": 7.6},
         plan={"name": "mussel", "objective": "10x"},
-        settings={"instrument": {"name": "simulated microscope"}, "simulation": {"speed": 10.0}},
+        settings={
+            "instrument": {"name": "simulated microscope"},
+            "stage": {"driver": "simulated"},
+            "camera": {"driver": "simulated"},
+            "simulation": {"speed": 10.0},
+        },
         calibrations=[{
             "kind": "camera-stage", "objective": "10x", "passed": True,
             "made": {"wall_s": START_S - 90_000},

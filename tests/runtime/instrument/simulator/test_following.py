@@ -124,6 +124,7 @@ def test_a_whole_night_runs_with_the_board_in_the_loop(bench, tmp_path):
     across = tiles["r000_c001"].shot.stage.x_um - tiles["r000_c000"].shot.stage.x_um
     assert abs(across) == pytest.approx(320 * 0.85 * 0.5, rel=0.02)
     assert plant.light is None
+    assert "Of this instrument the camera is simulated." in folder.report.read_text()
 
 
 class HaltedStage:
