@@ -20,7 +20,7 @@ from export.config.training import read_config
 from export.datasets.labelled import LabelledImages
 from export.datasets.reading import Data, read_data
 from export.datasets.views import views_of
-from export.tasks.guard import fit_guard
+from export.tasks.classify.guard import fit_guard
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.guard import Guard

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.evaluate.methods import Method
-from export.tasks.metrics import Metrics, measure
+from export.tasks.classify.metrics import Metrics, measure
 
 Scores = NDArray[np.float64]
 FP32, INT8 = "fp32", "int8"

@@ -21,7 +21,7 @@ from export.evaluate.setup import Setup
 from export.evaluate.votes import Said, fit_cell, fused_scores, joined_votes, said_once
 from export.networks.base import TileNetwork
 from export.networks.fusion import FusedClassifier
-from export.tasks.classify import ClassTask, train_network
+from export.tasks.classify.task import ClassTask, train_network
 from export.texture.lbp_table import stored_table
 from export.training.engine import Training, require_trainable
 from runtime.errors import ModelRefused

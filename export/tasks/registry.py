@@ -10,7 +10,7 @@ from typing import TypeAlias
 from export.bundle.artefacts import Artefacts
 from export.config.table import read_table
 from export.progress import Progress, silent
-from export.tasks.build import make_classifier
+from export.tasks.classify.build import make_classifier
 from runtime.errors import ConfigRefused
 
 

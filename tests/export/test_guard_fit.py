@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from export.tasks.guard import ALLOWANCE, LEAST_BLANK_LIMIT, FittedGuard, fit
+from export.tasks.classify.guard import ALLOWANCE, LEAST_BLANK_LIMIT, FittedGuard, fit
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.guard import Guard, Verdict

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from export.bundle.card import model_card, with_remarks
-from export.tasks.classify_words import words_of
+from export.tasks.classify.words import words_of
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.record import Classification, Trust
 

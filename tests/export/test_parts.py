@@ -21,7 +21,7 @@ from export.networks.base import TileNetwork
 from export.networks.fusion import FusedClassifier, Fusion, input_of
 from export.quantise import Calibrated, part_outputs, quantise, to_int8
 from export.quantise.gate import most_sensitive_first
-from export.tasks.judge import ClassJudge
+from export.tasks.classify.judge import ClassJudge
 from runtime.errors import ModelRefused
 from runtime.inference.backends import open_session
 from runtime.inference.session import BACKENDS, LAYOUTS

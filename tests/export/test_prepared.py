@@ -17,7 +17,7 @@ pytest.importorskip("torch")
 from export.datasets.labelled import AS_IT_IS, LabelledImages
 from export.datasets.prepared import IMAGES_KEPT, Prepared, prepare
 from export.datasets.views import choose_field, cut, dihedral
-from export.tasks.classify import ClassSamples
+from export.tasks.classify.task import ClassSamples
 from export.training import stream
 from export.training.stream import drawn, epoch_order, read_batches
 from runtime.inference.manifest import FieldInPixels, FieldOfView

@@ -24,7 +24,7 @@ from export.networks.fusion import FusedClassifier
 from export.networks.registry import make_network
 from export.quantise import Calibrated, Quantised, model_outputs, part_outputs, quantise, to_int8
 from export.quantise.gate import most_sensitive_first
-from export.tasks.judge import ClassJudge
+from export.tasks.classify.judge import ClassJudge
 from runtime.errors import ModelRefused
 from runtime.inference.backends import open_session
 from runtime.inference.session import BACKENDS

@@ -21,7 +21,7 @@ from export.datasets.reading import PreparedParts
 from export.datasets.views import choose_field
 from export.networks.base import TileNetwork
 from export.progress import Progress, silent
-from export.tasks.classify import ClassTask, class_weights, train_network
+from export.tasks.classify.task import ClassTask, class_weights, train_network
 from export.training.checkpoint import FILE
 from export.training.engine import Training, answers, require_trainable
 from runtime.errors import ConfigRefused

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from export.tasks.reliability import Reliability, reliability
+from export.tasks.classify.reliability import Reliability, reliability
 from runtime.errors import ConfigRefused
 
 # A score of exactly zero for the true class would cost infinity: the smallest float32 step at 1.

@@ -23,7 +23,7 @@ from export.networks.fusion import FusedClassifier, fit_fusion
 from export.networks.imagenet import load_imagenet
 from export.networks.registry import make_network
 from export.progress import Progress, silent
-from export.tasks.judge import TOLERANCE, ClassJudge
+from export.tasks.classify.judge import TOLERANCE, ClassJudge
 from export.training.engine import Training, require_trainable, train
 from export.training.task import Arrays, Batch, Sample, Tensors
 from runtime.preprocess.spec import input_channels

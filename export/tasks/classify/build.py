@@ -20,11 +20,11 @@ from export.datasets.reading import Data, PreparedParts, prepare_parts, read_dat
 from export.datasets.views import ViewField, views_of
 from export.progress import Progress, silent
 from export.quantise import Quantised, model_outputs, part_outputs, quantise
-from export.tasks.classify import train_classifier
-from export.tasks.classify_words import words_of
-from export.tasks.guard import fit_guard
-from export.tasks.judge import ClassJudge
-from export.tasks.metrics import measure
+from export.tasks.classify.guard import fit_guard
+from export.tasks.classify.judge import ClassJudge
+from export.tasks.classify.metrics import measure
+from export.tasks.classify.task import train_classifier
+from export.tasks.classify.words import words_of
 from export.texture.lbp_table import stored_table
 from runtime.inference.manifest import FieldOfView
 from runtime.inference.session import Backend, Outputs

@@ -1,0 +1,1 @@
+"""Models that say of a tile which class it is: trained, judged, guarded and described."""
