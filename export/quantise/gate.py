@@ -17,6 +17,7 @@ from export.convert.parts import Parts
 from export.progress import Progress, silent
 from export.quantise.integer import Calibrated
 from export.quantise.outputs import (
+    Views,
     model_outputs,
     part_outputs,
     replaced,
@@ -84,7 +85,7 @@ class Quantised:
 def quantise(
     parts: Parts,
     examples: list[Inputs],
-    views: list[Inputs],
+    views: Views,
     judge: Judge,
     *,
     progress: Progress = silent,
@@ -115,7 +116,7 @@ def quantise(
 
 
 def _judged(
-    int8: bytes, kept: tuple[str, ...], fp32: Outputs, views: list[Inputs], judge: Judge
+    int8: bytes, kept: tuple[str, ...], fp32: Outputs, views: Views, judge: Judge
 ) -> Quantised:
     """Return the model with the figures of the worst back end: the device may choose any."""
     found = [model_outputs(int8, views, backend=backend) for backend in backends()]
@@ -131,9 +132,7 @@ def _judged(
     )
 
 
-def _ladder(
-    calibrated: Calibrated, views: list[Inputs], progress: Progress
-) -> Iterator[tuple[str, ...]]:
+def _ladder(calibrated: Calibrated, views: Views, progress: Progress) -> Iterator[tuple[str, ...]]:
     """Yield the layers to keep in fp32: none, and then more and more of the most sensitive."""
     yield ()
     ranking = most_sensitive_first(calibrated, views, progress=progress)
@@ -144,7 +143,7 @@ def _ladder(
 
 
 def most_sensitive_first(
-    calibrated: Calibrated, views: list[Inputs], *, progress: Progress = silent
+    calibrated: Calibrated, views: Views, *, progress: Progress = silent
 ) -> list[str]:
     """Return the names of the quantisable layers, the one that moves the outputs most first.
 

@@ -4,6 +4,9 @@ fit one file.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Protocol
+
 import numpy as np
 import onnxruntime
 
@@ -16,27 +19,40 @@ from runtime.preprocess.inputs import Inputs
 THREADS = 2
 
 
-def model_outputs(model: bytes, views: list[Inputs], *, backend: Backend) -> Outputs:
+class Views(Protocol):
+    """Inputs by number: a list, or what makes them when they are asked for."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __getitem__(self, view: int, /) -> Inputs:
+        """Return the inputs of one view."""
+
+    def __iter__(self) -> Iterator[Inputs]:
+        """Yield all of them in order."""
+
+
+def model_outputs(model: bytes, views: Views, *, backend: Backend) -> Outputs:
     """Return by name what an ONNX model gives out for each of the views, (views, ...)."""
     session = open_session(model, backend=backend, threads=THREADS)
     found = [session.run(view) for view in views]
     return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
 
-def part_outputs(parts: Parts, views: list[Inputs]) -> Outputs:
+def part_outputs(parts: Parts, views: Views) -> Outputs:
     """Return the same of a model in parts, in ONNX Runtime."""
     return tail_outputs(parts.tail, votes(parts, views))
 
 
-def votes(parts: Parts, views: list[Inputs]) -> list[Inputs]:
+def votes(parts: Parts, views: Views) -> list[Inputs]:
     """Return by view what all streams say, for the tail; one stream is loaded at a time."""
-    found: list[Inputs] = [{} for _ in views]
+    found: list[Inputs] = [{} for _ in range(len(views))]
     for model in parts.streams.values():
         found = replaced(found, stream_votes(model, views))
     return found
 
 
-def stream_votes(model: bytes, views: list[Inputs]) -> list[Inputs]:
+def stream_votes(model: bytes, views: Views) -> list[Inputs]:
     """Return by view what one stream says."""
     session = stream_session(model)
     (entry,), (vote,) = session.get_inputs(), session.get_outputs()

@@ -17,6 +17,7 @@ pytest.importorskip("torch")
 from export.datasets.labelled import AS_IT_IS, LabelledImages
 from export.datasets.prepared import IMAGES_KEPT, Prepared, prepare
 from export.datasets.views import choose_field, cut, dihedral
+from export.tasks.classify.build import ViewInputs
 from export.tasks.classify.task import ClassSamples
 from export.training import stream
 from export.training.stream import drawn, epoch_order, read_batches
@@ -195,6 +196,24 @@ def test_a_set_larger_than_memory_never_has_more_than_a_few_images_decoded() -> 
     assert sorted(np.concatenate(shown).tolist()) == list(range(40))
     # Each reader at one image, the few kept for the next view, and one being let go by a reader.
     assert 1 <= peak <= 2 * stream.THREADS + IMAGES_KEPT
+
+
+@pytest.mark.usefixtures("no_memory")
+def test_the_gate_is_given_views_that_are_made_when_asked_for() -> None:
+    loaded: list[int] = []
+
+    def load(index: int) -> np.ndarray:
+        loaded.append(index)
+        return made().load(index)
+
+    views = ViewInputs(prepared(replace(made(), load=load)))
+    assert (len(views), loaded) == (6, [])
+    last, wanted = views[5], prepared().inputs(5)
+    assert loaded == [2]
+    assert all(np.array_equal(last[name], wanted[name]) for name in NAMES)
+    assert [one["lbp2"].tobytes() for one in views] == [
+        prepared().inputs(view)["lbp2"].tobytes() for view in range(6)
+    ]
 
 
 def test_fresh_views_are_exposed_and_cut_anew_in_every_epoch() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -51,7 +52,7 @@ class _Exported:
 
     def outputs(self, part: Prepared) -> dict[str, Outputs]:
         """Return by precision what it gives out for every view."""
-        views = _views(part)
+        views = ViewInputs(part)
         return {
             "fp32": part_outputs(self.fp32, views),
             "int8": model_outputs(self.quantised.int8, views, backend=REFERENCE),
@@ -97,7 +98,7 @@ def build(
         quantised=quantise(
             parts,
             examples,
-            _views(prepared.validation),
+            ViewInputs(prepared.validation),
             _judge(prepared.validation),
             progress=progress,
         ),
@@ -139,8 +140,20 @@ def _spread_views(prepared: Prepared, count: int) -> list[Inputs]:
     return [prepared.inputs(int(view), int(view) % ways) for view in chosen]
 
 
-def _views(prepared: Prepared) -> list[Inputs]:
-    return [prepared.inputs(view) for view in range(len(prepared.image))]
+@dataclass(frozen=True, slots=True)
+class ViewInputs:
+    """Every view as it is, made when it is asked for: all at once they may not fit into memory."""
+
+    prepared: Prepared
+
+    def __len__(self) -> int:
+        return len(self.prepared)
+
+    def __getitem__(self, view: int, /) -> Inputs:
+        return self.prepared.inputs(view)
+
+    def __iter__(self) -> Iterator[Inputs]:
+        return map(self.prepared.inputs, range(len(self)))
 
 
 def _judge(prepared: Prepared) -> ClassJudge:
