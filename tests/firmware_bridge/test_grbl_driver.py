@@ -167,6 +167,31 @@ def test_doing_what_a_refusal_says_makes_a_controller_fit() -> None:
         GrblBoard.open(host.port, clock=CLOCK).close()
 
 
+class OftenMisread(GrblFirmware):
+    """Its third and fourth answers to `$$` lose the same decimal point on the line."""
+
+    dumps = 0
+
+    def _dump(self) -> None:
+        self.dumps += 1
+        true = self.settings
+        self.settings = dict(true)
+        if self.dumps <= 2:
+            del self.settings["131"]
+        elif self.dumps <= 4:
+            self.settings["132"] = 1000.0
+        super()._dump()
+        self.settings = true
+
+
+def test_a_setting_misread_twice_alike_is_not_believed() -> None:
+    """It would make the travel a thousand times as long."""
+    with PtyHost(OftenMisread(BenchPlant()), clock=CLOCK) as host:
+        board = GrblBoard.open(host.port, clock=CLOCK)
+        assert board.machine.settings[132] == 1.0
+        board.close()
+
+
 def _receive(firmware: GrblFirmware, line: bytes, later_s: int, now_s: float) -> None:
     firmware.receive(line, now_s + later_s)
 

@@ -8,7 +8,7 @@ board by name.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from firmware_bridge.clock import Clock
@@ -138,8 +138,8 @@ class GrblBoard(GrblController):
             ) from None
 
     def _settings(self) -> dict[int, float]:
-        """Return `$$`, each value believed once it has come twice alike."""
-        seen: Counter[tuple[str, str]] = Counter()
+        """Return `$$`, each value once it was read twice more often than any other."""
+        seen: defaultdict[int, Counter[float]] = defaultdict(Counter)
         for _ in range(SETTINGS_ROUNDS):
             self.dialogue.lines.pending()
             self.dialogue.lines.write(b"$$\n")
@@ -148,10 +148,12 @@ class GrblBoard(GrblController):
             ) is not None:
                 found = SETTING.fullmatch(line)
                 if found is not None:
-                    seen[found.group(1), found.group(2)] += 1
+                    seen[int(found.group(1))][float(found.group(2))] += 1
                 elif OK.fullmatch(line):
                     break
-            believed = {int(n): float(value) for (n, value), times in seen.items() if times > 1}
+            believed = {
+                n: values.most_common(1)[0][0] for n, values in seen.items() if _led(values)
+            }
             if all(number in believed for number in NEEDED):
                 return believed
         raise self.dialogue.silent(b"$$\n", SETTINGS_ROUNDS)
@@ -181,6 +183,12 @@ class GrblBoard(GrblController):
                 value=line,
                 remedy="clear the cause, then home",
             )
+
+
+def _led(values: Counter[float]) -> bool:
+    """Return whether one value leads by two: over many rounds a line damages one twice alike."""
+    (_, most), (_, second) = (*values.most_common(2), (0.0, 0))[:2]
+    return most - second >= 2
 
 
 def grbl_firmware(heard: bytes) -> str | None:
