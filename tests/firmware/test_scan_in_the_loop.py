@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from calibration.routines import ensure
+from runtime.clock import SystemClock
 from runtime.instrument.opening import open_microscope
 from runtime.instrument.simulator.score import ScoredTile, score
 from runtime.instrument.simulator.truth import read_truth
@@ -69,7 +70,11 @@ def test_a_night_on_the_firmware_ends_in_a_map(simulate: Any, tmp_path: Path) ->
     folder = RunFolder(tmp_path / "run")
     folder.create(plan_text=PLAN, settings_text=SETTINGS.format(port=simulated.port)).close()
     summary = carry_out(
-        folder, open_microscope=open_microscope, calibrate=ensure, console=Console(quiet=True)
+        folder,
+        open_microscope=open_microscope,
+        calibrate=ensure,
+        console=Console(quiet=True),
+        clock=SystemClock(),
     )
     assert (summary["state"], summary["simulated"]) == ("finished", True)
     assert (summary["tiles_done"], summary["tiles_skipped"]) == (6, 0)
