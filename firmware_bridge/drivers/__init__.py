@@ -1,4 +1,5 @@
-"""A board a file, its stage and light beside it; each meets the runtime's ports by shape.
+"""A folder a brand, all with the same file names, and one row each in `registry.py`.
 
-A stage or light knows only the part of its board it talks through; the board puts them together.
+A board meets the runtime's ports by shape. Its stage or light knows only the part of the board it
+talks through; the board puts them together.
 """
