@@ -6,8 +6,8 @@ train`, on its own validation and test specimens. All quantisers leave the same 
 one JSON line a network and quantiser: of images how many are decided as in fp32, the mean and the
 largest difference of a score, both back ends' median milliseconds a tile (all quantisers by turns,
 tile by tile) and their ratio's median to fp32's, kilobytes as ONNX and as OpenVINO IR, seconds to
-quantise. NNCF is no dependency of ours: without `--nncf-python`, a Python that has it and `onnx`,
-it is left out.
+quantise; or why a quantiser failed. NNCF is no dependency of ours: without `--nncf-python`, a
+Python that has it, it is left out.
 
     python -m venv nncf && nncf/bin/pip install nncf onnx onnxruntime openvino
     python benchmarks/quantise.py --nncf-python nncf/bin/python
@@ -59,7 +59,7 @@ from runtime.tasks.registry import RECORDS
 
 CONFIG = Path(__file__).resolve().parents[1] / "export/configs/mussel_tissue.toml"
 NNCF = Path(__file__).resolve().parent / "peers/nncf_ptq.py"
-CALIBRATION, THREADS = 128, 2
+THREADS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +97,17 @@ def main() -> None:
     """Print one JSON line a network and quantiser."""
     asked = _arguments()
     logging.getLogger().setLevel(logging.ERROR)
-    cases = [_trained(folder, asked) for folder in asked.trained] or [_shipped()]
+    cases = [_trained(folder, asked) for folder in asked.trained] or [_shipped(asked.tiles)]
     for case in cases:
         models, seconds = {"fp32": case.fp32}, {}
         for name, quantiser in _quantisers(asked.nncf_python).items():
             start = perf_counter()
-            models[name], took = quantiser(case)
+            try:
+                models[name], took = quantiser(case)
+            except subprocess.CalledProcessError as error:
+                reason = error.stderr.strip().splitlines()[-1]
+                print(json.dumps({"network": case.name, "quantiser": name, "failed": reason}))
+                continue
             seconds[name] = took or perf_counter() - start
         for row in _rows(case, models, seconds, pairs=asked.pairs):
             print(json.dumps(row), flush=True)
@@ -167,7 +172,7 @@ def _nncf(case: Case, *, python: Path, biases: str) -> tuple[bytes, float]:
         (folder / "kept.txt").write_text("\n".join(case.kept()), encoding="utf-8")
         files = [folder / one for one in ("fp32.onnx", "tiles.npz", "int8.onnx", "kept.txt")]
         ran = subprocess.run(
-            [python, NNCF, *files, biases], check=True, stdout=subprocess.PIPE, text=True
+            [python, NNCF, *files, biases], check=True, capture_output=True, text=True
         )
         seconds = json.loads(ran.stdout.splitlines()[-1])["seconds"]
         return (folder / "int8.onnx").read_bytes(), float(seconds)
@@ -228,45 +233,46 @@ def _times_s(
     return times
 
 
-def _shipped() -> Case:
+def _shipped(tiles: int) -> Case:
     """Return the shipped networks, on patches drawn as they were for their training."""
     path, keys = find_bundle(SHIPPED_MODELS, "mussel-tissue"), SHIPPED_MODELS / "keys"
     model = open_bundle(path, keys=keys, tasks=RECORDS)
     config = read_config(CONFIG)
     assert isinstance(config.data, SectionsData)
-    fewer = config.data.model_copy(update={"train_patches": CALIBRATION})
+    fewer = config.data.model_copy(update={"train_patches": tiles})
     config = config.model_copy(update={"data": fewer})
     data = read_data(config, None, base=CONFIG.parent, seed=0)
     prepared = prepare_parts(data, config.spec(), model.lut())
-    return _case("compact (shipped)", model.files["fp32.onnx"], prepared)
+    return _case("compact (shipped)", model.files["fp32.onnx"], prepared, tiles)
 
 
 def _trained(folder: Path, asked: argparse.Namespace) -> Case:
     about = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-    config, (seed,) = read_config(asked.config), about["training"]["seeds"]
+    config, (seed,) = read_config(asked.config), about["origin"]["training"]["seeds"]
     data = read_data(config, asked.data, base=asked.config.parent, seed=seed)
     prepared = prepare_parts(data, config.spec(), stored_table().coordinates)
-    return _case(f"{about['name']}, seed {seed}", (folder / "fp32.onnx").read_bytes(), prepared)
+    name, fp32 = f"{about['name']}, seed {seed}", (folder / "fp32.onnx").read_bytes()
+    return _case(name, fp32, prepared, asked.tiles)
 
 
-def _case(name: str, fp32: bytes, prepared: PreparedParts) -> Case:
+def _case(name: str, fp32: bytes, prepared: PreparedParts, tiles: int) -> Case:
     """Return the case of one model: unseen specimens judge, whatever they were unseen for."""
     unseen = (prepared.validation, prepared.test)
     images = len(prepared.validation.images)
     return Case(
         name=name,
         parts=_parts(fp32),
-        examples=_spread(prepared.train),
+        examples=_spread(prepared.train, tiles),
         views=[part.inputs(view) for part in unseen for view in range(len(part.image))],
         target=np.concatenate([part.target for part in unseen]),
         image=np.concatenate([prepared.validation.image, prepared.test.image + images]),
     )
 
 
-def _spread(train: Prepared) -> list[Inputs]:
-    """Return training views spread evenly, each in an orientation of its own."""
+def _spread(train: Prepared, count: int) -> list[Inputs]:
+    """Return that many training views spread evenly, each in an orientation of its own."""
     views, ways = len(train), len(train.shown)
-    chosen = np.unique(np.linspace(0, views - 1, CALIBRATION).round().astype(int))
+    chosen = np.unique(np.linspace(0, views - 1, count).round().astype(int))
     return [train.inputs(int(view), int(view) % ways) for view in chosen]
 
 
@@ -298,6 +304,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--config", type=Path, metavar="TOML", help="what they were trained with")
     parser.add_argument("--data", type=Path, metavar="DIR", help="what they were trained on")
     parser.add_argument("--nncf-python", type=Path, metavar="FILE")
+    parser.add_argument("--tiles", type=int, default=128, help="how many calibrate")
     parser.add_argument("--pairs", type=int, default=50)
     return parser.parse_args()
 
