@@ -7,10 +7,11 @@ in its fields, and `lose` says which frames never come.
 from __future__ import annotations
 
 import io
-import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ PIXEL_UM = {"10x": 0.5, "20x": 0.25}
 OFFSET_UM = {"10x": (0.0, 0.0, 0.0), "20x": (6.0, -4.0, 3.0)}
 BEST_Z_UM = 2.0
 FRAME_S = 0.1
+WAIT_S = 0.001
 
 PLAN = """
 name: bench
@@ -75,6 +77,7 @@ disk_reserve_mb = 1
 PATIENT_MS = {row.stage: 1e6 for row in budgets({})}
 
 
+@cache
 def specimen(size: int = 1400, seed: int = 0) -> np.ndarray:
     """Return a field of texture on 0.5 µm pixels, its middle at the stage's zero."""
     grain = np.random.default_rng(seed).normal(size=(size, size)).astype(np.float32)
@@ -174,7 +177,7 @@ class Bench:
 
     def sleep(self, *, duration_s: float) -> None:
         self.passed_s += duration_s
-        os.sched_yield()  # whoever is waited for works on another thread
+        time.sleep(WAIT_S)  # whoever is waited for works on another thread: spinning slows it
 
     # -- camera -----------------------------------------------------------------------------
 
