@@ -101,6 +101,18 @@ def test_cells_say_where_the_tissue_is(config: SectionsData) -> None:
     assert coarse[inside].mean() < coarse[images.cells[index, 1] < 0.1].mean()
 
 
+def test_a_patch_is_exposed_anew_and_shows_the_same_place(config: SectionsData) -> None:
+    images = read_sections(config, Path(), classes=CLASSES, seed=0)
+    part = images.subset(np.array([7, 3]))
+    assert part.redraw is not None
+    once, twice = (part.redraw(1, np.random.default_rng(seed)) for seed in (1, 2))
+    assert not np.array_equal(once, twice)
+    assert once.dtype == images.load(3).dtype
+    for other in (twice, images.load(3)):
+        coarse = [cv2.resize(one, (16, 14), interpolation=cv2.INTER_AREA) for one in (once, other)]
+        assert np.corrcoef(coarse[0].ravel(), coarse[1].ravel())[0, 1] > 0.95
+
+
 def test_patches_reach_every_bin_and_keep_mask_and_pixels_together() -> None:
     section, rng = made_section(), np.random.default_rng(0)
     patches = [draw_patch(section, rng) for _ in range(60)]
