@@ -5,11 +5,12 @@
 
 A square scan of that many tiles is put into a journal, a stitcher and a mosaic; then the next tiles
 are taken in by the product's own table of stages, and the live line is redrawn. Timed is all of it
-but the work on pixels (files, matching, drawing, tones) and the numerical passes of the pose
-graph, which are subtracted where they are called: left are the journal's rows, the search for
-neighbours, what moved, which chunks are dirty, the meter and the live line. The time is the
-processor's, so that other work on the machine does not count. Printed are the medians per tile, the
-95th percentiles, and the ratio of the medians to the first.
+but the work on pixels (files, matching, drawing, tones) and the passes of the pose graph, which are
+subtracted where they are called: left are journal rows, the search for neighbours, what moved,
+which chunks are dirty, the meter and the live line. The graph's passes go over three rows of the
+scan, and over all of it about once a row; they stand in a column of their own. The time is the
+processor's, so that other work on the machine does not count. Printed are medians and 95th
+percentiles per tile, and the ratio of the medians to the first.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from runtime.calibrated.correct import NoCorrection
@@ -57,9 +59,12 @@ from runtime.tile import (
 SIZE_PX = 64
 STEP_PX = 48
 JITTER_PX = 0.1
-NUMERICAL = (
+GRAPH = (
     "runtime.stitch.graph.pose_graph.PoseGraph.solve",
     "runtime.stitch.graph.pose_graph.PoseGraph._solve_window",
+    "runtime.stitch.graph.pose_graph.PoseGraph._put",
+)
+PIXELS = (
     "runtime.stitch.stitcher.is_blank",
     "runtime.stitch.match.borders.chance_scores",
     "runtime.stitch.map.mosaic.compare",
@@ -70,15 +75,23 @@ NUMERICAL = (
 )
 
 
-class Elsewhere:
-    """Adds up the time spent in calls that are not bookkeeping."""
+class Apart:
+    """Adds up the time spent in calls that are not bookkeeping: on pixels, and in the graph."""
 
     def __init__(self) -> None:
-        self.total_s = 0.0
+        self.pixels_s = self.graph_s = 0.0
         self._depth = 0
 
-    def wrapped(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `call`, timed unless it is called by another of these."""
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Time these calls apart from the rest."""
+        with ExitStack() as patched:
+            for name in (*GRAPH, *PIXELS):
+                patched.enter_context(patch(name, self._timed(name, resolve_name(name))))
+            yield
+
+    def _timed(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        kind = "graph_s" if name in GRAPH else "pixels_s"
 
         def timed(*args: Any, **named: Any) -> Any:
             self._depth += 1
@@ -88,18 +101,9 @@ class Elsewhere:
             finally:
                 self._depth -= 1
                 if not self._depth:
-                    self.total_s += time.thread_time() - start_s
+                    setattr(self, kind, getattr(self, kind) + time.thread_time() - start_s)
 
         return timed
-
-
-@contextmanager
-def set_apart(elsewhere: Elsewhere) -> Iterator[None]:
-    """Time the numerical work apart from the rest while inside."""
-    with ExitStack() as patched:
-        for name in NUMERICAL:
-            patched.enter_context(patch(name, elsewhere.wrapped(resolve_name(name))))
-        yield
 
 
 class Night:
@@ -222,27 +226,26 @@ def focus_of(shot: Shot) -> FocusRow:
     return FocusRow(tile_id=shot.tile_id, source="surface", verdict=verdict)
 
 
-def per_tile_ms(tiles: int, row: int) -> list[float]:
-    """Return what each of the next `row` tiles costs besides pixels and solving, ms."""
+def per_tile_ms(tiles: int, row: int) -> NDArray[np.float64]:
+    """Return (row, 2): what each of the next `row` tiles costs in bookkeeping and in the graph."""
     clock = SystemClock()
     meter = Meter(clock, budgets({}))
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
-    spent_ms = []
+    spent_s = []
     with TemporaryDirectory() as folder:
         night = Night(Path(folder), tiles)
         live = LiveLine(console, meter=meter, clock=clock, simulated=True)
         live.phase("overview", total=tiles + row, done=tiles)
-        elsewhere = Elsewhere()
-        with night.without_files(), set_apart(elsewhere):
-            for number in range(tiles, tiles + row):
-                journey = night.journey(number)
-                start_s, before_s = time.thread_time(), elsewhere.total_s
+        for number in range(tiles, tiles + row):
+            journey, apart = night.journey(number), Apart()
+            with night.without_files(), apart.inside():
+                start_s = time.thread_time()
                 journey = take_in(night.intake, journey, meter)
                 live.tile_done(done(night.intake, journey))
                 total_s = time.thread_time() - start_s
-                spent_ms.append(1e3 * (total_s - (elsewhere.total_s - before_s)))
+            spent_s.append((total_s - apart.pixels_s - apart.graph_s, apart.graph_s))
         night.journal.close()
-    return spent_ms
+    return 1e3 * np.array(spent_s)
 
 
 def done(intake: Intake, journey: Journey) -> TileDone:
@@ -264,11 +267,15 @@ def main() -> None:
     parser.add_argument("--row", type=int, default=300, help="tiles taken in and timed")
     arguments = parser.parse_args()
     first_ms = None
-    print(f"{'tiles before':>12} {'p50 ms':>8} {'p95 ms':>8} {'ratio':>6}")
+    print(f"{'tiles before':>12} {'p50 ms':>8} {'p95 ms':>8} {'ratio':>6} {'graph p50 ms':>13}")
     for tiles in arguments.tiles:
-        p50_ms, p95_ms = np.percentile(per_tile_ms(tiles, arguments.row), (50, 95))
+        spent_ms = per_tile_ms(tiles, arguments.row)
+        (p50_ms, graph_ms), (p95_ms, _) = np.percentile(spent_ms, (50, 95), axis=0)
         first_ms = first_ms or p50_ms
-        print(f"{tiles:>12} {p50_ms:8.2f} {p95_ms:8.2f} {p50_ms / first_ms:6.2f}", flush=True)
+        print(
+            f"{tiles:>12} {p50_ms:8.2f} {p95_ms:8.2f} {p50_ms / first_ms:6.2f} {graph_ms:13.2f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
