@@ -109,6 +109,13 @@ def test_a_frame_lost_three_times_gives_the_tile_up_and_the_night_goes_on(night)
     assert "the frame never came" in (night.path / "report.html").read_text()
 
 
+def test_every_tile_of_a_simulated_microscope_says_so(undisturbed):
+    night = undisturbed[0]
+    with night.journal() as journal:
+        assert {tile.shot.simulated for tile in journal.tiles()} == {True}
+    assert all(b"SIMULATED" in content for content in night.files().values())
+
+
 def test_a_tile_given_up_is_not_tried_again_by_a_resumed_night(night):
     night.bench.lose = losing(0)
     night.bench.on_frame = at_frame(6, lambda bench: signal.raise_signal(signal.SIGINT))

@@ -1,5 +1,6 @@
 """Columns are the fields of a record, and a record that went in comes out again."""
 
+import sqlite3
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -53,9 +54,12 @@ def test_a_nested_record_is_flattened_and_typed():
     )
 )
 def test_a_record_survives_the_row(record):
-    (row,) = TABLE.rows([record])
-    names = [column.name for column in TABLE.columns]
-    (again,) = TABLE.records([dict(zip(names, row, strict=True))])
+    database = sqlite3.connect(":memory:")
+    database.row_factory = sqlite3.Row
+    database.executescript(TABLE.schema)
+    database.executemany(TABLE.insertion, TABLE.rows([record]))
+    (again,) = TABLE.records(dict(row) for row in database.execute(TABLE.selection()))
+    database.close()
     assert again == record
     assert type(again.flag) is bool
 

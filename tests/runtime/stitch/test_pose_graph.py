@@ -57,6 +57,21 @@ def errors_px(placed, truth):
     return np.hypot(*off.T)
 
 
+@pytest.mark.parametrize(
+    ("variances", "alike"), [((1.8, 0.2), (0.2, 1.8)), ((0.2, 1.8), (1.0, 1.0))]
+)
+def test_both_axes_of_a_shifts_covariance_count_alike(variances, alike):
+    sigmas = []
+    for xx, yy in (variances, alike):
+        made = PoseGraph(20.0, row_height_px=STEP_PX)
+        made.extend("a", prior_px=(0.0, 0.0), blank=False, shifts=[])
+        covariance = ((xx, 0.0), (0.0, yy))
+        shift = Shift(a="a", b="b", dx_px=STEP_PX, dy_px=0.0, covariance_px2=covariance)
+        made.extend("b", prior_px=(STEP_PX, 0.0), blank=False, shifts=[shift])
+        sigmas.append(made.solve()["b"].sigma_px)
+    assert sigmas[0] == pytest.approx(sigmas[1])
+
+
 def test_true_shifts_average_out():
     made, truth = graph(9)
     assert errors_px(made.solve(), truth).max() < 0.4

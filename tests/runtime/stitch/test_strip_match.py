@@ -147,6 +147,21 @@ def test_the_second_peak_is_the_match_where_dust_makes_the_highest():
 
 
 @pytest.mark.parametrize(
+    ("seed", "at", "shift"), [(155, (69, 186), (237, 6)), (275, (132, 554), (237, 5))]
+)
+def test_of_the_peaks_the_one_whose_overlap_agrees_best_is_taken(seed, at, shift):
+    """In such noise the highest point of the correlation is elsewhere: the NCC tells them apart."""
+    rng = np.random.default_rng(seed)
+    rng.integers(0, 600), rng.integers(0, 600), rng.integers(-6, 6), rng.integers(-8, 9)
+    noise = [24 * rng.normal(size=SHAPE_PX) for _ in range(2)]
+    places = (at, (at[0] + shift[0], at[1] + shift[1]))
+    a, b = (seen(xy, pattern=n, contrast=0.3) for xy, n in zip(places, noise, strict=True))
+    peak = peak_of(a, b, prior=(232.0, 0.0), gate_px=12)
+    assert peak is not None
+    assert peak.shift_px == shift
+
+
+@pytest.mark.parametrize(
     ("shift", "prior", "stripes"),
     [((218, 3), (218.0, 0.0), (SHAPE_PX[0], 1)), ((3, 188), (0.0, 188.0), (1, SHAPE_PX[1]))],
     ids=["rows, side by side", "columns, one above the other"],
