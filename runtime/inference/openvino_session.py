@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,20 +46,29 @@ def open_openvino(
     With `cuts` the branches that end in these tensors run side by side. `cache` is a folder for
     compiled models. Raises ModelRefused.
     """
-    core = openvino.Core()
-    if cache is not None:
-        core.set_property({"CACHE_DIR": str(cache)})
     try:
-        graph = core.read_model(model) if weights is None else core.read_model(model, weights)
+        graph = _core().read_model(model) if weights is None else _core().read_model(model, weights)
         if cuts is not None:
-            return SideBySide(core, graph, cuts, threads=threads)
-        return WholeGraph(core, graph, threads=threads)
+            return SideBySide(graph, cuts, threads=threads, cache=cache)
+        return WholeGraph(graph, threads=threads, cache=cache)
     except RuntimeError as error:
         raise unloadable("openvino", error) from None
 
 
-def _request(core: openvino.Core, graph: openvino.Model, *, threads: int) -> Any:
-    properties = {
+@functools.cache
+def _core() -> openvino.Core:
+    """Return the one core of this process, which is never given back.
+
+    Its CPU plugin puts the signals of the thread that loads it on a stack of its own and, when it
+    goes, puts back the one before. With a core a session, sessions that come and go in any order
+    leave the main thread on a stack that is freed: the next Ctrl-C or SIGTERM ends in a crash
+    instead of a paused night.
+    """
+    return openvino.Core()
+
+
+def _request(graph: openvino.Model, *, threads: int, cache: Path | None) -> Any:
+    properties: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
@@ -66,14 +76,16 @@ def _request(core: openvino.Core, graph: openvino.Model, *, threads: int) -> Any
         # Left alone it would compute fp32 models in bf16 where the CPU has it.
         "INFERENCE_PRECISION_HINT": "f32",
     }
-    return core.compile_model(graph, "CPU", properties).create_infer_request()
+    if cache is not None:
+        properties["CACHE_DIR"] = str(cache)
+    return _core().compile_model(graph, "CPU", properties).create_infer_request()
 
 
 class WholeGraph:
     """One graph on all threads."""
 
-    def __init__(self, core: openvino.Core, graph: openvino.Model, *, threads: int) -> None:
-        self._request = _request(core, graph, threads=threads)
+    def __init__(self, graph: openvino.Model, *, threads: int, cache: Path | None) -> None:
+        self._request = _request(graph, threads=threads, cache=cache)
 
     def run(self, inputs: Inputs) -> Outputs:
         """Return the graph's outputs by name; raises InferenceStalled."""
@@ -89,15 +101,20 @@ class SideBySide:
     """
 
     def __init__(
-        self, core: openvino.Core, graph: openvino.Model, cuts: tuple[str, ...], *, threads: int
+        self,
+        graph: openvino.Model,
+        cuts: tuple[str, ...],
+        *,
+        threads: int,
+        cache: Path | None,
     ) -> None:
         cut = cut_at(graph, cuts)
         self._threads = threads
-        self._branches = [_request(core, branch, threads=1) for branch in cut.branches]
+        self._branches = [_request(branch, threads=1, cache=cache) for branch in cut.branches]
         self._names = [
             [port.any_name for port in request.model_inputs] for request in self._branches
         ]
-        self._rest = _request(core, cut.rest, threads=1)
+        self._rest = _request(cut.rest, threads=1, cache=cache)
         for name, request in zip(cut.names, self._branches, strict=True):
             # The rest reads each tensor where its branch leaves it.
             self._rest.set_tensor(name, request.get_output_tensor())

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import fcntl
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,3 +159,25 @@ def test_other_threads_are_another_choice(shipped: Bundle, tmp_path: Path) -> No
         before = clock.looks
         choose(shipped, allowed=("onnxruntime",), threads=threads, cache=tmp_path, clock=clock)
         assert clock.looks > before
+
+
+SIGNALLED = """
+import signal
+from pathlib import Path
+from runtime.inference.openvino_session import open_openvino
+from tests.runtime.inference.tiny_onnx import three_streams
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+def session():
+    return open_openvino(three_streams(), weights=None, threads=1, cuts=None, cache=None)
+first, second = session(), session()
+del first
+third = session()
+del second, third
+signal.raise_signal(signal.SIGTERM)
+"""
+
+
+def test_a_signal_after_sessions_that_came_and_went_is_handled():
+    """In a process of its own: what this guards against takes the process down."""
+    ended = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "handled\n")
