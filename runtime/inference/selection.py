@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import platform
@@ -58,11 +59,11 @@ def chosen(
     if cache is None:
         return _pick(measure(bundle, allowed=allowed, threads=threads, clock=clock))
     key = _key(bundle, allowed=allowed, threads=threads)
-    note = cache / f"backend-{bundle.digest[:16]}.json"
+    note = cache / f"choice-{_digest(key)}.json"
     remembered = _recall(note, key)
     if remembered is not None:
         return remembered
-    with _one_at_a_time(note.with_suffix(".lock")):
+    with _one_at_a_time(cache / "measuring.lock"):
         choice = _recall(note, key)
         if choice is None:
             choice = _pick(measure(bundle, allowed=allowed, threads=threads, clock=clock))
@@ -157,6 +158,11 @@ def _key(bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int) -> dict[
         "allowed": sorted(allowed),
         "libraries": {name: version(name) for name in backends()},
     }
+
+
+def _digest(key: dict[str, object]) -> str:
+    """Return what names a key's note: settings that differ must not make each other forget."""
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def processor() -> str:

@@ -228,10 +228,6 @@ def test_a_demos_tiles_played_again_give_the_same_map_and_labels(demo, tmp_path,
         pixel_size_um=float(np.sqrt(abs(np.linalg.det(matrix)))),
         places=f'{places}\ncorrected_by = "{night}/calibration"',
     )
-    # Another back end, should it be measured to be faster today, rounds scores differently.
-    backend = before.fact("model")["choice"]["backend"]
-    with wanted["settings"].open("a") as file:
-        file.write(f'[models]\nbackend = "{backend}"\n')
     summary = run(**wanted, out=tmp_path / "again", calibrate=ensure, console=SAYS_NOTHING)
     after = Journal(tmp_path / "again" / "journal.sqlite")
     assert summary["simulated"]

@@ -17,7 +17,7 @@ from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import Bundle, open_bundle
 from runtime.inference.selection import choose, chosen
 from runtime.inference.selftest import golden_outputs, verify
-from runtime.inference.session import Choice
+from runtime.inference.session import Backend, Choice
 from runtime.instant import Instant
 from runtime.tasks.registry import RECORDS
 
@@ -114,11 +114,17 @@ def test_the_choice_is_measured_once_and_kept(shipped: Bundle, tmp_path: Path) -
     assert session.run(shipped.inputs(0))["scores"].shape == (1, 2)
 
 
+def the_note(cache: Path) -> Path:
+    """The only choice that is remembered there."""
+    [note] = cache.glob("*.json")
+    return note
+
+
 def test_nights_that_begin_at_once_measure_one_at_a_time_and_agree(
     shipped: Bundle, tmp_path: Path
 ) -> None:
     """Two would disturb each other's measurement, and could label the same scan differently."""
-    lock, note = (tmp_path / f"backend-{shipped.digest[:16]}.{kind}" for kind in ("lock", "json"))
+    lock = tmp_path / "measuring.lock"
 
     class Rival(SteppingClock):
         def now_s(self) -> float:
@@ -130,6 +136,7 @@ def test_nights_that_begin_at_once_measure_one_at_a_time_and_agree(
         return chosen(shipped, allowed=backends(), threads=1, cache=tmp_path, clock=clock)
 
     first = chooses(Rival())
+    note = the_note(tmp_path)
     kept = note.read_text()
     note.unlink()
     late = SteppingClock()
@@ -145,20 +152,37 @@ def test_nights_that_begin_at_once_measure_one_at_a_time_and_agree(
 def test_a_damaged_or_stale_note_is_measured_again(
     shipped: Bundle, tmp_path: Path, damage: str
 ) -> None:
-    note = tmp_path / f"backend-{shipped.digest[:16]}.json"
-    note.write_text(damage)
     clock = SteppingClock()
-    choose(shipped, allowed=("onnxruntime",), threads=1, cache=tmp_path, clock=clock)
+
+    def chooses() -> None:
+        choose(shipped, allowed=("onnxruntime",), threads=1, cache=tmp_path, clock=clock)
+
+    chooses()
+    note = the_note(tmp_path)
+    note.write_text(damage)
+    clock.looks = 0
+    chooses()
     assert clock.looks > 0
     assert json.loads(note.read_text())["choice"]["backend"] == "onnxruntime"
 
 
-def test_other_threads_are_another_choice(shipped: Bundle, tmp_path: Path) -> None:
-    clock = SteppingClock()
-    for threads in (1, 2):
-        before = clock.looks
-        choose(shipped, allowed=("onnxruntime",), threads=threads, cache=tmp_path, clock=clock)
-        assert clock.looks > before
+def test_other_settings_are_another_choice_and_neither_forgets(
+    shipped: Bundle, tmp_path: Path
+) -> None:
+    """A night resumed after one with other settings must not run on another precision."""
+
+    def looks(allowed: tuple[Backend, ...], threads: int) -> int:
+        clock = SteppingClock()
+        chosen(shipped, allowed=allowed, threads=threads, cache=tmp_path, clock=clock)
+        return clock.looks
+
+    wanted: list[tuple[tuple[Backend, ...], int]] = [
+        (("onnxruntime",), 1),
+        (("onnxruntime",), 2),
+        (("onnxruntime", "openvino"), 1),
+    ]
+    assert all(looks(*settings) > 0 for settings in wanted)
+    assert [looks(*settings) for settings in wanted] == [0, 0, 0]
 
 
 SIGNALLED = """
