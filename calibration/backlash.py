@@ -17,7 +17,7 @@ from calibration.outcome import Measured, Outcome
 from calibration.registry import file_away
 from runtime.calibrated.loaded import require_record, stage_from_px
 from runtime.calibrated.record import CalibrationRecord
-from runtime.config.settings import Motion, Settings
+from runtime.config.settings import MotionSection, Settings
 from runtime.focus.peak import fit_peak
 from runtime.focus.sharpness import brenner
 from runtime.instrument.rig import Rig
@@ -85,7 +85,9 @@ def fit_focus_reversal(upwards: Sequence[Points], downwards: Sequence[Points]) -
     )
 
 
-def judge(lost: dict[str, LostMotion | None], *, motion: Motion, worst_ncc: float) -> Outcome:
+def judge(
+    lost: dict[str, LostMotion | None], *, motion: MotionSection, worst_ncc: float
+) -> Outcome:
     """Return the measurement with its verdict: the approach must take up what a reversal loses."""
     limits = {"x": motion.approach_um, "y": motion.approach_um, "z": motion.approach_z_um}
     found = {axis: seen for axis, seen in lost.items() if seen is not None}

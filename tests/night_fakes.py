@@ -22,7 +22,7 @@ from rich.console import Console
 from calibration.outcome import Measured, Outcome
 from calibration.registry import file_away
 from runtime.clock import SystemClock
-from runtime.config.settings import Motion, Settings
+from runtime.config.settings import MotionSection, Settings
 from runtime.errors import CameraFailed
 from runtime.instant import Instant
 from runtime.instrument.rig import Rig
@@ -228,7 +228,7 @@ class Bench:
             camera=self,
             turret=self,
             clock=self,
-            motion=Motion(),
+            motion=MotionSection(),
             simulated=True,
             own_time=self,
             trips=lambda: self.trips,

@@ -47,7 +47,7 @@ class LightChannel(Strict):
     level_range: tuple[Finite, Finite] | None = None
 
 
-class MicroManager(Strict):
+class MicroManagerSection(Strict):
     """The section `[micromanager]`: the configuration that is loaded, once for all its ports.
 
     `adapters` is the folder of Micro-Manager's device adapters, found by itself when left out.
@@ -57,7 +57,7 @@ class MicroManager(Strict):
     adapters: Path | None = None
 
 
-class MicroManagerStage(Strict):
+class MicroManagerStageSection(Strict):
     """The configuration's XY stage and focus drive.
 
     `keeps_origin` lists the drives that know where they are without homing.
@@ -70,20 +70,20 @@ class MicroManagerStage(Strict):
     move_timeout_s: Positive = 60.0
 
 
-class MicroManagerLight(Strict):
+class MicroManagerLightSection(Strict):
     """Light channels by the names that plans use."""
 
     driver: Literal["micromanager"]
     channels: Annotated[dict[str, LightChannel], Field(min_length=1)]
 
 
-class MicroManagerCamera(Strict):
+class MicroManagerCameraSection(Strict):
     """The configuration's camera, as it is set there."""
 
     driver: Literal["micromanager"]
 
 
-class MicroManagerTurret(Strict):
+class MicroManagerTurretSection(Strict):
     """The objective changer with the label `device`; `objectives` are our names for its labels."""
 
     driver: Literal["micromanager"]

@@ -15,10 +15,10 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from runtime.config.micromanager_settings import (
-    MicroManagerCamera,
-    MicroManagerLight,
-    MicroManagerStage,
-    MicroManagerTurret,
+    MicroManagerCameraSection,
+    MicroManagerLightSection,
+    MicroManagerStageSection,
+    MicroManagerTurretSection,
 )
 from runtime.config.strict import OF_DRIVER, Strict
 
@@ -28,7 +28,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 BOARD = "of a serial board"
 
 
-class BoardPort(Strict):
+class BoardSection(Strict):
     """A port on a serial board; `driver` is a board's, or "auto" to ask what is there.
 
     `port` is a path, or pins a board wherever it is plugged in: "serial:NUMBER" of its USB plug,
@@ -47,13 +47,13 @@ class BoardPort(Strict):
         return dict(self.model_extra or {})
 
 
-class SimulatedPort(Strict):
+class SimulatedSection(Strict):
     """A stage, light or turret of the simulated microscope described in `[simulation]`."""
 
     driver: Literal["simulated"]
 
 
-class SimulatedCamera(Strict):
+class SimulatedCameraSection(Strict):
     """The camera of the simulated microscope.
 
     It looks at the simulated specimen from wherever the stage stands, be that simulated or real.
@@ -64,34 +64,34 @@ class SimulatedCamera(Strict):
     height_px: Annotated[int, Field(ge=64, le=4096)] = 448
 
 
-class RecordedPort(Strict):
+class RecordedSection(Strict):
     """A stage or camera that plays the scan described in `[recording]`."""
 
     driver: Literal["recorded"]
 
 
-class RecordedLight(Strict):
+class RecordedLightSection(Strict):
     """The light a scan was recorded under; `channel` is what plans call it."""
 
     driver: Literal["recorded"]
     channel: Text = "brightfield"
 
 
-class OpenCvCamera(Strict):
+class OpenCvCameraSection(Strict):
     """A V4L2 camera: `device` is its index or path."""
 
     driver: Literal["opencv"]
     device: Text
 
 
-class MountedTurret(Strict):
+class MountedTurretSection(Strict):
     """No turret: one `objective`, screwed in by hand."""
 
     driver: Literal["mounted"]
     objective: Text
 
 
-class Simulation(Strict):
+class SimulationSection(Strict):
     """The simulated microscope. `speed` divides how long every motion and exposure is waited for,
     and changes nothing else; 1 is real time.
 
@@ -106,7 +106,7 @@ class Simulation(Strict):
     specimen_um: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)
 
 
-class Recording(Strict):
+class RecordingSection(Strict):
     """A scan taken elsewhere, that the driver "recorded" plays.
 
     `folder` holds its tiles. Where they lie is told by a TileConfiguration file in it, named in
@@ -145,31 +145,34 @@ def _driver_of(*own: str, boards: bool) -> Discriminator:
     return Discriminator(tag, custom_error_type="no_driver", custom_error_message=need)
 
 
-Board = Annotated[BoardPort, Tag(OF_DRIVER + BOARD)]
-Simulated = Annotated[SimulatedPort, Tag(OF_DRIVER + "simulated")]
-Recorded = Annotated[RecordedPort, Tag(OF_DRIVER + "recorded")]
+Board = Annotated[BoardSection, Tag(OF_DRIVER + BOARD)]
+Simulated = Annotated[SimulatedSection, Tag(OF_DRIVER + "simulated")]
+Recorded = Annotated[RecordedSection, Tag(OF_DRIVER + "recorded")]
 StageSection = Annotated[
-    Simulated | Recorded | Annotated[MicroManagerStage, Tag(OF_DRIVER + "micromanager")] | Board,
+    Simulated
+    | Recorded
+    | Annotated[MicroManagerStageSection, Tag(OF_DRIVER + "micromanager")]
+    | Board,
     _driver_of("simulated", "recorded", "micromanager", boards=True),
 ]
 LightSection = Annotated[
     Simulated
-    | Annotated[RecordedLight, Tag(OF_DRIVER + "recorded")]
-    | Annotated[MicroManagerLight, Tag(OF_DRIVER + "micromanager")]
+    | Annotated[RecordedLightSection, Tag(OF_DRIVER + "recorded")]
+    | Annotated[MicroManagerLightSection, Tag(OF_DRIVER + "micromanager")]
     | Board,
     _driver_of("simulated", "recorded", "micromanager", boards=True),
 ]
 CameraSection = Annotated[
-    Annotated[SimulatedCamera, Tag(OF_DRIVER + "simulated")]
+    Annotated[SimulatedCameraSection, Tag(OF_DRIVER + "simulated")]
     | Recorded
-    | Annotated[MicroManagerCamera, Tag(OF_DRIVER + "micromanager")]
-    | Annotated[OpenCvCamera, Tag(OF_DRIVER + "opencv")],
+    | Annotated[MicroManagerCameraSection, Tag(OF_DRIVER + "micromanager")]
+    | Annotated[OpenCvCameraSection, Tag(OF_DRIVER + "opencv")],
     _driver_of("simulated", "recorded", "micromanager", "opencv", boards=False),
 ]
 TurretSection = Annotated[
     Simulated
-    | Annotated[MountedTurret, Tag(OF_DRIVER + "mounted")]
-    | Annotated[MicroManagerTurret, Tag(OF_DRIVER + "micromanager")]
+    | Annotated[MountedTurretSection, Tag(OF_DRIVER + "mounted")]
+    | Annotated[MicroManagerTurretSection, Tag(OF_DRIVER + "micromanager")]
     | Board,
     _driver_of("simulated", "mounted", "micromanager", boards=True),
 ]

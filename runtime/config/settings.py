@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from runtime.config.micromanager_settings import MicroManager
+from runtime.config.micromanager_settings import MicroManagerSection
 from runtime.config.port_settings import (
     CameraSection,
     LightSection,
-    MountedTurret,
-    Recording,
-    Simulation,
+    MountedTurretSection,
+    RecordingSection,
+    SimulationSection,
     StageSection,
     TurretSection,
 )
@@ -34,7 +34,7 @@ SHIPPED_MODELS = Path(__file__).resolve().parents[1] / "models"
 ONE_KIND = ("kind", "port", "driver", "light", "boards", "camera", "mounted", "watchdog_ms")
 
 
-class Instrument(Strict):
+class InstrumentSection(Strict):
     """The instrument as a whole; its devices are in `[stage]`, `[light]`, `[camera]`, `[turret]`.
 
     Boards that do not go dark by themselves when the host dies are used unattended only when
@@ -74,7 +74,7 @@ class Objective(Strict):
         )
 
 
-class Motion(Strict):
+class MotionSection(Strict):
     """How the control loop moves: the final approach is always from below by `approach_um`."""
 
     approach_um: Positive = 12.0
@@ -82,7 +82,7 @@ class Motion(Strict):
     settle_ms: Annotated[float, Field(ge=0)] = 60.0
 
 
-class Calibration(Strict):
+class CalibrationSection(Strict):
     """Where records live, how long they hold, and where the slide is empty (for flat fields).
 
     `automatic` runs what is missing before a run starts: sensible on the simulated microscope.
@@ -95,7 +95,7 @@ class Calibration(Strict):
     automatic: bool = False
 
 
-class Models(Strict):
+class ModelsSection(Strict):
     """Where bundles and the public keys they must be signed with are kept; `cache` remembers which
     back end measured fastest here.
     """
@@ -106,7 +106,7 @@ class Models(Strict):
     backend: Literal["auto", "onnxruntime", "openvino"] = "auto"
 
 
-class Pipeline(Strict):
+class PipelineSection(Strict):
     """How far acquisition may run ahead of compute, and the storage reserve."""
 
     queue_tiles: Annotated[int, Field(ge=1, le=64)] = 4
@@ -119,19 +119,19 @@ class Settings(Strict):
     Each port names its driver. Without `[turret]` the only objective there is is in place.
     """
 
-    instrument: Instrument = Instrument()
+    instrument: InstrumentSection = InstrumentSection()
     stage: StageSection
     light: LightSection
     camera: CameraSection
     turret: TurretSection | None = None
     objectives: Annotated[dict[str, Objective], Field(min_length=1)]
-    motion: Motion = Motion()
-    calibration: Calibration = Calibration()
-    models: Models = Models()
-    pipeline: Pipeline = Pipeline()
-    simulation: Simulation = Simulation()
-    recording: Recording | None = None
-    micromanager: MicroManager | None = None
+    motion: MotionSection = MotionSection()
+    calibration: CalibrationSection = CalibrationSection()
+    models: ModelsSection = ModelsSection()
+    pipeline: PipelineSection = PipelineSection()
+    simulation: SimulationSection = SimulationSection()
+    recording: RecordingSection | None = None
+    micromanager: MicroManagerSection | None = None
     budgets_ms: dict[str, Positive] = {}
 
     @property
@@ -213,7 +213,10 @@ class Settings(Strict):
                 f"[turret] is missing, and there are several objectives ({known}); name its "
                 "driver, or the one that is screwed in: driver = 'mounted', objective = '...'"
             )
-        if isinstance(self.turret, MountedTurret) and self.turret.objective not in self.objectives:
+        if (
+            isinstance(self.turret, MountedTurretSection)
+            and self.turret.objective not in self.objectives
+        ):
             raise ValueError(
                 f"'turret.objective' is '{self.turret.objective}'; [objectives] holds {known}"
             )
@@ -229,7 +232,7 @@ class Settings(Strict):
     @property
     def mounted(self) -> str:
         """Return the objective in place where there is no turret."""
-        if isinstance(self.turret, MountedTurret):
+        if isinstance(self.turret, MountedTurretSection):
             return self.turret.objective
         return next(iter(self.objectives))
 

@@ -13,7 +13,7 @@ from firmware_bridge.drivers.brand import BoardOptions, OpenBoard
 from firmware_bridge.find.detect import locate
 from firmware_bridge.find.pins import AUTO
 from runtime.clock import HeartbeatClock
-from runtime.config.port_settings import BoardPort
+from runtime.config.port_settings import BoardSection
 from runtime.config.strict import read_record
 from runtime.errors import ConfigRefused, HardwareFailed
 
@@ -36,7 +36,7 @@ class _Found:
         """Return the sections of the ports, as people wrote them."""
         return " and ".join(f"[{port}]" for port in self.serves)
 
-    def add(self, name: str, section: BoardPort) -> None:
+    def add(self, name: str, section: BoardSection) -> None:
         """Let the board serve one more port; what two ports say of one board must agree."""
         self.serves.append(name)
         for key, value in section.options.items():
@@ -61,7 +61,7 @@ class Boards:
         self._stack = stack
         self._boards: list[OpenBoard] = []
 
-    def open(self, sections: Mapping[str, BoardPort]) -> dict[str, OpenBoard]:
+    def open(self, sections: Mapping[str, BoardSection]) -> dict[str, OpenBoard]:
         """Return the board of every port ("stage", "light", "turret"); one may serve several.
 
         All are found and all settings are checked before the first is opened. Raises ConfigRefused
@@ -115,7 +115,7 @@ class Boards:
                 board.watchdog.beat()
 
 
-def check_boards(sections: Mapping[str, BoardPort]) -> None:
+def check_boards(sections: Mapping[str, BoardSection]) -> None:
     """Raise ConfigRefused for a driver that is unknown or cannot serve its port, and for a setting
     that it does not use.
 

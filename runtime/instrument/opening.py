@@ -23,8 +23,13 @@ from firmware_bridge.line.chaos import ChaosProxy
 from firmware_bridge.line.faults import Faults
 from runtime.clock import SystemClock
 from runtime.config import micromanager_settings as micromanager
-from runtime.config.port_settings import BoardPort, OpenCvCamera, RecordedLight, SimulatedCamera
-from runtime.config.settings import Motion, Settings
+from runtime.config.port_settings import (
+    BoardSection,
+    OpenCvCameraSection,
+    RecordedLightSection,
+    SimulatedCameraSection,
+)
+from runtime.config.settings import MotionSection, Settings
 from runtime.conveyor import begin
 from runtime.errors import HardwareFailed
 from runtime.instrument.boards import Boards, check_boards
@@ -72,9 +77,9 @@ def bridge_trouble_is_hardware() -> Iterator[None]:
         raise HardwareFailed(str(error)) from error
 
 
-def _board_sections(settings: Settings) -> dict[str, BoardPort]:
+def _board_sections(settings: Settings) -> dict[str, BoardSection]:
     ports = {"stage": settings.stage, "light": settings.light, "turret": settings.turret}
-    return {name: port for name, port in ports.items() if isinstance(port, BoardPort)}
+    return {name: port for name, port in ports.items() if isinstance(port, BoardSection)}
 
 
 class Bench:
@@ -104,8 +109,8 @@ class Bench:
         from runtime.instrument.simulator.world import World
 
         settings, camera = self.settings, self.settings.camera
-        if not isinstance(camera, SimulatedCamera):
-            camera = SimulatedCamera(driver="simulated")
+        if not isinstance(camera, SimulatedCameraSection):
+            camera = SimulatedCameraSection(driver="simulated")
         specimen = Specimen()
         begin(lambda: specimen.levels)  # decoded while the board is opened and homed
         return World(
@@ -174,7 +179,7 @@ class Bench:
 # -- one opener a port and driver; each is given the bench and the port's section ------------------
 
 
-def _micromanager_stage(bench: Bench, section: micromanager.MicroManagerStage) -> Stage:
+def _micromanager_stage(bench: Bench, section: micromanager.MicroManagerStageSection) -> Stage:
     from runtime.instrument.micromanager.stage import MicroManagerStage
 
     stage = MicroManagerStage(
@@ -189,7 +194,7 @@ def _micromanager_stage(bench: Bench, section: micromanager.MicroManagerStage) -
     return stage
 
 
-def _micromanager_light(bench: Bench, section: micromanager.MicroManagerLight) -> Light:
+def _micromanager_light(bench: Bench, section: micromanager.MicroManagerLightSection) -> Light:
     from runtime.instrument.micromanager.light import MicroManagerLight
 
     light = MicroManagerLight(bench.core, lights=section.channels)
@@ -206,7 +211,7 @@ def _micromanager_camera(bench: Bench, _: object) -> Camera:
     return MicroManagerCamera(bench.core)
 
 
-def _micromanager_turret(bench: Bench, section: micromanager.MicroManagerTurret) -> Turret:
+def _micromanager_turret(bench: Bench, section: micromanager.MicroManagerTurretSection) -> Turret:
     from runtime.instrument.micromanager.turret import MicroManagerTurret
 
     turret = MicroManagerTurret(bench.core, turret=section.device, objectives=section.objectives)
@@ -214,7 +219,7 @@ def _micromanager_turret(bench: Bench, section: micromanager.MicroManagerTurret)
     return turret
 
 
-def _recorded_light(_: Bench, section: RecordedLight) -> Light:
+def _recorded_light(_: Bench, section: RecordedLightSection) -> Light:
     from runtime.instrument.replay import ReplayLight
 
     return ReplayLight(section.channel)
@@ -226,7 +231,7 @@ def _recorded_camera(bench: Bench, _: object) -> Camera:
     return ReplayCamera(bench.recording, bench.replay_stage, clock=bench.clock)
 
 
-def _opencv_camera(bench: Bench, section: OpenCvCamera) -> Camera:
+def _opencv_camera(bench: Bench, section: OpenCvCameraSection) -> Camera:
     from runtime.instrument.camera.opencv import OpenCvCamera
 
     return OpenCvCamera(section.device, clock=bench.clock)
@@ -264,7 +269,7 @@ TURRETS: dict[str, Callable[[Bench, Any], Turret]] = {
 def _open(table: Mapping[str, Callable[[Bench, Any], Port]], port: str, bench: Bench) -> Port:
     """Return what the settings name for a port, opened."""
     section = getattr(bench.settings, port)
-    if isinstance(section, BoardPort):
+    if isinstance(section, BoardSection):
         part: Port = getattr(bench.board_of[port], port)
         return part
     return table[bench.settings.drivers[port]](bench, section)
@@ -310,7 +315,7 @@ def _followed(
     return stage, light, turret
 
 
-def _motion(settings: Settings) -> Motion:
+def _motion(settings: Settings) -> MotionSection:
     """Return how to move; a simulated stage settles as much sooner as it moves faster, and
     one that plays a recording at once.
     """

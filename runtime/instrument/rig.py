@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from runtime.config.settings import Motion
+from runtime.config.settings import MotionSection
 from runtime.errors import CameraFailed
 from runtime.instant import Instant
 from runtime.instrument.replay import Recording
@@ -45,7 +45,7 @@ class Rig:
     camera: Camera
     turret: Turret
     clock: Clock
-    motion: Motion
+    motion: MotionSection
     simulated: bool = False
     own_time: OwnTime | None = None
     recording: Recording | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from runtime.clock import SystemClock
-from runtime.config.settings import Models
+from runtime.config.settings import ModelsSection
 from runtime.inference.bundle import SUFFIX
 from runtime.inference.opening import open_model
 from runtime.preprocess.warm import warm_kernels
@@ -13,7 +13,7 @@ from runtime.tasks.registry import RECORDS, work_of
 from runtime.tile import Picture
 
 
-def warm_caches(models: Models) -> float:
+def warm_caches(models: ModelsSection) -> float:
     """Compile the kernels and measure every shipped model's back ends; return the seconds taken.
 
     Every model also works once on pictures of either depth, as large as its golden ones.

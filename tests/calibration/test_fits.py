@@ -15,7 +15,7 @@ from calibration.flat_field import judge as judge_flat
 from calibration.image_shift import measure_shift
 from calibration.objective_offset import fit_objective_offset
 from calibration.objective_offset import judge as judge_offset
-from runtime.config.settings import Motion
+from runtime.config.settings import MotionSection
 
 
 def texture(height, width, *, blur=1.5, seed=0):
@@ -176,7 +176,7 @@ def test_focus_reversal_is_the_distance_of_the_tops():
 def test_backlash_beyond_the_approach_is_refused():
     small = LostMotion(lost_um=3.0, sigma_um=0.1, each_um=(3.0,))
     large = LostMotion(lost_um=11.9, sigma_um=0.1, each_um=(11.9,))
-    motion = Motion()
+    motion = MotionSection()
     good = judge_backlash({"x": small, "y": small, "z": small}, motion=motion, worst_ncc=0.9)
     assert good.passed
     bad = judge_backlash({"x": small, "y": large, "z": small}, motion=motion, worst_ncc=0.9)

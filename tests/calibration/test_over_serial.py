@@ -2,15 +2,18 @@
 
 from calibration.routines import ensure
 from runtime.calibrated.loaded import Calibrated
-from runtime.config.port_settings import Simulation
-from runtime.config.settings import Motion
+from runtime.config.port_settings import SimulationSection
+from runtime.config.settings import MotionSection
 from runtime.focus.loop import SweepRequest, sweep
 from runtime.instrument.opening import open_microscope
 
 
 def test_calibrate_and_focus_over_the_wire(settings):
     quick = settings.model_copy(
-        update={"simulation": Simulation(speed=1000.0), "motion": Motion(settle_ms=0.0)}
+        update={
+            "simulation": SimulationSection(speed=1000.0),
+            "motion": MotionSection(settle_ms=0.0),
+        }
     )
     with open_microscope(quick) as rig:
         rig.stage.home()

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from serial.tools import list_ports
 
-from runtime.config.settings import SHIPPED_MODELS, Models, Settings, load_settings
+from runtime.config.settings import SHIPPED_MODELS, ModelsSection, Settings, load_settings
 from runtime.errors import NightscopeError
 from runtime.inference.bundle import list_bundles
 from runtime.instrument.opening import check_drivers
@@ -35,7 +35,7 @@ def doctor(*, settings: Path | None, warm: bool, console: Console) -> dict[str, 
     if settings is not None:
         findings.append(_settings(settings))
     if warm:
-        models = load_settings(settings).models if settings else Models()
+        models = load_settings(settings).models if settings else ModelsSection()
         findings.append(_tried("caches", lambda: f"warmed in {warm_caches(models):.1f} s"))
     table = Table("check", "", "finding")
     for name, good, finding in findings:

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from runtime.config.settings import SHIPPED_MODELS, Models
+from runtime.config.settings import SHIPPED_MODELS, ModelsSection
 from runtime.inference.bundle import find_bundle
 from runtime.offline.classify import classify_folder
 from runtime.offline.stitch import stitch_folder
@@ -48,7 +48,7 @@ def classify(
             out=out,
             pixel_size_um=pixel_size_um,
             threads=len(os.sched_getaffinity(0)),
-            cache=Models().cache,
+            cache=ModelsSection().cache,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
 

@@ -11,7 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from runtime.clock import SystemClock
-from runtime.config.settings import SHIPPED_MODELS, Models
+from runtime.config.settings import SHIPPED_MODELS, ModelsSection
 from runtime.inference.bundle import find_bundle, list_bundles, open_bundle
 from runtime.inference.selftest import verify as selftest
 from runtime.offline.model_bench import bench as run_bench
@@ -66,7 +66,7 @@ def bench(*, bundle: str, tiles: int, threads: int | None, console: Console) -> 
             tiles=tiles,
             threads=threads or len(os.sched_getaffinity(0)),
             clock=SystemClock(),
-            cache=Models().cache,
+            cache=ModelsSection().cache,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     before = figures["preprocessing"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from runtime.config.settings import Motion
+from runtime.config.settings import MotionSection
 from runtime.errors import CameraFailed
 from runtime.instant import Instant
 from runtime.instrument.rig import Rig
@@ -81,5 +81,5 @@ def rig_of(bench):
         camera=bench,
         turret=bench,
         clock=bench,
-        motion=Motion(approach_z_um=6.0),
+        motion=MotionSection(approach_z_um=6.0),
     )

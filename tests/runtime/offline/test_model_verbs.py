@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from runtime.cli.commands.model import list_models, verify
-from runtime.config.settings import SHIPPED_MODELS, Models
+from runtime.config.settings import SHIPPED_MODELS, ModelsSection
 from runtime.offline.warm import warm_caches
 
 
@@ -46,7 +46,7 @@ def test_verify_names_every_output_and_how_far_it_is_off(console: Console) -> No
 
 
 def test_warming_measures_every_model_once_and_keeps_the_choice(tmp_path: Path) -> None:
-    models = Models(cache=tmp_path, backend="onnxruntime", threads=1)
+    models = ModelsSection(cache=tmp_path, backend="onnxruntime", threads=1)
     assert warm_caches(models) > 0
     notes = list(tmp_path.glob("backend-*.json"))
     assert len(notes) == len(list(SHIPPED_MODELS.glob("*.nsb")))

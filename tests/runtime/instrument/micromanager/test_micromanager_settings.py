@@ -3,9 +3,9 @@
 import pytest
 
 from runtime.config.micromanager_settings import (
-    MicroManager,
-    MicroManagerLight,
-    MicroManagerStage,
+    MicroManagerLightSection,
+    MicroManagerSection,
+    MicroManagerStageSection,
 )
 from runtime.errors import ConfigRefused
 
@@ -15,30 +15,34 @@ WHITE = {"shutter": "White", "level": "Lamp.Level", "choose": {"W.Label": "x"}}
 
 
 def test_whole_sections_are_read():
-    stage = MicroManagerStage.read({**STAGE, "keeps_origin": ["z"]}, source="a.toml")
+    stage = MicroManagerStageSection.read({**STAGE, "keeps_origin": ["z"]}, source="a.toml")
     assert stage.limits.z_um == (-5.0, 5.0)
     assert stage.keeps_origin == {"z"}
     light = {"driver": "micromanager", "channels": {"white": WHITE}}
-    assert MicroManagerLight.read(light, source="a").channels["white"].level == "Lamp.Level"
+    assert MicroManagerLightSection.read(light, source="a").channels["white"].level == "Lamp.Level"
 
 
 @pytest.mark.parametrize(
     ("section", "values", "named"),
     [
         (
-            MicroManagerStage,
+            MicroManagerStageSection,
             {**STAGE, "limits": {**TRAVEL, "x_um": [100, 0]}},
             r"'limits': x_um must be \[lowest, highest\]",
         ),
-        (MicroManagerStage, {**STAGE, "limits": {**TRAVEL, "x_um": [0, float("inf")]}}, "finite"),
-        (MicroManagerStage, {**STAGE, "keeps_origin": ["q"]}, "keeps_origin"),
-        (MicroManagerLight, {"driver": "micromanager", "channels": {}}, "at least 1"),
         (
-            MicroManagerLight,
+            MicroManagerStageSection,
+            {**STAGE, "limits": {**TRAVEL, "x_um": [0, float("inf")]}},
+            "finite",
+        ),
+        (MicroManagerStageSection, {**STAGE, "keeps_origin": ["q"]}, "keeps_origin"),
+        (MicroManagerLightSection, {"driver": "micromanager", "channels": {}}, "at least 1"),
+        (
+            MicroManagerLightSection,
             {"driver": "micromanager", "channels": {"white": {**WHITE, "level": "Lamp"}}},
             "level",
         ),
-        (MicroManager, {"confg": "scope.cfg"}, "did you mean 'config'"),
+        (MicroManagerSection, {"confg": "scope.cfg"}, "did you mean 'config'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(section, values, named):
