@@ -120,13 +120,29 @@ class Shot:
             raise ValueError(f"Shot.tile_id {self.tile_id!r} must match {TILE_ID.pattern}")
 
 
+Covariance = tuple[tuple[float, float], tuple[float, float]]
+UNSURE_PX2: Covariance = ((0.25, 0.0), (0.0, 0.25))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointPair:
-    """The same specimen point seen in tiles a and b, pixel coordinates (x, y) in each."""
+    """The same specimen point seen in tiles a and b, pixel coordinates (x, y) in each.
+
+    `covariance_px2` is 2x2 over (x, y): how surely the two are the same point.
+    """
 
     a_px: tuple[float, float]
     b_px: tuple[float, float]
-    weight: float = 1.0
+    covariance_px2: Covariance = UNSURE_PX2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """Another place of tile b that explains the overlap about as well, as on periodic specimens."""
+
+    dx_px: float
+    dy_px: float
+    ncc: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +150,8 @@ class Shift:
     """How tile b lies against tile a: b's pixel (0, 0) is at (dx_px, dy_px) in a's pixels.
 
     `covariance_px2` is 2x2 over (dx, dy). `ncc` is the mean-centred correlation on the true
-    overlap; `method` is "phase", or "none" where no match was accepted.
+    overlap; `method` is "phase", or "none" where no match was accepted. `alternatives` are other
+    shifts that the overlap does not rule out, without the one given, best first.
     """
 
     a: str
@@ -142,10 +159,11 @@ class Shift:
     dx_px: float
     dy_px: float
     rotation_rad: float = 0.0
-    covariance_px2: tuple[tuple[float, float], tuple[float, float]] = ((0.25, 0.0), (0.0, 0.25))
+    covariance_px2: Covariance = UNSURE_PX2
     ncc: float = 0.0
     method: str = "phase"
     pairs: tuple[PointPair, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
 
     def __post_init__(self) -> None:
         _finite("Shift", dx_px=self.dx_px, dy_px=self.dy_px, rotation_rad=self.rotation_rad)

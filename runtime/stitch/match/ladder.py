@@ -15,9 +15,7 @@ from runtime.stitch.match.phase import band_pass, best_peak, overlap, overlap_bo
 from runtime.stitch.match.strips import XY, StripPair
 from runtime.stitch.match.subpixel import Blocks, refine
 from runtime.stitch.match.threshold import accept_above
-from runtime.tile import PointPair
-
-Covariance = tuple[tuple[float, float], tuple[float, float]]
+from runtime.tile import Covariance, PointPair
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +81,13 @@ def _point_pairs(
     """Return the block centres as the same specimen point in either tile's pixels."""
     (start_x, _, _), (start_y, _, _) = overlap_box(pair, shift_px)
     points = []
-    for (x, y), (dx, dy), weight in zip(
-        blocks.centres_px, blocks.shifts_px, blocks.weights, strict=True
+    for (x, y), (dx, dy), covariance in zip(
+        blocks.centres_px, blocks.shifts_px, blocks.covariances_px2, strict=True
     ):
+        (xx, xy), (_, yy) = covariance.tolist()
         ax, ay = x + start_x + pair.origin_a[0], y + start_y + pair.origin_a[1]
         in_b = (float(ax - shift_px[0] - dx), float(ay - shift_px[1] - dy))
-        points.append(PointPair(a_px=(float(ax), float(ay)), b_px=in_b, weight=float(weight)))
+        points.append(
+            PointPair(a_px=(float(ax), float(ay)), b_px=in_b, covariance_px2=((xx, xy), (xy, yy)))
+        )
     return tuple(points)

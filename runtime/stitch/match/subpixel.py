@@ -51,6 +51,15 @@ class Blocks:
     shifts_px: Floats
     weights: Floats
 
+    @property
+    def covariances_px2(self) -> Floats:
+        """The uncertainty of each block's own shift (n, 2, 2): their scatter, shared by weight."""
+        share, count = self.weights / self.weights.sum(), len(self.weights)
+        scatter = _scatter(self.shifts_px - share @ self.shifts_px, share)
+        unbiased = scatter * count / max(count - 1, 1)
+        each: Floats = unbiased / (share * count)[:, None, None] + _floor()
+        return each
+
 
 def refine(a: Image, b: Image) -> Blocks | None:
     """Return the sub-block shifts between two equal crops already aligned to the pixel.

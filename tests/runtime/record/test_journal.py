@@ -14,6 +14,7 @@ from runtime.errors import DiskFull, InputRefused
 from runtime.record.journal import MATCHED, SCHEMA_VERSION, TABLES, Journal
 from runtime.record.rows import FocusRow, StageBudget, StoredTile, Timing
 from runtime.tile import (
+    Alternative,
     FocusVerdict,
     Label,
     Matches,
@@ -58,8 +59,10 @@ def test_tiles_come_back_exactly_and_in_order(journal):
 def test_everything_derived_comes_back(journal):
     _add(journal, "a")
     _add(journal, "b")
-    pairs = (PointPair(a_px=(1.0, 2.0), b_px=(3.0, 4.0), weight=0.5),)
-    shift = Shift(a="a", b="b", dx_px=1 / 3, dy_px=-2.0, ncc=0.9, pairs=pairs)
+    unsure = ((0.5, 0.1), (0.1, 1 / 3))
+    pairs = (PointPair(a_px=(1.0, 2.0), b_px=(3.0, 4.0), covariance_px2=unsure),)
+    others = (Alternative(dx_px=12.5, dy_px=-2.0, ncc=0.8),)
+    shift = Shift(a="a", b="b", dx_px=1 / 3, dy_px=-2.0, ncc=0.9, pairs=pairs, alternatives=others)
     nothing, something = Matches(shifts=(), blank=True), Matches(shifts=(shift,))
     journal.set_matches("b", nothing)
     journal.set_matches("a", something)  # the later tile need not be the shift's b
@@ -182,8 +185,8 @@ def test_a_change_of_the_records_raises_the_schema_version():
     """Whoever changes a record sees this fail: raise SCHEMA_VERSION, then renew the digest."""
     schema = "\n".join(table.schema for table in TABLES)
     assert (SCHEMA_VERSION, hashlib.sha256(schema.encode()).hexdigest()[:16]) == (
-        3,
-        "e44ed952e74af7c4",
+        4,
+        "692e7dd1d218dec8",
     )
 
 
