@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Clock(Protocol):
+class MonotonicClock(Protocol):
     """Monotonic time and waiting; its `sleep` may feed other boards, also when it waits for 0 s."""
 
     def now_s(self) -> float:

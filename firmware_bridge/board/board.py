@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from firmware_bridge.board.motion_queue import MotionQueue, Refused
+from firmware_bridge.board.motion_queue import CommandRefused, MotionQueue
 from firmware_bridge.board.outcomes import RING, OutcomeRing, Seen
 from firmware_bridge.frames.codec import Frame, FrameType
 from firmware_bridge.frames.protocol import (
@@ -22,6 +22,7 @@ from firmware_bridge.frames.protocol import (
     REJECTED_REPLY,
     REQUEST_LENGTH,
     STEPS,
+    BoardStatus,
     Feature,
     HelloReply,
     HelloRequest,
@@ -31,7 +32,6 @@ from firmware_bridge.frames.protocol import (
     RequestFlag,
     ResetCause,
     State,
-    Status,
     pack_axis,
 )
 from firmware_bridge.plant import Plant
@@ -131,7 +131,7 @@ class Board:
         self._outcomes.begin(frame)
         try:
             return self._execute(frame, now_s)
-        except Refused as refusal:
+        except CommandRefused as refusal:
             return self._conclude(frame, FrameType.REJECTED, refusal.payload)
 
     def _replay(self, frame: Frame, now_s: float) -> None:
@@ -148,7 +148,7 @@ class Board:
         opcode = Opcode(frame.opcode)
         if opcode in MOTIONS:
             if self.latched:
-                raise Refused(Reason.LATCHED)
+                raise CommandRefused(Reason.LATCHED)
             self._motions.submit(frame, now_s)
             self._reply(frame, FrameType.ACCEPTED, self._motions.progress(frame, now_s))
         else:
@@ -219,12 +219,12 @@ class Board:
         if kind == Kind.AXIS and index < len(board.axes):
             return pack_axis(board.axes[index])
         if index >= len(names.get(kind, ())):
-            raise Refused(Reason.BAD_INDEX)
+            raise CommandRefused(Reason.BAD_INDEX)
         return names[kind][index].encode()
 
-    def _status(self) -> Status:
+    def _status(self) -> BoardStatus:
         channel, level = self._light
-        return Status(
+        return BoardStatus(
             steps=self._motions.steps,
             channel=channel,
             level=level,
@@ -233,9 +233,9 @@ class Board:
 
     def _set_light(self, channel: int, level: int) -> None:
         if channel >= len(self._plant.board.channels):
-            raise Refused(Reason.BAD_INDEX)
+            raise CommandRefused(Reason.BAD_INDEX)
         if level and self.latched:
-            raise Refused(Reason.LATCHED)
+            raise CommandRefused(Reason.LATCHED)
         self._plant.set_light(channel=channel, level=level)
         self._light = (channel, level)
 

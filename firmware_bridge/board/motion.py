@@ -5,7 +5,7 @@ from __future__ import annotations
 from firmware_bridge.plant import Plant, Steps
 
 
-class Motion:
+class OpenLoopMotors:
     """The motors as firmware knows them: a counter of steps, and what is under way.
 
     Open loop: at the end of an axis's travel the motor stalls, the counter counts on, and from

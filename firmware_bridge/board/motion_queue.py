@@ -23,7 +23,7 @@ WAITING = 4
 Conclude = Callable[[Frame, FrameType, bytes], None]
 
 
-class Refused(Exception):
+class CommandRefused(Exception):
     """A command cannot be done; becomes a REJECTED frame."""
 
     def __init__(self, reason: Reason, detail: int = 0) -> None:
@@ -83,9 +83,9 @@ class MotionQueue:
         return self._jobs[0].ends_s if self._jobs else math.inf
 
     def submit(self, request: Frame, now_s: float) -> None:
-        """Begin a motion, or let it wait. Raises Refused."""
+        """Begin a motion, or let it wait. Raises CommandRefused."""
         if len(self._jobs) > WAITING:
-            raise Refused(Reason.QUEUE_FULL)
+            raise CommandRefused(Reason.QUEUE_FULL)
         job = _Job(request=request)
         if not self._jobs:
             self._begin(job, now_s)
@@ -124,7 +124,7 @@ class MotionQueue:
         while self._jobs:
             try:
                 return self._begin(self._jobs[0], now_s)
-            except Refused as refusal:
+            except CommandRefused as refusal:
                 job = self._jobs.popleft()
                 self._conclude(job.request, FrameType.REJECTED, refusal.payload)
         return None
@@ -153,16 +153,16 @@ class MotionQueue:
     def _objective_index(self, payload: bytes) -> int:
         index = int(TURRET_REQUEST.unpack(payload)[0])
         if index >= len(self._plant.board.objectives):
-            raise Refused(Reason.BAD_INDEX)
+            raise CommandRefused(Reason.BAD_INDEX)
         return index
 
     def _target(self, opcode: int, payload: bytes) -> Steps:
         if not self.homed:
-            raise Refused(Reason.NOT_HOMED)
+            raise CommandRefused(Reason.NOT_HOMED)
         here = self.steps if opcode == Opcode.MOVE_BY else (0, 0, 0)
         x, y, z = (a + b for a, b in zip(here, STEPS.unpack(payload), strict=True))
         for index, (value, axis) in enumerate(zip((x, y, z), self._plant.board.axes, strict=True)):
             low, high = axis.limits_steps
             if not low <= value <= high:
-                raise Refused(Reason.LIMIT, index)
+                raise CommandRefused(Reason.LIMIT, index)
         return x, y, z

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from firmware_bridge.clock import Clock
+from firmware_bridge.clock import MonotonicClock
 
 READ_CHUNK = 4096
 JOIN_TIMEOUT_S = 2.0
@@ -44,7 +44,7 @@ class Firmware(Protocol):
 class PtyHost:
     """An emulated board on `port`. Use as a context manager, or `start` and `stop`."""
 
-    def __init__(self, firmware: Firmware, *, clock: Clock) -> None:
+    def __init__(self, firmware: Firmware, *, clock: MonotonicClock) -> None:
         self._firmware, self._clock = firmware, clock
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from firmware_bridge.clock import Clock
-from firmware_bridge.drivers.position import Position, Travel
+from firmware_bridge.clock import MonotonicClock
+from firmware_bridge.drivers.position import BoardPosition, BoardTravel
 from firmware_bridge.plant import AxisDescription, Steps
 
 PARTS = ("stage", "light", "turret")
@@ -34,7 +34,7 @@ class DrivenStage(Protocol):
         """Return whether the board goes dark and idle by itself when the host dies."""
 
     @property
-    def limits(self) -> Travel:
+    def limits(self) -> BoardTravel:
         """Return the travel ranges."""
 
     @property
@@ -46,10 +46,10 @@ class DrivenStage(Protocol):
 
     def move_to(
         self, *, x_um: float | None = None, y_um: float | None = None, z_um: float | None = None
-    ) -> Position:
+    ) -> BoardPosition:
         """Move the named axes, wait, and return the position read back."""
 
-    def position(self) -> Position:
+    def position(self) -> BoardPosition:
         """Return the position read back."""
 
     def steps(self) -> Steps:
@@ -188,7 +188,7 @@ class Greeting:
 class Opens(Protocol):
     """Opens a port as a board of one brand; `options` is that brand's own record."""
 
-    def __call__(self, port: str, *, clock: Clock, options: Any) -> OpenBoard:
+    def __call__(self, port: str, *, clock: MonotonicClock, options: Any) -> OpenBoard:
         """Return the board, dark and still. Raises BridgeError."""
 
 
@@ -219,7 +219,9 @@ class Brand:
         """Return whether the boards go dark and idle by themselves when the host dies."""
         return self.dark_after is not None
 
-    def open(self, port: str, *, clock: Clock, options: BoardOptions | None = None) -> OpenBoard:
+    def open(
+        self, port: str, *, clock: MonotonicClock, options: BoardOptions | None = None
+    ) -> OpenBoard:
         """Return the board on `port`, dark and still; `options` are `self.options()` unless given.
 
         Raises the BridgeError that says why it cannot be used.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar, Protocol, TypeVar
 
-from firmware_bridge.clock import Clock
+from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.errors import (
     BridgeError,
     DeviceRebooted,
@@ -57,7 +57,7 @@ class LineBoard(ABC):
     stage: Halts | None
     light: Darkens | None
 
-    def __init__(self, lines: LineSession, *, clock: Clock, reopen_s: float) -> None:
+    def __init__(self, lines: LineSession, *, clock: MonotonicClock, reopen_s: float) -> None:
         self.lock = threading.RLock()
         self.clock = clock
         self.rebooted = 0
@@ -180,7 +180,7 @@ class LineBoard(ABC):
 Board = TypeVar("Board", bound=LineBoard)
 
 
-def opened(port: str, *, clock: Clock, board_on: Callable[[LineSession], Board]) -> Board:
+def opened(port: str, *, clock: MonotonicClock, board_on: Callable[[LineSession], Board]) -> Board:
     """Return the board that `board_on` makes of an open line, dark and still."""
     lines = LineSession(port, clock=clock)
     try:

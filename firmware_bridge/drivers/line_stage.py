@@ -6,7 +6,13 @@ import threading
 from abc import ABC, abstractmethod
 
 from firmware_bridge.drivers.line_board import LineBoard
-from firmware_bridge.drivers.position import Position, Travel, position_um, target_steps, travel_um
+from firmware_bridge.drivers.position import (
+    BoardPosition,
+    BoardTravel,
+    position_um,
+    target_steps,
+    travel_um,
+)
 from firmware_bridge.errors import BridgeError, NotHomed, PositionUnknown, Rejected, Stalled
 from firmware_bridge.plant import AxisDescription, Steps
 
@@ -23,7 +29,7 @@ class LineStage(ABC):
         self._board = board
         self.axes = axes
         self.stage_id: str = board.unique_id
-        self.limits: Travel = travel_um(axes)
+        self.limits: BoardTravel = travel_um(axes)
         self._known = self.lost = False
         self._stopping = threading.Event()
 
@@ -37,7 +43,7 @@ class LineStage(ABC):
 
     def move_to(
         self, *, x_um: float | None = None, y_um: float | None = None, z_um: float | None = None
-    ) -> Position:
+    ) -> BoardPosition:
         """Move the named axes, wait until they stand still, and return the position read back.
 
         Raises LimitHit before anything moves, NotHomed or PositionUnknown without an origin,
@@ -50,7 +56,7 @@ class LineStage(ABC):
             target = target_steps(here, (x_um, y_um, z_um), self.axes)
             return position_um(self._go(here, target), self.axes)
 
-    def position(self) -> Position:
+    def position(self) -> BoardPosition:
         """Return the position read back. Raises NotHomed or PositionUnknown without an origin."""
         return position_um(self.steps(), self.axes)
 

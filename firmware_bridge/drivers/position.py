@@ -13,7 +13,7 @@ NM_PER_UM = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+class BoardPosition:
     """Where the stage stands, micrometres."""
 
     x_um: float
@@ -22,7 +22,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Travel:
+class BoardTravel:
     """Closed travel ranges in micrometres: (lowest, highest) per axis."""
 
     x_um: tuple[float, float]
@@ -65,18 +65,18 @@ def to_steps(um: float, axis: AxisDescription) -> int:
     return round(um * NM_PER_UM / axis.step_nm)
 
 
-def position_um(steps: Steps, axes: tuple[AxisDescription, ...]) -> Position:
+def position_um(steps: Steps, axes: tuple[AxisDescription, ...]) -> BoardPosition:
     """Return motor positions in micrometres."""
     x_um, y_um, z_um = (to_um(n, axis) for n, axis in zip(steps, axes, strict=True))
-    return Position(x_um=x_um, y_um=y_um, z_um=z_um)
+    return BoardPosition(x_um=x_um, y_um=y_um, z_um=z_um)
 
 
-def travel_um(axes: tuple[AxisDescription, ...]) -> Travel:
+def travel_um(axes: tuple[AxisDescription, ...]) -> BoardTravel:
     """Return the axes' travel ranges."""
     x_um, y_um, z_um = (
         (to_um(axis.limits_steps[0], axis), to_um(axis.limits_steps[1], axis)) for axis in axes
     )
-    return Travel(x_um=x_um, y_um=y_um, z_um=z_um)
+    return BoardTravel(x_um=x_um, y_um=y_um, z_um=z_um)
 
 
 def check_limits(steps: Steps, axes: tuple[AxisDescription, ...]) -> None:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from firmware_bridge.clock import Clock
+from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.drivers.brand import PARTS, Brand
 from firmware_bridge.drivers.registry import BRANDS, brand
 from firmware_bridge.errors import BridgeError, PortAbsent, Rejected
@@ -37,7 +37,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class PortFinding:
     """What one port turned out to be.
 
     `driver` is None when no board was recognised, and then `rejected` says why for every driver;
@@ -64,7 +64,7 @@ class Finding:
         return f"{self.driver} with {', '.join(self.offers) or 'nothing'}, id {self.unique_id}"
 
 
-def probe(pins: Sequence[str] | None = None, *, clock: Clock) -> list[Finding]:
+def probe(pins: Sequence[str] | None = None, *, clock: MonotonicClock) -> list[PortFinding]:
     """Return one finding a port, likeliest first; every serial port unless some are pinned.
 
     A pin that fits no port is a finding too.
@@ -74,23 +74,23 @@ def probe(pins: Sequence[str] | None = None, *, clock: Clock) -> list[Finding]:
     return [finding for pin in pins for finding in _pinned(pin, clock)]
 
 
-def _pinned(pin: str, clock: Clock) -> list[Finding]:
+def _pinned(pin: str, clock: MonotonicClock) -> list[PortFinding]:
     found = [probe_port(record, clock=clock) for record in candidates(pin)]
     fitting = [finding for finding in found if fits(pin, unique_id=finding.unique_id)]
     reason = "no serial port fits" if not found else "no board found has this id"
-    return fitting or [Finding(port=PortRecord(device=pin), rejected=(reason,))]
+    return fitting or [PortFinding(port=PortRecord(device=pin), rejected=(reason,))]
 
 
-def probe_port(port: PortRecord, *, clock: Clock) -> Finding:
+def probe_port(port: PortRecord, *, clock: MonotonicClock) -> PortFinding:
     """Return what is on one port; a port that cannot be opened is a finding too."""
     try:
         identity = _handshake(port, clock)
     except BridgeError as refusal:
-        return Finding(port=port, rejected=(str(refusal),))
+        return PortFinding(port=port, rejected=(str(refusal),))
     if identity is None:
         asked = likely_brands(port)
         reasons = (f"{row.name}: no answer to {row.greeting.shown}" for row in asked)
-        return Finding(port=port, rejected=tuple(reasons))
+        return PortFinding(port=port, rejected=tuple(reasons))
     return _describe(port, identity, clock)
 
 
@@ -103,7 +103,9 @@ def identify(heard: bytes) -> Identity | None:
     return None
 
 
-def resolve(pin: str, *, clock: Clock, driver: str = AUTO, offering: str = "") -> Finding:
+def resolve(
+    pin: str, *, clock: MonotonicClock, driver: str = AUTO, offering: str = ""
+) -> PortFinding:
     """Return the usable board that a pin means (see `pins`).
 
     `driver` and `offering` ("stage", "light") pass over boards of other kinds. Raises PortAbsent
@@ -137,7 +139,9 @@ def resolve(pin: str, *, clock: Clock, driver: str = AUTO, offering: str = "") -
     return fitting[0]
 
 
-def locate(pin: str, *, clock: Clock, driver: str = AUTO, offering: str = "") -> tuple[str, str]:
+def locate(
+    pin: str, *, clock: MonotonicClock, driver: str = AUTO, offering: str = ""
+) -> tuple[str, str]:
     """Return the port and the driver of the board that a pin and a driver's name mean.
 
     Nothing is asked of a board that these two name already. Raises as `resolve` does, and
@@ -172,7 +176,7 @@ class _Ear:
             return self._heard
 
 
-def _handshake(port: PortRecord, clock: Clock) -> Identity | None:
+def _handshake(port: PortRecord, clock: MonotonicClock) -> Identity | None:
     """Listen for a banner, then ask around. Raises PortAbsent, PortBusy."""
     ear = _Ear()
     transport = Transport(port.device, received=ear.receive, lost=ear.lose)
@@ -189,7 +193,7 @@ def _handshake(port: PortRecord, clock: Clock) -> Identity | None:
         transport.close()
 
 
-def _listen(ear: _Ear, duration_s: float, clock: Clock) -> Identity | None:
+def _listen(ear: _Ear, duration_s: float, clock: MonotonicClock) -> Identity | None:
     end_s = clock.now_s() + duration_s
     while True:
         identity = identify(ear.heard)
@@ -198,18 +202,18 @@ def _listen(ear: _Ear, duration_s: float, clock: Clock) -> Identity | None:
         clock.sleep(duration_s=POLL_S)
 
 
-def _describe(port: PortRecord, identity: Identity, clock: Clock) -> Finding:
+def _describe(port: PortRecord, identity: Identity, clock: MonotonicClock) -> PortFinding:
     try:
         board = identity.brand.open(port.device, clock=clock)
     except BridgeError as refusal:
-        return Finding(
+        return PortFinding(
             port=port,
             driver=identity.brand.name,
             firmware=identity.firmware,
             rejected=(str(refusal),),
         )
     try:
-        return Finding(
+        return PortFinding(
             port=port,
             driver=identity.brand.name,
             firmware=identity.firmware,

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from queue import Empty
 
-from firmware_bridge.clock import Clock
+from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.errors import BridgeError, FrameCorrupt, Rejected
 from firmware_bridge.frames.codec import Frame, FrameType
 from firmware_bridge.frames.link import Link
@@ -38,7 +38,7 @@ class Exchange:
     frame said of it, `retries` how many frames were sent again.
     """
 
-    def __init__(self, port: str, *, clock: Clock, watchdog_ms: int) -> None:
+    def __init__(self, port: str, *, clock: MonotonicClock, watchdog_ms: int) -> None:
         self.session = 0
         self.ring = 2
         self.watchdog_ms = watchdog_ms

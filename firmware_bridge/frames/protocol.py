@@ -228,7 +228,7 @@ class HelloReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class BoardStatus:
     """Where everything stands. `level` is 0 when dark."""
 
     steps: Steps
@@ -241,7 +241,7 @@ class Status:
         return STATUS_REPLY.pack(*self.steps, self.channel, self.level, self.objective)
 
     @classmethod
-    def unpack(cls, payload: bytes) -> Status:
+    def unpack(cls, payload: bytes) -> BoardStatus:
         """Return what a payload says. Raises FrameCorrupt for a wrong length."""
         x, y, z, channel, level, objective = unpack(STATUS_REPLY, payload)
         return cls(steps=(x, y, z), channel=channel, level=level, objective=objective)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import secrets
 import threading
 
-from firmware_bridge.clock import Clock
+from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.errors import (
     BridgeError,
     DeviceRebooted,
@@ -45,11 +45,11 @@ RECOVERIES = 6
 OUTCOME_LOST = "outcome-lost"
 
 
-class Session:
+class BoardSession:
     """One conversation with one board; `hello` is how it introduced itself."""
 
     def __init__(
-        self, port: str, *, clock: Clock, watchdog_ms: int = 500, reopen_s: float = 10.0
+        self, port: str, *, clock: MonotonicClock, watchdog_ms: int = 500, reopen_s: float = 10.0
     ) -> None:
         self.recoveries = 0
         self._clock, self._reopen_s, self._port = clock, reopen_s, port

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from firmware_bridge.clock import Clock
+from firmware_bridge.clock import MonotonicClock
 
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 
 
-def attempts(clock: Clock, *, within_s: float) -> Iterator[None]:
+def attempts(clock: MonotonicClock, *, within_s: float) -> Iterator[None]:
     """Yield once for every attempt to make, the first at once and the last after `within_s`."""
     deadline_s = clock.now_s() + within_s
     pause_s = SHORTEST_PAUSE_S

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from firmware_bridge.clock import Clock
+from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.line.faults import Faults, Lane
 from firmware_bridge.line.transport import open_port
 
@@ -35,7 +35,7 @@ class ChaosProxy:
         self,
         upstream: str,
         *,
-        clock: Clock,
+        clock: MonotonicClock,
         faults: Faults | None = None,
         seed: int = 0,
         tap: Tap | None = None,

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
-from firmware_bridge.clock import Clock
+from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.errors import ReplyTimeout
 from firmware_bridge.line.roundtrip import RoundTrip
 from firmware_bridge.text.lines import LineSession, resembles
@@ -30,7 +30,11 @@ class Dialogue:
     """
 
     def __init__(
-        self, lines: LineSession, *, clock: Clock, watch: Callable[[str], None] | None = None
+        self,
+        lines: LineSession,
+        *,
+        clock: MonotonicClock,
+        watch: Callable[[str], None] | None = None,
     ) -> None:
         self.lines, self.retries = lines, 0
         self._clock = clock

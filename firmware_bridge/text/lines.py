@@ -10,7 +10,7 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 from queue import Empty, SimpleQueue
 
-from firmware_bridge.clock import Clock
+from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.errors import LinkLost, PortAbsent, PortBusy
 from firmware_bridge.line.backoff import attempts
 from firmware_bridge.line.transport import BAUD, Transport
@@ -25,7 +25,9 @@ LIKENESS = 0.66
 class LineSession:
     """An open port as lines. Only one thread reads; `write` may be called from any."""
 
-    def __init__(self, port: str, *, clock: Clock, baud: int = BAUD, dtr: bool = True) -> None:
+    def __init__(
+        self, port: str, *, clock: MonotonicClock, baud: int = BAUD, dtr: bool = True
+    ) -> None:
         """Open the port for us alone. Raises PortAbsent or PortBusy."""
         self.port = port
         self._clock, self._baud, self._dtr = clock, baud, dtr

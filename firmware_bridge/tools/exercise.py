@@ -7,7 +7,7 @@ from functools import partial
 from random import Random
 from typing import TypedDict
 
-from firmware_bridge.clock import Clock
+from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.drivers.brand import DrivenLight, DrivenStage
 from firmware_bridge.drivers.position import position_um, to_steps
 from firmware_bridge.drivers.registry import brand
@@ -39,7 +39,7 @@ def exercise(
     driver: str,
     moves: int,
     seed: int,
-    clock: Clock,
+    clock: MonotonicClock,
     progress: Callable[[int], None] | None = None,
 ) -> Exercised:
     """Make random moves within the limits, read every position back, and return to the start.
@@ -73,7 +73,9 @@ def exercise(
 class Trial:
     """One exercise under way: what was wrong so far, and how long the board took to answer."""
 
-    def __init__(self, *, clock: Clock, random: Random, progress: Callable[[int], None]) -> None:
+    def __init__(
+        self, *, clock: MonotonicClock, random: Random, progress: Callable[[int], None]
+    ) -> None:
         self.errors = self.final_error_steps = 0
         self._clock, self._random, self._progress = clock, random, progress
         self._latencies_ms: list[float] = []

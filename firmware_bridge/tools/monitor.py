@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from firmware_bridge.clock import Clock
+from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.errors import FrameCorrupt
 from firmware_bridge.frames.codec import DELIMITER, MAX_STUFFED, Frame, FrameType, decode
 from firmware_bridge.frames.protocol import (
@@ -14,13 +14,13 @@ from firmware_bridge.frames.protocol import (
     MOTIONS,
     STEPS,
     TURRET_REQUEST,
+    BoardStatus,
     Feature,
     HelloReply,
     HelloRequest,
     Opcode,
     RequestFlag,
     State,
-    Status,
     unpack,
     unpack_name,
     unpack_reason,
@@ -38,7 +38,7 @@ class Monitor:
     it is. Damaged bytes are shown with what is wrong with them.
     """
 
-    def __init__(self, *, clock: Clock, write: Callable[[str], None]) -> None:
+    def __init__(self, *, clock: MonotonicClock, write: Callable[[str], None]) -> None:
         self._clock, self._write = clock, write
         self._start_s = clock.now_s()
         self._partial = {"host": b"", "board": b""}
@@ -63,7 +63,7 @@ class Monitor:
         self._write(f"{at_s:9.3f} s  {ARROWS[sender]}  {words}")
 
 
-def watch(port: str, *, clock: Clock, write: Callable[[str], None]) -> ChaosProxy:
+def watch(port: str, *, clock: MonotonicClock, write: Callable[[str], None]) -> ChaosProxy:
     """Return a harmless proxy, not yet started, whose traffic is written in words.
 
     The host opens the proxy's `port` in place of `port`. Raises PortAbsent or PortBusy.
@@ -133,7 +133,7 @@ def _done(frame: Frame) -> str:
         terms = f"boot {hello.boot_nonce:08x}, watchdog {hello.watchdog_ms} ms"
         return f"{terms}, {hello.axes} axes{trigger}"
     if frame.opcode == Opcode.STATUS:
-        status = Status.unpack(frame.payload)
+        status = BoardStatus.unpack(frame.payload)
         return f"at {status.steps}, light {status.channel}:{status.level}"
     if frame.opcode in MOTIONS or frame.opcode == Opcode.STOP:
         return _steps(frame.payload)

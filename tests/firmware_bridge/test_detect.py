@@ -15,7 +15,7 @@ from firmware_bridge.board.pty_host import PtyHost
 from firmware_bridge.drivers.grbl.emulator import GrblFirmware
 from firmware_bridge.drivers.registry import BRANDS, brand, names
 from firmware_bridge.errors import FirmwareIncompatible, PortAbsent, Rejected
-from firmware_bridge.find.detect import Finding, identify, locate, probe, resolve
+from firmware_bridge.find.detect import PortFinding, identify, locate, probe, resolve
 from firmware_bridge.find.likely import likely_brands, rank
 from firmware_bridge.line import inventory
 from firmware_bridge.line.inventory import PortRecord
@@ -37,7 +37,7 @@ def silent_port() -> Iterator[str]:
     os.close(slave)
 
 
-def only(findings: list[Finding]) -> Finding:
+def only(findings: list[PortFinding]) -> PortFinding:
     (finding,) = findings
     return finding
 

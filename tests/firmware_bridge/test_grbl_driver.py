@@ -14,7 +14,7 @@ from firmware_bridge.board.bench_plant import BenchPlant
 from firmware_bridge.board.pty_host import PtyHost
 from firmware_bridge.drivers.grbl.board import GrblBoard
 from firmware_bridge.drivers.grbl.emulator import GrblFirmware
-from firmware_bridge.drivers.grbl.report import STATUS, Machine, Status
+from firmware_bridge.drivers.grbl.report import STATUS, GrblStatus, Machine
 from firmware_bridge.errors import (
     DeviceRebooted,
     FirmwareIncompatible,
@@ -252,7 +252,7 @@ def test_a_silent_port_is_told_within_bounds() -> None:
 def test_status_reports(report: str, expected: tuple[object, ...]) -> None:
     found = STATUS.fullmatch(report)
     assert found is not None
-    status = Status.parse(found)
+    status = GrblStatus.parse(found)
     assert (status.state, status.at_um, status.spindle) == expected
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from firmware_bridge.frames.codec import DELIMITER, Frame, FrameType, decode, encode
-from firmware_bridge.frames.protocol import Opcode, Reason, State, Status
+from firmware_bridge.frames.protocol import BoardStatus, Opcode, Reason, State
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 EXAMPLE = {
@@ -17,7 +17,7 @@ EXAMPLE = {
         command_id=7,
         opcode=Opcode.STATUS,
         flags=State.HOMED,
-        payload=Status(steps=(100, -2, 0), channel=0, level=0, objective=1).pack(),
+        payload=BoardStatus(steps=(100, -2, 0), channel=0, level=0, objective=1).pack(),
     ),
 }
 

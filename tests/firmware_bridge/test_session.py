@@ -25,16 +25,16 @@ from firmware_bridge.frames.protocol import (
     ACCEPTED_REPLY,
     REJECTED_REPLY,
     STEPS,
+    BoardStatus,
     HelloReply,
     Kind,
     Opcode,
     Reason,
     ResetCause,
     State,
-    Status,
     pack_axis,
 )
-from firmware_bridge.frames.session import Session
+from firmware_bridge.frames.session import BoardSession
 from firmware_bridge.frames.ticket import Ticket
 from firmware_bridge.line.roundtrip import FIRST_TIMEOUT_S, LONGEST_S, SHORTEST_S, RoundTrip
 from firmware_bridge.plant import AxisDescription
@@ -92,7 +92,7 @@ def scripted_board(script, *, hello=HELLO):
 @contextmanager
 def session_with(script, clock, **wanted):
     with scripted_board(script, **wanted) as port:
-        session = Session(port, clock=clock, reopen_s=0.1)
+        session = BoardSession(port, clock=clock, reopen_s=0.1)
         yield session
         session.close()
 
@@ -171,7 +171,7 @@ def test_port_without_a_board_gives_a_typed_error(clock, monkeypatch):
         scripted_board(lambda request: [], hello=None) as port,
         pytest.raises(ReplyTimeout, match="check that this port is the board's"),
     ):
-        Session(port, clock=clock)
+        BoardSession(port, clock=clock)
 
 
 def test_board_taken_over_by_another_host_loses_outcomes_by_name(clock):
@@ -192,7 +192,7 @@ def test_watchdog_slower_than_asked_is_refused(clock):
         scripted_board(lambda request: []) as port,
         pytest.raises(FirmwareIncompatible, match="value 500 ms; limit 200 ms"),
     ):
-        Session(port, clock=clock, watchdog_ms=200)
+        BoardSession(port, clock=clock, watchdog_ms=200)
 
 
 def test_a_place_stays_free_for_stop(clock):
@@ -213,7 +213,7 @@ def stage_on(script, clock):
 
     def everything(request):
         if request.opcode == Opcode.STATUS:
-            status = Status(steps=(0, 0, 0), channel=0, level=0, objective=0)
+            status = BoardStatus(steps=(0, 0, 0), channel=0, level=0, objective=0)
             return [answer(request, payload=status.pack(), flags=State.HOMED)]
         if request.opcode == Opcode.DESCRIBE:
             kind, index = request.payload

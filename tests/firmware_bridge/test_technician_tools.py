@@ -18,7 +18,7 @@ from firmware_bridge.drivers.native.emulator import BoardEmulator
 from firmware_bridge.drivers.sangaboard.emulator import V1, SangaboardFirmware
 from firmware_bridge.errors import FirmwareIncompatible
 from firmware_bridge.frames.codec import DELIMITER, Frame, FrameType, decode, encode
-from firmware_bridge.frames.protocol import REQUEST_LENGTH, Opcode, Status
+from firmware_bridge.frames.protocol import REQUEST_LENGTH, BoardStatus, Opcode
 from firmware_bridge.line.chaos import ChaosProxy
 from firmware_bridge.line.faults import Faults
 from firmware_bridge.tools.exercise import exercise
@@ -162,5 +162,5 @@ def test_specification_lists_every_opcode_and_its_example_is_true():
         bytes.fromhex(line) for line in re.findall(r"^(?:host|board)\s+([0-9a-f ]+)$", text, re.M)
     )
     assert decode(host.strip(DELIMITER)).opcode == Opcode.STATUS
-    status = Status.unpack(decode(board.strip(DELIMITER)).payload)
+    status = BoardStatus.unpack(decode(board.strip(DELIMITER)).payload)
     assert (status.steps, status.level, status.objective) == ((100, -2, 0), 0, 1)

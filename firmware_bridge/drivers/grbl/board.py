@@ -11,7 +11,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from firmware_bridge.clock import Clock
+from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.drivers.brand import BoardOptions
 from firmware_bridge.drivers.grbl.controller import QUERY, GrblController
 from firmware_bridge.drivers.grbl.light import GrblLight
@@ -70,7 +70,7 @@ class GrblBoard(GrblController):
         self,
         lines: LineSession,
         *,
-        clock: Clock,
+        clock: MonotonicClock,
         options: GrblOptions,
     ) -> None:
         super().__init__(lines, clock=clock, reopen_s=options.reopen_s)
@@ -89,7 +89,7 @@ class GrblBoard(GrblController):
         self.stage: GrblStage = GrblStage(self, origin_um=options.origin_um)
 
     @classmethod
-    def open(cls, port: str, *, clock: Clock, options: GrblOptions = DEFAULT) -> GrblBoard:
+    def open(cls, port: str, *, clock: MonotonicClock, options: GrblOptions = DEFAULT) -> GrblBoard:
         """Return the controller on `port`, dark and still.
 
         Raises PortAbsent, PortBusy, ReplyTimeout when nothing there answers like GRBL,

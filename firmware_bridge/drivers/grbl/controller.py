@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from firmware_bridge.drivers.grbl.report import RESPONSE, STATUS, Machine, Status
+from firmware_bridge.drivers.grbl.report import RESPONSE, STATUS, GrblStatus, Machine
 from firmware_bridge.drivers.line_board import Halts, LineBoard
 
 QUERY, RESET = b"?", b"\x18"
@@ -19,9 +19,9 @@ class GrblController(LineBoard):
     machine: Machine
     stage: Halts
 
-    def status(self) -> Status:
+    def status(self) -> GrblStatus:
         """Return one status report. Raises ReplyTimeout."""
-        return Status.parse(self.dialogue.ask(QUERY, STATUS))
+        return GrblStatus.parse(self.dialogue.ask(QUERY, STATUS))
 
     def line(self, text: str) -> int | None:
         """Send one line and return its error number, 0 for ok, None when no response came.

@@ -33,8 +33,8 @@ from firmware_bridge.drivers.grbl.emulator_parser import (
     TRAVEL_EXCEEDED,
     UNKNOWN_SYSTEM,
     UNUSED_WORDS,
+    GrblError,
     Modes,
-    Refused,
     single,
     words,
 )
@@ -145,14 +145,14 @@ class GrblFirmware:
         overflowed, self._overflowed = self._overflowed, False
         try:
             if overflowed:
-                raise Refused(TOO_LONG)
+                raise GrblError(TOO_LONG)
             if line.startswith("$"):
                 self._system(line, now_s)
             elif line:
                 if self.state in ("Alarm", "Jog"):
-                    raise Refused(LOCKED_OUT)
+                    raise GrblError(LOCKED_OUT)
                 self._gcode(line, now_s)
-        except Refused as refusal:
+        except GrblError as refusal:
             self._line_out(f"error:{refusal.number}")
             return
         if self.state != "Home":
@@ -242,7 +242,7 @@ class GrblFirmware:
             "$H": lambda: self._home(now_s),
         }
         if line in ("$$", "$I", "$H") and self.state not in ("Idle", "Alarm"):
-            raise Refused(NOT_IDLE)
+            raise GrblError(NOT_IDLE)
         if line in plain:
             return plain[line]()
         return self._write_setting(line, now_s)
@@ -263,46 +263,46 @@ class GrblFirmware:
     def _write_setting(self, line: str, now_s: float) -> None:
         number, equals, value = line[1:].partition("=")
         if not equals or number not in self.settings:
-            raise Refused(UNKNOWN_SYSTEM)
+            raise GrblError(UNKNOWN_SYSTEM)
         if self.state not in ("Idle", "Alarm"):
-            raise Refused(NOT_IDLE)
+            raise GrblError(NOT_IDLE)
         if NUMBER.fullmatch(value) is None:
-            raise Refused(2)
+            raise GrblError(2)
         if float(value) < 0:
-            raise Refused(NEGATIVE)
+            raise GrblError(NEGATIVE)
         if number == "20" and float(value) and not self.settings["22"]:
-            raise Refused(SOFT_LIMITS_NEED_HOMING)
+            raise GrblError(SOFT_LIMITS_NEED_HOMING)
         self.settings[number] = float(value)
         self._deaf_until_s = now_s + SETTING_BYTES * EEPROM_BYTE_S
 
     def _home(self, now_s: float) -> None:
         if not self.settings["22"]:
-            raise Refused(HOMING_OFF)
+            raise GrblError(HOMING_OFF)
         self.state = "Home"
         self._motion.begin_home(now_s)
 
     # Motions.
     def _jog(self, line: str, now_s: float) -> None:
         if self.state not in ("Idle", "Jog"):
-            raise Refused(LOCKED_OUT if self.state == "Alarm" else NOT_IDLE)
+            raise GrblError(LOCKED_OUT if self.state == "Alarm" else NOT_IDLE)
         if not line.startswith("$J="):
-            raise Refused(BAD_JOG if line[2:] else UNKNOWN_SYSTEM)
+            raise GrblError(BAD_JOG if line[2:] else UNKNOWN_SYSTEM)
         found = words(line[3:])
         codes = [value for letter, value in found if letter == "G"]
         if any(code not in (20, 21, 53, 90, 91) for code in codes) or any(
             letter in "MST" for letter, _ in found
         ):
-            raise Refused(BAD_JOG)
+            raise GrblError(BAD_JOG)
         if {90, 91} <= set(codes) or {20, 21} <= set(codes) or len(set(codes)) < len(codes):
-            raise Refused(SAME_GROUP)
+            raise GrblError(SAME_GROUP)
         values = single(found)
         if values.get("F", 0.0) <= 0:
-            raise Refused(NO_FEED)
+            raise GrblError(NO_FEED)
         inches = 20 in codes or (self._parser.inches and 21 not in codes)
         relative = 91 in codes or (self._parser.relative and 90 not in codes)
         block = self._block(values, inches, relative and 53 not in codes, 53 in codes, jog=True)
         if self.settings["20"] and not self._reachable(block.target):
-            raise Refused(TRAVEL_EXCEEDED)
+            raise GrblError(TRAVEL_EXCEEDED)
         self._plan(block, now_s)
 
     def _gcode(self, line: str, now_s: float) -> None:
@@ -314,14 +314,14 @@ class GrblFirmware:
         if set(values) & set("XYZ"):
             self._gcode_move(values, machine, now_s)
         elif set(values) - set("FS"):
-            raise Refused(UNUSED_WORDS)
+            raise GrblError(UNUSED_WORDS)
 
     def _gcode_move(self, values: dict[str, float], machine: bool, now_s: float) -> None:
         parser = self._parser
         if parser.motion_code == 0:
             values["F"] = self.settings["110"]
         elif parser.feed_mm_min <= 0:
-            raise Refused(NO_FEED)
+            raise GrblError(NO_FEED)
         else:
             values["F"] = parser.feed_mm_min
         relative = parser.relative and not machine
@@ -337,9 +337,9 @@ class GrblFirmware:
         self, values: dict[str, float], inches: bool, relative: bool, machine: bool, *, jog: bool
     ) -> Block:
         if not set(values) & set("XYZ"):
-            raise Refused(NO_AXIS_WORDS)
+            raise GrblError(NO_AXIS_WORDS)
         if set(values) - set("XYZFSN"):
-            raise Refused(UNUSED_WORDS)
+            raise GrblError(UNUSED_WORDS)
         unit = MM_PER_INCH if inches else 1.0
         target = self._planner.end_mm()
         for index, letter in enumerate("XYZ"):

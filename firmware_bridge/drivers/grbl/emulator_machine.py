@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from firmware_bridge.board.motion import Motion
+from firmware_bridge.board.motion import OpenLoopMotors
 from firmware_bridge.plant import Plant, Steps
 
 PLANNER_BLOCKS = 15
@@ -29,7 +29,7 @@ class Planner:
     """Blocks that wait and the one that runs."""
 
     def __init__(self, plant: Plant) -> None:
-        self.motion = Motion(plant)
+        self.motion = OpenLoopMotors(plant)
         self.steps_per_mm = [NM_PER_MM / axis.step_nm for axis in plant.board.axes]
         self._waiting: deque[Block] = deque()
         self.running: Block | None = None

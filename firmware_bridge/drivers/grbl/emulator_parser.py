@@ -14,7 +14,7 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
 KNOWN_LETTERS = "FGIJKLMNPRSTXYZ"
 
 
-class Refused(Exception):
+class GrblError(Exception):
     """GRBL answers `error:number` and executes nothing of the line."""
 
     def __init__(self, number: int) -> None:
@@ -23,30 +23,30 @@ class Refused(Exception):
 
 
 def words(block: str) -> list[tuple[str, float]]:
-    """Return a block's words. Raises Refused as GRBL's parser would."""
+    """Return a block's words. Raises GrblError as GRBL's parser would."""
     found, at = [], 0
     while at < len(block):
         letter = block[at]
         if not "A" <= letter <= "Z":
-            raise Refused(EXPECTED_LETTER)
+            raise GrblError(EXPECTED_LETTER)
         number = NUMBER.match(block, at + 1)
         if number is None:
-            raise Refused(BAD_NUMBER)
+            raise GrblError(BAD_NUMBER)
         if letter not in KNOWN_LETTERS:
-            raise Refused(UNSUPPORTED)
+            raise GrblError(UNSUPPORTED)
         found.append((letter, float(number.group())))
         at = number.end()
     return found
 
 
 def single(found: list[tuple[str, float]]) -> dict[str, float]:
-    """Return the value words by letter. Raises Refused when one is repeated."""
+    """Return the value words by letter. Raises GrblError when one is repeated."""
     values: dict[str, float] = {}
     for letter, value in found:
         if letter in "GM":
             continue
         if letter in values:
-            raise Refused(REPEATED_WORD)
+            raise GrblError(REPEATED_WORD)
         values[letter] = value
     return values
 
@@ -66,7 +66,7 @@ class Modes:
     def apply(self, found: list[tuple[str, float]], values: dict[str, float]) -> bool:
         """Take over a line's codes; return whether its target is a machine position (G53).
 
-        Raises Refused for codes the emulator does not know.
+        Raises GrblError for codes the emulator does not know.
         """
         machine = False
         for letter, code in found:
@@ -81,7 +81,7 @@ class Modes:
             elif letter == "M" and code in (3, 4, 5):
                 self.spindle_on = code != 5
             elif letter in "GM":
-                raise Refused(UNSUPPORTED)
+                raise GrblError(UNSUPPORTED)
         self.spindle = values.get("S", self.spindle)
         self.feed_mm_min = values.get("F", self.feed_mm_min)
         return machine

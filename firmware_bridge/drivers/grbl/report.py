@@ -35,7 +35,7 @@ ALARMS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class GrblStatus:
     """One status report: GRBL's state, the machine position in whole micrometres, the spindle.
 
     GRBL reports millimetres with three decimals, so a micrometre is all that can be verified.
@@ -46,7 +46,7 @@ class Status:
     spindle: int | None
 
     @classmethod
-    def parse(cls, found: re.Match[str]) -> Status:
+    def parse(cls, found: re.Match[str]) -> GrblStatus:
         """Return what a matched report says."""
         x, y, z = (round(float(found[axis]) * UM_PER_MM) for axis in "xyz")
         spindle = found["spindle"]

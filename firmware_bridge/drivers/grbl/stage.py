@@ -8,7 +8,7 @@ spaces in it: with its highest bit flipped a space is GRBL's realtime command fo
 from __future__ import annotations
 
 from firmware_bridge.drivers.grbl.controller import GrblController
-from firmware_bridge.drivers.grbl.report import RESPONSE, STATUS, UM_PER_MM, MeasuredUm, Status
+from firmware_bridge.drivers.grbl.report import RESPONSE, STATUS, UM_PER_MM, GrblStatus, MeasuredUm
 from firmware_bridge.drivers.line_stage import AT_REST_S, LineStage
 from firmware_bridge.drivers.position import left_corridor
 from firmware_bridge.errors import LimitHit, PositionUnknown
@@ -82,7 +82,7 @@ class GrblStage(LineStage):
         found = dialogue.once(b"$H\n", RESPONSE, timeout_s=HOME_POLL_S)
         while found is None and clock.now_s() < deadline_s:
             report = dialogue.once(b"?", STATUS)
-            if report is not None and Status.parse(report).state != "Home":
+            if report is not None and GrblStatus.parse(report).state != "Home":
                 self._board.line("")
                 return
             found = dialogue.expect(RESPONSE, timeout_s=HOME_POLL_S)
@@ -124,7 +124,7 @@ class GrblStage(LineStage):
         """
         clock = self._board.clock
         deadline_s = clock.now_s() + timeout_s
-        before: Status | None = None
+        before: GrblStatus | None = None
         while clock.now_s() <= deadline_s:
             now = self._board.status()
             at = self._relative(now.at_um)

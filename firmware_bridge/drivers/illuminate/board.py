@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from firmware_bridge.clock import Clock
+from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.drivers.brand import BoardOptions, require_within
 from firmware_bridge.drivers.illuminate.light import IlluminateLight
 from firmware_bridge.drivers.line_board import LineBoard, opened
@@ -56,7 +56,7 @@ class IlluminateBoard(LineBoard):
         self,
         lines: LineSession,
         *,
-        clock: Clock,
+        clock: MonotonicClock,
         options: IlluminateOptions,
     ) -> None:
         super().__init__(lines, clock=clock, reopen_s=options.reopen_s)
@@ -71,7 +71,7 @@ class IlluminateBoard(LineBoard):
 
     @classmethod
     def open(
-        cls, port: str, *, clock: Clock, options: IlluminateOptions = DEFAULT
+        cls, port: str, *, clock: MonotonicClock, options: IlluminateOptions = DEFAULT
     ) -> IlluminateBoard:
         """Return the array on `port`, dark.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from firmware_bridge.clock import Clock
+from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.drivers.brand import BoardOptions
 from firmware_bridge.drivers.native.commands import NativeCommands
 from firmware_bridge.drivers.native.light import NativeLight, NativeTurret
 from firmware_bridge.drivers.native.stage import NativeStage
 from firmware_bridge.errors import BridgeError
-from firmware_bridge.frames.session import Session
+from firmware_bridge.frames.session import BoardSession
 
 WATCHDOG_MS = (100, 5000)
 
@@ -37,21 +37,23 @@ class NativeBoard(NativeCommands):
     driver = "native"
     failsafe = True
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: BoardSession) -> None:
         super().__init__(session)
         self.stage = NativeStage(self)
         self.light = NativeLight(self)
         self.turret = NativeTurret(self)
 
     @classmethod
-    def open(cls, port: str, *, clock: Clock, options: NativeOptions = DEFAULT) -> NativeBoard:
+    def open(
+        cls, port: str, *, clock: MonotonicClock, options: NativeOptions = DEFAULT
+    ) -> NativeBoard:
         """Return the board on `port`, dark and armed.
 
         Waiting feeds this board by itself; `clock.sleep` is called meanwhile, so that it can feed
         others. Raises PortAbsent, PortBusy, ReplyTimeout when nothing there speaks our protocol,
         FirmwareIncompatible when its version or watchdog does not fit.
         """
-        session = Session(
+        session = BoardSession(
             port, clock=clock, watchdog_ms=options.watchdog_ms, reopen_s=options.reopen_s
         )
         try:

@@ -27,7 +27,7 @@ from firmware_bridge.frames.protocol import (
     unpack_name,
     unpack_reason,
 )
-from firmware_bridge.frames.session import Session
+from firmware_bridge.frames.session import BoardSession
 from firmware_bridge.plant import BoardDescription
 
 
@@ -38,7 +38,7 @@ class NativeCommands:
     compares `rearmed` before and after. `description` is what the board said of itself.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: BoardSession) -> None:
         self.session = session
         self.rearmed = 0
         self.description = _describe(self)

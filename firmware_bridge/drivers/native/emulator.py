@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from firmware_bridge.board.board import Board
 from firmware_bridge.board.pty_host import PtyHost, Send
-from firmware_bridge.clock import Clock
+from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.frames.codec import FrameSplitter, encode
 from firmware_bridge.frames.protocol import NO_NONCE, PROTOCOL_MAJOR, ResetCause
 from firmware_bridge.plant import Plant
@@ -25,7 +25,7 @@ class BoardEmulator(PtyHost):
         self,
         plant: Plant,
         *,
-        clock: Clock,
+        clock: MonotonicClock,
         watchdog_ms: int = 500,
         watchdog_range_ms: tuple[int, int] = (100, 5000),
         protocol_major: int = PROTOCOL_MAJOR,

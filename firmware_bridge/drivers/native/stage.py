@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from firmware_bridge.drivers.native.commands import NativeCommands, reason_of, refusal
 from firmware_bridge.drivers.position import (
-    Position,
-    Travel,
+    BoardPosition,
+    BoardTravel,
     check_limits,
     position_um,
     target_steps,
@@ -16,11 +16,11 @@ from firmware_bridge.frames.codec import FrameType
 from firmware_bridge.frames.protocol import (
     NO_FLAGS,
     STEPS,
+    BoardStatus,
     Opcode,
     Reason,
     RequestFlag,
     State,
-    Status,
     unpack_steps,
 )
 from firmware_bridge.frames.session import OUTCOME_LOST
@@ -40,7 +40,7 @@ class NativeStage:
         self._board = board
         self.axes = board.description.axes
         self.stage_id: str = board.description.unique_id
-        self.limits: Travel = travel_um(self.axes)
+        self.limits: BoardTravel = travel_um(self.axes)
         self._was_homed = False
 
     def home(self) -> None:
@@ -55,7 +55,7 @@ class NativeStage:
         y_um: float | None = None,
         z_um: float | None = None,
         trigger: bool = False,
-    ) -> Position:
+    ) -> BoardPosition:
         """Move the named axes, wait until they stand still, and return the position read back.
 
         `trigger` pulses the camera trigger as they arrive (FirmwareIncompatible on a board
@@ -83,7 +83,7 @@ class NativeStage:
         reached = unpack_steps(reply.payload)
         return reached if reached == (x, y, z) else self._go((x, y, z))
 
-    def position(self) -> Position:
+    def position(self) -> BoardPosition:
         """Return the position read back. Raises NotHomed or PositionUnknown without an origin."""
         return position_um(self.steps(), self.axes)
 
@@ -92,7 +92,7 @@ class NativeStage:
         reply = self._board.command(Opcode.STATUS)
         if State(reply.flags) & State.HOMED:
             self._was_homed = True
-            return Status.unpack(reply.payload).steps
+            return BoardStatus.unpack(reply.payload).steps
         if self._was_homed:
             raise PositionUnknown("the stage lost its position", remedy="home it again")
         raise NotHomed("the stage has no origin yet", remedy="home it first")

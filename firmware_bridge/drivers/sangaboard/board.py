@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from firmware_bridge.clock import Clock
+from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.drivers.brand import BoardOptions
 from firmware_bridge.drivers.line_board import LineBoard, opened
 from firmware_bridge.drivers.position import MotorAxis
@@ -72,7 +72,7 @@ class SangaboardBoard(LineBoard):
         self,
         lines: LineSession,
         *,
-        clock: Clock,
+        clock: MonotonicClock,
         options: SangaboardOptions,
     ) -> None:
         super().__init__(lines, clock=clock, reopen_s=options.reopen_s)
@@ -96,7 +96,7 @@ class SangaboardBoard(LineBoard):
 
     @classmethod
     def open(
-        cls, port: str, *, clock: Clock, options: SangaboardOptions = DEFAULT
+        cls, port: str, *, clock: MonotonicClock, options: SangaboardOptions = DEFAULT
     ) -> SangaboardBoard:
         """Return the board on `port`, dark and still.
 

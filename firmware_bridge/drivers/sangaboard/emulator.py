@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from firmware_bridge.board.motion import Motion
+from firmware_bridge.board.motion import OpenLoopMotors
 from firmware_bridge.board.pty_host import Send
 from firmware_bridge.plant import Plant, Steps
 
@@ -58,7 +58,7 @@ class SangaboardFirmware:
 
     def __init__(self, plant: Plant, *, build: SangaboardBuild = V1) -> None:
         self._plant, self.build = plant, build
-        self._motion = Motion(plant)
+        self._motion = OpenLoopMotors(plant)
         self._stored: Steps = (0, 0, 0)
         self._blocking_stored = True
         self.step_delay_us, self.ramp_time_us = build.step_delay_us, 0
