@@ -30,7 +30,7 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
+class CameraFrame:
     """One exposure: (y, x) pixels, read-only, and when it had been read out."""
 
     pixels: Pixels
@@ -58,7 +58,7 @@ class Camera(Protocol):
     def info(self) -> CameraInfo:
         """Return what this camera is; constant while it is open."""
 
-    def capture(self, *, exposure_ms: float) -> Frame:
+    def capture(self, *, exposure_ms: float) -> CameraFrame:
         """Expose once, starting after this call, and return the frame.
 
         Raises CameraFailed when no usable frame came.

@@ -28,7 +28,7 @@ from runtime.instant import Instant
 from runtime.instrument.rig import Rig
 from runtime.night.run import carry_out
 from runtime.night.stages import budgets
-from runtime.ports import CameraInfo, Frame
+from runtime.ports import CameraFrame, CameraInfo
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
 from runtime.tile import StageLimits, StagePosition
@@ -191,7 +191,7 @@ class Bench:
             simulated=True,
         )
 
-    def capture(self, *, exposure_ms: float) -> Frame:
+    def capture(self, *, exposure_ms: float) -> CameraFrame:
         assert self.lit, "exposed in the dark"
         self.own_s += FRAME_S
         self.frames.append(self.at_um)
@@ -199,7 +199,7 @@ class Bench:
         self.on_frame(self)
         if self.lose(self):
             raise CameraFailed("the frame never came")
-        return Frame(pixels=self.seen(), at=self.instant())
+        return CameraFrame(pixels=self.seen(), at=self.instant())
 
     def close(self) -> None:
         pass

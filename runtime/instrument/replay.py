@@ -16,7 +16,7 @@ from runtime.errors import CameraFailed, ConfigRefused, InputRefused
 from runtime.instrument.camera.files import says_simulated
 from runtime.instrument.camera.recorded import RecordedScan
 from runtime.instrument.errors import NotHomed, refuse_outside, refuse_unlit
-from runtime.ports import CameraInfo, Clock, Frame
+from runtime.ports import CameraFrame, CameraInfo, Clock
 from runtime.tile import StageLimits, StagePosition
 
 # Nearer than this to where a tile was taken is there: positions are planned to whole nanometres.
@@ -156,7 +156,7 @@ class ReplayCamera:
             simulated=simulated,
         )
 
-    def capture(self, *, exposure_ms: float) -> Frame:
+    def capture(self, *, exposure_ms: float) -> CameraFrame:
         """Return the tile taken here; it was exposed as it was, whatever is asked now.
 
         Raises CameraFailed when closed, where no tile was taken, and for a damaged file: the scan
@@ -181,7 +181,7 @@ class ReplayCamera:
         except InputRefused as error:
             raise CameraFailed(str(error)) from error
         pixels.setflags(write=False)
-        return Frame(pixels=pixels, at=self._clock.instant())
+        return CameraFrame(pixels=pixels, at=self._clock.instant())
 
     def close(self) -> None:
         """Play no more."""

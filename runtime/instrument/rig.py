@@ -10,7 +10,7 @@ from runtime.config.settings import MotionSection
 from runtime.errors import CameraFailed
 from runtime.instant import Instant
 from runtime.instrument.replay import Recording
-from runtime.ports import Camera, Clock, Frame, Light, Stage, Turret
+from runtime.ports import Camera, CameraFrame, Clock, Light, Stage, Turret
 from runtime.tile import StagePosition
 
 # Half the smallest motor step in common use: closer than this is the same place.
@@ -107,7 +107,7 @@ class Rig:
         at = self.stage.position()
         return StagePosition(x_um=at.x_um, y_um=at.y_um, z_um=at.z_um)
 
-    def expose(self, *, channel: str, brightness: float, exposure_ms: float) -> Frame:
+    def expose(self, *, channel: str, brightness: float, exposure_ms: float) -> CameraFrame:
         """Light one channel for one frame; the light is off again whatever happens.
 
         A frame during which the board's watchdog tripped is dark and is taken again. Raises

@@ -7,7 +7,7 @@ from runtime.errors import CameraFailed
 from runtime.focus.keeper import FocusKeeper
 from runtime.instant import Instant
 from runtime.instrument.rig import Rig
-from runtime.ports import Frame
+from runtime.ports import CameraFrame
 from runtime.record.rows import FocusRow
 from runtime.tile import Imaging, Pixels, Shot
 
@@ -58,7 +58,7 @@ class Acquirer:
         )
         return shot, frame.pixels
 
-    def _frame(self) -> Frame:
+    def _frame(self) -> CameraFrame:
         how = self._imaging
         for attempt in range(FRAME_ATTEMPTS):
             try:

@@ -12,7 +12,7 @@ from typing import Any
 
 from runtime.errors import InputRefused
 from runtime.instrument.camera.files import IMAGE_SUFFIXES, read_image
-from runtime.offline.streaming import Stream
+from runtime.offline.streaming import AnswerStream
 from runtime.record.storage import write_durably
 from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tile import Label, Picture
@@ -47,7 +47,7 @@ def classify_folder(
     classifier.check_pixel_size(pixel_size_um=size_um)
     rows, counts = [], dict.fromkeys(classifier.classes, 0)
     loads = (partial(_pictures, file, size_um=size_um) for file in files)
-    outcomes = Stream(classifier.work).outcomes(loads)
+    outcomes = AnswerStream(classifier.work).outcomes(loads)
     for done, (file, outcome) in enumerate(zip(files, outcomes, strict=True), start=1):
         row = _row(file, outcome)
         rows.append(row)

@@ -16,7 +16,7 @@ from runtime.inference.bundle import Bundle
 from runtime.inference.opening import Model
 from runtime.inference.selection import candidates, chosen, open_choice, processor
 from runtime.inference.session import Choice
-from runtime.offline.streaming import Stream
+from runtime.offline.streaming import AnswerStream
 from runtime.ports import Clock
 from runtime.tasks.registry import work_of
 from runtime.tile import Picture
@@ -84,7 +84,7 @@ def _row(
     work = work_of(Model(bundle=bundle, session=session, choice=choice), threads=threads)
     latency = _percentiles(lambda seen: work.answer(work.prepare(seen)), golden, clock=clock)
     start_s = clock.now_s()
-    answers = sum(1 for _ in Stream(work).answers(golden))
+    answers = sum(1 for _ in AnswerStream(work).answers(golden))
     stream_s = clock.now_s() - start_s
     return {"load_ms": load_s * 1e3, **latency, "tiles_per_s": answers / stream_s}
 

@@ -18,7 +18,7 @@ IN_FLIGHT = 4
 WORKERS = 2
 
 
-class Stream(Generic[Prepared, Answer]):
+class AnswerStream(Generic[Prepared, Answer]):
     """Pictures in, answers out, in the same order, whatever the model's task.
 
     At most `in_flight` are held at once, however many come and however slowly their answers are

@@ -17,7 +17,7 @@ from runtime.tasks.classify.record import Classification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class TaskRow:
     """What the manifest holds of a task, and how a model of it works.
 
     `work` takes the opened model and how many threads prepare a picture.
@@ -27,8 +27,8 @@ class Task:
     work: Callable[[Model, int], Work[Any, Any]]
 
 
-TASKS: dict[str, Task] = {
-    "classify": Task(
+TASKS: dict[str, TaskRow] = {
+    "classify": TaskRow(
         record=Classification,
         work=lambda model, threads: TileClassifier(model, threads=threads).work,
     ),

@@ -20,7 +20,7 @@ from runtime.instrument.camera.capture import (
     open_capture,
     refuse_absent,
 )
-from runtime.ports import CameraInfo, Clock, Frame
+from runtime.ports import CameraFrame, CameraInfo, Clock
 from runtime.tile import Pixels
 
 T = TypeVar("T")
@@ -81,7 +81,7 @@ class OpenCvCamera:
         """Return what this camera is, with the size of its first frame."""
         return self._info
 
-    def capture(self, *, exposure_ms: float) -> Frame:
+    def capture(self, *, exposure_ms: float) -> CameraFrame:
         """Return the first frame whose exposure began after this call.
 
         A video file ignores the exposure. Raises CameraFailed when closed, stalled, ended, when
@@ -97,7 +97,7 @@ class OpenCvCamera:
         pixels = as_grey(raw)
         self._refuse_unlike(pixels)
         pixels.setflags(write=False)
-        return Frame(pixels=pixels, at=self._clock.instant())
+        return CameraFrame(pixels=pixels, at=self._clock.instant())
 
     def close(self) -> None:
         """Release the device; a driver that hangs is left to its thread."""

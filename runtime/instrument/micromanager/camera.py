@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from runtime.errors import CameraFailed, HardwareFailed
 from runtime.instrument.micromanager.core import ANSWER_S, Core
-from runtime.ports import CameraInfo, Frame
+from runtime.ports import CameraFrame, CameraInfo
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class MicroManagerCamera:
         """Return what this camera is: the id holds device, region of interest and binning."""
         return self._info
 
-    def capture(self, *, exposure_ms: float) -> Frame:
+    def capture(self, *, exposure_ms: float) -> CameraFrame:
         """Expose once, starting after this call, and return the frame.
 
         Raises CameraFailed when closed, when the exposure is not taken, when no frame comes within
@@ -61,7 +61,7 @@ class MicroManagerCamera:
         pixels = self._ask("frame", self._snap, timeout_s=exposure_ms / 1000 + self._timeout_s)
         self._refuse_unlike(pixels)
         pixels.setflags(write=False)
-        return Frame(pixels=pixels, at=self._core.instant())
+        return CameraFrame(pixels=pixels, at=self._core.instant())
 
     def close(self) -> None:
         """Take no more frames; the device is released when its core is closed."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from runtime.errors import CameraFailed
-from runtime.instrument.simulator.exposure import Exposure
+from runtime.instrument.simulator.exposure import TrueExposure
 from runtime.instrument.simulator.optics import transmitted
 from runtime.instrument.simulator.sensor import FULL_SCALE, Sensor
 from runtime.instrument.simulator.world import READOUT_S, World
-from runtime.ports import CameraInfo, Clock, Frame
+from runtime.ports import CameraFrame, CameraInfo, Clock
 from runtime.tile import Pixels
 
 # At half brightness a clear slide reaches three quarters of full scale in 10 ms.
@@ -38,10 +38,10 @@ class SimulatedCamera:
             simulated=True,
         )
 
-    def capture(self, *, exposure_ms: float) -> Frame:
+    def capture(self, *, exposure_ms: float) -> CameraFrame:
         """Expose once, and wait until exposure and readout would be over at the world's speed.
 
-        `Frame.at` is in the world's own time. Raises CameraFailed when closed or asked for an
+        `CameraFrame.at` is in the world's own time. Raises CameraFailed when closed or asked for an
         exposure outside (0, 10 s].
         """
         if not self._open:
@@ -59,13 +59,13 @@ class SimulatedCamera:
         pixels.setflags(write=False)
         due_s = start_s + self._world.time.wait_s(exposure_ms / 1000 + READOUT_S)
         self._clock.sleep(duration_s=max(due_s - self._clock.now_s(), 0.0))
-        return Frame(pixels=pixels, at=self._world.time.instant_at(exposure.time_s))
+        return CameraFrame(pixels=pixels, at=self._world.time.instant_at(exposure.time_s))
 
     def close(self) -> None:
         """Take no more frames."""
         self._open = False
 
-    def _render(self, exposure: Exposure) -> Pixels:
+    def _render(self, exposure: TrueExposure) -> Pixels:
         info = self.info
         shape = (info.height_px, info.width_px)
         rate = PHOTOELECTRONS_PER_MS * exposure.light_level * self._brightness(exposure.objective)

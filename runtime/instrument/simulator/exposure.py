@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exposure:
+class TrueExposure:
     """State at mid-exposure. `time_s` is when the frame had been read out, in world seconds.
 
     `centre_um` is the specimen point on the image centre; `defocus_um` the true z minus that of

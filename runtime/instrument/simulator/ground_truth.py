@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.instrument.simulator.exposure import Exposure, specimen_from_px
+from runtime.instrument.simulator.exposure import TrueExposure, specimen_from_px
 
 # Polygons were drawn by hand; a quarter of full resolution is finer than the hand.
 MASK_SCALE = 4
@@ -34,12 +34,12 @@ class GroundTruth:
     mask_pixel_um: float
     picture_um: tuple[float, float]
 
-    def label(self, exposure: Exposure, *, width_px: int, height_px: int) -> str:
+    def label(self, exposure: TrueExposure, *, width_px: int, height_px: int) -> str:
         """Return the true class of the footprint that was exposed."""
         share = self.positive_share(exposure, width_px=width_px, height_px=height_px)
         return self.positive if share >= self.min_area_fraction else self.negative
 
-    def positive_share(self, exposure: Exposure, *, width_px: int, height_px: int) -> float:
+    def positive_share(self, exposure: TrueExposure, *, width_px: int, height_px: int) -> float:
         """Return the share of the footprint inside positive polygons; the bare slide is outside."""
         turn = specimen_from_px(
             rotation_rad=exposure.rotation_rad, pixel_size_um=exposure.pixel_size_um

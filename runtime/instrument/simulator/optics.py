@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.config.settings import Objective
-from runtime.instrument.simulator.exposure import Exposure, specimen_from_px
+from runtime.instrument.simulator.exposure import TrueExposure, specimen_from_px
 from runtime.instrument.simulator.specimen import Specimen
 
 Image = NDArray[np.float32]
@@ -28,7 +28,7 @@ REACH_SIGMAS = 3.0
 MARGIN_PX = 3
 
 
-def blur_sigma_um(objective: Objective, exposure: Exposure) -> float:
+def blur_sigma_um(objective: Objective, exposure: TrueExposure) -> float:
     """Return the σ of the whole blur of a frame, micrometres on the specimen."""
     diffraction_um = 0.21 * objective.wavelength_um / objective.na
     defocus_um = objective.na * abs(exposure.defocus_um) / 2
@@ -37,7 +37,12 @@ def blur_sigma_um(objective: Objective, exposure: Exposure) -> float:
 
 
 def transmitted(
-    specimen: Specimen, objective: Objective, exposure: Exposure, *, width_px: int, height_px: int
+    specimen: Specimen,
+    objective: Objective,
+    exposure: TrueExposure,
+    *,
+    width_px: int,
+    height_px: int,
 ) -> Image:
     """Return the share of light that reaches each camera pixel, (y, x) float32 in 0..1.
 
@@ -86,7 +91,7 @@ def _level_for(specimen: Specimen, sigma_um: float) -> int:
 
 
 def _camera_to_level(
-    specimen: Specimen, exposure: Exposure, level_px_um: float, width_px: int, height_px: int
+    specimen: Specimen, exposure: TrueExposure, level_px_um: float, width_px: int, height_px: int
 ) -> NDArray[np.float64]:
     """Return the 2x3 affine from camera pixels to a level's pixels, centres at integers.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
-from runtime.instrument.simulator.exposure import Exposure, specimen_from_px
+from runtime.instrument.simulator.exposure import TrueExposure, specimen_from_px
 from runtime.instrument.simulator.ground_truth import GroundTruth
 from runtime.tile import Label, Placement
 
@@ -31,7 +31,7 @@ class ScoredTile:
 
 def score(
     *,
-    truth: Iterable[Exposure],
+    truth: Iterable[TrueExposure],
     tiles: Sequence[ScoredTile],
     placements: Mapping[str, Placement],
     labels: Mapping[str, Label],
@@ -55,13 +55,15 @@ def score(
     }
 
 
-def exposures_of(tiles: Sequence[ScoredTile], truth: Iterable[Exposure]) -> dict[str, Exposure]:
+def exposures_of(
+    tiles: Sequence[ScoredTile], truth: Iterable[TrueExposure]
+) -> dict[str, TrueExposure]:
     """Return each tile's exposure by tile id; of several with the tile's time, the last.
 
     A tile lost between exposure and journal is exposed again by the resumed run.
     """
     by_time = {round(exposure.time_s, SAME_TIME_DIGITS): exposure for exposure in truth}
-    seen: dict[str, Exposure] = {}
+    seen: dict[str, TrueExposure] = {}
     for tile in tiles:
         exposure = by_time.get(round(tile.time_s, SAME_TIME_DIGITS))
         if exposure is None:
@@ -75,7 +77,9 @@ def exposures_of(tiles: Sequence[ScoredTile], truth: Iterable[Exposure]) -> dict
 
 
 def position_errors_px(
-    tiles: Sequence[ScoredTile], seen: Mapping[str, Exposure], placements: Mapping[str, Placement]
+    tiles: Sequence[ScoredTile],
+    seen: Mapping[str, TrueExposure],
+    placements: Mapping[str, Placement],
 ) -> NDArray[np.float64]:
     """Return the distance of each tile's placed centre from its true one, common offset removed."""
     if not tiles:
@@ -95,7 +99,7 @@ def _centre_px(placement: Placement, tile: ScoredTile) -> tuple[float, float]:
     )
 
 
-def _true_centre_px(exposure: Exposure) -> NDArray[np.float64]:
+def _true_centre_px(exposure: TrueExposure) -> NDArray[np.float64]:
     turn = specimen_from_px(
         rotation_rad=exposure.rotation_rad, pixel_size_um=exposure.pixel_size_um
     )
@@ -104,7 +108,7 @@ def _true_centre_px(exposure: Exposure) -> NDArray[np.float64]:
 
 def _accuracy(
     tiles: Sequence[ScoredTile],
-    seen: Mapping[str, Exposure],
+    seen: Mapping[str, TrueExposure],
     labels: Mapping[str, Label],
     ground: GroundTruth,
 ) -> float | None:

@@ -7,16 +7,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 from runtime.errors import InputRefused
-from runtime.instrument.simulator.exposure import Exposure
+from runtime.instrument.simulator.exposure import TrueExposure
 
 
-def append(path: Path, exposure: Exposure) -> None:
+def append(path: Path, exposure: TrueExposure) -> None:
     """Add one line and hand it to the operating system, so that a killed process leaves it."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(exposure)) + "\n")
 
 
-def read_truth(path: Path) -> list[Exposure]:
+def read_truth(path: Path) -> list[TrueExposure]:
     """Return the exposures in the order they were made.
 
     A last line without its end, as a power cut leaves it, is no entry. Raises InputRefused for a
@@ -35,12 +35,12 @@ def _whole_lines(text: str) -> list[str]:
     return text[: text.rfind("\n") + 1].splitlines()
 
 
-def _parse(line: str, where: str) -> Exposure:
+def _parse(line: str, where: str) -> TrueExposure:
     try:
         values = json.loads(line)
         x, y, z = values["position_nm"]
         centre_x, centre_y = values["centre_um"]
         pairs = {"position_nm": (x, y, z), "centre_um": (centre_x, centre_y)}
-        return Exposure(**(values | pairs))
+        return TrueExposure(**(values | pairs))
     except (ValueError, TypeError, KeyError) as error:
         raise InputRefused(f"{where}: no entry of the witness: {error}") from None

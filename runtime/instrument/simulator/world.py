@@ -10,7 +10,7 @@ from firmware_bridge.plant import BoardDescription
 from runtime.config.settings import Objective
 from runtime.instrument.simulator import truth as witness
 from runtime.instrument.simulator.board import simulated_board
-from runtime.instrument.simulator.exposure import Exposure
+from runtime.instrument.simulator.exposure import TrueExposure
 from runtime.instrument.simulator.imperfections import draw
 from runtime.instrument.simulator.mechanics import Triple, play
 from runtime.instrument.simulator.motion import Motion, Steps, homing, move, steps_um, turret_swing
@@ -108,7 +108,7 @@ class World:
         with self._lock:
             self._level = 0
 
-    def expose(self, *, exposure_ms: float) -> Exposure:
+    def expose(self, *, exposure_ms: float) -> TrueExposure:
         """Return the true state during an exposure that starts now, and let its time pass.
 
         It is on the witness's record before it is returned. A stage still moving is caught half
@@ -141,14 +141,14 @@ class World:
         self.time.elapse(duration_s=elapsed_s)
         self._frames_since_move = 0
 
-    def _observe(self, exposure_ms: float) -> Exposure:
+    def _observe(self, exposure_ms: float) -> TrueExposure:
         hidden, seat, motion = self._hidden, self._hidden.seats[self._objective], self._motion
         shutter_s, now_s = exposure_ms / 1000, self.time.now_s()
         x, y, z = self._position_um(now_s + shutter_s / 2)
         centre_x = hidden.handedness[0] * x + seat.offset_x_um
         centre_y = hidden.handedness[1] * y + seat.offset_y_um
         best_z_um = hidden.focus_plane.at(x_um=centre_x, y_um=centre_y) + seat.parfocal_um
-        return Exposure(
+        return TrueExposure(
             time_s=now_s + _lasts_s(exposure_ms),
             exposure_ms=exposure_ms,
             objective=self._objective,

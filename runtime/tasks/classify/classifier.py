@@ -22,7 +22,7 @@ ONLY: Records = {"classify": Classification}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class PreparedPicture:
     """A picture ready to be judged: the networks' inputs for each of its views, and what the
     guard, if the model has one, says of it.
     """
@@ -71,7 +71,7 @@ class TileClassifier:
         return cls(model, threads=threads)
 
     @property
-    def work(self) -> Work[Prepared, Label]:
+    def work(self) -> Work[PreparedPicture, Label]:
         """Return what the classifier does, as any task's model does it."""
         return Work(prepare=lambda pictures: self.prepare(*pictures), answer=self.judge)
 
@@ -125,7 +125,7 @@ class TileClassifier:
         """
         return self.judge(self.prepare(picture, raw=raw))
 
-    def prepare(self, picture: Picture, *, raw: Pixels | None = None) -> Prepared:
+    def prepare(self, picture: Picture, *, raw: Pixels | None = None) -> PreparedPicture:
         """Return what the networks will see of a picture; any thread may, while another judges.
 
         Raises like `classify`.
@@ -138,7 +138,7 @@ class TileClassifier:
         raw_views = (
             views if raw is None else windows(replace(picture, pixels=raw), field=self._input.field)
         )
-        return Prepared(
+        return PreparedPicture(
             views=tuple(assemble(one, self._spec, self._lut) for one in sampled),
             verdict=self._verdict(views, sampled, raw_views),
         )
@@ -151,7 +151,7 @@ class TileClassifier:
         looks = zip(views, sampled, raw_views, strict=True)
         return self._guard.judge([self._guard.look(v, s, raw=r) for v, s, r in looks])
 
-    def judge(self, prepared: Prepared) -> Label:
+    def judge(self, prepared: PreparedPicture) -> Label:
         """Return the label of a prepared picture."""
         scores = np.mean([self._session.run(one)[SCORES][0] for one in prepared.views], axis=0)
         best = int(np.argmax(scores))

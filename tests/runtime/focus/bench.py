@@ -9,7 +9,7 @@ from runtime.config.settings import MotionSection
 from runtime.errors import CameraFailed
 from runtime.instant import Instant
 from runtime.instrument.rig import Rig
-from runtime.ports import CameraInfo, Frame
+from runtime.ports import CameraFrame, CameraInfo
 from runtime.tile import StageLimits, StagePosition
 
 LIMITS = StageLimits(x_um=(-1.0, 1.0), y_um=(-1.0, 1.0), z_um=(-40.0, 40.0))
@@ -62,7 +62,7 @@ class Bench:
         blur = np.hypot(0.7, 0.3 * (self.carriage_um + 0.5 - self.best_z_um))
         picture = 1000 + 300 * self.contrast * cv2.GaussianBlur(self.texture, (0, 0), float(blur))
         noise = np.random.default_rng(self.frames).normal(0, 5, picture.shape)
-        return Frame(pixels=(picture + noise).astype(np.uint16), at=self.instant())
+        return CameraFrame(pixels=(picture + noise).astype(np.uint16), at=self.instant())
 
     def now_s(self):
         return self.frames * self.host_s_per_frame

@@ -24,7 +24,7 @@ from runtime.inference.task import TaskRecord, Work
 from runtime.offline.model_bench import bench
 from runtime.preprocess.inputs import Inputs
 from runtime.preprocess.spec import PreprocessSpec
-from runtime.tasks.registry import RECORDS, Task
+from runtime.tasks.registry import RECORDS, TaskRow
 from runtime.tasks.registry import TASKS as TASK_ROWS
 from runtime.tile import Picture, Pixels
 from tests.runtime.inference import tiny_onnx as tiny
@@ -126,7 +126,7 @@ def test_it_is_timed_from_its_pictures_to_its_answer(
 
         return Work(prepare=prepare, answer=answer)
 
-    monkeypatch.setitem(TASK_ROWS, "pair", Task(record=Pair, work=work))
+    monkeypatch.setitem(TASK_ROWS, "pair", TaskRow(record=Pair, work=work))
     bundle = opened(paired)
     figures = bench(bundle, tiles=3, threads=2, clock=SystemClock())
     assert len(figures["rows"]) == len(backends()) * len(LAYOUTS)

@@ -13,7 +13,7 @@ from runtime.errors import InputRefused
 from runtime.inference.bundle import Bundle
 from runtime.inference.session import Choice
 from runtime.offline.model_bench import bench
-from runtime.offline.streaming import Stream
+from runtime.offline.streaming import AnswerStream
 from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tile import Picture
 
@@ -41,7 +41,7 @@ def tiles(shipped: Bundle) -> list[Picture]:
 def test_labels_come_in_order_and_equal_those_of_single_tiles(
     classifier: TileClassifier, tiles: list[Picture], in_flight: int
 ) -> None:
-    stream = Stream(classifier.work, in_flight=in_flight)
+    stream = AnswerStream(classifier.work, in_flight=in_flight)
     labels = list(stream.answers([tile] for tile in tiles))
     assert labels == [classifier.classify(tile) for tile in tiles]
 
@@ -57,7 +57,7 @@ def test_no_more_tiles_are_drawn_than_may_be_in_flight(
             drawn += 1
             yield tiles[:1]
 
-    labels = Stream(classifier.work, in_flight=IN_FLIGHT).answers(endless())
+    labels = AnswerStream(classifier.work, in_flight=IN_FLIGHT).answers(endless())
     assert drawn == 0
     for taken in range(1, 4):
         next(labels)
@@ -73,7 +73,7 @@ def test_a_tile_that_cannot_be_read_costs_its_own_label_only(
         raise InputRefused("broken.png: truncated")
 
     loads: list[Callable[[], list[Picture]]] = [lambda: tiles[:1], broken, lambda: tiles[1:2]]
-    first, refusal, last = Stream(classifier.work).outcomes(loads)
+    first, refusal, last = AnswerStream(classifier.work).outcomes(loads)
     assert isinstance(refusal, InputRefused)
     assert [first, last] == [classifier.classify(tile) for tile in tiles[:2]]
 
@@ -83,7 +83,7 @@ def test_a_refused_tile_ends_a_stream_of_labels(
 ) -> None:
     small = replace(tiles[0], pixels=np.full((20, 20), 9, np.uint16))
     with pytest.raises(InputRefused, match="shows less"):
-        list(Stream(classifier.work).answers([[tiles[0]], [small]]))
+        list(AnswerStream(classifier.work).answers([[tiles[0]], [small]]))
 
 
 def test_bench_times_everything_and_marks_the_chosen_one(shipped: Bundle) -> None:

@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from runtime.instrument.simulator.exposure import Exposure
+from runtime.instrument.simulator.exposure import TrueExposure
 from runtime.instrument.simulator.optics import blur_sigma_um, transmitted
 
 SIZE = {"width_px": 240, "height_px": 200}
-STILL = Exposure(
+STILL = TrueExposure(
     time_s=0.0,
     exposure_ms=10.0,
     objective="10x",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from runtime.errors import InputRefused
-from runtime.instrument.simulator.exposure import Exposure, specimen_from_px
+from runtime.instrument.simulator.exposure import TrueExposure, specimen_from_px
 from runtime.instrument.simulator.ground_truth import GroundTruth
 from runtime.instrument.simulator.score import ScoredTile, score
 from runtime.tile import Label, Placement
@@ -66,7 +66,7 @@ def run():
 
 
 def exposure(time_s, centre_um, defocus_um):
-    return Exposure(
+    return TrueExposure(
         time_s=time_s,
         exposure_ms=10.0,
         objective="10x",

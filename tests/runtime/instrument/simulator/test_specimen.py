@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from runtime.instrument.simulator.exposure import Exposure
+from runtime.instrument.simulator.exposure import TrueExposure
 from runtime.instrument.simulator.ground_truth import ground_truth
 from runtime.instrument.simulator.specimen import CLEAR_GREY, FEATHER_PX, Specimen, feathered
 
@@ -19,7 +19,7 @@ def labels():
 
 
 def looking_at(x_um, y_um):
-    return Exposure(
+    return TrueExposure(
         time_s=0.0,
         exposure_ms=1.0,
         objective="10x",
