@@ -15,7 +15,7 @@ from export.quantise.calibration import observe
 from export.quantise.integer import OPERATIONS, CalibratedStream
 from export.quantise.outputs import stream_votes
 
-pytestmark = [pytest.mark.export, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.export
 # Below half a step of seven bits beside a weight of one, so it rounds to nothing.
 LOST = 0.007
 

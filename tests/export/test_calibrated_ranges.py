@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from export.quantise.calibration import Histogram, best_range
 
-pytestmark = [pytest.mark.export, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.export
 
 
 def histograms(tiles: list[np.ndarray]) -> list[Histogram]:

@@ -34,7 +34,7 @@ from export.training.task import Sample
 from runtime.errors import ConfigRefused
 from tests.export.toy_task import SpotNetwork, Spots, SpotTask
 
-pytestmark = [pytest.mark.export, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.export
 RECIPE = Recipe(
     epochs=3, batch=8, optimiser="adamw", schedule="one-cycle", learning_rate=1e-2, threads=1
 )

@@ -30,7 +30,7 @@ from runtime.inference.backends import open_session
 from runtime.inference.session import BACKENDS
 from runtime.tasks.classify.record import SCORES
 
-pytestmark = [pytest.mark.export, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.export
 CHANNELS = {"intensity": 1, "lbp1": 3}
 KINDS = {
     "none": ["intensity"],

@@ -27,7 +27,7 @@ from export.training.engine import Training, answers, require_trainable
 from runtime.errors import ConfigRefused
 from runtime.preprocess.spec import PreprocessSpec
 
-pytestmark = [pytest.mark.export, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.export
 LUT = np.random.default_rng(7).normal(size=(256, 3)).astype(np.float32)
 SPEC = PreprocessSpec(height_px=32, width_px=32, inputs=("intensity", "lbp1"))
 RECIPE = ClassifyRecipe(

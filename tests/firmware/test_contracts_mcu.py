@@ -9,7 +9,7 @@ import pytest
 from firmware_bridge.drivers.native.board import NativeBoard
 from firmware_bridge.errors import LimitHit, NotHomed, Rejected
 
-pytestmark = [pytest.mark.firmware, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.firmware
 
 Connect = Callable[[str], NativeBoard]
 

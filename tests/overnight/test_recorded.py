@@ -205,7 +205,6 @@ def test_records_correct_the_tiles_that_were_taken_with_them(demo, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("known_from", ["positions", "names"])
 def test_a_demos_tiles_played_again_give_the_same_map_and_labels(demo, tmp_path, known_from):
     _, _, night = demo

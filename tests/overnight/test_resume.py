@@ -70,7 +70,6 @@ def test_sigkill_in_mid_run(cli, plan, tmp_path, uninterrupted):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_bad_line_changes_nothing(cli, plan, tmp_path, uninterrupted):
     """0.2 % of the bytes dropped, duplicated and flipped, each, all night."""
     folder, _ = uninterrupted
