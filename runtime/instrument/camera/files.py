@@ -5,13 +5,15 @@ from __future__ import annotations
 import struct
 import warnings
 import zlib
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import cv2
-import mrcfile
 import numpy as np
 import tifffile
+from mrcfile.mrcinterpreter import MrcInterpreter
 from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
@@ -41,6 +43,14 @@ DAMAGED = (
 )
 # A header that promises more is damaged: it is four times the largest camera's frame.
 LARGEST_PX = 2**30
+# TIFF's eight orientations: step along rows and columns, after swapping the two or not.
+ORIENTATIONS = {
+    2: (1, -1, False), 3: (-1, -1, False), 4: (-1, 1, False),
+    5: (1, 1, True), 6: (1, -1, True), 7: (-1, -1, True), 8: (-1, 1, True),
+}  # fmt: skip
+MRC_HEADER = 1024
+MRC_BYTES = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}
+IMOD_STAMP = 1146047817
 COPY_AGAIN = "copy the file again from its source"
 
 
@@ -61,7 +71,7 @@ def read_image(path: Path) -> Pixels:
     if suffix in TIFF_SUFFIXES:
         stored = _read_tiff(path, content)
     elif suffix in MRC_SUFFIXES:
-        stored = _read_mrc(path)
+        stored = _read_mrc(path, content)
     else:
         stored = _decode(path, content)
     return _as_pixels(_grey(stored, path), path)
@@ -82,34 +92,113 @@ def says_simulated(path: Path) -> bool:
 
 
 def _read_tiff(path: Path, content: bytes) -> NDArray[Any]:
+    """Return the pixels of a file's only page, upright, black at 0.
+
+    The page is read by itself: one file of an OME-TIFF set would else stand for all of them.
+    """
+    kept: _Kept | None = None
     try:
         with tifffile.TiffFile(path) as file:
             pages = len(file.pages)
-            if pages and file.pages.first.size > LARGEST_PX:
-                raise ValueError(f"its header promises {file.pages.first.size} pixels")
+            page: Any = file.pages.first if pages else None
+            if page is not None and page.size > LARGEST_PX:
+                raise ValueError(f"its header promises {page.size} pixels")
+            kept = None if page is None else _Kept.of(page)
             # tifffile reads LZW only with an extra package; OpenCV reads it by itself.
-            lzw = bool(pages) and file.pages.first.compression == tifffile.COMPRESSION.LZW
-            stored = None if pages != 1 or lzw else file.asarray()
+            alone = page is not None and pages == 1
+            stored = page.asarray() if alone and kept is not None and not kept.lzw else None
+    except ImportError:
+        raise _unread_coding(path, kept) from None
     except DAMAGED as error:
+        if "imagecodecs" in str(error):
+            raise _unread_coding(path, kept) from None
         raise _damaged(path, error) from None
-    if pages == 0:
-        raise _damaged(path, "it holds no whole image")
     if pages > 1:
         raise InputRefused(
             f"{path}: holds several images", value=pages, limit=1, remedy="save one page a file"
         )
-    return _decode(path, content) if stored is None else stored
+    if kept is None:
+        raise _damaged(path, "it holds no whole image")
+    if kept.palette:
+        raise InputRefused(f"{path}: is a colour image by its palette", remedy="save it as grey")
+    return _decode(path, content) if stored is None else kept.upright(stored)
 
 
-def _read_mrc(path: Path) -> NDArray[Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """How a TIFF page keeps its pixels: what OpenCV undoes by itself and tifffile leaves."""
+
+    coding: str
+    bits: int
+    lzw: bool
+    palette: bool
+    white_is_0: bool
+    orientation: int
+
+    @classmethod
+    def of(cls, page: Any) -> Self:
+        told = page.tags.get("Orientation")
+        return cls(
+            coding=getattr(page.compression, "name", str(page.compression)),
+            bits=page.bitspersample,
+            lzw=page.compression == tifffile.COMPRESSION.LZW,
+            palette=page.photometric == tifffile.PHOTOMETRIC.PALETTE,
+            white_is_0=page.photometric == tifffile.PHOTOMETRIC.MINISWHITE,
+            orientation=1 if told is None else told.value,
+        )
+
+    def upright(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Return the pixels as they are to be seen; `_grey` refuses what is no picture at all."""
+        if stored.ndim < 2:
+            return stored
+        if self.white_is_0 and stored.dtype.kind == "u":
+            stored = np.iinfo(stored.dtype).max - stored
+        rows, columns, swapped = ORIENTATIONS.get(self.orientation, (1, 1, False))
+        turned = stored.swapaxes(0, 1) if swapped else stored
+        return turned[::rows, ::columns]
+
+
+def _unread_coding(path: Path, kept: _Kept | None) -> InputRefused:
+    return InputRefused(
+        f"{path}: its pixels are coded in a way that is not read here",
+        value="unknown" if kept is None else f"{kept.coding}, {kept.bits} bits a pixel",
+        limit="uncompressed, LZW, ZLIB; 8 or 16 bits",
+        remedy="save it again so",
+    )
+
+
+def _read_mrc(path: Path, content: bytes) -> NDArray[Any]:
+    header, signed = bytearray(content[:MRC_HEADER]), True
+    if len(header) == MRC_HEADER:
+        # SerialEM writes 44 00 for the 44 44 (or 44 41) that the format names: little-endian.
+        if header[212:216] == b"\x44\x00\x00\x00":
+            header[213] = 0x44
+        # IMOD's own bytes are unsigned unless its flags say else, which the format cannot.
+        stamp, flags = struct.unpack_from("<2i", header, 152)
+        signed = stamp != IMOD_STAMP or bool(flags & 1)
     try:
+        whole = bytes(header) + content[MRC_HEADER : _mrc_end(header)]
         # A size that contradicts the header is only a warning there.
-        with warnings.catch_warnings(action="error"), mrcfile.open(path, mode="r") as file:
+        with warnings.catch_warnings(action="error"), MrcInterpreter(BytesIO(whole)) as file:
             stored = np.array(file.data)
     except (*DAMAGED, RuntimeWarning) as error:
         raise _damaged(path, error) from None
+    if stored.dtype == np.int8 and not signed:
+        stored = stored.view(np.uint8)
     # A section of one is how many programs write a single image.
     return stored[0] if stored.ndim == 3 and len(stored) == 1 else stored
+
+
+def _mrc_end(header: bytearray) -> int | None:
+    """Return where the pixels end: some programs write on after them. None where nobody knows."""
+    if len(header) < MRC_HEADER:
+        return None
+    order = ">" if header[212:214] == b"\x11\x11" else "<"
+    nx, ny, nz, mode = (int(word) for word in struct.unpack_from(f"{order}4i", header))
+    extended = int(struct.unpack_from(f"{order}i", header, 92)[0])
+    if mode not in MRC_BYTES or min(nx, ny, nz) <= 0 or extended < 0:
+        return None
+    return MRC_HEADER + extended + nx * ny * nz * MRC_BYTES[mode]
 
 
 def _decode(path: Path, content: bytes) -> NDArray[Any]:

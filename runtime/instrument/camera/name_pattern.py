@@ -1,8 +1,8 @@
 """Grids from file names: "r{row}_c{col}.png", or tiles numbered one after another.
 
-`{index}` counts along the rows, all from the same side; `{index:down}` down the columns. How many
-make a row (or a column) may follow, as in `{index:8}` and `{index:down5}`; without it the grid is
-square.
+Rows and columns may be numbered below 0. `{index}` counts along the rows, all from the same side;
+`{index:down}` down the columns. How many make a row (or a column) may follow, as in `{index:8}` and
+`{index:down5}`; without it the grid is square.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _numbers(names: Iterable[str], pattern: str) -> dict[str, tuple[int, ...]]:
     """Return the numbers in every name that fits, in the order of the pattern's fields."""
     parts = FIELD.split(pattern)
     expression = re.compile(
-        "".join("([0-9]+)" if at % 2 else re.escape(part) for at, part in enumerate(parts))
+        "".join("(-?[0-9]+)" if at % 2 else re.escape(part) for at, part in enumerate(parts))
     )
     found = {name: match for name in sorted(names) if (match := expression.fullmatch(name))}
     if not found:

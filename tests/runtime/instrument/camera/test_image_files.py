@@ -1,4 +1,5 @@
 import re
+import struct
 
 import cv2
 import mrcfile
@@ -61,6 +62,64 @@ def test_pixels_come_back_as_stored(tmp_path, name):
     assert got.flags.c_contiguous
 
 
+def test_every_file_of_an_ome_set_is_its_own_picture(tmp_path):
+    """The first file's description lists all; each still holds one page."""
+    pictures = [GREY_8, GREY_8[::-1], GREY_8[:, ::-1]]
+    uuids = [f"urn:uuid:0000000{number}-0000-0000-0000-000000000000" for number in range(3)]
+    blocks = "".join(
+        f'<TiffData IFD="0" FirstT="{number}"><UUID FileName="p{number}.ome.tif">{uuid}</UUID>'
+        "</TiffData>"
+        for number, uuid in enumerate(uuids)
+    )
+    for number, pixels in enumerate(pictures):
+        ome = (
+            '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+            f'UUID="{uuids[number]}"><Image ID="Image:0"><Pixels ID="Pixels:0" Type="uint8" '
+            'DimensionOrder="XYZCT" SizeX="56" SizeY="40" SizeZ="1" SizeC="1" SizeT="3">'
+            f"{blocks}</Pixels></Image></OME>"
+        )
+        tifffile.imwrite(tmp_path / f"p{number}.ome.tif", pixels, description=ome, metadata=None)
+    for number, pixels in enumerate(pictures):
+        assert np.array_equal(read_image(tmp_path / f"p{number}.ome.tif"), pixels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_tiff_is_upright(tmp_path, orientation):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, GREY_8, extratags=[(274, "H", 1, orientation, True)], metadata=None)
+    turned = {
+        1: GREY_8, 2: GREY_8[:, ::-1], 3: GREY_8[::-1, ::-1], 4: GREY_8[::-1],
+        5: GREY_8.T, 6: GREY_8.T[:, ::-1], 7: GREY_8.T[::-1, ::-1], 8: GREY_8.T[::-1],
+    }  # fmt: skip
+    assert np.array_equal(read_image(path), turned[orientation])
+
+
+def test_white_at_zero_is_turned_into_black(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GREY_8, photometric="miniswhite")
+    assert np.array_equal(read_image(tmp_path / "a.tif"), 255 - GREY_8)
+
+
+@pytest.mark.parametrize("stamp", [b"\x44\x44", b"\x44\x41", b"\x44\x00"])
+@pytest.mark.parametrize("after", [b"", b"\x07" * 64])
+def test_a_section_is_read_whatever_its_program_stamps_or_writes_after_it(tmp_path, stamp, after):
+    path = tmp_path / "a.mrc"
+    write_mrc(path, GREY_16)
+    content = bytearray(path.read_bytes())
+    content[212:216] = stamp + b"\x00\x00"
+    path.write_bytes(content + after)
+    assert np.array_equal(read_image(path), GREY_16)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_bytes_of_imod_are_unsigned_unless_it_says_else(tmp_path, signed):
+    path = tmp_path / "a.mrc"
+    write_mrc(path, (GREY_8 >> 1 if signed else GREY_8).view(np.int8))
+    content = bytearray(path.read_bytes())
+    content[152:160] = struct.pack("<2i", 1146047817, int(signed))
+    path.write_bytes(content)
+    assert np.array_equal(read_image(path), GREY_8 >> 1 if signed else GREY_8)
+
+
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
 def test_whole_numbers_that_fit_are_converted_exactly(tmp_path, dtype):
     pixels = np.minimum(GREY_16, 30_000).astype(dtype)
@@ -99,6 +158,27 @@ SAYS = {
     "kind": "unknown kind of image",
     "complex": "pixels of type complex64",
 }
+
+
+def test_a_palette_is_colour(tmp_path):
+    colours = RNG.integers(0, 65536, (3, 256), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", GREY_8, photometric="palette", colormap=colours)
+    with pytest.raises(InputRefused, match="is a colour image by its palette"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("coding", [50000, 50001])
+def test_a_coding_that_is_not_read_here_is_named(tmp_path, coding):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, GREY_8)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        kept = file.pages.first.tags.get("Compression")
+        assert kept is not None
+        kept.overwrite(coding)
+    name = tifffile.COMPRESSION(coding).name
+    with pytest.raises(InputRefused, match=f"value {name}, 8 bits") as refusal:
+        read_image(path)
+    assert "copy" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -20,6 +20,18 @@ def test_rows_and_columns_count_from_anywhere(rows, columns, first_row, first_co
     assert places(grid_from_names(names, pattern="r{row}_c{col}.png")) == names
 
 
+def test_a_grid_may_be_numbered_from_its_middle():
+    names = {
+        f"x{column}_y{row}.png": (row + 1, column + 1) for row in (-1, 0, 1) for column in (-1, 0)
+    }
+    assert places(grid_from_names(names, pattern="x{col}_y{row}.png")) == names
+    dashed = ["t-1-0.png", "t-1-1.png"]
+    assert places(grid_from_names(dashed, pattern="t-{row}-{col}.png")) == {
+        "t-1-0.png": (0, 0),
+        "t-1-1.png": (0, 1),
+    }
+
+
 def test_column_may_come_before_row():
     grid = grid_from_names(["x2y0.tif", "x1y0.tif", "x1y1.tif"], pattern="x{col}y{row}.tif")
     assert places(grid) == {"x1y0.tif": (0, 0), "x2y0.tif": (0, 1), "x1y1.tif": (1, 0)}
