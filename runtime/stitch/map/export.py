@@ -24,7 +24,7 @@ def write_ome_tiff(mosaic: Path, path: Path) -> None:
     Read chunk row by chunk row, so memory does not grow with the mosaic. Raises InputRefused when
     the folder holds no mosaic.
     """
-    attributes, levels = _open(mosaic)
+    attributes, levels = opened(mosaic)
     image = attributes["ome"]["multiscales"][0]
     size_um = attributes["nightscope"]["pixel_size_um"]
     simulated = "SIMULATED " if attributes["nightscope"]["simulated"] else ""
@@ -60,7 +60,7 @@ def write_png(mosaic: Path, path: Path, max_px: int = PNG_MAX_PX) -> dict[str, A
     picture's pixel (0, 0). Grey levels are stretched between the 0.5th and 99.5th percentile of
     what tiles cover. Raises InputRefused when the folder holds no mosaic.
     """
-    attributes, levels = _open(mosaic)
+    attributes, levels = opened(mosaic)
     fits = [level for level in levels if max(level.shape) <= max_px]
     pixels: Pixels = np.asarray((fits[0] if fits else levels[-1])[:])
     while max(pixels.shape) > max_px:
@@ -73,7 +73,7 @@ def write_png(mosaic: Path, path: Path, max_px: int = PNG_MAX_PX) -> dict[str, A
     return {"scale": scale, "origin_px": attributes["nightscope"]["origin_px"]}
 
 
-def _open(mosaic: Path) -> tuple[dict[str, Any], list[Any]]:
+def opened(mosaic: Path) -> tuple[dict[str, Any], list[Any]]:
     """Return the attributes of a mosaic and its levels, finest first."""
     if not (mosaic / "zarr.json").is_file():
         raise InputRefused(

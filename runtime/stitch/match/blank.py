@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.tile import Pixels
+from runtime.stitch.match.strips import Strip
 
 FINE_SIGMA_PX, COARSE_SIGMA_PX = 2.0, 6.0
 """Band in which texture is looked for: coarse enough to average the noise away."""
@@ -22,7 +22,7 @@ _LAPLACE_PAIR = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32
 doi:10.1006/cviu.1996.0060); its response to unit white noise has a standard deviation of 6."""
 
 
-def texture_ratio(pixels: Pixels) -> float:
+def texture_ratio(pixels: Strip) -> float:
     """Return the band-passed power over what white noise of the image's own level would leave.
 
     About 1 for noise alone, above 1 with structure, 0 for a constant image. Medians are used, so
@@ -40,7 +40,7 @@ def texture_ratio(pixels: Pixels) -> float:
     return float(texture**2 / (noise**2 * _noise_gain()))
 
 
-def is_blank(pixels: Pixels) -> bool:
+def is_blank(pixels: Strip) -> bool:
     """Return whether a (y, x) image holds no more structure than its noise would show."""
     return texture_ratio(pixels) < BLANK_RATIO
 
