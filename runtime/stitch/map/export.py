@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import tifffile
 import zarr
+from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
 from runtime.stitch.map.canvas import CHUNK_PX, contrast_window, halve
@@ -65,12 +66,22 @@ def write_png(mosaic: Path, path: Path, max_px: int = PNG_MAX_PX) -> dict[str, A
     pixels: Pixels = np.asarray((fits[0] if fits else levels[-1])[:])
     while max(pixels.shape) > max_px:
         pixels = halve(pixels)
-    low, high = contrast_window(pixels)
-    scaled = np.clip((pixels.astype(np.float32) - low) * (255.0 / (high - low)), 0, 255)
-    _, encoded = cv2.imencode(".png", np.rint(scaled).astype(np.uint8))
-    path.write_bytes(encoded.tobytes())
+    _, encoded = cv2.imencode(".png", _stretched(pixels, *contrast_window(pixels)))
+    path.write_bytes(encoded.data)
     scale = pixels.shape[1] / levels[0].shape[1]
     return {"scale": scale, "origin_px": attributes["nightscope"]["origin_px"]}
+
+
+def _stretched(pixels: Pixels, low: float, high: float) -> NDArray[np.uint8]:
+    """Return 8-bit grey levels, 0 at `low` and 255 at `high`.
+
+    By a table of all levels: a picture of 4096 pixels in floating point would be the largest thing
+    in memory of the whole night.
+    """
+    levels = np.arange(int(np.iinfo(pixels.dtype).max) + 1, dtype=np.float32)
+    grey = np.rint(np.clip((levels - low) * (255.0 / (high - low)), 0, 255)).astype(np.uint8)
+    shown: NDArray[np.uint8] = grey[pixels]
+    return shown
 
 
 def opened(mosaic: Path) -> tuple[dict[str, Any], list[Any]]:
