@@ -44,9 +44,9 @@ from onnxruntime.quantization import (
 from export.config.data import SectionsData
 from export.config.training import read_config
 from export.convert.ir import to_ir
-from export.convert.parts import VOTE, Parts
-from export.datasets.prepared import Prepared
-from export.datasets.reading import PreparedParts, prepare_parts, read_data
+from export.convert.parts import VOTE, ModelParts
+from export.datasets.prepared import PreparedViews
+from export.datasets.reading import PreparedSplit, prepare_parts, read_data
 from export.quantise import to_int8
 from export.quantise.integer import fp32_tail
 from export.texture.lbp_table import stored_table
@@ -69,7 +69,7 @@ class Case:
     """
 
     name: str
-    parts: Parts
+    parts: ModelParts
     examples: list[Inputs]
     views: list[Inputs]
     target: NDArray[np.int64]
@@ -255,7 +255,7 @@ def _trained(folder: Path, asked: argparse.Namespace) -> Case:
     return _case(name, fp32, prepared, asked.tiles)
 
 
-def _case(name: str, fp32: bytes, prepared: PreparedParts, tiles: int) -> Case:
+def _case(name: str, fp32: bytes, prepared: PreparedSplit, tiles: int) -> Case:
     """Return the case of one model: unseen specimens judge, whatever they were unseen for."""
     unseen = (prepared.validation, prepared.test)
     images = len(prepared.validation.images)
@@ -269,14 +269,14 @@ def _case(name: str, fp32: bytes, prepared: PreparedParts, tiles: int) -> Case:
     )
 
 
-def _spread(train: Prepared, count: int) -> list[Inputs]:
+def _spread(train: PreparedViews, count: int) -> list[Inputs]:
     """Return that many training views spread evenly, each in an orientation of its own."""
     views, ways = len(train), len(train.shown)
     chosen = np.unique(np.linspace(0, views - 1, count).round().astype(int))
     return [train.inputs(int(view), int(view) % ways) for view in chosen]
 
 
-def _parts(fp32: bytes) -> Parts:
+def _parts(fp32: bytes) -> ModelParts:
     """Return a whole model cut at its votes."""
     graph = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(fp32))
     entries = [one.name for one in graph.graph.input]
@@ -287,7 +287,7 @@ def _parts(fp32: bytes) -> Parts:
     def part(inputs: list[str], output: str) -> bytes:
         return bytes(cutter.extract_model(inputs, [output]).SerializeToString())
 
-    return Parts(
+    return ModelParts(
         streams={
             vote.removeprefix(VOTE): part(
                 [one for one in entries if vote.removeprefix(VOTE).split(":")[-1] == one], vote

@@ -26,6 +26,9 @@ FILE_LINES, FUNCTION_LINES = 400, 60
 OFF_THE_DEVICE = ("torch", "onnx", "matplotlib", "skimage", "sklearn", "export")
 # The one handler that catches everything: the top of the command line.
 BROAD = {("runtime/cli/verbs.py", "Exception")}
+# The bridge imports nothing of the runtime, so devices on no serial board have errors of their own;
+# each means what the bridge's error of that name means.
+SAME_ERRORS = ("LimitHit", "NotHomed", "Rejected", "Stalled")
 
 
 def tree_of(path: Path) -> ast.Module:
@@ -73,6 +76,20 @@ def test_one_place_catches_everything() -> None:
         if name in ("everything", "Exception")
     }
     assert found == BROAD
+
+
+def test_no_two_classes_have_one_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path in SOURCES:
+        if path.parts[0] not in ("tests", "benchmarks"):
+            for node in ast.walk(tree_of(path)):
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, []).append(str(path))
+    twice = {name: found for name, found in places.items() if len(found) > 1}
+    errors = ["firmware_bridge/errors.py", "runtime/instrument/errors.py"]
+    assert {name: sorted(found) for name, found in twice.items()} == dict.fromkeys(
+        SAME_ERRORS, errors
+    )
 
 
 def test_the_device_process_loads_nothing_of_training() -> None:

@@ -13,7 +13,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Micrometres = Annotated[float, Field(gt=0)]
 
 
-class Views(Strict):
+class ViewConfig(Strict):
     """The side of one square view, in micrometres or pixels; without either, the images' shorter
     side, and then all images must have one size unless `mixed_sizes` says otherwise.
 
@@ -27,19 +27,19 @@ class Views(Strict):
     cuts: Annotated[int, Field(ge=0, le=64)] = 0
 
 
-class FolderData(Views):
+class FolderData(ViewConfig):
     """A folder of images with labels.csv."""
 
     reader: Literal["folder"]
 
 
-class UhcsData(Views):
+class UhcsData(ViewConfig):
     """Ultra-high-carbon steel, UHCSDB."""
 
     reader: Literal["uhcs"]
 
 
-class VncData(Views):
+class VncData(ViewConfig):
     """Patches of the Drosophila ventral nerve cord; classes (without, with) mitochondria."""
 
     reader: Literal["vnc"]

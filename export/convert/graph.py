@@ -11,7 +11,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from export.convert.parts import VOTE, Parts
+from export.convert.parts import VOTE, ModelParts
 from export.networks.fusion import FusedClassifier, Fusion, input_of, vote
 from runtime.preprocess.inputs import Inputs
 from runtime.tasks.classify.record import SCORES
@@ -21,7 +21,7 @@ OPSET = 18
 WEIGHTED, WEIGHT = ("Conv", "Gemm"), ".weight"
 
 
-def to_parts(classifier: FusedClassifier, example: Inputs) -> Parts:
+def to_parts(classifier: FusedClassifier, example: Inputs) -> ModelParts:
     """Return the classifier as ONNX for one tile at a time, weights inside, stream by stream.
 
     Inputs carry the names of the classifier's inputs; batch normalisation is folded. What a
@@ -37,7 +37,7 @@ def to_parts(classifier: FusedClassifier, example: Inputs) -> Parts:
         with torch.no_grad():
             votes[VOTE + name] = stream(images)
         streams[name] = to_onnx(stream, {entry: images}, [VOTE + name])
-    return Parts(streams=streams, tail=to_onnx(_Tail(classifier.fuse), votes, [SCORES]))
+    return ModelParts(streams=streams, tail=to_onnx(_Tail(classifier.fuse), votes, [SCORES]))
 
 
 class _Stream(nn.Module):

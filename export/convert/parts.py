@@ -19,7 +19,7 @@ VOTE = "vote:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class ModelParts:
     """The streams by name, each an ONNX model from its input to "vote:<stream>", (1, v), and the
     tail: the ONNX model from all votes to "scores", (1, classes).
     """

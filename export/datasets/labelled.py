@@ -66,7 +66,7 @@ class LabelledImages:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class DataSplit:
     """One data set divided by specimen: no specimen is in two parts."""
 
     train: LabelledImages

@@ -42,7 +42,7 @@ MEMORY_INFO = Path("/proc/meminfo")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class ViewAugmentation:
     """Every way a view is shown: in these dihedral variants, whole and as so many cuts."""
 
     variants: tuple[int, ...]
@@ -61,7 +61,7 @@ class Held:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
+class PreparedViews:
     """Views of labelled images; `image` is (views,) the index into `images` each was cut from.
 
     What is not `held` is read through `load`, which keeps a few decoded images.
@@ -72,7 +72,7 @@ class Prepared:
     lut: NDArray[np.float32]
     field: ViewField
     image: NDArray[np.int64]
-    shown: Shown
+    shown: ViewAugmentation
     load: Callable[[int], Pixels]
     held: Held | None
 
@@ -167,7 +167,7 @@ def prepare(
     variants: tuple[int, ...] | None = None,
     cuts: int = 0,
     progress: Progress = silent,
-) -> Prepared:
+) -> PreparedViews:
     """Return the images' views in the given variants, or in all that the images ask for.
 
     Pixels are turned first and sampled after, as a turned camera would have it. Behind the whole
@@ -178,13 +178,13 @@ def prepare(
     square = spec.height_px == spec.width_px
     wanted = upright_variants(images.variants if variants is None else variants, square=square)
     counts = np.array([len(views_of(images, index, field)) for index in range(len(images))])
-    streamed = Prepared(
+    streamed = PreparedViews(
         images=images,
         spec=spec,
         lut=lut,
         field=field,
         image=view_of_image(counts),
-        shown=Shown(variants=wanted, cuts=cuts),
+        shown=ViewAugmentation(variants=wanted, cuts=cuts),
         load=lru_cache(IMAGES_KEPT)(images.load),
         held=None,
     )
@@ -195,7 +195,7 @@ def prepare(
     return replace(streamed, held=_hold(streamed, progress))
 
 
-def _hold(prepared: Prepared, progress: Progress) -> Held:
+def _hold(prepared: PreparedViews, progress: Progress) -> Held:
     images, spec = prepared.images, prepared.spec
     shape = (len(prepared), len(prepared.shown))
     intensity = np.empty((*shape, spec.height_px, spec.width_px), dtype=np.float32)
@@ -214,7 +214,7 @@ def _hold(prepared: Prepared, progress: Progress) -> Held:
     return Held(intensity=intensity, codes=codes)
 
 
-def _ways(prepared: Prepared, index: int) -> list[list[tuple[View, int]]]:
+def _ways(prepared: PreparedViews, index: int) -> list[list[tuple[View, int]]]:
     """Return, for every view of an image, the part and variant of every way it is shown.
 
     The cuts of an image are drawn from its own generator, in one order: which view is asked for
@@ -227,7 +227,7 @@ def _ways(prepared: Prepared, index: int) -> list[list[tuple[View, int]]]:
     ]
 
 
-def _bytes_needed(prepared: Prepared) -> int:
+def _bytes_needed(prepared: PreparedViews) -> int:
     spec = prepared.spec
     pixels = len(prepared) * len(prepared.shown) * spec.height_px * spec.width_px
     return pixels * (4 + len(spec.radii_px))

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.config.data import FolderData, SectionsData, UhcsData, Views, VncData
+from export.config.data import FolderData, SectionsData, UhcsData, ViewConfig, VncData
 from export.config.training import TrainingConfig
 from export.datasets.folder import read_folder
 from export.datasets.inspection import inspect
-from export.datasets.labelled import LabelledImages, Parts
-from export.datasets.prepared import Prepared, prepare
+from export.datasets.labelled import DataSplit, LabelledImages
+from export.datasets.prepared import PreparedViews, prepare
 from export.datasets.sections import patch_field, read_sections
 from export.datasets.split import split
 from export.datasets.uhcs import read_uhcs
@@ -28,18 +28,18 @@ from runtime.preprocess.spec import PreprocessSpec
 class Data:
     """Divided images, the field one view shows, and how many cuts of it are trained on."""
 
-    parts: Parts
+    parts: DataSplit
     field: ViewField
     cuts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedParts:
+class PreparedSplit:
     """What a classifier is trained, calibrated and tested on."""
 
-    train: Prepared
-    validation: Prepared
-    test: Prepared
+    train: PreparedViews
+    validation: PreparedViews
+    test: PreparedViews
 
 
 def read_data(
@@ -81,14 +81,14 @@ def read_images(
 
 def prepare_parts(
     data: Data, spec: PreprocessSpec, lut: NDArray[np.float32], *, progress: Progress = silent
-) -> PreparedParts:
+) -> PreparedSplit:
     """Return every part sampled: all variants to train on, the images as they are to test on."""
 
     def part(name: str) -> Progress:
         return part_of(progress, name)
 
     parts, field = data.parts, data.field
-    return PreparedParts(
+    return PreparedSplit(
         train=prepare(parts.train, spec, lut, field, cuts=data.cuts, progress=part("training")),
         validation=prepare(
             parts.validation, spec, lut, field, variants=(0,), progress=part("validation")
@@ -98,7 +98,7 @@ def prepare_parts(
 
 
 def _field(config: TrainingConfig, images: LabelledImages) -> ViewField:
-    if isinstance(config.data, Views):
+    if isinstance(config.data, ViewConfig):
         return choose_field(images, view_um=config.data.view_um, view_px=config.data.view_px)
     return patch_field(config.data)
 

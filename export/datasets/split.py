@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from export.datasets.labelled import LabelledImages, Parts
+from export.datasets.labelled import DataSplit, LabelledImages
 from export.datasets.table import PARTS
 from runtime.errors import InputRefused
 
@@ -15,7 +15,7 @@ FOLDS, FEWEST = 5, 3
 TRIES = 50
 
 
-def split(images: LabelledImages, seed: int) -> Parts:
+def split(images: LabelledImages, seed: int) -> DataSplit:
     """Return train, validation and test, grouped by specimen, classes as even as groups allow.
 
     Where the source fixes the parts, those are taken, whatever the seed. Raises InputRefused when
@@ -40,7 +40,7 @@ def split(images: LabelledImages, seed: int) -> Parts:
         parts = _divide(images, folds=folds, seed=seed + 1000 * attempt)
         if all(_has_all(images.target[part], images) for part in parts):
             train, validation, test = (images.subset(np.sort(part)) for part in parts)
-            return Parts(train=train, validation=validation, test=test)
+            return DataSplit(train=train, validation=validation, test=test)
     raise _no_division(images)
 
 
@@ -81,7 +81,7 @@ def _specimens_by_class(images: LabelledImages) -> dict[str, int]:
     }
 
 
-def _fixed(images: LabelledImages, part: NDArray[np.str_]) -> Parts:
+def _fixed(images: LabelledImages, part: NDArray[np.str_]) -> DataSplit:
     chosen = {name: np.flatnonzero(part == name) for name in PARTS}
     owner: dict[str, str] = {}
     for specimen, name in zip(images.specimen.tolist(), part.tolist(), strict=True):
@@ -98,4 +98,4 @@ def _fixed(images: LabelledImages, part: NDArray[np.str_]) -> Parts:
                 value=images.subset(indices).counts(),
                 remedy="move a specimen that has it into that part",
             )
-    return Parts(**{name: images.subset(indices) for name, indices in chosen.items()})
+    return DataSplit(**{name: images.subset(indices) for name, indices in chosen.items()})

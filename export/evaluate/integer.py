@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from export import quantise
 from export.convert.graph import to_parts
-from export.datasets.prepared import Prepared
+from export.datasets.prepared import PreparedViews
 from export.networks.fusion import FusedClassifier
 from export.progress import Progress, silent
 from export.quantise import to_int8
@@ -24,8 +24,8 @@ CALIBRATION_VIEWS = 128
 
 def integer_scores(
     classifier: FusedClassifier,
-    train: Prepared,
-    test: Prepared,
+    train: PreparedViews,
+    test: PreparedViews,
     *,
     kept: Path,
     threads: int,
@@ -55,7 +55,7 @@ def integer_scores(
 
 
 def onnx_scores(
-    model: bytes, prepared: Prepared, names: tuple[str, ...], *, threads: int
+    model: bytes, prepared: PreparedViews, names: tuple[str, ...], *, threads: int
 ) -> NDArray[np.float32]:
     """Return the (views, classes) scores of an ONNX model in ONNX Runtime, a view at a time."""
     session = open_session(model, backend="onnxruntime", threads=threads)
@@ -64,7 +64,7 @@ def onnx_scores(
     return np.stack([session.run(one)[SCORES][0] for one in seen])
 
 
-def view_inputs(prepared: Prepared, view: int, names: tuple[str, ...]) -> Inputs:
+def view_inputs(prepared: PreparedViews, view: int, names: tuple[str, ...]) -> Inputs:
     """Return the named inputs of one view, as it is."""
     inputs = prepared.inputs(view)
     return {name: inputs[name] for name in names}

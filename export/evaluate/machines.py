@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from export.datasets.labelled import LabelledImages, Parts
+from export.datasets.labelled import DataSplit, LabelledImages
 from export.evaluate.baselines.histograms import KINDS, code_shares
 from export.evaluate.baselines.svm import fit_svm, svm_scores
 from export.evaluate.methods import BASELINE, Method
@@ -19,7 +19,9 @@ COLUMNS = {"r = 1": (0,), "r = 2": (1,), "r = 3": (2,), "r = 1, 2, 3": (0, 1, 2)
 Shares = NDArray[np.float64]
 
 
-def image_shares(parts: Parts, *, threads: int, progress: Progress = silent) -> dict[str, Shares]:
+def image_shares(
+    parts: DataSplit, *, threads: int, progress: Progress = silent
+) -> dict[str, Shares]:
     """Return, by image name, the (radii, 256) shares of LBP codes at full resolution."""
     found: dict[str, Shares] = {}
     every = (parts.train, parts.validation, parts.test)
@@ -33,7 +35,7 @@ def image_shares(parts: Parts, *, threads: int, progress: Progress = silent) -> 
 
 
 def baseline_scores(
-    parts: Parts, shares: dict[str, Shares], *, seed: int
+    parts: DataSplit, shares: dict[str, Shares], *, seed: int
 ) -> dict[Method, NDArray[np.float64]]:
     """Return the (test images, classes) scores of every baseline.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.datasets.reading import Data, PreparedParts, prepare_parts
+from export.datasets.reading import Data, PreparedSplit, prepare_parts
 from export.evaluate.cost import BASELINES, cell_cost, network_cost
 from export.evaluate.integer import integer_scores
 from export.evaluate.machines import baseline_scores, image_shares
@@ -23,7 +23,7 @@ from export.networks.base import TileNetwork
 from export.networks.fusion import FusedClassifier
 from export.tasks.classify.task import ClassTask, train_network
 from export.texture.lbp_table import stored_table
-from export.training.engine import Training, require_trainable
+from export.training.engine import TrainingJob, require_trainable
 from runtime.errors import ModelRefused
 
 PARTS = ("train", "validation", "test")
@@ -35,7 +35,7 @@ class Trained:
 
     networks: Mapping[Stream, TileNetwork]
     said: Mapping[str, Mapping[Stream, Said]]
-    parts: PreparedParts
+    parts: PreparedSplit
 
     def classifier(self, cell: Cell) -> FusedClassifier:
         """Return the cell's networks with their last layer fitted."""
@@ -73,7 +73,7 @@ def _train(setup: Setup, data: Data, *, seed: int, out: Path, job: Job) -> Train
     said: dict[str, dict[Stream, Said]] = {part: {} for part in PARTS}
     parts = prepare_parts(data, setup.spec, stored_table().coordinates)
     trainings = {
-        stream: Training(
+        stream: TrainingJob(
             task=ClassTask(
                 data=parts,
                 architecture=stream.architecture,

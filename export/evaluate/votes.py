@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from export.datasets.prepared import Prepared
+from export.datasets.prepared import PreparedViews
 from export.evaluate.methods import Cell, Stream
 from export.networks.base import TileNetwork
 from export.networks.fusion import FusedClassifier, fit_fusion
@@ -35,7 +35,7 @@ class Said:
         return np.asarray(softmax(self.logits, axis=1)) if kind == "late" else self.logits
 
 
-def listen(network: TileNetwork, prepared: Prepared, input_name: str) -> Said:
+def listen(network: TileNetwork, prepared: PreparedViews, input_name: str) -> Said:
     """Return the network's answers to every view as it is, in order, in fp32."""
     network.eval()
     device = best_device()
@@ -51,7 +51,7 @@ def listen(network: TileNetwork, prepared: Prepared, input_name: str) -> Said:
 
 
 def said_once(
-    network: TileNetwork, prepared: Prepared, input_name: str, *, folder: Path, part: str
+    network: TileNetwork, prepared: PreparedViews, input_name: str, *, folder: Path, part: str
 ) -> Said:
     """Return `listen`, from `folder` when this network has been asked about these views before."""
     key = _key(network, prepared.fingerprint(input_name))

@@ -36,7 +36,7 @@ class CompactNet(TileNetwork):
                 _convolution(before, after, side=3, stride=2)
                 for before, after in zip((channels, *WIDTHS), WIDTHS, strict=False)
             ),
-            Bottleneck(WIDTHS[-1], NARROW),
+            CompactBottleneck(WIDTHS[-1], NARROW),
         )
         initialise_convolutions(self)
         # Starts small, as linear layers do: drawn for ReLUs, first logits would be tens.
@@ -64,7 +64,7 @@ class CompactNet(TileNetwork):
         return self.decide(torch.softmax(cells, dim=1).mean(dim=(2, 3))), cells
 
 
-class Bottleneck(nn.Module):
+class CompactBottleneck(nn.Module):
     """Narrow, look, widen, and add to what came in."""
 
     def __init__(self, width: int, narrow: int) -> None:

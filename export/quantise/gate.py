@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from export.convert.parts import Parts
+from export.convert.parts import ModelParts
 from export.progress import Progress, silent
-from export.quantise.integer import Calibrated
+from export.quantise.integer import CalibratedModel
 from export.quantise.outputs import (
     Views,
     model_outputs,
@@ -83,7 +83,7 @@ class Quantised:
 
 
 def quantise(
-    parts: Parts,
+    parts: ModelParts,
     examples: list[Inputs],
     views: Views,
     judge: Judge,
@@ -100,7 +100,7 @@ def quantise(
     Raises ModelRefused when none is accurate.
     """
     fp32 = part_outputs(parts, views)
-    calibrated = Calibrated(parts, examples)
+    calibrated = CalibratedModel(parts, examples)
     tried: list[Quantised] = []
     for kept in _ladder(calibrated, views, progress):
         tried.append(_judged(calibrated.int8(keep=kept), kept, fp32, views, judge))
@@ -132,7 +132,9 @@ def _judged(
     )
 
 
-def _ladder(calibrated: Calibrated, views: Views, progress: Progress) -> Iterator[tuple[str, ...]]:
+def _ladder(
+    calibrated: CalibratedModel, views: Views, progress: Progress
+) -> Iterator[tuple[str, ...]]:
     """Yield the layers to keep in fp32: none, and then more and more of the most sensitive."""
     yield ()
     ranking = most_sensitive_first(calibrated, views, progress=progress)
@@ -143,7 +145,7 @@ def _ladder(calibrated: Calibrated, views: Views, progress: Progress) -> Iterato
 
 
 def most_sensitive_first(
-    calibrated: Calibrated, views: Views, *, progress: Progress = silent
+    calibrated: CalibratedModel, views: Views, *, progress: Progress = silent
 ) -> list[str]:
     """Return the names of the quantisable layers, the one that moves the outputs most first.
 

@@ -21,7 +21,7 @@ from onnxruntime.quantization import (
     save_tensors_data,
 )
 
-from export.convert.parts import Parts, layer_of
+from export.convert.parts import ModelParts, layer_of
 from export.quantise.bias import correct_biases
 from export.quantise.calibration import observe
 from runtime.preprocess.inputs import Inputs
@@ -33,14 +33,14 @@ OPERATIONS = [*WEIGHTED, "Add", "Relu", "MaxPool", "AveragePool", "Flatten"]
 TAIL = ("Softmax", "Concat", "Flatten", "Reshape", "Identity", "GlobalAveragePool", "ReduceMean")
 
 
-class Calibrated:
+class CalibratedModel:
     """The streams of an fp32 classifier, each calibrated on the same tiles from `to_input`, one by
     one, so that none of its fp32 needs one file.
 
     `layers` are the names, in the joined model, of what can become int8.
     """
 
-    def __init__(self, parts: Parts, examples: list[Inputs]) -> None:
+    def __init__(self, parts: ModelParts, examples: list[Inputs]) -> None:
         self.parts = parts
         classes = _classes(parts.tail)
         self._streams = {
@@ -64,7 +64,7 @@ class Calibrated:
             name, layer = self._places[joined_name]
             kept[name].append(layer)
         streams = {name: one.int8(keep=kept[name]) for name, one in self._streams.items()}
-        return Parts(streams=streams, tail=self.parts.tail).joined()
+        return ModelParts(streams=streams, tail=self.parts.tail).joined()
 
     def only(self, layer: str) -> bytes:
         """Return the stream that has this layer, with no other in int8."""
@@ -124,11 +124,11 @@ class CalibratedStream:
         return bytes(quantised.SerializeToString())
 
 
-def to_int8(parts: Parts, examples: list[Inputs]) -> bytes:
+def to_int8(parts: ModelParts, examples: list[Inputs]) -> bytes:
     """Return the joined model in int8, all of it but the tail, unjudged; see `quantise` for the
     gate. `examples` are single tiles from `to_input`.
     """
-    return Calibrated(parts, examples).int8()
+    return CalibratedModel(parts, examples).int8()
 
 
 def fp32_tail(graph: onnx.GraphProto, *, classes: int) -> set[str]:

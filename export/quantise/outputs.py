@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import onnxruntime
 
-from export.convert.parts import Parts
+from export.convert.parts import ModelParts
 from runtime.inference.backends import open_session
 from runtime.inference.onnxruntime_session import session_options
 from runtime.inference.session import Backend, Outputs
@@ -39,12 +39,12 @@ def model_outputs(model: bytes, views: Views, *, backend: Backend) -> Outputs:
     return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
 
-def part_outputs(parts: Parts, views: Views) -> Outputs:
+def part_outputs(parts: ModelParts, views: Views) -> Outputs:
     """Return the same of a model in parts, in ONNX Runtime."""
     return tail_outputs(parts.tail, votes(parts, views))
 
 
-def votes(parts: Parts, views: Views) -> list[Inputs]:
+def votes(parts: ModelParts, views: Views) -> list[Inputs]:
     """Return by view what all streams say, for the tail; one stream is loaded at a time."""
     found: list[Inputs] = [{} for _ in range(len(views))]
     for model in parts.streams.values():

@@ -30,7 +30,7 @@ from runtime.errors import ConfigRefused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
+class TrainingJob:
     """One network to train: for what, how, and the folder for its checkpoint and curves."""
 
     task: Task
@@ -45,7 +45,7 @@ class Training:
         return {**self.task.identity(), "recipe": how, "seed": self.seed}
 
 
-def require_trainable(what: Training) -> None:
+def require_trainable(what: TrainingJob) -> None:
     """Raise what `train` would before its first step, and train nothing.
 
     Of several networks none should train for an hour before the last one's folder is refused.
@@ -53,7 +53,7 @@ def require_trainable(what: Training) -> None:
     _begun(what, what.identity)
 
 
-def train(what: Training, progress: Progress = silent) -> nn.Module:
+def train(what: TrainingJob, progress: Progress = silent) -> nn.Module:
     """Return the trained network, on the processor and in evaluation mode.
 
     After every epoch `out` holds a checkpoint, curves.csv and curves.png. A training found there
@@ -99,7 +99,7 @@ class Answers:
     loss: float
 
 
-def _begun(what: Training, identity: dict[str, Any]) -> _Engine:
+def _begun(what: TrainingJob, identity: dict[str, Any]) -> _Engine:
     """Return the training, where its checkpoint left it if there is one."""
     engine = _Engine(what)
     held = load(what.out, identity=identity)
@@ -121,7 +121,7 @@ class _Engine:
     samples are drawn from seed and epoch, what the network draws from torch's generators.
     """
 
-    def __init__(self, what: Training) -> None:
+    def __init__(self, what: TrainingJob) -> None:
         self._task, self._recipe, self._seed = what.task, what.recipe, what.seed
         self._device = best_device()
         self._bf16 = uses_bf16(what.recipe, self._device)

@@ -20,7 +20,7 @@ from export.convert.graph import to_onnx
 from export.progress import Progress
 from export.training.checkpoint import FILE
 from export.training.device import uses_bf16
-from export.training.engine import Training, answers, train
+from export.training.engine import TrainingJob, answers, train
 from export.training.optimiser import make_average, weight_groups
 from export.training.stream import (
     BATCHES_HELD,
@@ -55,8 +55,8 @@ def stop_before(step: int) -> Progress:
     return progress
 
 
-def training(out: Path, recipe: Recipe = RECIPE, **changes: Any) -> Training:
-    return Training(task=SpotTask(**changes), recipe=recipe, seed=0, out=out)
+def training(out: Path, recipe: Recipe = RECIPE, **changes: Any) -> TrainingJob:
+    return TrainingJob(task=SpotTask(**changes), recipe=recipe, seed=0, out=out)
 
 
 def kept(folder: Path) -> dict[str, Any]:

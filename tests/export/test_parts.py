@@ -19,7 +19,7 @@ from export.convert.graph import to_parts
 from export.convert.parts import VOTE
 from export.networks.base import TileNetwork
 from export.networks.fusion import FusedClassifier, Fusion, input_of
-from export.quantise import Calibrated, part_outputs, quantise, to_int8
+from export.quantise import CalibratedModel, part_outputs, quantise, to_int8
 from export.quantise.gate import most_sensitive_first
 from export.tasks.classify.judge import ClassJudge
 from runtime.errors import ModelRefused
@@ -130,7 +130,7 @@ def test_joined_names_are_the_contract_and_none_is_made_twice(name: str, precisi
 def test_layers_can_be_kept_in_one_stream_and_are_measured_there() -> None:
     classifier = made("late")
     seen = views(classifier)
-    calibrated = Calibrated(to_parts(classifier, seen[0]), seen)
+    calibrated = CalibratedModel(to_parts(classifier, seen[0]), seen)
     ranking = most_sensitive_first(calibrated, seen)
     assert sorted(ranking) == sorted(calibrated.layers)
     assert len(ranking) == 2 * 3

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 
 from export.datasets.labelled import AS_IT_IS, LabelledImages
-from export.datasets.prepared import IMAGES_KEPT, Prepared, prepare
+from export.datasets.prepared import IMAGES_KEPT, PreparedViews, prepare
 from export.datasets.views import choose_field, cut, dihedral
 from export.tasks.classify.build import ViewInputs
 from export.tasks.classify.task import ClassSamples
@@ -47,7 +47,7 @@ def made(count: int = 3, sizes_um: tuple[float, ...] = (0.5, 0.5, 0.5)) -> Label
     )
 
 
-def prepared(images: LabelledImages | None = None, spec: PreprocessSpec = SPEC) -> Prepared:
+def prepared(images: LabelledImages | None = None, spec: PreprocessSpec = SPEC) -> PreparedViews:
     images = made() if images is None else images
     return prepare(images, spec, LUT, choose_field(images))
 

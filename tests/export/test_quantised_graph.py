@@ -19,10 +19,17 @@ import torch
 
 from export.convert.graph import to_parts
 from export.convert.ir import to_ir
-from export.convert.parts import Parts, layer_of
+from export.convert.parts import ModelParts, layer_of
 from export.networks.fusion import FusedClassifier
 from export.networks.registry import make_network
-from export.quantise import Calibrated, Quantised, model_outputs, part_outputs, quantise, to_int8
+from export.quantise import (
+    CalibratedModel,
+    Quantised,
+    model_outputs,
+    part_outputs,
+    quantise,
+    to_int8,
+)
 from export.quantise.gate import most_sensitive_first
 from export.tasks.classify.judge import ClassJudge
 from runtime.errors import ModelRefused
@@ -95,7 +102,7 @@ def test_int8_runs_as_int8_from_the_first_layer_to_the_features_and_votes_stay()
     classifier = made("ensemble")
     examples = [used(classifier, inputs(seed)) for seed in range(4)]
     fp32 = to_parts(classifier, examples[0])
-    int8 = Calibrated(fp32, examples).int8()
+    int8 = CalibratedModel(fp32, examples).int8()
     assert len(int8) < 0.3 * fp32.size_bytes
     kinds = Counter(node.op_type for node in optimised(int8))
     # The compact network's class layer is the one convolution left in fp32.
@@ -174,7 +181,7 @@ def taught() -> FusedClassifier:
     return classifier.eval()
 
 
-def damaged() -> tuple[Parts, str]:
+def damaged() -> tuple[ModelParts, str]:
     """A model one of whose layers eight bits cannot hold: one weight dwarfs its channel's rest, so
     that all it says of a tile is lost and only its mean is left.
     """
@@ -207,7 +214,7 @@ def relu_input(graph: onnx.GraphProto, tensor: str) -> str:
 
 def test_the_layer_that_eight_bits_cannot_hold_is_found_first() -> None:
     fp32, worst = damaged()
-    calibrated = Calibrated(fp32, tiles())
+    calibrated = CalibratedModel(fp32, tiles())
     assert most_sensitive_first(calibrated, tiles())[0] == worst
     kept = onnx.load_model_from_string(calibrated.int8(keep=[worst])).graph
     whole = onnx.load_model_from_string(calibrated.int8()).graph
@@ -224,7 +231,7 @@ class Nearness:
 
     tolerance: ClassVar = {"near": 0.1}
 
-    def __init__(self, fp32: Parts, limit: float, *, good_anyway: bool = False) -> None:
+    def __init__(self, fp32: ModelParts, limit: float, *, good_anyway: bool = False) -> None:
         self._wanted = part_outputs(fp32, tiles())[SCORES]
         self._limit, self._good_anyway = limit, good_anyway
 
@@ -240,7 +247,7 @@ class Nearness:
 @pytest.mark.parametrize("good_anyway", [False, True])
 def test_layers_are_kept_in_fp32_until_the_gate_passes(good_anyway: bool) -> None:
     fp32, worst = damaged()
-    calibrated = Calibrated(fp32, tiles())
+    calibrated = CalibratedModel(fp32, tiles())
     wanted = part_outputs(fp32, tiles())[SCORES]
     models = calibrated.int8(), calibrated.int8(keep=[worst])
     off = [
@@ -273,7 +280,7 @@ def test_accurate_int8_that_decides_otherwise_all_the_same_is_the_one_that_comes
     fp32, worst = damaged()
     wanted = part_outputs(fp32, tiles())[SCORES]
     # No model comes this near to fp32 on every tile, but some do on half of them.
-    off = np.abs(scores(Calibrated(fp32, tiles()).int8(keep=[worst])) - wanted).max(axis=1)
+    off = np.abs(scores(CalibratedModel(fp32, tiles()).int8(keep=[worst])) - wanted).max(axis=1)
     judge = Nearness(fp32, float(np.median(off)), good_anyway=True)
     done = quantise(fp32, tiles(), tiles(), judge)
     assert worst in done.kept

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from export.config.recipe import Recipe
 from export.convert.graph import to_onnx
-from export.convert.parts import VOTE, Parts
+from export.convert.parts import VOTE, ModelParts
 from export.quantise import quantise
-from export.training.engine import Training, answers, train
+from export.training.engine import TrainingJob, answers, train
 from export.training.task import Arrays, Task
 from runtime.errors import ModelRefused
 from runtime.inference.backends import open_session
@@ -63,7 +63,7 @@ class Heads(nn.Module):
         return self.place(both), self.light(both)
 
 
-def in_parts(network: SpotNetwork, view: Arrays) -> Parts:
+def in_parts(network: SpotNetwork, view: Arrays) -> ModelParts:
     picture, gain = (torch.from_numpy(view[name]) for name in ("picture", "gain"))
     with torch.no_grad():
         seen = network.look(picture)
@@ -72,25 +72,25 @@ def in_parts(network: SpotNetwork, view: Arrays) -> Parts:
         "picture": to_onnx(network.look, {"picture": picture}, [VOTE + "picture"]),
         "gain": to_onnx(nn.ReLU(), {"gain": gain}, [VOTE + "gain"]),
     }
-    return Parts(streams=streams, tail=tail)
+    return ModelParts(streams=streams, tail=tail)
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Training, SpotNetwork]:
-    what = Training(task=SpotTask(), recipe=RECIPE, seed=0, out=tmp_path_factory.mktemp("spots"))
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingJob, SpotNetwork]:
+    what = TrainingJob(task=SpotTask(), recipe=RECIPE, seed=0, out=tmp_path_factory.mktemp("spots"))
     network = train(what)
     assert isinstance(network, SpotNetwork)
     return what, network
 
 
-def views_of(what: Training) -> list[dict[str, NDArray[np.float32]]]:
+def views_of(what: TrainingJob) -> list[dict[str, NDArray[np.float32]]]:
     samples = what.task.validation
     shown = [samples.read(index, None).inputs for index in range(len(samples))]
     return [{name: one[None] for name, one in view.items()} for view in shown]
 
 
 def test_int8_is_judged_by_what_the_task_calls_good(
-    trained: tuple[Training, SpotNetwork],
+    trained: tuple[TrainingJob, SpotNetwork],
 ) -> None:
     what, network = trained
     views, said = views_of(what), answers(what.task, network, what.task.validation, batch=8)
@@ -106,7 +106,7 @@ def test_int8_is_judged_by_what_the_task_calls_good(
 
 
 def test_a_tolerance_that_int8_cannot_keep_refuses_it(
-    trained: tuple[Training, SpotNetwork],
+    trained: tuple[TrainingJob, SpotNetwork],
 ) -> None:
     what, network = trained
 

@@ -16,14 +16,14 @@ import torch
 
 from export.config.recipe import ClassifyRecipe
 from export.datasets.labelled import LabelledImages
-from export.datasets.prepared import Prepared, prepare
-from export.datasets.reading import PreparedParts
+from export.datasets.prepared import PreparedViews, prepare
+from export.datasets.reading import PreparedSplit
 from export.datasets.views import choose_field
 from export.networks.base import TileNetwork
 from export.progress import Progress, silent
 from export.tasks.classify.task import ClassTask, class_weights, train_network
 from export.training.checkpoint import FILE
-from export.training.engine import Training, answers, require_trainable
+from export.training.engine import TrainingJob, answers, require_trainable
 from runtime.errors import ConfigRefused
 from runtime.preprocess.spec import PreprocessSpec
 
@@ -45,7 +45,7 @@ class Killed(Exception):
     """Stands for a power cut."""
 
 
-def made(seed: int, count: int = 24) -> Prepared:
+def made(seed: int, count: int = 24) -> PreparedViews:
     """Stripes against noise."""
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 120, (count, 40, 40), dtype=np.uint8)
@@ -64,20 +64,24 @@ def made(seed: int, count: int = 24) -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def data() -> tuple[Prepared, Prepared]:
+def data() -> tuple[PreparedViews, PreparedViews]:
     return made(0), made(1)
 
 
-def training(data: tuple[Prepared, Prepared], out: Path, **changes: Any) -> Training:
+def training(data: tuple[PreparedViews, PreparedViews], out: Path, **changes: Any) -> TrainingJob:
     usual = {"architecture": "compact", "input_name": "lbp1", "recipe": RECIPE}
     seed = changes.pop("seed", 0)
-    parts = PreparedParts(train=data[0], validation=data[1], test=data[1])
+    parts = PreparedSplit(train=data[0], validation=data[1], test=data[1])
     task = ClassTask(data=parts, **{**usual, **changes})
-    return Training(task=task, recipe=task.recipe, seed=seed, out=out)
+    return TrainingJob(task=task, recipe=task.recipe, seed=seed, out=out)
 
 
 def train(
-    data: tuple[Prepared, Prepared], out: Path, *, progress: Progress = silent, **changes: Any
+    data: tuple[PreparedViews, PreparedViews],
+    out: Path,
+    *,
+    progress: Progress = silent,
+    **changes: Any,
 ) -> TileNetwork:
     return train_network(training(data, out, **changes), progress)
 
@@ -96,7 +100,7 @@ def same(first: TileNetwork, second: TileNetwork) -> bool:
 
 
 def test_it_learns_and_leaves_curves_behind(
-    data: tuple[Prepared, Prepared], tmp_path: Path
+    data: tuple[PreparedViews, PreparedViews], tmp_path: Path
 ) -> None:
     what = training(data, tmp_path, recipe=RECIPE.model_copy(update={"epochs": 10}))
     network = train_network(what)
@@ -117,7 +121,7 @@ def test_it_learns_and_leaves_curves_behind(
     ids=["one-cycle", "the paper's"],
 )
 def test_a_resumed_training_ends_like_one_that_never_stopped(
-    data: tuple[Prepared, Prepared], tmp_path: Path, recipe: ClassifyRecipe
+    data: tuple[PreparedViews, PreparedViews], tmp_path: Path, recipe: ClassifyRecipe
 ) -> None:
     whole = train(data, tmp_path / "whole", recipe=recipe)
     steps = 3 if recipe.variants == "one" else 24
@@ -131,7 +135,7 @@ def test_a_resumed_training_ends_like_one_that_never_stopped(
 
 
 def test_a_finished_training_is_loaded_at_once(
-    data: tuple[Prepared, Prepared], tmp_path: Path
+    data: tuple[PreparedViews, PreparedViews], tmp_path: Path
 ) -> None:
     first = train(data, tmp_path)
     again = train(data, tmp_path, progress=stop_after(0))
@@ -139,7 +143,9 @@ def test_a_finished_training_is_loaded_at_once(
     assert not again.training
 
 
-def test_the_seed_decides_the_weights(data: tuple[Prepared, Prepared], tmp_path: Path) -> None:
+def test_the_seed_decides_the_weights(
+    data: tuple[PreparedViews, PreparedViews], tmp_path: Path
+) -> None:
     short = RECIPE.model_copy(update={"epochs": 1})
     first, alike, other = (
         train(data, tmp_path / name, recipe=short, seed=seed)
@@ -159,7 +165,7 @@ def test_the_seed_decides_the_weights(data: tuple[Prepared, Prepared], tmp_path:
     ],
 )
 def test_the_checkpoint_of_another_training_is_refused(
-    data: tuple[Prepared, Prepared], tmp_path: Path, changes: dict[str, object], key: str
+    data: tuple[PreparedViews, PreparedViews], tmp_path: Path, changes: dict[str, object], key: str
 ) -> None:
     short = RECIPE.model_copy(update={"epochs": 1})
     train(data, tmp_path, recipe=short)
@@ -171,7 +177,7 @@ def test_the_checkpoint_of_another_training_is_refused(
 
 
 def test_a_checkpoint_from_before_the_network_changed_is_refused(
-    data: tuple[Prepared, Prepared], tmp_path: Path
+    data: tuple[PreparedViews, PreparedViews], tmp_path: Path
 ) -> None:
     short = RECIPE.model_copy(update={"epochs": 1})
     train(data, tmp_path, recipe=short)
@@ -183,7 +189,9 @@ def test_a_checkpoint_from_before_the_network_changed_is_refused(
         train(data, tmp_path, recipe=short)
 
 
-def test_other_data_is_another_training(data: tuple[Prepared, Prepared], tmp_path: Path) -> None:
+def test_other_data_is_another_training(
+    data: tuple[PreparedViews, PreparedViews], tmp_path: Path
+) -> None:
     short = RECIPE.model_copy(update={"epochs": 1})
     train(data, tmp_path, recipe=short)
     with pytest.raises(ConfigRefused, match="data differs"):
@@ -192,14 +200,14 @@ def test_other_data_is_another_training(data: tuple[Prepared, Prepared], tmp_pat
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04"])
 def test_a_damaged_checkpoint_is_named(
-    data: tuple[Prepared, Prepared], tmp_path: Path, content: bytes
+    data: tuple[PreparedViews, PreparedViews], tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / FILE).write_bytes(content)
     with pytest.raises(ConfigRefused, match=r"checkpoint\.pt cannot be read"):
         train(data, tmp_path)
 
 
-def test_rare_classes_weigh_more(data: tuple[Prepared, Prepared]) -> None:
+def test_rare_classes_weigh_more(data: tuple[PreparedViews, PreparedViews]) -> None:
     train_set = data[0]
     few = train_set.images.target.copy()
     few[:18] = 0

@@ -14,10 +14,10 @@ from export.bundle.artefacts import Artefacts
 from export.bundle.card import model_card
 from export.config.training import TrainingConfig, read_config
 from export.convert.graph import to_parts
-from export.convert.parts import LARGEST_BYTES, VOTE, Parts
+from export.convert.parts import LARGEST_BYTES, VOTE, ModelParts
 from export.datasets.labelled import LabelledImages
-from export.datasets.prepared import Prepared
-from export.datasets.reading import Data, PreparedParts, prepare_parts, read_data
+from export.datasets.prepared import PreparedViews
+from export.datasets.reading import Data, PreparedSplit, prepare_parts, read_data
 from export.datasets.views import ViewField, views_of
 from export.progress import Progress, silent
 from export.quantise import Quantised, model_outputs, part_outputs, quantise
@@ -47,10 +47,10 @@ SCALARS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
 class _Exported:
     """The classifier in both precisions; the fp32 one may be too large for one file."""
 
-    fp32: Parts
+    fp32: ModelParts
     quantised: Quantised
 
-    def outputs(self, part: Prepared) -> dict[str, Outputs]:
+    def outputs(self, part: PreparedViews) -> dict[str, Outputs]:
         """Return by precision what it gives out for every view."""
         views = ViewInputs(part)
         return {
@@ -124,7 +124,7 @@ def build(
     )
 
 
-def _one_file(parts: Parts, progress: Progress) -> bytes | None:
+def _one_file(parts: ModelParts, progress: Progress) -> bytes | None:
     """Return the fp32 model, or say that there cannot be one."""
     if parts.fit_one_file():
         return parts.joined()
@@ -133,7 +133,7 @@ def _one_file(parts: Parts, progress: Progress) -> bytes | None:
     return None
 
 
-def _spread_views(prepared: Prepared, count: int) -> list[Inputs]:
+def _spread_views(prepared: PreparedViews, count: int) -> list[Inputs]:
     """Return views spread evenly over the set, each in an orientation of its own."""
     views, ways = len(prepared), len(prepared.shown)
     chosen = np.unique(np.linspace(0, views - 1, count).round().astype(int))
@@ -144,7 +144,7 @@ def _spread_views(prepared: Prepared, count: int) -> list[Inputs]:
 class ViewInputs:
     """Every view as it is, made when it is asked for: all at once they may not fit into memory."""
 
-    prepared: Prepared
+    prepared: PreparedViews
 
     def __len__(self) -> int:
         return len(self.prepared)
@@ -156,7 +156,7 @@ class ViewInputs:
         return map(self.prepared.inputs, range(len(self)))
 
 
-def _judge(prepared: Prepared) -> ClassJudge:
+def _judge(prepared: PreparedViews) -> ClassJudge:
     return ClassJudge(target=prepared.target, image=prepared.image)
 
 
@@ -169,7 +169,7 @@ def _quantisation(quantised: Quantised) -> dict[str, Any]:
     }
 
 
-def _metrics(exported: _Exported, prepared: PreparedParts) -> dict[str, dict[str, float]]:
+def _metrics(exported: _Exported, prepared: PreparedSplit) -> dict[str, dict[str, float]]:
     """Return by precision the metrics of images on validation, and on test as "test_...".
 
     Of int8 also the "agreement": the share of images that it decides as fp32 does.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
-from export.datasets.labelled import LabelledImages, Parts
+from export.datasets.labelled import DataSplit, LabelledImages
 from export.datasets.views import ViewField, views_of
 from export.progress import Progress, silent
 from runtime.preprocess.inputs import sample
@@ -61,7 +61,7 @@ class FittedGuard:
 
 
 def fit_guard(
-    parts: Parts, field: ViewField, spec: PreprocessSpec, *, progress: Progress = silent
+    parts: DataSplit, field: ViewField, spec: PreprocessSpec, *, progress: Progress = silent
 ) -> FittedGuard | None:
     """Return the guard of divided images, from the views the runtime would cut.
 

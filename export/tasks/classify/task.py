@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from export.config.recipe import ClassifyRecipe
 from export.config.training import TrainingConfig
-from export.datasets.prepared import Prepared
-from export.datasets.reading import PreparedParts
+from export.datasets.prepared import PreparedViews
+from export.datasets.reading import PreparedSplit
 from export.networks.base import TileNetwork
 from export.networks.compact import CompactNet
 from export.networks.fusion import FusedClassifier, fit_fusion
@@ -24,7 +24,7 @@ from export.networks.imagenet import load_imagenet
 from export.networks.registry import make_network
 from export.progress import Progress, silent
 from export.tasks.classify.judge import TOLERANCE, ClassJudge
-from export.training.engine import Training, require_trainable, train
+from export.training.engine import TrainingJob, require_trainable, train
 from export.training.task import Arrays, Batch, Sample, Tensors
 from runtime.preprocess.spec import input_channels
 from runtime.tasks.classify.record import SCORES
@@ -40,7 +40,7 @@ class ClassSamples:
     `variants` and `views` as in `ClassifyRecipe`; judged, every view is shown once as it is.
     """
 
-    prepared: Prepared
+    prepared: PreparedViews
     input_name: str
     variants: str = "one"
     views: str = "held"
@@ -77,7 +77,7 @@ class ClassTask:
     `imagenet` is a file of weights to start from.
     """
 
-    data: PreparedParts
+    data: PreparedSplit
     architecture: str
     input_name: str
     recipe: ClassifyRecipe
@@ -160,7 +160,7 @@ class ClassTask:
         return self.data.train.images.cells is not None and self.architecture == "compact"
 
 
-def class_weights(train: Prepared, recipe: ClassifyRecipe) -> Tensor:
+def class_weights(train: PreparedViews, recipe: ClassifyRecipe) -> Tensor:
     """Return the (classes,) weights that make every class count alike, or ones."""
     counts = np.bincount(train.target, minlength=len(train.images.classes))
     weights = len(train.target) / (len(counts) * counts) if recipe.class_weights else counts**0
@@ -169,7 +169,7 @@ def class_weights(train: Prepared, recipe: ClassifyRecipe) -> Tensor:
 
 def train_classifier(
     config: TrainingConfig,
-    data: PreparedParts,
+    data: PreparedSplit,
     *,
     seed: int,
     out: Path,
@@ -192,7 +192,7 @@ def train_classifier(
             recipe=config.recipe,
             imagenet=None if weights is None else base / weights,
         )
-        trainings[f"{architecture}:{name}" if several else name] = Training(
+        trainings[f"{architecture}:{name}" if several else name] = TrainingJob(
             task=task, recipe=config.recipe, seed=seed, out=out / f"{architecture}_{name}"
         )
     for training in trainings.values():
@@ -209,12 +209,12 @@ def train_classifier(
     return classifier
 
 
-def train_network(training: Training, progress: Progress = silent) -> TileNetwork:
+def train_network(training: TrainingJob, progress: Progress = silent) -> TileNetwork:
     """Return the trained network of a `ClassTask`."""
     return cast("TileNetwork", train(training, progress))
 
 
-def votes(classifier: FusedClassifier, data: Prepared) -> NDArray[np.float32]:
+def votes(classifier: FusedClassifier, data: PreparedViews) -> NDArray[np.float32]:
     """Return the (views, v) votes of every view as it is."""
     found = []
     batches = [data.in_order(name, batch=BATCH) for name in classifier.inputs]
