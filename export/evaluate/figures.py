@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from export.evaluate.methods import Method
 from export.evaluate.mistakes import Mistakes
 from export.evaluate.results import FP32, INT8, Results
-from export.tasks.classify.reliability import Reliability, reliability
+from export.tasks.classify.metrics import Reliability, reliability
 
 DPI = 120
 INK, QUIET = "#222222", "#8a8a8a"

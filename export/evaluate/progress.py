@@ -1,4 +1,7 @@
-"""One bar and one estimate for a job of many unequal steps, some of them done by an earlier run."""
+"""One bar and one estimate for a job of many unequal steps, some of them done by an earlier run.
+
+The cost of a step is in epochs of a compact network over one variant of each view.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,17 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress as Bars
 
+from export.evaluate.methods import Cell, Stream, distinct_streams
+from export.evaluate.setup import Setup
 from export.progress import Progress, columns
 
 # Steps last minutes: a rate over the last half minute, the default, would tell nothing.
 RATE_OVER_S = 1800.0
+# Only ratios matter: they weigh the steps of the one bar that is shown.
+EPOCH = {"compact": 1.0, "resnet50": 8.0, "vgg16_bn": 25.0}
+INT8 = {"compact": 2.0, "resnet50": 10.0, "vgg16_bn": 40.0}
+BASELINES = 5.0
+VARIANTS = 8
 
 
 class Job:
@@ -61,3 +71,22 @@ def job(total: float, console: Console | None = None) -> Iterator[Job]:
     drawn = columns(steps=False)
     with Bars(*drawn, console=console, speed_estimate_period=RATE_OVER_S) as bars:
         yield Job(bars, total)
+
+
+def seed_cost(setup: Setup) -> float:
+    """Return the cost of one seed."""
+    networks = sum(network_cost(setup, one) for one in distinct_streams(setup.cells))
+    cells = sum(cell_cost(cell) for cell in setup.cells) if setup.int8 else 0.0
+    return networks + cells + BASELINES
+
+
+def network_cost(setup: Setup, stream: Stream) -> float:
+    """Return the cost of training one network."""
+    recipe = setup.recipes[stream.architecture]
+    shown = VARIANTS * (1 + setup.config.data.cuts) if recipe.variants == "all" else 1
+    return EPOCH[stream.architecture] * recipe.epochs * shown
+
+
+def cell_cost(cell: Cell) -> float:
+    """Return the cost of quantising one classifier and running it."""
+    return sum(INT8[stream.architecture] for stream in cell.streams)

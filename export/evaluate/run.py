@@ -7,12 +7,10 @@ from pathlib import Path
 import torch
 
 from export.datasets.reading import Data, read_data
-from export.evaluate.cost import seed_cost
-from export.evaluate.names import Names
-from export.evaluate.progress import job
+from export.evaluate.progress import job, seed_cost
 from export.evaluate.report import write_report
 from export.evaluate.results import Results
-from export.evaluate.seed import evaluate_seed
+from export.evaluate.seed import Names, evaluate_seed
 from export.evaluate.setup import Setup
 
 

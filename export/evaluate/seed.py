@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from export.datasets.labelled import LabelledImages
 from export.datasets.reading import Data, PreparedSplit, prepare_parts
-from export.evaluate.cost import BASELINES, cell_cost, network_cost
+from export.evaluate.baselines.svm import baseline_scores, image_shares
 from export.evaluate.integer import integer_scores
-from export.evaluate.machines import baseline_scores, image_shares
 from export.evaluate.methods import Cell, Method, Stream, distinct_streams
-from export.evaluate.names import Names
-from export.evaluate.progress import Job
+from export.evaluate.progress import BASELINES, Job, cell_cost, network_cost
 from export.evaluate.results import FP32, INT8, Scores, SeedResult
 from export.evaluate.setup import Setup
 from export.evaluate.votes import Said, fit_cell, fused_scores, joined_votes, said_once
@@ -24,9 +24,40 @@ from export.networks.fusion import FusedClassifier
 from export.tasks.classify.task import ClassTask, train_network
 from export.texture.lbp_table import stored_table
 from export.training.engine import TrainingJob, require_trainable
-from runtime.errors import ModelRefused
+from runtime.errors import InputRefused, ModelRefused
+from runtime.tile import Pixels
 
 PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What tables and pictures call an image: its path without the folders all images share."""
+
+    data: Data
+
+    def of(self, images: LabelledImages) -> tuple[str, ...]:
+        """Return the short names of one part, in its order."""
+        return tuple(name.removeprefix(self._shared) for name in images.names.tolist())
+
+    def load(self, name: str) -> Pixels:
+        """Return the pixels of the image with that short name, whichever part it is in."""
+        for images in self._parts:
+            found = (images.names == self._shared + name).nonzero()[0]
+            if len(found):
+                return images.load(int(found[0]))
+        raise InputRefused("no such image", value=name, remedy="evaluate into a fresh folder")
+
+    @property
+    def _parts(self) -> tuple[LabelledImages, ...]:
+        return self.data.parts.train, self.data.parts.validation, self.data.parts.test
+
+    @property
+    def _shared(self) -> str:
+        every = [name for images in self._parts for name in images.names.tolist()]
+        # Cut back to a folder below; names of patches are no paths.
+        prefix = os.path.commonprefix(every)  # noqa: RUF071
+        return str(prefix[: prefix.rfind("/") + 1])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from runtime.report.markup import Html, element, section, table
 from runtime.report.run_data import RunData
 from runtime.tile import BLANK_DOUBT
 
@@ -50,3 +51,19 @@ def findings(run: RunData) -> list[Finding]:
             found.append(Finding(tile_id=tile_id, kind=placement.flag, reason=reason))
     order = ("skipped", "focus", "doubt", "suspect", "stage-only", "blank")
     return sorted(found, key=lambda f: (order.index(f.kind), f.tile_id))
+
+
+def findings_section(found: list[Finding]) -> Html:
+    """Return every skipped or flagged tile with its reason."""
+    title = "Skipped and flagged tiles"
+    if not found:
+        words = (
+            "Every planned tile was taken, in focus, held by matches, and labelled without doubt."
+        )
+        return section("tiles", title, "", element("p", words, class_="empty"))
+    lead = "A blank field is an answer, not a fault: there is nothing in it to match or focus on."
+    rows = [
+        (element("code", f.tile_id), element("span", f.kind, class_=f"kind {f.kind}"), f.reason)
+        for f in found
+    ]
+    return section("tiles", title, lead, table(["Tile", "Kind", "Reason"], rows))

@@ -10,8 +10,7 @@ from runtime.record.storage import write_durably
 from runtime.report.calibration_view import calibration_section
 from runtime.report.configuration_view import configuration_section
 from runtime.report.events_view import events_section
-from runtime.report.findings import findings
-from runtime.report.findings_view import findings_section
+from runtime.report.findings import findings, findings_section
 from runtime.report.focus_view import focus_section
 from runtime.report.header_view import footer, header
 from runtime.report.map_view import map_section

@@ -11,8 +11,8 @@ from calibration.registry import history, standings
 from calibration.routines import ROUTINES, ensure, run_routine
 from runtime.calibrated.loaded import Calibrated, record_files
 from runtime.errors import CalibrationRefused
-from runtime.instrument.simulator.exposure import specimen_from_px
 from runtime.instrument.simulator.imperfections import draw
+from runtime.instrument.simulator.truth import specimen_from_px
 
 BOTH = ["10x", "20x"]
 DAY_S = 86400.0

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.tasks.classify.metrics import auroc, confusion, measure
-from export.tasks.classify.reliability import reliability
+from export.tasks.classify.metrics import auroc, confusion, measure, reliability
 from runtime.errors import ConfigRefused
 
 TARGET = np.array([0, 0, 0, 1, 1, 1, 1, 0])

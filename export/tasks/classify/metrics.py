@@ -9,11 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from export.tasks.classify.reliability import Reliability, reliability
 from runtime.errors import ConfigRefused
 
 # A score of exactly zero for the true class would cost infinity: the smallest float32 step at 1.
 SMALLEST_SCORE = 1e-7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliability:
+    """Whether a score of 0.8 is right four times in five: ten equal bins of the top score.
+
+    `count`, `confidence` (the mean score) and `accuracy` are (bins,), 0 in an empty bin.
+    """
+
+    count: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error (Guo et al. 2017, arXiv:1706.04599)."""
+        gap = np.abs(self.confidence - self.accuracy)
+        return float((self.count * gap).sum() / max(int(self.count.sum()), 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +91,22 @@ def measure(scores: NDArray[np.floating], target: NDArray[np.int64]) -> Metrics:
         auroc=auroc(scores[:, 1], target == 1) if two else None,
         confusion=matrix,
         reliability=reliability(scores, target),
+    )
+
+
+def reliability(
+    scores: NDArray[np.floating], target: NDArray[np.int64], *, bins: int = 10
+) -> Reliability:
+    """Return the bins of the (n, classes) scores against the (n,) targets."""
+    confidence = np.asarray(scores.max(axis=1), dtype=np.float64)
+    right = (scores.argmax(axis=1) == target).astype(np.float64)
+    index = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    count = np.bincount(index, minlength=bins)
+    filled = np.maximum(count, 1)
+    return Reliability(
+        count=count.astype(np.int64),
+        confidence=np.bincount(index, weights=confidence, minlength=bins) / filled,
+        accuracy=np.bincount(index, weights=right, minlength=bins) / filled,
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from runtime.errors import CameraFailed
-from runtime.instrument.simulator.exposure import TrueExposure
 from runtime.instrument.simulator.optics import transmitted
 from runtime.instrument.simulator.sensor import FULL_SCALE, Sensor
+from runtime.instrument.simulator.truth import TrueExposure
 from runtime.instrument.simulator.world import READOUT_S, World
 from runtime.ports import CameraFrame, CameraInfo, Clock
 from runtime.tile import Pixels

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.instrument.simulator.exposure import TrueExposure, specimen_from_px
+from runtime.instrument.simulator.truth import TrueExposure, specimen_from_px
 
 # Polygons were drawn by hand; a quarter of full resolution is finer than the hand.
 MASK_SCALE = 4

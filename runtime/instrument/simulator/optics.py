@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.config.settings import Objective
-from runtime.instrument.simulator.exposure import TrueExposure, specimen_from_px
 from runtime.instrument.simulator.specimen import Specimen
+from runtime.instrument.simulator.truth import TrueExposure, specimen_from_px
 
 Image = NDArray[np.float32]
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
-from runtime.instrument.simulator.exposure import TrueExposure, specimen_from_px
 from runtime.instrument.simulator.ground_truth import GroundTruth
+from runtime.instrument.simulator.truth import TrueExposure, specimen_from_px
 from runtime.tile import Label, Placement
 
 # World times of different exposures differ by a readout at least, 15 ms.

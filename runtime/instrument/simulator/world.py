@@ -10,11 +10,11 @@ from firmware_bridge.plant import BoardDescription
 from runtime.config.settings import Objective
 from runtime.instrument.simulator import truth as witness
 from runtime.instrument.simulator.board import simulated_board
-from runtime.instrument.simulator.exposure import TrueExposure
 from runtime.instrument.simulator.imperfections import draw
 from runtime.instrument.simulator.mechanics import Triple, play
 from runtime.instrument.simulator.motion import Motion, Steps, homing, move, steps_um, turret_swing
 from runtime.instrument.simulator.specimen import Specimen
+from runtime.instrument.simulator.truth import TrueExposure
 from runtime.instrument.simulator.virtual_time import VirtualTime
 
 READOUT_S = 0.015

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from runtime.instrument.simulator.exposure import TrueExposure
 from runtime.instrument.simulator.optics import blur_sigma_um, transmitted
+from runtime.instrument.simulator.truth import TrueExposure
 
 SIZE = {"width_px": 240, "height_px": 200}
 STILL = TrueExposure(

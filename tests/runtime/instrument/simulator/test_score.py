@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from runtime.errors import InputRefused
-from runtime.instrument.simulator.exposure import TrueExposure, specimen_from_px
 from runtime.instrument.simulator.ground_truth import GroundTruth
 from runtime.instrument.simulator.score import ScoredTile, score
+from runtime.instrument.simulator.truth import TrueExposure, specimen_from_px
 from runtime.tile import Label, Placement
 
 W, H = 200, 160

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from runtime.instrument.simulator.exposure import TrueExposure
 from runtime.instrument.simulator.ground_truth import ground_truth
 from runtime.instrument.simulator.specimen import CLEAR_GREY, FEATHER_PX, Specimen, feathered
+from runtime.instrument.simulator.truth import TrueExposure
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (301, 402), dtype=np.uint8)
 
