@@ -12,4 +12,4 @@ class MonotonicClock(Protocol):
         """Return monotonic seconds."""
 
     def sleep(self, *, duration_s: float) -> None:
-        """Wait."""
+        """Wait for at least so long."""

@@ -47,7 +47,7 @@ class BenchPlant:
         return farthest / self._steps_per_s
 
     def finish_move(self) -> None:
-        """Arrive."""
+        """End the motion at its target."""
         self.steps = self._target
 
     def halt(self, *, fraction: float) -> Steps:

@@ -135,7 +135,11 @@ class Board:
             return self._conclude(frame, FrameType.REJECTED, refusal.payload)
 
     def _replay(self, frame: Frame, now_s: float) -> None:
-        """Answer as before; be silent to an id used for two commands: no answer is right."""
+        """Send the outcome of a repeated command again.
+
+        An id that was used for two different commands gets no reply, since either outcome would be
+        wrong.
+        """
         if not self._outcomes.same_command(frame):
             return
         outcome = self._outcomes.outcome(frame.command_id)

@@ -6,10 +6,10 @@ from firmware_bridge.plant import Plant, Steps
 
 
 class OpenLoopMotors:
-    """The motors as firmware knows them: a counter of steps, and what is under way.
+    """The motors as firmware knows them: a counter of steps, and the motion under way.
 
-    Open loop: at the end of an axis's travel the motor stalls, the counter counts on, and from
-    then on the counter lies. `count` is the firmware's register when nothing moves.
+    There is no encoder: at the end of an axis's travel the motor stalls while the counter goes on,
+    and from then on the count is wrong. `count` is the firmware's register when nothing moves.
     """
 
     def __init__(self, plant: Plant) -> None:
@@ -47,7 +47,7 @@ class OpenLoopMotors:
         return self._between(self.count, self._to_count, self._fraction(now_s))
 
     def finish(self) -> None:
-        """Arrive."""
+        """End the motion at its target."""
         self._plant.finish_move()
         self.count, self._true, self.moving = self._to_count, self._to_true, False
 

@@ -58,7 +58,7 @@ class _Job:
 
 
 class MotionQueue:
-    """Where the motors stand and what they do next; outcomes go to `conclude`.
+    """The motion under way and those that wait; outcomes go to `conclude`.
 
     A move that asks for it calls `trigger` as it arrives.
     """

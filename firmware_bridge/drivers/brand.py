@@ -1,4 +1,4 @@
-"""What a brand of boards must be: a row that says all others need to know, and a board when open.
+"""A brand of boards: its row in the registry, and the protocols that an open board meets.
 
 Detection, settings, the choices of a command line and the table in `docs/boards.md` know no brand
 by name; they read these rows (`registry.BRANDS`). So a new brand is a folder and a row.
@@ -104,7 +104,7 @@ class Watchdog(Protocol):
 
 
 class OpenBoard(Protocol):
-    """An open board of any brand. A part that it has not is None."""
+    """An open board of any brand. A part it does not have is None."""
 
     @property
     def driver(self) -> str:
@@ -172,11 +172,12 @@ def require_within(name: str, value: float, *, above: float, at_most: float) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Greeting:
-    """How a brand is found on an unknown port.
+    """The question by which a brand is recognised on an unknown port.
 
-    `data` is a question that moves nothing and hurts no board of another brand, `shown` its words;
-    `firmware` returns the firmware that an answer (or a banner) names, None when the bytes heard
-    prove nothing. `usb_ids`, vendor and product, only say whom to ask first.
+    `data` are the bytes sent: they move nothing and are harmless to boards of every other brand;
+    `shown` is the question in words. `firmware` returns the firmware that an answer or a boot
+    banner names, None when the bytes heard so far prove nothing. `usb_ids`, vendor and product,
+    only decide which brand is asked first.
     """
 
     data: bytes
@@ -196,9 +197,9 @@ class Opens(Protocol):
 class Brand:
     """One row of the registry.
 
-    `parts` says for "stage", "light" and "turret" in what manner the boards have them; what they
-    never have is left out. `dark_after` says how long after the host's death a board goes dark by
-    itself, None when it does not. `versions` are those that can be driven.
+    `parts` describes the stage, light and turret that boards of this brand have; parts they never
+    have are left out. `dark_after` says how long after the host's death a board goes dark by
+    itself, None when it does not. `versions` are the firmware versions that can be driven.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""What the boards of others have in common: lines without ids, no watchdog, a line that comes back.
+"""What boards with the firmware of others have in common: lines without ids, and no watchdog.
 
-None of them goes dark by itself when this computer dies. When a line vanishes it is waited for;
-then the board is made dark and still, and whoever was talking is told. Nothing is ever repeated
-whose fate is unknown.
+None of them goes dark by itself when this computer dies. A line that vanishes is waited for; then
+the board is made dark and still, and the interrupted command raises. A command whose outcome is
+unknown is never repeated.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from firmware_bridge.text.lines import LineSession, resembles
 
 
 class Halts(Protocol):
-    """A stage, as far as its board cares. `lost`: its position was known once and is no more."""
+    """What a board needs of its stage. `lost`: the position was known and no longer is."""
 
     lost: bool
 
@@ -39,10 +39,10 @@ class Halts(Protocol):
 
 
 class Darkens(Protocol):
-    """A light, as far as its board cares."""
+    """What a board needs of its light."""
 
     def off(self) -> None:
-        """Everything dark."""
+        """Switch every channel off."""
 
 
 class LineBoard(ABC):
@@ -128,7 +128,7 @@ class LineBoard(ABC):
         """Raise for a line that changes what is known of the board."""
 
     def _regained(self) -> BridgeError:
-        """Get the line back, board dark and still, and return what its user must know."""
+        """Reopen the line, make the board dark and still, and return the error to raise."""
         lines = self.dialogue.lines
         lines.reopen(within_s=self._reopen_s)
         try:
@@ -164,7 +164,7 @@ class LineBoard(ABC):
             )
 
     def _heard_banner(self, line: str, banner: str) -> None:
-        """Raise DeviceRebooted when a line is, or was before it was damaged, the boot banner."""
+        """Raise DeviceRebooted for a line that is the boot banner, damaged or not."""
         if not resembles(line, banner):
             return
         self.rebooted += 1
@@ -193,4 +193,4 @@ def opened(port: str, *, clock: MonotonicClock, board_on: Callable[[LineSession]
 
 
 def _hear_nothing(_line: str) -> None:
-    """A greeting asks for itself what a banner would say."""
+    """Ignore a line: while a board is greeted again, a boot banner is expected."""

@@ -20,7 +20,7 @@ AT_REST_S = 10.0
 
 
 class LineStage(ABC):
-    """Three axes. `lost` says that the position was known once and is no more."""
+    """Three axes. `lost`: the position was known and no longer is."""
 
     failsafe = False
     arrival_steps: Steps = (0, 0, 0)
@@ -85,7 +85,9 @@ class LineStage(ABC):
         self._known, self.lost = True, False
 
     def _unhomed(self) -> None:
-        """Until homing has proved itself the position is lost."""
+        """Count the position as lost until homing is proved, so that a broken-off homing leaves
+        none.
+        """
         self._known, self.lost = False, True
 
     def _refuse_when_stopping(self) -> None:
@@ -93,7 +95,7 @@ class LineStage(ABC):
             raise Rejected("move stopped", code="stopped", remedy="move again when it is safe")
 
     def _missed(self, here: Steps, target: Steps, *, unit: str) -> BridgeError:
-        """Return the error for a stage that stands elsewhere whatever it is told."""
+        """Return the error for a stage that does not reach its target after every repetition."""
         return Stalled(
             "the stage did not reach its target",
             value=f"{here} {unit}",
@@ -102,7 +104,7 @@ class LineStage(ABC):
         )
 
     def _restless(self, timeout_s: float) -> BridgeError:
-        """Stop a stage that goes on moving and return the error for it."""
+        """Stop a stage that does not come to rest, and return the error for it."""
         self.stop()
         return Stalled(
             "the stage does not come to rest",

@@ -30,7 +30,7 @@ HEARD_BYTES = 16_384
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Whose board answered, and the firmware it names."""
+    """The brand of the board that answered, and the firmware it names."""
 
     brand: Brand
     firmware: str
@@ -38,7 +38,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortFinding:
-    """What one port turned out to be.
+    """What was found on one port.
 
     `driver` is None when no board was recognised, and then `rejected` says why for every driver;
     with a driver, `rejected` holds the reason why the board cannot be used, if there is one.
@@ -177,7 +177,9 @@ class _Ear:
 
 
 def _handshake(port: PortRecord, clock: MonotonicClock) -> Identity | None:
-    """Listen for a banner, then ask around. Raises PortAbsent, PortBusy."""
+    """Listen for a boot banner, then send each brand's greeting in turn. Raises PortAbsent,
+    PortBusy.
+    """
     ear = _Ear()
     transport = Transport(port.device, received=ear.receive, lost=ear.lose)
     try:

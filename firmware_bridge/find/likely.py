@@ -1,6 +1,5 @@
-"""Whom to ask first: descriptors put ports and brands in order, and decide nothing.
-
-Clones share vendor and product numbers, and one chip carries many firmwares.
+"""The order in which ports and brands are tried. USB descriptors decide the order, and nothing
+else: clones share vendor and product numbers, and one chip carries many firmwares.
 """
 
 from __future__ import annotations

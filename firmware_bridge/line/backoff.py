@@ -1,4 +1,4 @@
-"""How a port that is gone is tried again: at once, then ever more rarely, and not for ever."""
+"""Exponential back-off for a port that is gone: tried at once, then less and less often."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 
 
 def attempts(clock: MonotonicClock, *, within_s: float) -> Iterator[None]:
-    """Yield once for every attempt to make, the first at once and the last after `within_s`."""
+    """Yield once for every attempt, the first at once and the last after `within_s`."""
     deadline_s = clock.now_s() + within_s
     pause_s = SHORTEST_PAUSE_S
     while True:

@@ -1,4 +1,4 @@
-"""What a bad serial line does to bytes, as a function of a seed and of what went by before."""
+"""The faults of a bad serial line: what becomes of its bytes, reproducible from a seed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Faults:
 
 
 class Lane:
-    """One direction of a bad line. Bytes never overtake each other."""
+    """One direction of a bad line. Bytes stay in order."""
 
     def __init__(self, faults: Faults, *, seed: str) -> None:
         self.damaged = 0
@@ -53,11 +53,11 @@ class Lane:
 
     @property
     def due_s(self) -> float:
-        """Return when the next bytes come out, infinity when none are inside."""
+        """Return when the next bytes come out, infinity when none are under way."""
         return self._waiting[0][0] if self._waiting else math.inf
 
     def put(self, data: bytes, now_s: float) -> bool:
-        """Take bytes in; return whether the line closes over them."""
+        """Take bytes in, damaged and delayed as drawn; return whether the line closes over them."""
         closes = any(self._hit(self._faults.close) for _ in data)
         damaged = b"".join(self._passed(byte) for byte in data)
         self._end_merge(now_s)
@@ -81,7 +81,7 @@ class Lane:
         return b"".join(out)
 
     def clear(self) -> None:
-        """Lose what is inside."""
+        """Drop the bytes under way."""
         self._waiting.clear()
 
     def _wait(self, data: bytes, due_s: float) -> None:
@@ -89,7 +89,7 @@ class Lane:
         self._waiting.append((self._latest_s, data))
 
     def _end_merge(self, now_s: float) -> None:
-        """Let bytes that waited for company go together with what comes now."""
+        """Release bytes that were held back, so that they come out with what arrives now."""
         if self._faults.merge and self._waiting:
             self._waiting = deque((min(due_s, now_s), data) for due_s, data in self._waiting)
             self._latest_s = now_s

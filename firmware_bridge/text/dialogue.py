@@ -46,9 +46,10 @@ class Dialogue:
     def once(
         self, question: bytes, answer: re.Pattern[str], *, timeout_s: float | None = None
     ) -> re.Match[str] | None:
-        """Return the first line that is wholly an answer, or None; what lay about is read away.
+        """Ask once: return the first line that matches the answer from end to end, or None.
 
-        Without `timeout_s` it waits as long as the measured round trips suggest.
+        Lines that came before the question are handled and dropped. Without `timeout_s` it waits as
+        long as the measured round trips suggest.
         """
         if timeout_s is None:
             return self._timed(question, answer, self.reply_s)
@@ -62,9 +63,11 @@ class Dialogue:
     def expect(
         self, answer: re.Pattern[str], *, timeout_s: float, afterwards_s: float = math.inf
     ) -> re.Match[str] | None:
-        """Return the next line that is wholly an answer, or None when none came in time.
+        """Return the next line that matches the answer from end to end, None when none came in
+        time.
 
-        After a line that is none, which may be the answer damaged, it waits `afterwards_s` at most.
+        A line that does not match may be the answer, damaged: after one it waits `afterwards_s` at
+        most.
         """
         deadline_s = self._clock.now_s() + timeout_s
         self._heard = []
@@ -83,9 +86,9 @@ class Dialogue:
     def ask(self, question: bytes, answer: re.Pattern[str], *, tries: int = TRIES) -> re.Match[str]:
         """Return the answer to a question that is safe to repeat.
 
-        An answer after silence may be a late one to a question that was given up, and says what
-        was true then: those are awaited and read away, and the question is asked afresh. Raises
-        ReplyTimeout after so many `tries` without an answer, or when each may be a late one.
+        When an earlier try got no answer, the one that comes may be its late answer and out of
+        date. Such answers are waited for and dropped, and the question is asked afresh. Raises
+        ReplyTimeout after `tries` without an answer, or when every answer may be a late one.
         """
         timeout_s = self.reply_s
         for rounds in range(ROUNDS_AFRESH):
@@ -100,7 +103,9 @@ class Dialogue:
     def _first(
         self, question: bytes, answer: re.Pattern[str], *, timeout_s: float, tries: int
     ) -> tuple[re.Match[str], float | None]:
-        """Return the first answer and how late it may be; None when no question was in vain."""
+        """Return the first answer, and how late it may be: None when every earlier try was
+        answered.
+        """
         in_vain_s: float | None = None
         heard: list[tuple[float, str]] = []
         for attempt in range(tries):
@@ -146,7 +151,7 @@ class Dialogue:
                 self.watch(line)
 
     def agreed(self, question: bytes, answer: re.Pattern[str]) -> re.Match[str]:
-        """Return an answer that came twice word for word, so that no damaged byte is believed.
+        """Return an answer that came twice word for word, so that damaged bytes are not believed.
 
         Raises ReplyTimeout.
         """
@@ -171,10 +176,10 @@ class Dialogue:
 def _lateness_s(
     in_vain_s: float | None, heard: list[tuple[float, str]], answer: str
 ) -> float | None:
-    """Return how long after the question asked in vain something like its answer was heard.
+    """Return how long after the first unanswered question something like this answer was heard.
 
-    A damaged answer tells the time as well as a whole one; waiting for a whole one would not end
-    on a line that damages most of them.
+    Damaged answers count too: on a line that damages most of them, waiting for a whole one might
+    never end.
     """
     if in_vain_s is None:
         return None

@@ -1,8 +1,8 @@
 """Lines of text over one port: what Sangaboard, GRBL and illuminate have in common.
 
 These boards number nothing, so a late answer would be taken for the answer to the next question.
-Hence a question waits generously and reads away what lies about before it is asked; and waiting
-goes through the clock in short slices, so that the watchdog of another board is fed meanwhile.
+Hence a question waits generously, and lines that came before it are dropped; and waiting goes
+through the clock in short slices, so that the watchdog of another board is fed meanwhile.
 """
 
 from __future__ import annotations

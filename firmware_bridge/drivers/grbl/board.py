@@ -102,7 +102,9 @@ class GrblBoard(GrblController):
         )
 
     def _greet_again(self) -> bool:
-        """A controller that must be homed after a restart and is not locked did not restart."""
+        """Return whether the controller is unlocked: after a restart it would be locked until
+        homed.
+        """
         kept = self.dialogue.ask(QUERY, STATE).group(1) in ("Idle", "Jog")
         self._come_to_rest()
         self._require_same(self._version().group(3), self.machine.name)
@@ -186,7 +188,10 @@ class GrblBoard(GrblController):
 
 
 def _led(values: Counter[float]) -> bool:
-    """Return whether one value leads by two: over many rounds a line damages one twice alike."""
+    """Return whether the most frequent value leads the next by two.
+
+    A lead of one is not enough: over many rounds a bad line damages a value in the same way twice.
+    """
     (_, most), (_, second) = (*values.most_common(2), (0.0, 0))[:2]
     return most - second >= 2
 

@@ -15,7 +15,7 @@ KNOWN_LETTERS = "FGIJKLMNPRSTXYZ"
 
 
 class GrblError(Exception):
-    """GRBL answers `error:number` and executes nothing of the line."""
+    """A line that GRBL answers with `error:number`; nothing of it is executed."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"error:{number}")

@@ -1,4 +1,4 @@
-"""What stage, light and turret of a native board are driven by: commands, answered or refused."""
+"""The commands that stage, light and turret of a native board share: sent, answered or refused."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from firmware_bridge.plant import Plant
 class BoardEmulator(PtyHost):
     """An emulated board driving `plant`. Use as a context manager, or `start` and `stop`.
 
-    `trigger` pulses a camera; without it the board has no trigger output. A `patient` board never
-    finds the host late: it belongs to an instrument with a time of its own, in which the host takes
-    no time for anything.
+    `trigger` pulses a camera; without it the board has no trigger output. The watchdog of a
+    `patient` board never trips: a simulated instrument has a time of its own, in which the host
+    takes none.
     """
 
     def __init__(

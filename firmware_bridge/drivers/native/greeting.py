@@ -1,6 +1,6 @@
-"""HELLO to a port on which anything may listen, and what proves that a native board answered.
+"""HELLO to a port with an unknown board, and what proves that a native board answered.
 
-It goes out in bytes of which none is a realtime command of GRBL, which would obey it.
+None of its bytes is a realtime command of GRBL, which would execute it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WATCHDOG_MS = 500
 
 
 def hello() -> bytes:
-    """Return a HELLO frame without a byte that GRBL would obey."""
+    """Return a HELLO frame without a byte that GRBL would execute."""
     frames = (
         encode(
             Frame(

@@ -101,7 +101,7 @@ class SangaboardBoard(LineBoard):
         """Return the board on `port`, dark and still.
 
         Raises PortAbsent, PortBusy, ReplyTimeout when nothing there answers like a Sangaboard,
-        FirmwareIncompatible for versions whose manners are unknown.
+        FirmwareIncompatible for versions whose behaviour is unknown.
         """
         return opened(
             port,
@@ -110,7 +110,9 @@ class SangaboardBoard(LineBoard):
         )
 
     def _greet_again(self) -> bool:
-        """Nothing proves it: after a restart some firmware tells the very position it had."""
+        """Return False: some firmware reports the old position after a restart, so nothing
+        disproves one.
+        """
         self._require_same(self._greet(), self.firmware)
         if not self.motors.blocking_only:
             self._moves_in_background()

@@ -54,7 +54,7 @@ V1 = SangaboardBuild(
 
 
 class SangaboardFirmware:
-    """One board. `crashes` counts how often a line brought it down."""
+    """One board. `crashes` counts the lines that crashed it."""
 
     def __init__(self, plant: Plant, *, build: SangaboardBuild = V1) -> None:
         self._plant, self.build = plant, build

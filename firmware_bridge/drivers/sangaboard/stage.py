@@ -195,10 +195,12 @@ class SangaboardStage(LineStage):
             raise PositionUnknown("the origin was not taken over", value=at, remedy="home again")
 
     def _find_switches(self) -> None:
-        """Home towards the lower ends; repeated until the position itself proves that it was done.
+        """Home towards the lower ends, again and again until the position proves that it was done.
 
-        "done." comes early, and a lost `home_min` says nothing. So the counter is set to zero
-        first: beside the switches, and only there, it stands at the same way back on every axis.
+        The reply proves nothing: "done." comes before the end, and a lost `home_min` gets none. So
+        the counter is set to zero before. Homing backs off every switch by the same number of
+        steps, so only beside the switches does the counter show one positive number on all three
+        axes.
         """
         self._unhomed()
         for _ in range(HOME_TRIES):
