@@ -59,6 +59,57 @@ class RecordedScan:
         return pixels
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedTile:
+    """A file that names or positions speak of, before it is opened: pixel (0, 0) lies at (x, y),
+    in the unit of its listing.
+    """
+
+    tile_id: str
+    name: str
+    x: float
+    y: float
+    row: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What a folder holds by its names and positions alone.
+
+    Places count pixels, or steps of a grid whose tiles share `overlap` of a side. `absent` files
+    are named and not there; `unplaced` ones are there, and their position is no number.
+    """
+
+    folder: Path
+    tiles: tuple[ListedTile, ...]
+    overlap: float | None = None
+    absent: tuple[str, ...] = ()
+    unplaced: tuple[str, ...] = ()
+
+    def scan(self, first: Pixels) -> RecordedScan:
+        """Return the scan whose tiles have the size and type of `first`."""
+        height, width = first.shape
+        share = 1.0 if self.overlap is None else 1 - self.overlap
+        step_x, step_y = (1.0, 1.0) if self.overlap is None else (width * share, height * share)
+        return RecordedScan(
+            folder=self.folder,
+            tiles=tuple(
+                RecordedTile(
+                    tile_id=tile.tile_id,
+                    file=self.folder / tile.name,
+                    x_px=tile.x * step_x,
+                    y_px=tile.y * step_y,
+                    row=tile.row,
+                    column=tile.column,
+                )
+                for tile in self.tiles
+            ),
+            shape_px=(height, width),
+            dtype=first.dtype,
+        )
+
+
 def load_scan(
     folder: Path,
     *,
@@ -66,12 +117,30 @@ def load_scan(
     pattern: str | None = None,
     overlap: float | None = None,
 ) -> RecordedScan:
-    """Return the scan in a folder; only the first tile is read now, to learn the size.
+    """Return the scan that `list_scan` lists, all of it; only the first tile is read now.
+
+    Raises InputRefused as `list_scan` does, and when a named file is absent or has no place, or the
+    first cannot be read.
+    """
+    listing = list_scan(folder, positions=positions, pattern=pattern, overlap=overlap)
+    _refuse_some(listing.absent, listing, "lacks", "copy them there, or take their lines out")
+    _refuse_some(listing.unplaced, listing, "has no place for", "mend their lines")
+    return listing.scan(read_image(folder / listing.tiles[0].name))
+
+
+def list_scan(
+    folder: Path,
+    *,
+    positions: Path | None = None,
+    pattern: str | None = None,
+    overlap: float | None = None,
+) -> Listing:
+    """Return what a folder holds, without opening a picture.
 
     Positions come from a TileConfiguration file (`positions`, found from here or inside the
     folder), or from file names (`grid_from_names`) and an `overlap` fraction of each side; with
     neither, from the folder's own TileConfiguration.txt. Raises InputRefused when they do not add
-    up, a named file is absent, or the first cannot be read.
+    up, or name nothing that is there.
     """
     if not folder.is_dir():
         raise InputRefused(f"{folder} is not a folder", remedy="name the folder of the tiles")
@@ -82,10 +151,11 @@ def load_scan(
     return _from_positions(folder, positions or Path(TILE_CONFIGURATION))
 
 
-def _from_positions(folder: Path, positions: Path) -> RecordedScan:
+def _from_positions(folder: Path, positions: Path) -> Listing:
     path = positions if positions.is_file() else folder / positions
     try:
-        text = path.read_text(encoding="utf-8")
+        # Windows' editors put a byte order mark first.
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise InputRefused(
@@ -94,18 +164,24 @@ def _from_positions(folder: Path, positions: Path) -> RecordedScan:
         ) from None
     entries = parse_tile_configuration(text, source=path)
     ids = _tile_ids([entry.name for entry in entries])
-    return _scan(
-        folder,
-        [
-            RecordedTile(
-                tile_id=tile_id, file=folder / entry.name, x_px=entry.x_px, y_px=entry.y_px
-            )
+    there = {entry.name: (folder / entry.name).is_file() for entry in entries}
+    listing = Listing(
+        folder=folder,
+        tiles=tuple(
+            ListedTile(tile_id=tile_id, name=entry.name, x=entry.x_px, y=entry.y_px)
             for tile_id, entry in zip(ids, entries, strict=True)
-        ],
+            if there[entry.name] and entry.placed
+        ),
+        absent=tuple(entry.name for entry in entries if not there[entry.name]),
+        unplaced=tuple(e.name for e in entries if there[e.name] and not e.placed),
     )
+    if not listing.tiles:
+        _refuse_some(listing.absent, listing, "lacks", "name the folder of the tiles")
+        _refuse_some(listing.unplaced, listing, "has no place for", "mend their lines")
+    return listing
 
 
-def _from_names(folder: Path, pattern: str, overlap: float | None) -> RecordedScan:
+def _from_names(folder: Path, pattern: str, overlap: float | None) -> Listing:
     if overlap is None or not 0 <= overlap < 1:
         raise InputRefused(
             "a pattern needs the overlap of neighbouring tiles",
@@ -115,36 +191,32 @@ def _from_names(folder: Path, pattern: str, overlap: float | None) -> RecordedSc
         )
     names = (path.name for path in folder.iterdir() if path.is_file())
     grid = grid_from_names(names, pattern=pattern)
-    height, width = read_image(folder / grid[0].name).shape
     ids = _tile_ids([place.name for place in grid])
-    return _scan(
-        folder,
-        [
-            RecordedTile(
+    return Listing(
+        folder=folder,
+        tiles=tuple(
+            ListedTile(
                 tile_id=tile_id,
-                file=folder / place.name,
-                x_px=place.column * width * (1 - overlap),
-                y_px=place.row * height * (1 - overlap),
+                name=place.name,
+                x=place.column,
+                y=place.row,
                 row=place.row,
                 column=place.column,
             )
             for tile_id, place in zip(ids, grid, strict=True)
-        ],
+        ),
+        overlap=overlap,
     )
 
 
-def _scan(folder: Path, tiles: list[RecordedTile]) -> RecordedScan:
-    absent = [tile.file.name for tile in tiles if not tile.file.is_file()]
-    if absent:
+def _refuse_some(names: tuple[str, ...], listing: Listing, what: str, remedy: str) -> None:
+    if names:
+        named = len(listing.tiles) + len(listing.absent) + len(listing.unplaced)
         raise InputRefused(
-            f"{folder} lacks {len(absent)} of the {len(tiles)} tiles named",
-            value=", ".join(absent[:3]),
-            remedy="copy them there, or take their lines out",
+            f"{listing.folder} {what} {len(names)} of the {named} tiles named",
+            value=", ".join(names[:3]),
+            remedy=remedy,
         )
-    first = read_image(tiles[0].file)
-    return RecordedScan(
-        folder=folder, tiles=tuple(tiles), shape_px=_shape(first), dtype=first.dtype
-    )
 
 
 def _tile_ids(names: Sequence[str]) -> list[str]:
@@ -153,10 +225,6 @@ def _tile_ids(names: Sequence[str]) -> list[str]:
     if len(set(stems)) == len(stems):
         return stems
     return [f"t{number:05d}_{stem}"[:LONGEST_ID] for number, stem in enumerate(stems)]
-
-
-def _shape(pixels: Pixels) -> tuple[int, int]:
-    return pixels.shape[0], pixels.shape[1]
 
 
 def _described(shape: tuple[int, ...], dtype: object) -> str:

@@ -28,12 +28,17 @@ class TileEntry:
     x_px: float
     y_px: float
 
+    @property
+    def placed(self) -> bool:
+        """Whether the place is one: programs write NaN for a tile they lost."""
+        return math.isfinite(self.x_px) and math.isfinite(self.y_px)
+
 
 def parse_tile_configuration(text: str, *, source: Path | str) -> list[TileEntry]:
     """Return the entries in the order of the file; a third coordinate must be 0.
 
-    Raises InputRefused naming the line for anything else than Fiji's format, for a tile named
-    twice, and for a file without tiles.
+    A coordinate may be NaN or infinite (`placed`). Raises InputRefused naming the line for anything
+    else than Fiji's format, for a tile named twice, and for a file without tiles.
     """
     entries: dict[str, TileEntry] = {}
     for number, raw in enumerate(text.splitlines(), start=1):
@@ -78,7 +83,7 @@ def _parse_entry(line: str, where: str) -> TileEntry:
         at = [float(part) for part in found["at"].split(",")]
     except ValueError:
         at = []
-    if len(at) not in (2, 3) or not all(map(math.isfinite, at)) or (len(at) == 3 and at[2] != 0):
+    if len(at) not in (2, 3) or (len(at) == 3 and at[2] != 0):
         raise InputRefused(
             f"{where}: not a place in one plane", value=f"({found['at']})", limit="(x, y)"
         )

@@ -83,6 +83,17 @@ def test_a_named_file_that_is_absent_is_refused_at_once(folder):
         load_scan(folder)
 
 
+def test_a_tile_without_a_place_is_refused_at_once(folder):
+    configure(folder, ["r0_c0.png; ; (0, 0)", "r0_c1.png; ; (nan, 0)"])
+    with pytest.raises(InputRefused, match=r"no place for 1 of the 2 tiles named; value r0_c1.png"):
+        load_scan(folder)
+
+
+def test_positions_may_begin_with_a_byte_order_mark(folder):
+    (folder / "TileConfiguration.txt").write_text("\ufeff# x\nr0_c0.png; ; (0, 0)\n", "utf-8")
+    assert len(load_scan(folder).tiles) == 1
+
+
 @pytest.mark.parametrize("overlap", [None, -0.1, 1.0])
 def test_a_pattern_needs_a_usable_overlap(folder, overlap):
     with pytest.raises(InputRefused, match="needs the overlap"):

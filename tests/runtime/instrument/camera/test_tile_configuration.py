@@ -61,12 +61,17 @@ def test_a_third_coordinate_of_zero_is_a_plane():
     assert (entry.x_px, entry.y_px) == (1.0, 2.0)
 
 
+@pytest.mark.parametrize("x", ["nan", "inf", "-inf"])
+def test_a_tile_without_a_place_is_told_apart(x):
+    lost, found = parse_tile_configuration(f"a.tif; ; ({x}, 0)\nb.tif; ; (1, 2)\n", source="x")
+    assert (lost.placed, found.placed) == (False, True)
+
+
 REFUSED = {
     "empty": ("dim = 2\n", "x: holds no tiles"),
     "no-place": ("a.tif; ; \n", "x:1: not a tile"),
     "one-number": ("dim = 2\na.tif; ; (1.0)\n", r"x:2: not a place in one plane; value \(1.0\)"),
     "words": ("a.tif; ; (one, two)\n", "x:1: not a place"),
-    "nan": ("a.tif; ; (nan, 0)\n", "x:1: not a place"),
     "another-plane": ("a.tif; ; (1, 2, 3)\n", "x:1: not a place"),
     "twice": ("a.tif; ; (0, 0)\na.tif; ; (1, 1)\n", "x:2: names a.tif twice"),
     "dimension": ("dim = 5\na.tif; ; (0, 0)\n", "x:1: cannot place tiles in 'dim = 5'"),
