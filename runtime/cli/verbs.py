@@ -175,6 +175,10 @@ def stitch(
 ) -> None:
     """Stitch a recorded scan into a mosaic with a quality number per seam.
 
+    Every file is accounted for: one that is damaged, foreign or a copy costs its own tile. Exit
+    codes: 0 all tiles hold together; 5 a part of them does, and it says which do not and why; 3 the
+    folder is refused, or nothing matched, and then no map is drawn.
+
     `nightscope stitch tiles --pattern "r{row}_c{col}.png" --overlap 0.08 --out stitched`
 
     `nightscope stitch tiles --positions TileConfiguration.txt --out stitched --json`

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.spatial import cKDTree
 
-from runtime.instrument.camera.recorded import RecordedScan, RecordedTile, load_scan
+from runtime.errors import InputRefused
+from runtime.instrument.camera.recorded import RecordedScan, list_scan
+from runtime.instrument.camera.tile_configuration import TileEntry, format_tile_configuration
+from runtime.offline.inventory import Inventory
+from runtime.offline.outcome import Outcome, judge
+from runtime.offline.placing import Placing, Solved
 from runtime.stitch.map.mosaic import Mosaic
-from runtime.stitch.match.borders import ReadPixels
-from runtime.stitch.stitcher import Stitcher
-from runtime.tile import Placement, Seam
 
 REGISTERED = "TileConfiguration.registered.txt"
 PLACEMENTS = "placements.json"
 MOSAIC = "mosaic.ome.zarr"
-
-STAGE_SIGMA_SHARE = 0.02
-"""Stage error taken when none is given, as a share of the longer tile side: recorded positions
-are often nominal ones, and real stages miss them by a percent or two of a field."""
 
 PIXEL_SIZE_UM = 1.0
 """Recorded positions are in pixels; without a scale the mosaic says one micrometre each."""
@@ -45,65 +42,52 @@ def stitch_folder(
 
     Positions come from a Fiji `TileConfiguration.txt`, or from a file-name pattern and an overlap
     (share of a side). `progress` hears (tiles done, tiles in all). Returns a summary: the numbers
-    of tiles, of flagged tiles by flag, of seams and matched seams, the residuals in px, and what
-    was written. Raises InputRefused for an unreadable scan, ConfigRefused for an unknown matcher.
+    of tiles, of flagged tiles by flag, of seams and matched seams, the residuals in px, every file
+    that was left out and why, the outcome in words with its exit code, and what was written:
+    nothing, where nothing matched. Raises InputRefused for an unreadable scan, ConfigRefused for an
+    unknown matcher.
     """
-    scan = load_scan(folder, positions=positions, pattern=pattern, overlap=overlap)
-    names = {tile.tile_id: tile.file.name for tile in scan.tiles}
-    stitcher, read = _stitcher(scan, matcher, stage_sigma_px), _reader(scan)
-    for done, recorded in enumerate(scan.tiles, start=1):
-        _add(stitcher, scan, recorded, read)
+    listing = list_scan(folder, positions=positions, pattern=pattern, overlap=overlap)
+    inventory = Inventory(listing)
+    _refuse_one_place(inventory)
+    inventory.leave_out_far()
+    placing = Placing(inventory, inventory.scan, matcher=matcher, stage_sigma_px=stage_sigma_px)
+    tiles = inventory.tiles
+    for done, recorded in enumerate(tiles, start=1):
+        placing.add(recorded)
         if progress is not None:
-            progress(done, len(names))
-    placed = stitcher.solve()
-    seams = stitcher.seams(placed)
-    out.mkdir(parents=True, exist_ok=True)
-    _write_placements(out / PLACEMENTS, names, placed, seams)
-    _write_registered(out / REGISTERED, names, placed)
-    _draw(scan, out / MOSAIC, placed, read)
-    return _summary(placed, seams, out)
+            progress(done, len(tiles))
+    solved = placing.solve()
+    outcome = judge(solved, inventory, placing.file_name)
+    written: dict[str, str] = {}
+    if outcome.verdict != "nothing":
+        out.mkdir(parents=True, exist_ok=True)
+        _write_placements(out / PLACEMENTS, placing, solved)
+        _write_registered(out / REGISTERED, placing, solved)
+        _draw(inventory.scan, out / MOSAIC, placing, solved)
+        written = {
+            "placements": str(out / PLACEMENTS),
+            "registered": str(out / REGISTERED),
+            "mosaic": str(out / MOSAIC),
+        }
+    return {**_summary(solved, inventory, outcome), **written}
 
 
-def _stitcher(scan: RecordedScan, matcher: str, stage_sigma_px: float | None) -> Stitcher:
-    """Return a stitcher that keeps as much of each tile's border as the scan's overlap needs."""
-    longest = max(scan.shape_px)
-    sigma_px = STAGE_SIGMA_SHARE * longest if stage_sigma_px is None else stage_sigma_px
-    border_px = None
-    if len(scan.tiles) > 1:
-        points = np.array([(tile.x_px, tile.y_px) for tile in scan.tiles])
-        nearest = np.asarray(cKDTree(points).query(points, k=2)[0])[:, 1]
-        border_px = int(np.clip(longest - np.median(nearest) + 5 * sigma_px, longest // 8, longest))
-    return Stitcher(
-        px_from_stage=np.eye(2),
-        stage_sigma_px=sigma_px,
-        shape_px=scan.shape_px,
-        matcher=matcher,
-        border_px=border_px,
-    )
+def _refuse_one_place(inventory: Inventory) -> None:
+    """Refuse positions that are all the same: no tile has neighbours, whatever the pictures say."""
+    tiles = inventory.tiles
+    places = {(tile.x_px, tile.y_px) for tile in tiles}
+    if len(tiles) > 1 and len(places) == 1:
+        raise InputRefused(
+            f"{inventory.scan.folder}: all {len(tiles)} tiles are said to lie at one place",
+            value=f"({tiles[0].x_px:g}, {tiles[0].y_px:g})",
+            remedy="give positions that differ, or a file-name pattern and an overlap",
+        )
 
 
-def _reader(scan: RecordedScan) -> ReadPixels:
-    recorded = {tile.tile_id: tile for tile in scan.tiles}
-    return lambda tile_id: scan.read(recorded[tile_id])
-
-
-def _add(
-    stitcher: Stitcher, scan: RecordedScan, recorded: RecordedTile, earlier: ReadPixels
-) -> None:
-    """Add a tile with its stage counted in pixels: its centre, as a camera would have had it."""
+def _draw(scan: RecordedScan, path: Path, placing: Placing, solved: Solved) -> None:
     height, width = scan.shape_px
-    stitcher.add(
-        recorded.tile_id,
-        scan.read(recorded),
-        x_um=recorded.x_px + (width - 1) / 2,
-        y_um=recorded.y_px + (height - 1) / 2,
-        earlier=earlier,
-    )
-
-
-def _draw(scan: RecordedScan, path: Path, placed: dict[str, Placement], read: ReadPixels) -> None:
-    height, width = scan.shape_px
-    corners = np.array([(place.x_px, place.y_px) for place in placed.values()])
+    corners = np.array([(place.x_px, place.y_px) for place in solved.placed.values()])
     low, high = corners.min(axis=0), corners.max(axis=0)
     mosaic = Mosaic(
         path,
@@ -114,64 +98,61 @@ def _draw(scan: RecordedScan, path: Path, placed: dict[str, Placement], read: Re
         simulated=False,
         bounds_px=(low[0], low[1], high[0] + width, high[1] + height),
     )
-    mosaic.settle(placed, read)
+    mosaic.settle(solved.placed, placing.read)
 
 
-def _write_placements(
-    path: Path, names: dict[str, str], placed: dict[str, Placement], seams: Sequence[Seam]
-) -> None:
+def _write_placements(path: Path, placing: Placing, solved: Solved) -> None:
     """Write x, y of every tile's pixel (0, 0) and the quality of every seam."""
     tiles = [
         {
-            "file": file,
-            "x_px": placed[tile_id].x_px,
-            "y_px": placed[tile_id].y_px,
-            "theta_deg": float(np.degrees(placed[tile_id].theta_rad)),
-            "flag": placed[tile_id].flag,
+            "file": placing.file_name(tile_id),
+            "x_px": place.x_px,
+            "y_px": place.y_px,
+            "theta_deg": float(np.degrees(place.theta_rad)),
+            "flag": place.flag,
         }
-        for tile_id, file in names.items()
+        for tile_id, place in solved.placed.items()
     ]
     rows = [
         {
-            "a": names[seam.a],
-            "b": names[seam.b],
+            "a": placing.file_name(seam.a),
+            "b": placing.file_name(seam.b),
             "shift_px": [seam.dx_px, seam.dy_px],
             "residual_px": seam.residual_px,
             "ncc": seam.ncc,
             "method": seam.method,
         }
-        for seam in seams
+        for seam in solved.seams
     ]
     path.write_text(json.dumps({"tiles": tiles, "seams": rows}, indent=1) + "\n")
 
 
-def _write_registered(path: Path, names: dict[str, str], placed: dict[str, Placement]) -> None:
-    """Write Fiji's TileConfiguration format, which its stitching plugin reads back."""
-    head = [
-        "# Define the number of dimensions we are working on",
-        "dim = 2",
-        "",
-        "# Define the image coordinates",
+def _write_registered(path: Path, placing: Placing, solved: Solved) -> None:
+    """Write Fiji's TileConfiguration, which its stitching plug-in and this verb read back."""
+    entries = [
+        TileEntry(name=placing.file_name(tile_id), x_px=place.x_px, y_px=place.y_px)
+        for tile_id, place in solved.placed.items()
     ]
-    lines = [f"{file}; ; ({placed[i].x_px:.4f}, {placed[i].y_px:.4f})" for i, file in names.items()]
-    path.write_text("\n".join([*head, *lines]) + "\n")
+    path.write_text(format_tile_configuration(entries), encoding="utf-8")
 
 
-def _summary(placed: dict[str, Placement], seams: Sequence[Seam], out: Path) -> dict[str, Any]:
-    matched = [seam for seam in seams if seam.method != "none"]
-    residuals = np.array([seam.residual_px for seam in matched] or [0.0])
-    flags = sorted(place.flag for place in placed.values() if place.flag)
+def _summary(solved: Solved, inventory: Inventory, outcome: Outcome) -> dict[str, Any]:
+    residuals = np.array([seam.residual_px for seam in solved.matched] or [0.0])
+    flags = sorted(place.flag for place in solved.placed.values() if place.flag)
     return {
-        "tiles": len(placed),
+        "outcome": outcome.verdict,
+        "exit_code": outcome.exit_code,
+        "words": list(outcome.words),
+        "tiles": len(solved.placed),
         "flagged": {flag: flags.count(flag) for flag in dict.fromkeys(flags)},
-        "seams": len(seams),
-        "seams_matched": len(matched),
+        "seams": len(solved.seams),
+        "seams_matched": len(solved.matched),
         "residual_px": {
             "median": float(np.median(residuals)),
             "p95": float(np.percentile(residuals, 95)),
             "max": float(residuals.max()),
         },
-        "placements": str(out / PLACEMENTS),
-        "registered": str(out / REGISTERED),
-        "mosaic": str(out / MOSAIC),
+        "left_out": [
+            {"file": one.name, "fate": one.fate, "why": one.why} for one in inventory.left_out
+        ],
     }

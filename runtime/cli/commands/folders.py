@@ -28,11 +28,16 @@ def stitch(*, folder: Path, console: Console, **how: Any) -> dict[str, Any]:
     """Stitch a recorded scan; return what `stitch_folder` returns."""
     with _bar(console) as bar:
         task = bar.add_task("stitching", total=None)
-        return stitch_folder(
+        summary = stitch_folder(
             folder,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
             **how,
         )
+    for sentence in summary["words"]:
+        console.print(sentence, markup=False, highlight=False)
+    if "mosaic" in summary:
+        console.print(f"map: {summary['mosaic']}", markup=False, highlight=False)
+    return summary
 
 
 def classify(

@@ -28,6 +28,9 @@ SMOOTHING_SIGMA_PX = 1.0
 CLIP_SIGMAS = 4.0
 """A few saturated specks must not decide a correlation."""
 
+LEAST_SPREAD = 0.02
+"""What rounding leaves of a constant strip, in digital numbers: 65535 in 32-bit floats."""
+
 PEAKS = 3
 PEAK_RADIUS_PX = 3
 FIXED_PATTERN_PX = 2.0
@@ -55,12 +58,12 @@ def smooth(pixels: Strip) -> Image:
 def band_pass(pixels: Strip) -> Image:
     """Return the strip as float32 with shading and pixel noise taken out, unit variance, clipped.
 
-    A strip without any variation comes back as zeros.
+    A strip without any variation but rounding comes back as zeros.
     """
     smoothed = smooth(pixels)
     detail = smoothed - cv2.blur(smoothed, (LOCAL_MEAN_PX, LOCAL_MEAN_PX))
     spread = float(detail.std())
-    if spread == 0:
+    if spread < LEAST_SPREAD:
         return np.zeros_like(smoothed)
     scaled: Image = np.clip(detail / spread, -CLIP_SIGMAS, CLIP_SIGMAS)
     return scaled

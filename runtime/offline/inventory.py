@@ -1,0 +1,231 @@
+"""Every file of a recorded scan's folder and what became of it: a bad one costs its own tile."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from runtime.errors import InputRefused
+from runtime.instrument.camera.files import IMAGE_SUFFIXES, read_image
+from runtime.instrument.camera.recorded import Listing, RecordedTile
+from runtime.tile import Pixels
+
+Fate = Literal[
+    "absent", "no place", "damaged", "foreign", "duplicate", "same place", "far away", "not named"
+]
+MEANINGS: dict[Fate, str] = {
+    "absent": "named, but not in the folder",
+    "no place": "named without a position",
+    "damaged": "cannot be read",
+    "foreign": "of another size or type than the others",
+    "duplicate": "with the content of another tile",
+    "same place": "said to lie where another tile lies",
+    "far away": "far from all the others",
+    "not named": "in the folder, but not named by positions or pattern",
+}
+"""What became of a file that is not in the map, in words that follow "3 files"."""
+
+SAMPLED = 9
+"""Tiles read to learn the size and type that most of a scan's tiles have."""
+
+EMPTIEST = 400.0
+"""Area of a map in areas between neighbours, for each tile, beyond which a tile is too far away:
+a slide with sections at its ends stays below it, a stage that lost its count is beyond."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A file that is not in the map: its name, what it is, and in one line what was seen."""
+
+    name: str
+    fate: Fate
+    why: str
+
+
+class Inventory:
+    """The files of a listed scan: which tiles are used, which are left out and why.
+
+    `scan` holds all tiles that are listed; its size and type are those of most. Raises InputRefused
+    when none can be read.
+    """
+
+    def __init__(self, listing: Listing) -> None:
+        self._left_out: dict[str, LeftOut] = {}
+        self._content: dict[bytes, str] = {}
+        self._flat: dict[str, int] = {}
+        for name in listing.absent:
+            self._leave_out(name, "absent", "no such file")
+        for name in listing.unplaced:
+            self._leave_out(name, "no place", "its position is not a number")
+        for row, column in holes(listing):
+            self._leave_out(f"row {row}, column {column}", "absent", "a hole in the grid")
+        for name in _not_named(listing):
+            self._leave_out(name, "not named", "neither positions nor pattern name it")
+        self.scan = listing.scan(_usual(listing))
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """The files that are not in the map, by kind and name."""
+        order = list(MEANINGS)
+        return tuple(
+            sorted(self._left_out.values(), key=lambda one: (order.index(one.fate), one.name))
+        )
+
+    @property
+    def flat(self) -> dict[str, int]:
+        """The used tiles that hold one value all over: names and values."""
+        return {name: value for name, value in self._flat.items() if name not in self._left_out}
+
+    @property
+    def tiles(self) -> tuple[RecordedTile, ...]:
+        """The tiles still used, in the listing's order."""
+        return tuple(t for t in self.scan.tiles if t.file.name not in self._left_out)
+
+    def read(self, tile: RecordedTile) -> Pixels | None:
+        """Return a tile's pixels; None, and the tile left out, where it has none that fit."""
+        try:
+            pixels = read_image(tile.file)
+        except InputRefused as refusal:
+            self._leave_out(tile.file.name, "damaged", _without_path(refusal, tile.file))
+            return None
+        if pixels.shape != self.scan.shape_px or pixels.dtype != self.scan.dtype:
+            ours = _described(self.scan.shape_px, self.scan.dtype)
+            theirs = _described(pixels.shape, pixels.dtype)
+            self._leave_out(tile.file.name, "foreign", f"{theirs}; the others have {ours}")
+            return None
+        return pixels
+
+    def copy_of(self, tile: RecordedTile, pixels: Pixels) -> str | None:
+        """Return the name of an earlier tile with exactly these pixels, None where there is none.
+
+        Noise never repeats; a tile that holds a single value may, and is no copy.
+        """
+        if pixels.min() == pixels.max():
+            self._flat[tile.file.name] = int(pixels.min())
+            return None
+        digest = hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
+        first = self._content.setdefault(digest, tile.file.name)
+        return None if first == tile.file.name else first
+
+    def leave_out(self, tile: RecordedTile, fate: Fate, why: str) -> None:
+        """Take a tile out of the map."""
+        self._leave_out(tile.file.name, fate, why)
+
+    def leave_out_far(self) -> None:
+        """Take out the tiles that lie so far away that the map would be empty but for its rims."""
+        for tile in far_away(self.tiles):
+            where = f"at ({tile.x_px:g}, {tile.y_px:g}) px"
+            self._leave_out(tile.file.name, "far away", where)
+
+    def _leave_out(self, name: str, fate: Fate, why: str) -> None:
+        self._left_out.setdefault(name, LeftOut(name=name, fate=fate, why=why))
+
+
+def holes(listing: Listing) -> list[tuple[int, int]]:
+    """Return the (row, column) of places in a grid with a tile on either side, both ways, but none
+    of their own. What is missing at the rim may never have been there: sections are round.
+    """
+    if listing.overlap is None:
+        return []
+    there = {(tile.row, tile.column) for tile in listing.tiles}
+    rows: defaultdict[int, set[int]] = defaultdict(set)
+    columns: defaultdict[int, set[int]] = defaultdict(set)
+    for row, column in there:
+        rows[row].add(column)
+        columns[column].add(row)
+    return [
+        (row, column)
+        for row, across in sorted(rows.items())
+        for column in range(min(across) + 1, max(across))
+        if (row, column) not in there
+        and column in columns
+        and min(columns[column]) < row < max(columns[column])
+    ]
+
+
+def sharing_a_place(tiles: Sequence[RecordedTile]) -> list[list[RecordedTile]]:
+    """Return the groups of tiles that are said to lie at exactly one place."""
+    groups: dict[tuple[float, float], list[RecordedTile]] = {}
+    for tile in tiles:
+        groups.setdefault((tile.x_px, tile.y_px), []).append(tile)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def far_away(tiles: Sequence[RecordedTile]) -> list[RecordedTile]:
+    """Return the tiles, furthest first, without which the rest make a map that can be drawn."""
+    kept, far = list(tiles), []
+    if len(kept) < 3:
+        return []
+    points = np.array([(tile.x_px, tile.y_px) for tile in kept])
+    pitch = _pitch(points)
+    while len(kept) > 2 and pitch > 0:
+        spans = np.ptp(points, axis=0) / pitch + 1
+        if spans[0] * spans[1] <= EMPTIEST * len(kept):
+            break
+        away = np.abs(points - np.median(points, axis=0)).max(axis=1)
+        furthest = int(np.argmax(away))
+        far.append(kept.pop(furthest))
+        points = np.delete(points, furthest, axis=0)
+    # Where that would take most of them, nobody knows which are the far ones.
+    return far if len(far) < len(kept) else []
+
+
+def _pitch(points: NDArray[np.float64]) -> float:
+    """Return the usual distance to the nearest tile, larger axis, of tiles not at one place."""
+    distinct = np.unique(points, axis=0)
+    if len(distinct) < 2:
+        return 0.0
+    return float(np.median(np.asarray(cKDTree(distinct).query(distinct, k=2)[0])[:, 1]))
+
+
+def _usual(listing: Listing) -> Pixels:
+    """Return a tile of the size and type that most of a sample have."""
+    tiles = listing.tiles
+    apart = max(len(tiles) // SAMPLED, 1)
+    sample = [*tiles[::apart], *tiles] if apart > 1 else tiles
+    seen: dict[str, Pixels] = {}
+    counts: Counter[str] = Counter()
+    first_refusal: InputRefused | None = None
+    for tile in sample:
+        if counts.total() >= min(SAMPLED, len(tiles)):
+            break
+        try:
+            pixels = read_image(listing.folder / tile.name)
+        except InputRefused as refusal:
+            first_refusal = first_refusal or refusal
+            continue
+        kind = _described(pixels.shape, pixels.dtype)
+        seen.setdefault(kind, pixels)
+        counts[kind] += 1
+    if not seen:
+        raise InputRefused(
+            f"{listing.folder}: none of its {len(tiles)} tiles can be read",
+            value=first_refusal,
+            remedy="copy the folder again from its source",
+        )
+    return seen[counts.most_common(1)[0][0]]
+
+
+def _not_named(listing: Listing) -> Iterable[str]:
+    named = {tile.name for tile in listing.tiles} | {*listing.absent, *listing.unplaced}
+    return sorted(
+        path.name
+        for path in listing.folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.name not in named and path.is_file()
+    )
+
+
+def _without_path(refusal: InputRefused, file: Path) -> str:
+    return str(refusal).removeprefix(f"{file}: ")
+
+
+def _described(shape: tuple[int, ...], dtype: object) -> str:
+    return f"{dtype} {shape[1]} × {shape[0]} px"

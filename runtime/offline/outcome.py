@@ -1,0 +1,135 @@
+"""How a stitch ended: matched, partly or not at all, in words and as an exit code."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from scipy.cluster.hierarchy import DisjointSet
+
+from runtime.offline.inventory import MEANINGS, Inventory
+from runtime.offline.placing import Solved
+from runtime.report.wording import counted
+
+Verdict = Literal["matched", "partly", "nothing"]
+EXIT_CODES: dict[Verdict, int] = {"matched": 0, "partly": 5, "nothing": 3}
+
+DISAGREES_PX = 2.0
+"""Residual of a seam above which the map visibly does not show what was matched there."""
+
+NAMED = 4
+"""How many names a sentence gives before it only counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a stitch came to: `words` are sentences for a person, the first one the summary."""
+
+    verdict: Verdict
+    words: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all tiles hold together, 5 for a part of them, 3 for none."""
+        return EXIT_CODES[self.verdict]
+
+
+def judge(solved: Solved, inventory: Inventory, name: Callable[[str], str]) -> Outcome:
+    """Return the outcome; `name` gives a tile's file name by its id.
+
+    Blank tiles have nothing to match, and lie where the positions put them without blame; so does
+    a scan of a single tile. Unmatched overlaps are told, and count only where nothing else holds
+    their tiles together: specimens have empty places.
+    """
+    count, matched = len(solved.placed), len(solved.matched)
+    words = [f"{counted(count, 'tile')}, {matched} of {counted(len(solved.seams), 'seam')} matched"]
+    words += _of_files(inventory)
+    # Of many overlaps of noise with noise, chance lets one pass.
+    if count > 1 and not any(solved.textured & {seam.a, seam.b} for seam in solved.matched):
+        return Outcome(verdict="nothing", words=(*words, _why_nothing(solved, inventory)))
+    faults = [*_of_flags(solved, name), *_of_groups(solved, name), *_of_residuals(solved, name)]
+    harmless = all(one.fate == "not named" for one in inventory.left_out)
+    blank = sum(place.flag == "blank" for place in solved.placed.values())
+    if blank:
+        words.append(f"{counted(blank, 'tile')} blank, left where the positions say")
+    return Outcome(
+        verdict="matched" if harmless and not faults else "partly", words=(*words, *faults)
+    )
+
+
+def _why_nothing(solved: Solved, inventory: Inventory) -> str:
+    if not solved.textured:
+        values = sorted(set(inventory.flat.values()))
+        held = (
+            f": {counted(len(inventory.flat), 'tile')} of one value, {values[:3]}" if values else ""
+        )
+        return f"nothing to match: all tiles are blank{held}; no map is drawn"
+    if not solved.seams:
+        return "no two tiles overlap by their positions; no map is drawn: check unit and overlap"
+    return "nothing matched, so no map is drawn: check positions, overlap and order of the tiles"
+
+
+def _of_files(inventory: Inventory) -> list[str]:
+    words = []
+    for fate, meaning in MEANINGS.items():
+        some = [one for one in inventory.left_out if one.fate == fate]
+        if some:
+            names = [f"{one.name} ({one.why})" for one in some[:NAMED]]
+            words.append(f"{counted(len(some), 'file')} {meaning}: {_listed(names, len(some))}")
+    return words
+
+
+def _of_flags(solved: Solved, name: Callable[[str], str]) -> list[str]:
+    by_flag: defaultdict[str, list[str]] = defaultdict(list)
+    for tile_id, place in solved.placed.items():
+        by_flag[place.flag].append(name(tile_id))
+    words = []
+    for flag, meaning in (
+        ("stage-only", "matched by no neighbour, left where the positions say"),
+        ("suspect", "whose matches disagree"),
+    ):
+        names = by_flag.get(flag, [])
+        if names:
+            words.append(
+                f"{counted(len(names), 'tile')} {meaning}: {_listed(names[:NAMED], len(names))}"
+            )
+    return words
+
+
+def _of_groups(solved: Solved, name: Callable[[str], str]) -> list[str]:
+    """Say which tiles hold together among themselves, but not with the rest."""
+    held = [
+        tile_id
+        for tile_id, place in solved.placed.items()
+        if place.flag not in ("blank", "stage-only")
+    ]
+    groups = DisjointSet(held)
+    for seam in solved.matched:
+        if seam.a in groups and seam.b in groups and seam.residual_px <= DISAGREES_PX:
+            groups.merge(seam.a, seam.b)
+    apart = sorted((sorted(group) for group in groups.subsets()), key=lambda g: (-len(g), g))
+    if len(apart) < 2:
+        return []
+    firsts = [f"{len(group)} with {name(group[0])}" for group in apart]
+    return [
+        f"{len(apart)} groups of tiles, placed against each other by the positions alone: "
+        + _listed(firsts[:NAMED], len(firsts))
+    ]
+
+
+def _of_residuals(solved: Solved, name: Callable[[str], str]) -> list[str]:
+    off = sorted(
+        (seam for seam in solved.matched if seam.residual_px > DISAGREES_PX),
+        key=lambda seam: -seam.residual_px,
+    )
+    if not off:
+        return []
+    named = [f"{name(s.a)} – {name(s.b)} by {s.residual_px:.1f} px" for s in off[:NAMED]]
+    return [f"{counted(len(off), 'seam')} that the map disagrees with: {_listed(named, len(off))}"]
+
+
+def _listed(names: Sequence[str], count: int) -> str:
+    more = count - len(names)
+    return ", ".join(names) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,165 @@
+"""Tiles of a recorded scan, matched and placed one by one; of rivals the one that fits is kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from runtime.instrument.camera.recorded import RecordedScan, RecordedTile
+from runtime.offline.inventory import Fate, Inventory, sharing_a_place
+from runtime.stitch.stitcher import Stitcher
+from runtime.tile import Matches, Pixels, Placement, Seam
+
+STAGE_SIGMA_SHARE = 0.02
+"""Stage error taken when none is given, as a share of the longer tile side: recorded positions
+are often nominal ones, and real stages miss them by a percent or two of a field."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solved:
+    """Where the tiles lie, by id, and how well every predicted overlap agrees with it.
+
+    `textured` are the tiles with more in them than noise, whatever their matches.
+    """
+
+    placed: dict[str, Placement]
+    seams: tuple[Seam, ...]
+    textured: frozenset[str]
+
+    @property
+    def matched(self) -> tuple[Seam, ...]:
+        """The overlaps in which a match was accepted."""
+        return tuple(seam for seam in self.seams if seam.method != "none")
+
+
+class Placing:
+    """A stitcher for files: what cannot be read, or is another tile's copy, costs its own place.
+
+    `matcher` and `stage_sigma_px` are those of `Stitcher`; the latter by default a share of the
+    tile. Raises ConfigRefused for an unknown matcher.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        scan: RecordedScan,
+        *,
+        matcher: str,
+        stage_sigma_px: float | None = None,
+    ) -> None:
+        self._inventory = inventory
+        self._scan = scan
+        self._matcher = matcher
+        self._sigma_px = stage_sigma_px or STAGE_SIGMA_SHARE * max(scan.shape_px)
+        self._by_id = {tile.tile_id: tile for tile in scan.tiles}
+        self._by_name = {tile.file.name: tile for tile in scan.tiles}
+        self._matches: dict[str, Matches] = {}
+        self._copies: dict[str, list[RecordedTile]] = {}
+        self._stitcher = self._new_stitcher()
+
+    def add(self, tile: RecordedTile) -> None:
+        """Read, match and place one tile; one that cannot be read is left out of the inventory."""
+        pixels = self._inventory.read(tile)
+        if pixels is None:
+            return
+        first = self._inventory.copy_of(tile, pixels)
+        if first is not None:
+            self._copies.setdefault(first, [self._by_name[first]]).append(tile)
+        x, y = self._centre_px(tile)
+        matches = self._stitcher.match(tile.tile_id, pixels, x_um=x, y_um=y, earlier=self.read)
+        self._stitcher.place(tile.tile_id, matches, x_um=x, y_um=y)
+        self._matches[tile.tile_id] = matches
+
+    def read(self, tile_id: str) -> Pixels:
+        """Return the pixels of a tile that was added; raises InputRefused when they are gone."""
+        return self._scan.read(self._by_id[tile_id])
+
+    def file_name(self, tile_id: str) -> str:
+        """Return the name of a tile's file."""
+        return self._by_id[tile_id].file.name
+
+    def solve(self) -> Solved:
+        """Return the places of all tiles, each content and each place once.
+
+        A tile that is another's copy, or is said to lie where another lies, is at most one of two
+        right: the one with more accepted matches stays, the other is left out by name.
+        """
+        solved = self._solved()
+        out = {tile.tile_id for tile in self._losers(solved)}
+        if not out:
+            return solved
+        if any(out & {seam.a, seam.b} for seam in solved.matched):
+            self._place_again(out)
+            solved = self._solved()
+        return Solved(
+            placed={name: place for name, place in solved.placed.items() if name not in out},
+            seams=tuple(seam for seam in solved.seams if not out & {seam.a, seam.b}),
+            textured=solved.textured - out,
+        )
+
+    def _solved(self) -> Solved:
+        placed = self._stitcher.solve()
+        listed = [tile.tile_id for tile in self._scan.tiles if tile.tile_id in placed]
+        return Solved(
+            placed={tile_id: placed[tile_id] for tile_id in listed},
+            seams=self._stitcher.seams(placed),
+            textured=frozenset(i for i in listed if not self._matches[i].blank),
+        )
+
+    def _losers(self, solved: Solved) -> list[RecordedTile]:
+        held = Counter(name for seam in solved.matched for name in (seam.a, seam.b))
+        added = [tile for tile in self._scan.tiles if tile.tile_id in self._matches]
+        losers: dict[str, RecordedTile] = {}
+        rivals: list[tuple[Fate, Sequence[RecordedTile]]] = [
+            *(("duplicate", group) for group in self._copies.values()),
+            *(("same place", group) for group in sharing_a_place(added)),
+        ]
+        for fate, group in rivals:
+            # Of equals the first stays.
+            winner = max(group, key=lambda tile: held[tile.tile_id])
+            for tile in group:
+                if tile is not winner and tile.tile_id not in losers:
+                    losers[tile.tile_id] = tile
+                    fits = ", which its neighbours match" if held[winner.tile_id] else ""
+                    self._inventory.leave_out(tile, fate, f"as {winner.file.name}{fits}")
+        return list(losers.values())
+
+    def _place_again(self, without: set[str]) -> None:
+        """Place all tiles but those, by the matches they have."""
+        self._stitcher = self._new_stitcher()
+        for tile_id, matches in self._matches.items():
+            if tile_id in without:
+                continue
+            kept = tuple(s for s in matches.shifts if not without & {s.a, s.b})
+            x, y = self._centre_px(self._by_id[tile_id])
+            self._stitcher.place(tile_id, replace(matches, shifts=kept), x_um=x, y_um=y)
+
+    def _centre_px(self, tile: RecordedTile) -> tuple[float, float]:
+        """Return a tile's stage counted in pixels: its centre, as a camera would have had it."""
+        height, width = self._scan.shape_px
+        return tile.x_px + (width - 1) / 2, tile.y_px + (height - 1) / 2
+
+    def _new_stitcher(self) -> Stitcher:
+        return Stitcher(
+            px_from_stage=np.eye(2),
+            stage_sigma_px=self._sigma_px,
+            shape_px=self._scan.shape_px,
+            matcher=self._matcher,
+            border_px=border_px(self._scan.tiles, self._scan.shape_px, self._sigma_px),
+        )
+
+
+def border_px(
+    tiles: Iterable[RecordedTile], shape_px: tuple[int, int], sigma_px: float
+) -> int | None:
+    """Return as much of each tile's border as the scan's overlap needs; None for the default."""
+    points = np.unique([(tile.x_px, tile.y_px) for tile in tiles], axis=0)
+    if len(points) < 2:
+        return None
+    longest = max(shape_px)
+    nearest = np.median(np.asarray(cKDTree(points).query(points, k=2)[0])[:, 1])
+    return int(np.clip(longest - nearest + 5 * sigma_px, longest // 8, longest))

@@ -1,0 +1,187 @@
+"""Folders that something is wrong with: every file is accounted for, and the exit code says it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from runtime.errors import InputRefused
+from runtime.offline.stitch import stitch_folder
+from tests.runtime.stitch.stitch_scans import SHAPE_PX, Scan, scan
+
+PATTERN, OVERLAP = "r{row}_c{col}.png", 0.15
+
+
+@cache
+def made() -> Scan:
+    return scan(rows=3, columns=3)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a good scan of 3 × 3 tiles, r{row}_c{col}.png."""
+    path = tmp_path / "scan"
+    path.mkdir()
+    for tile in made().tiles:
+        assert cv2.imwrite(str(path / f"{tile.tile_id}.png"), tile.pixels)
+    return path
+
+
+def stitch(folder: Path, *, configured: bool = False) -> dict:
+    return stitch_folder(
+        folder,
+        positions=None,
+        pattern=None if configured else PATTERN,
+        overlap=None if configured else OVERLAP,
+        out=folder.parent / "out",
+    )
+
+
+def configure(folder: Path, places: dict[str, tuple[float, float]]) -> None:
+    lines = [f"{name}; ; ({x}, {y})" for name, (x, y) in places.items()]
+    (folder / "TileConfiguration.txt").write_text("dim = 2\n" + "\n".join(lines) + "\n")
+
+
+def nominal() -> dict[str, tuple[float, float]]:
+    return {f"{tile.tile_id}.png": (tile.x_um, tile.y_um) for tile in made().tiles}
+
+
+def fates(summary: dict) -> dict[str, str]:
+    return {one["file"]: one["fate"] for one in summary["left_out"]}
+
+
+def truncated(folder: Path) -> None:
+    content = (folder / "r1_c1.png").read_bytes()
+    (folder / "r1_c1.png").write_bytes(content[: len(content) // 2])
+
+
+def other_size(folder: Path) -> None:
+    cv2.imwrite(str(folder / "r1_c1.png"), made().tiles[4].pixels[:-2])
+
+
+def other_type(folder: Path) -> None:
+    cv2.imwrite(str(folder / "r1_c1.png"), (made().tiles[4].pixels >> 8).astype(np.uint8))
+
+
+def first_damaged(folder: Path) -> None:
+    (folder / "r0_c0.png").write_bytes(b"")
+
+
+def copied(folder: Path) -> None:
+    shutil.copy(folder / "r0_c1.png", folder / "r2_c2.png")
+
+
+def extra(folder: Path) -> None:
+    shutil.copy(folder / "r0_c1.png", folder / "preview.png")
+
+
+def removed(folder: Path) -> None:
+    (folder / "r1_c1.png").unlink()
+
+
+ONE_BAD: dict[str, tuple[Callable[[Path], None], dict[str, str], int]] = {
+    "truncated in the middle": (truncated, {"r1_c1.png": "damaged"}, 5),
+    "the first one empty": (first_damaged, {"r0_c0.png": "damaged"}, 5),
+    "another size": (other_size, {"r1_c1.png": "foreign"}, 5),
+    "another type": (other_type, {"r1_c1.png": "foreign"}, 5),
+    "a copy of another": (copied, {"r2_c2.png": "duplicate"}, 5),
+    "one missing": (removed, {"row 1, column 1": "absent"}, 5),
+    "one nobody named": (extra, {"preview.png": "not named"}, 0),
+}
+
+
+@pytest.mark.parametrize("name", ONE_BAD)
+def test_one_bad_file_costs_its_own_tile(folder: Path, name: str) -> None:
+    spoil, expected, code = ONE_BAD[name]
+    spoil(folder)
+    summary = stitch(folder)
+    assert fates(summary) == expected
+    assert (summary["exit_code"], summary["tiles"]) == (code, 9 - (code == 5))
+    assert summary["seams_matched"] == summary["seams"]
+    assert any(next(iter(expected)) in sentence for sentence in summary["words"])
+
+
+def test_a_sound_folder_is_matched(folder: Path) -> None:
+    summary = stitch(folder)
+    assert (summary["outcome"], summary["exit_code"], summary["left_out"]) == ("matched", 0, [])
+    assert summary["words"] == ["9 tiles, 12 of 12 seams matched"]
+
+
+def test_every_kind_of_bad_position_is_named_and_the_rest_is_stitched(folder: Path) -> None:
+    places = nominal()
+    places["r0_c0.png"] = (1e9, 0.0)
+    places["r0_c2.png"] = (float("nan"), 0.0)
+    places["r2_c2.png"] = places["r1_c1.png"]
+    places["gone.png"] = (0.0, 0.0)
+    del places["r2_c0.png"]
+    configure(folder, places)
+    summary = stitch(folder, configured=True)
+    assert fates(summary) == {
+        "r0_c0.png": "far away",
+        "r0_c2.png": "no place",
+        "r2_c2.png": "same place",
+        "gone.png": "absent",
+        "r2_c0.png": "not named",
+    }
+    assert (summary["outcome"], summary["tiles"]) == ("partly", 5)
+    assert summary["seams_matched"] == summary["seams"] == 4
+
+
+def test_a_scan_all_at_one_place_is_refused(folder: Path) -> None:
+    configure(folder, dict.fromkeys(nominal(), (3.0, 4.0)))
+    with pytest.raises(InputRefused, match=r"all 9 tiles are said to lie at one place"):
+        stitch(folder, configured=True)
+
+
+def test_a_folder_without_one_readable_tile_is_refused(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.write_bytes(b"\x89PNG")
+    with pytest.raises(InputRefused, match=r"none of its 9 tiles can be read"):
+        stitch(folder)
+
+
+@pytest.mark.parametrize("value", [0, 700, 65535])
+def test_a_constant_scan_matches_nothing_and_draws_no_map(folder: Path, value: int) -> None:
+    before = folder.parent / "out" / "mosaic.ome.zarr"
+    before.mkdir(parents=True)
+    for file in folder.iterdir():
+        cv2.imwrite(str(file), np.full(SHAPE_PX, value, np.uint16))
+    summary = stitch(folder)
+    assert (summary["outcome"], summary["exit_code"]) == ("nothing", 3)
+    assert f"all tiles are blank: 9 tiles of one value, [{value}]" in summary["words"][-1]
+    assert "mosaic" not in summary
+    assert list(folder.parent.joinpath("out").iterdir()) == [before]
+    assert not list(before.iterdir())
+
+
+def test_an_all_blank_scan_matches_nothing(folder: Path) -> None:
+    rng = np.random.default_rng(1)
+    for file in sorted(folder.iterdir()):
+        cv2.imwrite(str(file), rng.normal(900, 30, SHAPE_PX).astype(np.uint16))
+    summary = stitch(folder)
+    assert (summary["outcome"], summary["exit_code"]) == ("nothing", 3)
+    assert "all tiles are blank" in summary["words"][-1]
+
+
+def test_a_tile_of_another_specimen_is_named(folder: Path) -> None:
+    other = cv2.imread(str(folder / "r0_c0.png"), cv2.IMREAD_UNCHANGED)[::-1, ::-1]
+    cv2.imwrite(str(folder / "r1_c2.png"), other)
+    summary = stitch(folder)
+    assert (summary["outcome"], summary["flagged"]) == ("partly", {"stage-only": 1})
+    assert any("r1_c2.png" in sentence for sentence in summary["words"])
+
+
+def test_tiles_that_no_match_holds_to_the_rest_are_told_as_groups(folder: Path) -> None:
+    """Two rows of the scan with another section between them."""
+    for column in range(3):
+        other = cv2.imread(str(folder / f"r1_c{column}.png"), cv2.IMREAD_UNCHANGED)[::-1, ::-1]
+        cv2.imwrite(str(folder / f"r1_c{column}.png"), other)
+    summary = stitch(folder)
+    assert summary["exit_code"] == 5
+    assert any("groups of tiles" in sentence for sentence in summary["words"])
