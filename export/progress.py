@@ -1,4 +1,4 @@
-"""How long jobs say how far they are."""
+"""Progress of long jobs, as bars on a terminal and as plain lines in a log."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ TIME_WIDTH = len("0:00:00")
 
 
 class Progress(Protocol):
-    """Told that `done` of `total` steps of a task are over; `note` is shown behind its name."""
+    """A callback: `done` of `total` steps of `task` are finished; `note` is shown beside it."""
 
     def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
-        """Take note."""
+        """Report the steps finished so far."""
 
 
 def silent(task: str, done: int, total: int, note: str = "") -> None:
@@ -35,7 +35,7 @@ def silent(task: str, done: int, total: int, note: str = "") -> None:
 
 
 def part_of(progress: Progress, part: str) -> Progress:
-    """Return a progress whose tasks are named after the part they are about as well."""
+    """Return a progress whose tasks are named after their part, too."""
 
     def show(task: str, done: int, total: int, note: str = "") -> None:
         progress(f"{task}, {part}", done, total, note)
@@ -44,7 +44,9 @@ def part_of(progress: Progress, part: str) -> Progress:
 
 
 def columns(*, steps: bool = True) -> Iterator[ProgressColumn]:
-    """Yield the columns of a bar; where they do not fit the description wraps: times stay whole."""
+    """Yield the columns of a bar. In a narrow window the description wraps and the times stay
+    whole.
+    """
     yield TextColumn("{task.description}", table_column=Column())
     yield BarColumn(bar_width=BAR_WIDTH)
     if steps:
@@ -54,13 +56,13 @@ def columns(*, steps: bool = True) -> Iterator[ProgressColumn]:
 
 
 class Lines:
-    """A progress in plain lines, for logs: one as a task begins and one at every tenth of it."""
+    """A progress in plain lines, for logs: as a task begins and after every tenth of it."""
 
     def __init__(self, console: Console) -> None:
         self._console, self._tenths = console, dict[str, int]()
 
     def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
-        """Print a line where the last one is a tenth ago."""
+        """Print a line when a tenth of the task has passed since the last one."""
         tenth = TENTHS * done // max(total, 1)
         if self._tenths.get(task) == tenth:
             return

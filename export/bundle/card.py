@@ -19,9 +19,10 @@ SETS = {"": "validation", "test_": "test"}
 class Words:
     """What the card of a model says of its task.
 
-    `purpose` is a sentence; `larger` what becomes of a tile that shows more than one field, `alike`
-    what int8 does as fp32 does; `measures` names the metrics that have a row, in order; `notes`
-    stands under the metrics and `limits`, a line each, under what the model cannot do.
+    `purpose` is a sentence on what the model is for, `larger` one on tiles that show more than one
+    field, and `alike` names what int8 and fp32 have in common; `measures` gives the metrics that
+    have a row, in order; `notes` stand under the metrics and `limits`, a line each, under what the
+    model cannot do.
     """
 
     purpose: str

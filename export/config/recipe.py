@@ -18,10 +18,10 @@ class Recipe(Strict):
     `epoch_steps` ends an epoch after so many batches, `checkpoint_steps` keeps a checkpoint after
     so many steps beside that of every epoch: for data sets whose epochs last hours. Weight decay
     leaves biases and norms alone. "one-cycle" (Smith, Topin 2019, arXiv:1708.07120) warms up to
-    `learning_rate` and cools down over the whole training. `clip_norm` is the longest gradient that
-    is followed. `ema` is the decay of a running average of the weights, which is then what is
-    judged and exported; 0 for none. `precision` "auto" is bf16 on GPUs that have it and fp32 on
-    processors. `threads` bounds the processor cores used.
+    `learning_rate` and cools down over the whole training. `clip_norm` limits the norm of the
+    gradient. `ema` is the decay of a running average of the weights, which is then evaluated and
+    exported in place of the weights themselves; 0 for none. `precision` "auto" is bf16 on GPUs that
+    have it and fp32 on processors. `threads` bounds the processor cores used.
     """
 
     epochs: AtLeastOne = 20

@@ -1,4 +1,4 @@
-"""Turn grey levels into what some camera might have recorded: raw 12-bit digital numbers.
+"""Simulate cameras: grey levels become raw 12-bit digital numbers.
 
 Sections differ in detector gain and contrast, microscopes in exposure, focus and noise. All of it
 is varied here, on the raw tile, before the runtime's own preprocessing.
@@ -17,12 +17,12 @@ FULL_SCALE_DN = 4095
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """How one tile is recorded.
+    """The conditions under which one tile is recorded.
 
     `contrast` scales the distance below the tile's bright level, `gamma` bends the grey scale,
     `blur_px` is the Gaussian sigma of the defocus, `tilt` the relative change of light across the
-    tile in x and y, `white_dn` the digital number of grey 255. Noise variance in DN² is
-    value / `electrons_per_dn` + `read_dn`².
+    tile in x and y, `white_dn` the digital number of grey 255. Noise variance in DN² is value /
+    `electrons_per_dn` + `read_dn`².
     """
 
     contrast: float = 1.0
@@ -35,7 +35,7 @@ class Exposure:
 
 
 def random_exposure(rng: np.random.Generator) -> Exposure:
-    """Return an exposure within what cameras, lamps and focus errors do."""
+    """Return conditions drawn from the range of usual cameras, lamps and focus errors."""
     return Exposure(
         contrast=rng.uniform(0.6, 1.5),
         gamma=float(np.exp(rng.uniform(-0.4, 0.4))),

@@ -1,4 +1,4 @@
-"""Open every image once, before any training starts: the first one that cannot serve is named."""
+"""Open every image once, before any training, and refuse the first unusable one by its name."""
 
 from __future__ import annotations
 

@@ -18,13 +18,13 @@ AS_IT_IS, ALL_VARIANTS = (0,), tuple(range(8))
 class LabelledImages:
     """Images with their classes; `load(i)` reads image i, (y, x) uint8 or uint16.
 
-    `target` is (n,) int64, an index into `classes`; `specimen`, `pixel_size_um` and `names` (how a
-    message calls the image) are (n,); `shape_px` is (n, (height, width)), empty until the images
-    were inspected. `part` is (n,) of "train", "validation" or "test" where the
-    source itself fixes the division. `variants` are the dihedral variants to train on: all eight,
-    or the first alone where images were drawn at random angles already. `cells` is
-    (n, classes, y, x) float32, the share of each class in each part of an image, where it is known.
-    `redraw(i, rng)` reads image i as another exposure might have recorded it, where that is known.
+    `target` is (n,) int64, an index into `classes`; `specimen`, `pixel_size_um` and `names` (for
+    messages and tables) are (n,); `shape_px` is (n, (height, width)), empty until the images were
+    inspected. `part` is (n,) of "train", "validation" or "test" where the source itself fixes the
+    division. `variants` are the dihedral variants to train on: all eight, or the first alone where
+    images were drawn at random angles already. `cells` is (n, classes, y, x) float32, the share of
+    each class in each part of an image, where it is known. `redraw(i, rng)` reads image i as
+    another exposure might have recorded it, where that is known.
     """
 
     source: str

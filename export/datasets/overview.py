@@ -1,4 +1,4 @@
-"""The tiles an overview scan of a whole section would bring home."""
+"""Tiles as an overview scan of a whole section would take them."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def overview_tiles(
 ) -> list[ScannedTile]:
     """Return the tiles of a grid about the section's centre.
 
-    The camera is turned against the section, and tiles beyond its edge see bare slide. The grid's
-    own place is moved at random by up to 40 px.
+    The camera is rotated against the section, and tiles beyond its edge show bare slide. The origin
+    of the grid is moved at random by up to 40 px.
     """
     cosine, sine = np.cos(ROTATION_RAD), np.sin(ROTATION_RAD)
     turn = np.array([[cosine, -sine], [sine, cosine]])

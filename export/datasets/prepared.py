@@ -43,7 +43,7 @@ MEMORY_INFO = Path("/proc/meminfo")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewAugmentation:
-    """Every way a view is shown: in these dihedral variants, whole and as so many cuts."""
+    """The ways each view is shown: in these dihedral variants, whole and as so many random cuts."""
 
     variants: tuple[int, ...]
     cuts: int = 0
@@ -136,7 +136,8 @@ class PreparedViews:
             yield np.stack([self.stacked(input_name, self.sampled(int(view))) for view in views])
 
     def fingerprint(self, *inputs: str) -> str:
-        """Return a digest of what these inputs show: a training is resumed on this data alone.
+        """Return a digest of these inputs, by which a resumed training knows that its data are the
+        same.
 
         Which other inputs were prepared beside them makes no difference, nor what is held.
         """

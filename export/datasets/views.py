@@ -26,10 +26,10 @@ def dihedral(pixels: Pixels, variant: int) -> Pixels:
 
 
 def cut(view: View, rng: np.random.Generator) -> View:
-    """Return a part of a view, of the same proportions, somewhere in it.
+    """Return a part of a view, of the same proportions, at a random place in it.
 
-    Its codes are sampled at other pixels than the view's: where a tile begins is an accident of
-    the stage, and a network that sees each image in one place only learns its codes by heart.
+    Its codes are sampled at other pixels than the view's. On the device the origin of a tile is
+    arbitrary, and a network that is only ever shown one sampling of an image memorises its codes.
     """
     share = rng.uniform(1 - CUT_SHARE, 1)
 

@@ -1,1 +1,1 @@
-"""How good is it? Inputs, fusions and baselines compared on the same splits."""
+"""The evaluation of classifiers: inputs, fusions and baselines compared on the same splits."""

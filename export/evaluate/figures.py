@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: who misclassifies what, and whether the scores can be believed."""
+"""Figures of an evaluation: which images each method misclassifies, and reliability diagrams."""
 
 from __future__ import annotations
 

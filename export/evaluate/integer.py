@@ -1,4 +1,4 @@
-"""A classifier of the table as the device would run it: exported, quantised, in ONNX Runtime."""
+"""The int8 scores of a classifier: exported, quantised, run in ONNX Runtime as on a device."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def view_inputs(prepared: PreparedViews, view: int, names: tuple[str, ...]) -> I
 
 
 def quantiser_digest(sources: Path = Path(quantise.__file__).parent) -> str:
-    """Return the SHA-256 of the quantiser's sources and ONNX Runtime's release, in hexadecimal:
-    what another one made is not taken for this one's.
+    """Return the SHA-256 of the quantiser's sources and ONNX Runtime's release, in hexadecimal, so
+    that scores of another quantiser are not reused.
     """
     digest = hashlib.sha256(onnxruntime.__version__.encode())
     for path in sorted(sources.rglob("*.py")):

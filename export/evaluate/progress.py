@@ -33,10 +33,10 @@ class Job:
 
     @contextmanager
     def step(self, name: str, cost: float) -> Iterator[Progress]:
-        """Give the step's own progress, of which the job's is `cost` parts.
+        """Yield the progress of one step, which makes up `cost` of the job's total.
 
-        A step that ends without ever having reported anything was found done: it leaves the job
-        instead of speeding up the estimate.
+        A step that ends without having reported anything was done by an earlier run: its cost
+        leaves the total instead of speeding up the estimate.
         """
         begun, reported = self._bars.get_time(), False
 
@@ -67,7 +67,7 @@ class Job:
 
 @contextmanager
 def job(total: float, console: Console | None = None) -> Iterator[Job]:
-    """Give a job of `total` cost, drawn on the terminal while the context lasts."""
+    """Yield a job of `total` cost, drawn on the terminal while the context lasts."""
     drawn = columns(steps=False)
     with Bars(*drawn, console=console, speed_estimate_period=RATE_OVER_S) as bars:
         yield Job(bars, total)

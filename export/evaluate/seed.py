@@ -18,7 +18,13 @@ from export.evaluate.methods import Cell, Method, Stream, distinct_streams
 from export.evaluate.progress import BASELINES, Job, cell_cost, network_cost
 from export.evaluate.results import FP32, INT8, Scores, SeedResult
 from export.evaluate.setup import Setup
-from export.evaluate.votes import Said, fit_cell, fused_scores, joined_votes, said_once
+from export.evaluate.votes import (
+    NetworkOutputs,
+    fit_cell,
+    fused_scores,
+    joined_votes,
+    stored_outputs,
+)
 from export.networks.base import TileNetwork
 from export.networks.fusion import FusedClassifier
 from export.tasks.classify.task import ClassTask, train_network
@@ -62,10 +68,10 @@ class Names:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """The networks of one seed, and what each said of the views of each part."""
+    """The networks of one seed, and their outputs for the views of each part."""
 
     networks: Mapping[Stream, TileNetwork]
-    said: Mapping[str, Mapping[Stream, Said]]
+    outputs: Mapping[str, Mapping[Stream, NetworkOutputs]]
     parts: PreparedSplit
 
     def classifier(self, cell: Cell) -> FusedClassifier:
@@ -73,7 +79,7 @@ class Trained:
         return fit_cell(
             cell,
             self.networks,
-            self.said,
+            self.outputs,
             {part: getattr(self.parts, part).target for part in PARTS},
             classes=len(self.parts.train.images.classes),
         )
@@ -101,7 +107,7 @@ def evaluate_seed(setup: Setup, data: Data, *, seed: int, out: Path, job: Job) -
 def _train(setup: Setup, data: Data, *, seed: int, out: Path, job: Job) -> Trained:
     """Return every network of the table, each trained once or read from `out`."""
     networks: dict[Stream, TileNetwork] = {}
-    said: dict[str, dict[Stream, Said]] = {part: {} for part in PARTS}
+    outputs: dict[str, dict[Stream, NetworkOutputs]] = {part: {} for part in PARTS}
     parts = prepare_parts(data, setup.spec, stored_table().coordinates)
     trainings = {
         stream: TrainingJob(
@@ -125,21 +131,21 @@ def _train(setup: Setup, data: Data, *, seed: int, out: Path, job: Job) -> Train
         with job.step(name, network_cost(setup, stream)) as progress:
             networks[stream] = train_network(training, progress)
             for part in PARTS:
-                said[part][stream] = said_once(
+                outputs[part][stream] = stored_outputs(
                     networks[stream],
                     getattr(parts, part),
                     stream.input_name,
                     folder=training.out,
                     part=part,
                 )
-    return Trained(networks=networks, said=said, parts=parts)
+    return Trained(networks=networks, outputs=outputs, parts=parts)
 
 
 def _cell_scores(
     setup: Setup, trained: Trained, cell: Cell, *, seed: int, out: Path, job: Job
 ) -> dict[str, Scores]:
     classifier, test = trained.classifier(cell), trained.parts.test
-    views = fused_scores(classifier, joined_votes(cell, trained.said["test"]))
+    views = fused_scores(classifier, joined_votes(cell, trained.outputs["test"]))
     scores = {FP32: _of_images(trained, views)}
     if not setup.int8:
         return scores

@@ -1,4 +1,4 @@
-"""What trained networks say about views, kept on disk, and a fusion fitted to what they said."""
+"""The outputs of trained networks for views, kept on disk, and the fusions fitted to them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ BATCH = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """One network's answers: (views, classes) logits and (views, f) features, float32."""
+class NetworkOutputs:
+    """One network's (views, classes) logits and (views, f) features, float32."""
 
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
@@ -35,8 +35,10 @@ class Said:
         return np.asarray(softmax(self.logits, axis=1)) if kind == "late" else self.logits
 
 
-def listen(network: TileNetwork, prepared: PreparedViews, input_name: str) -> Said:
-    """Return the network's answers to every view as it is, in order, in fp32."""
+def network_outputs(
+    network: TileNetwork, prepared: PreparedViews, input_name: str
+) -> NetworkOutputs:
+    """Return what the network gives for every view as it is, in order, in fp32."""
     network.eval()
     device = best_device()
     network.to(device)
@@ -47,34 +49,34 @@ def listen(network: TileNetwork, prepared: PreparedViews, input_name: str) -> Sa
             logits.append(network(images).float().cpu().numpy())
             features.append(network.features(images).float().cpu().numpy())
     network.to("cpu")
-    return Said(logits=np.concatenate(logits), features=np.concatenate(features))
+    return NetworkOutputs(logits=np.concatenate(logits), features=np.concatenate(features))
 
 
-def said_once(
+def stored_outputs(
     network: TileNetwork, prepared: PreparedViews, input_name: str, *, folder: Path, part: str
-) -> Said:
-    """Return `listen`, from `folder` when this network has been asked about these views before."""
+) -> NetworkOutputs:
+    """Return `network_outputs`, read from `folder` where an earlier run left them."""
     key = _key(network, prepared.fingerprint(input_name))
-    path = folder / f"said_{part}.npz"
+    path = folder / f"outputs_{part}.npz"
     if path.is_file():
         with np.load(path) as kept:
             if str(kept["key"]) == key:
-                return Said(logits=kept["logits"], features=kept["features"])
-    said = listen(network, prepared, input_name)
+                return NetworkOutputs(logits=kept["logits"], features=kept["features"])
+    outputs = network_outputs(network, prepared, input_name)
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(path, key=np.array(key), logits=said.logits, features=said.features)
-    return said
+    np.savez(path, key=np.array(key), logits=outputs.logits, features=outputs.features)
+    return outputs
 
 
 def fit_cell(
     cell: Cell,
     networks: Mapping[Stream, TileNetwork],
-    said: Mapping[str, Mapping[Stream, Said]],
+    outputs: Mapping[str, Mapping[Stream, NetworkOutputs]],
     targets: Mapping[str, NDArray[np.int64]],
     *,
     classes: int,
 ) -> FusedClassifier:
-    """Return the cell's classifier, its last layer fitted; `said` and `targets` go by part.
+    """Return the cell's classifier, its last layer fitted; `outputs` and `targets` go by part.
 
     The SVM sees the training views, the calibration of its scores the validation views.
     """
@@ -83,17 +85,17 @@ def fit_cell(
     classifier = FusedClassifier(cell.kind, streams, classes=classes)
     fit_fusion(
         classifier,
-        joined_votes(cell, said["train"]),
+        joined_votes(cell, outputs["train"]),
         targets["train"],
-        held_out=(joined_votes(cell, said["validation"]), targets["validation"]),
+        held_out=(joined_votes(cell, outputs["validation"]), targets["validation"]),
     )
     classifier.eval()
     return classifier
 
 
-def joined_votes(cell: Cell, said: Mapping[Stream, Said]) -> NDArray[np.float32]:
+def joined_votes(cell: Cell, outputs: Mapping[Stream, NetworkOutputs]) -> NDArray[np.float32]:
     """Return the (views, v) votes of the cell's streams side by side."""
-    votes = [said[stream].votes(cell.kind) for stream in cell.streams]
+    votes = [outputs[stream].votes(cell.kind) for stream in cell.streams]
     return np.concatenate(votes, axis=1)
 
 

@@ -16,14 +16,16 @@ Head = Literal["pooled", "area"]
 
 
 class CompactNet(TileNetwork):
-    """Some 0.15 M parameters. Plain convolutions: on CPUs depthwise ones wait for memory, and a
-    network of them took longer to train than one of bottlenecks with more arithmetic.
+    """Some 0.15 M parameters. The convolutions are plain ones: depthwise ones are bound by memory
+    on CPUs, and a network of them took longer to train than one of bottlenecks with more
+    arithmetic.
 
     One linear layer classifies every cell; `head` says how cells become the tile's logits:
 
     "pooled": their mean, which equals that layer on pooled features. For classes of images.
+
     "area": a linear function of the mean cell *probabilities*, for classes defined by how much of
-    the area is of a kind: it counts area and cannot be carried away by one loud corner.
+    the area is of a kind: probabilities are bounded, so no single cell can outweigh the others.
     """
 
     first_layer, last_layer = "stages.0.0", "cells"
@@ -65,7 +67,7 @@ class CompactNet(TileNetwork):
 
 
 class CompactBottleneck(nn.Module):
-    """Narrow, look, widen, and add to what came in."""
+    """A residual bottleneck: 1x1 to `narrow` channels, 3x3, 1x1 to `width`, plus the input."""
 
     def __init__(self, width: int, narrow: int) -> None:
         super().__init__()
@@ -78,7 +80,7 @@ class CompactBottleneck(nn.Module):
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what came in, (n, width, y, x), with what was seen added."""
+        """Return (n, width, y, x) from (n, width, y, x)."""
         return self.relu(x + self.look(x))
 
 
@@ -91,7 +93,11 @@ def _convolution(before: int, after: int, *, side: int, stride: int) -> nn.Seque
 
 
 def _steep(classes: int) -> nn.Linear:
-    """Return a layer that starts out steep: areas near one half are where the doubt is."""
+    """Return a (classes, classes) layer that starts as a multiple of the identity.
+
+    The mean probabilities it reads lie close to one half for tiles in doubt; the factor lets these
+    small differences reach the softmax from the first step on.
+    """
     decide = nn.Linear(classes, classes)
     nn.init.zeros_(decide.bias)
     decide.weight.data = 8 * torch.eye(classes)

@@ -19,7 +19,7 @@ SINGLE: tuple[Fusion, ...] = ("none", "early")
 
 
 class FusedClassifier(nn.Module):
-    """Streams by name, what each says ("votes"), and the linear layer over all that is said.
+    """Streams by name, their outputs ("votes"), and the linear layer over the votes of all streams.
 
     "none" and "early": one stream, votes are its logits; early means that its input is a stack of
     intensity and maps. "late": votes are the streams' softmax outputs. "mid": votes are the

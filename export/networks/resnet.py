@@ -50,7 +50,9 @@ class ResNet50(TileNetwork):
 
 
 class Bottleneck(nn.Module):
-    """Narrow, look, widen, and add to what came in."""
+    """A residual bottleneck: 1x1 to `width` channels, 3x3, 1x1 to four times that, plus the
+    shortcut.
+    """
 
     def __init__(self, before: int, width: int, *, stride: int) -> None:
         super().__init__()
@@ -79,7 +81,7 @@ def _stage(before: int, width: int, *, blocks: int, stride: int) -> nn.Sequentia
 
 
 def _projection(before: int, after: int, *, stride: int) -> nn.Sequential | None:
-    """Return what makes the carried value fit the sum, or None when it fits already."""
+    """Return the 1x1 convolution of the shortcut, None where input and output have one shape."""
     if before == after and stride == 1:
         return None
     return nn.Sequential(
@@ -88,9 +90,8 @@ def _projection(before: int, after: int, *, stride: int) -> nn.Sequential | None
 
 
 def _start_as_identity(network: nn.Module) -> None:
-    """Let every block begin as what it carries: the sum's last scale at zero (Goyal et al. 2017,
-    section 5.1, arXiv:1706.02677). Few steps from scratch then suffice, and no block adds noise
-    that training has not asked for.
+    """Let every block start as the identity, with its last norm's scale at zero (Goyal et al. 2017,
+    section 5.1, arXiv:1706.02677): a training from scratch then needs few steps to get under way.
     """
     for module in network.modules():
         if isinstance(module, Bottleneck):

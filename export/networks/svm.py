@@ -1,4 +1,4 @@
-"""Linear SVMs on votes, and the calibration that makes probabilities of their margins."""
+"""Linear SVMs on votes, and the calibration that turns their margins into probabilities."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ def linear_svm(votes: Votes, target: Target, classes: int) -> tuple[Margins, Mar
     """Return the (classes, v) weights and (classes,) biases of one-against-rest margins.
 
     One number scales all votes to mean square one per image, so that C means the same for four
-    probabilities and for 8192 features, whose own proportions stay as they are. Every class counts
-    alike, as in the networks' loss: else votes that are not sure all end as the commonest class.
+    probabilities and for 8192 features, whose own proportions stay as they are. The classes have
+    equal weight, as in the networks' loss: otherwise uncertain votes all go to the most frequent
+    class.
     """
     scale = float(np.sqrt(np.mean((votes.astype(float) ** 2).sum(axis=1)))) or 1.0
     machine = LinearSVC(C=1.0, class_weight="balanced", random_state=SEED, max_iter=20_000)

@@ -1,7 +1,7 @@
-"""Take back the mean shift that rounding its weights gives to every output of a layer.
+"""Correct the mean shift that rounding a layer's weights gives to each of its outputs.
 
-Rounding errors of thousands of weights do not cancel where inputs have a mean, as they have after
-a ReLU: each output is off by (W - W_int8) E[x] on average, and layer after layer it adds up. The
+Rounding errors of thousands of weights do not cancel where inputs have a mean, as they have after a
+ReLU: each output is off by (W - W_int8) E[x] on average, and layer after layer it adds up. The
 integer bias takes it back at no cost on the device (Nagel et al. 2019, section 4.2,
 doi:10.1109/ICCV.2019.00141, with E[x] measured on the calibration tiles).
 """
@@ -21,10 +21,8 @@ Means = Mapping[str, NDArray[np.float64]]
 def correct_biases(
     quantised: onnx.ModelProto, fp32: onnx.ModelProto, means: Means, *, layers: list[str]
 ) -> None:
-    """Change the integer biases of those layers that are int8 in place; the border's zeros are
-    neglected.
-
-    `means` are, by tensor, the (channels,) means of what the layers read.
+    """Change the integer biases of the int8 layers in place. `means` are, by tensor, the
+    (channels,) means of what the layers read. The zeros that pad the border are neglected.
     """
     held = {one.name: one for one in quantised.graph.initializer}
     exact = {one.name: one for one in fp32.graph.initializer}

@@ -1,7 +1,8 @@
-"""The gate: int8 is as good as fp32 on the validation views, if need be with layers kept fp32.
+"""The gate: int8 must be as good as fp32 on the validation views, if need be with layers kept in
+fp32.
 
-What "as good" means is the task's: its metrics, what it decides, and how much of a metric int8 may
-cost. Nothing here knows what the outputs are.
+What "as good" means is the task's: its metrics, its decisions, and how much of a metric int8 may
+lose. Nothing here knows what the outputs are.
 """
 
 from __future__ import annotations

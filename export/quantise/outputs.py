@@ -1,5 +1,5 @@
-"""What a model gives out for views, whole or in parts run one after the other: its whole need not
-fit one file.
+"""The outputs of a model for views. A model in parts runs part by part, since the whole may be too
+large for one ONNX file.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def part_outputs(parts: ModelParts, views: Views) -> Outputs:
 
 
 def votes(parts: ModelParts, views: Views) -> list[Inputs]:
-    """Return by view what all streams say, for the tail; one stream is loaded at a time."""
+    """Return, for each view, the votes of all streams; one stream is loaded at a time."""
     found: list[Inputs] = [{} for _ in range(len(views))]
     for model in parts.streams.values():
         found = replaced(found, stream_votes(model, views))
@@ -53,7 +53,7 @@ def votes(parts: ModelParts, views: Views) -> list[Inputs]:
 
 
 def stream_votes(model: bytes, views: Views) -> list[Inputs]:
-    """Return by view what one stream says."""
+    """Return, for each view, the vote of one stream."""
     session = stream_session(model)
     (entry,), (vote,) = session.get_inputs(), session.get_outputs()
     return [
@@ -74,5 +74,5 @@ def replaced(votes: list[Inputs], by: list[Inputs]) -> list[Inputs]:
 
 
 def tail_outputs(tail: bytes, votes: list[Inputs]) -> Outputs:
-    """Return by name what follows from the votes, (views, ...)."""
+    """Return by name the outputs of the tail for these votes, (views, ...)."""
     return model_outputs(tail, votes, backend="onnxruntime")

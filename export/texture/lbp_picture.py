@@ -1,4 +1,4 @@
-"""What a network sees of texture: a tile beside its LBP maps, coordinates as red, green, blue."""
+"""What a network sees of texture, as a picture: a tile beside its LBP maps in colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The 256 x 3 table that gives every LBP code coordinates in which likeness is distance.
+"""The 256 x 3 table of coordinates of the LBP codes: similar codes lie close together.
 
 After Levi & Hassner 2015 (doi:10.1145/2818346.2830587), as used by Wetzer et al.: non-metric
 multidimensional scaling of a code dissimilarity. Made once and stored, since every model trained

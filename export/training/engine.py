@@ -1,4 +1,4 @@
-"""Train one network of a task: steps, checkpoints, curves, and on where it was stopped."""
+"""Train one network of a task: steps, checkpoints, curves, and resuming after a stop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from runtime.errors import ConfigRefused
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingJob:
-    """One network to train: for what, how, and the folder for its checkpoint and curves."""
+    """One network to train: its task, recipe and seed, and the folder for checkpoint and curves."""
 
     task: Task
     recipe: Recipe

@@ -1,4 +1,4 @@
-"""How weights follow their gradients: what decays, how fast they learn, and their average."""
+"""The optimiser, the schedule of its learning rate, and the running average of the weights."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 def weight_groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
     """Return the weights that decay, and those that do not: biases and the scales of norms.
 
-    Pulling those to zero shrinks what a layer says, not how complicated it is: a convolution's
-    scale before a norm means nothing, the norm's own does (Goyal et al. 2017, arXiv:1706.02677,
-    section 5.1). All of them have one axis.
+    Decay of those only rescales a layer's output and does not regularise: the scale of a
+    convolution before a norm has no effect, that of the norm has (Goyal et al. 2017,
+    arXiv:1706.02677, section 5.1). All of them have one axis.
     """
     weights = list(network.parameters())
     return [

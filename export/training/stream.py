@@ -19,12 +19,14 @@ Draw = Callable[[int], np.random.Generator | None]
 
 
 def as_they_are(_: int) -> None:
-    """Draw nothing: for samples that are judged."""
+    """Return None: samples for evaluation are read as they are."""
 
 
 def drawn(seed: int, epoch: int) -> Draw:
-    """Return the generators of an epoch, one for each sample: whichever thread reads it, in
-    whatever order, and wherever a training went on, it looks the same.
+    """Return the generators of an epoch's samples, each seeded by seed, epoch and the sample's
+    number.
+
+    So a sample looks the same whichever thread reads it, in whatever order, and after a resume.
     """
     return lambda index: np.random.default_rng([seed, SAMPLE_STREAM, epoch, index])
 

@@ -1,8 +1,7 @@
 """What a network is trained for, as the engine sees it: arrays by name, and nothing of classes.
 
-A task says what its samples are, what its network is, what a wrong answer costs, what the answers
-are worth and what follows from them. The engine trains it; `export.quantise` judges int8 by the
-same `metrics`, `decide` and `tolerance`.
+A task defines samples, network, loss, metrics and decisions. The engine trains it;
+`export.quantise` judges int8 by the same `metrics`, `decide` and `tolerance`.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from export.evaluate.results import FP32, INT8
 from export.evaluate.run import evaluate
 from export.evaluate.seed import PARTS, Trained
 from export.evaluate.setup import Choices, set_up
-from export.evaluate.votes import fused_scores, joined_votes, listen, said_once
+from export.evaluate.votes import fused_scores, joined_votes, network_outputs, stored_outputs
 from export.networks.registry import make_network
 from export.texture.lbp_table import stored_table
 from runtime.errors import ConfigRefused, ModelRefused
@@ -94,13 +94,14 @@ def trained(source, setup):
         ).eval()
         for name in setup.spec.inputs
     }
-    said = {
+    outputs = {
         part: {
-            one: listen(net, getattr(parts, part), one.input_name) for one, net in networks.items()
+            one: network_outputs(net, getattr(parts, part), one.input_name)
+            for one, net in networks.items()
         }
         for part in PARTS
     }
-    return Trained(networks=networks, said=said, parts=parts)
+    return Trained(networks=networks, outputs=outputs, parts=parts)
 
 
 def test_everything_asked_for_is_there(done):
@@ -155,24 +156,24 @@ def test_seeds_split_differently(source, setup):
 def test_fused_scores_are_those_of_the_exported_classifier(setup, trained):
     for cell in setup.cells:
         classifier = trained.classifier(cell)
-        table = fused_scores(classifier, joined_votes(cell, trained.said["test"]))
+        table = fused_scores(classifier, joined_votes(cell, trained.outputs["test"]))
         example = {n: trained.parts.test.inputs(0)[n] for n in classifier.inputs}
         model = to_parts(classifier, example).joined()
         device = onnx_scores(model, trained.parts.test, classifier.inputs, threads=1)
         np.testing.assert_allclose(table, device, atol=2e-4)
 
 
-def test_what_was_said_is_read_back_for_the_same_network_only(trained, tmp_path):
+def test_stored_outputs_are_read_back_for_the_same_network_only(trained, tmp_path):
     stream, network = next(iter(trained.networks.items()))
     other = make_network("compact", channels=input_channels(stream.input_name), classes=2)
 
     def ask(who):
-        return said_once(
+        return stored_outputs(
             who, trained.parts.test, stream.input_name, folder=tmp_path, part="test"
         ).logits
 
     first = ask(network)
-    kept = tmp_path / "said_test.npz"
+    kept = tmp_path / "outputs_test.npz"
     with np.load(kept) as held:
         key = str(held["key"])
     np.savez(kept, key=np.array(key), logits=first + 1, features=first)
@@ -220,7 +221,7 @@ def test_a_classifier_beyond_two_gigabytes_has_int8_all_the_same(
     scores = integer_scores(
         classifier, trained.parts.train, test, kept=tmp_path / "kept.npz", threads=1
     )
-    table = fused_scores(classifier, joined_votes(cell, trained.said["test"]))
+    table = fused_scores(classifier, joined_votes(cell, trained.outputs["test"]))
     np.testing.assert_allclose(scores, table, atol=0.1)
 
 

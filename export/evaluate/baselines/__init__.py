@@ -1,1 +1,1 @@
-"""What the networks have to beat: linear support vector machines on LBP histograms."""
+"""The baselines of an evaluation: linear support vector machines on LBP histograms."""

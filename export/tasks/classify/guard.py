@@ -1,4 +1,4 @@
-"""Fit the guard: what the training set looks like, and how far from it is too far."""
+"""Fit the guard: the distribution of the training views, and the distance at which doubt begins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the scores of views are worth: the images that the views were cut from decide together."""
+"""Judge the scores of views: those of one image are averaged, and the metrics count images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good are these scores? Pure NumPy; class 1 of two is the one that is looked for."""
+"""Metrics of class scores. Pure NumPy; of two classes, class 1 is the positive one."""
 
 from __future__ import annotations
 

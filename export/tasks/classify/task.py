@@ -1,4 +1,4 @@
-"""Classifying: networks that say of a view which class it is, and their fusion."""
+"""The task "classify": its samples, its networks, and their fusion into one classifier."""
 
 from __future__ import annotations
 
