@@ -1,1 +1,1 @@
-"""Technicians' routines and the dated registry of what they found."""
+"""Calibration routines for technicians, and the dated registry of their results."""

@@ -61,10 +61,13 @@ def fit_camera_stage(shifts_px: Matrix, moves_um: Matrix) -> CameraStageFit:
     """
     if len(moves_um) < 3 or np.linalg.matrix_rank(moves_um, tol=1e-6) < 2:
         raise ValueError("camera-stage needs at least three moves, not all along one line")
+    # The noise is in the shifts, so these are regressed on the moves: the other way round noise
+    # would shrink the matrix. What is wanted is then the inverse.
     solution, *_ = np.linalg.lstsq(moves_um, shifts_px, rcond=None)
     px_from_stage = solution.T
     matrix = np.linalg.inv(px_from_stage)
     misses_px = shifts_px - moves_um @ solution
+    # Two coordinates a move, less the four elements that were fitted.
     spare = 2 * len(moves_um) - 4
     variance_px2 = float(np.sum(misses_px**2)) / spare
     spread = np.linalg.inv(moves_um.T @ moves_um)

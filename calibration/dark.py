@@ -1,4 +1,4 @@
-"""Dark frame: what the camera says with the light off, and how noisily."""
+"""Dark frame: what the camera gives with the light off, and its read noise."""
 
 from __future__ import annotations
 

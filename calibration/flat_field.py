@@ -1,4 +1,4 @@
-"""Flat field: how evenly an empty field of the slide is lit and seen."""
+"""Flat field: the relative brightness of every pixel in an empty field of the slide."""
 
 from __future__ import annotations
 
@@ -55,6 +55,8 @@ def fit_flat_field(frames: NDArray[Any], dark: NDArray[Any]) -> FlatFit:
     values /= levels
     mean: Image = values.mean(axis=0)
     smooth = _blurred(mean, SMOOTH_PX)
+    # The noise of even and odd frames is independent, so the covariance of their fine detail is the
+    # variance of the true pattern alone; its share of the whole is the gain of a Wiener filter.
     even, odd = values[::2].mean(axis=0), values[1::2].mean(axis=0)
     pattern = float(np.mean((even - _blurred(even, SMOOTH_PX)) * (odd - _blurred(odd, SMOOTH_PX))))
     total = float(np.mean((mean - smooth) ** 2))

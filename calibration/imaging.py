@@ -1,4 +1,4 @@
-"""How every routine looks through the microscope: light, exposure, correction, focus."""
+"""How every routine takes pictures: light, exposure, correction, focus."""
 
 from __future__ import annotations
 

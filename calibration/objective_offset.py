@@ -131,7 +131,7 @@ def run(
 
 
 def _seen_by_overview(other: NDArray[Any], overview_from_other: Matrix) -> NDArray[np.float32]:
-    """Return the middle of `other` resampled to the overview's pixels, odd or even like itself."""
+    """Return the middle of `other` resampled to the overview's pixels: the template."""
     height, width = other.shape
     scale = float(np.sqrt(abs(np.linalg.det(overview_from_other))))
     # Averaging over one overview pixel before sampling, so that nothing aliases.
@@ -152,7 +152,7 @@ def _seen_by_overview(other: NDArray[Any], overview_from_other: Matrix) -> NDArr
 
 
 def _between(line: NDArray[Any], at: int) -> float:
-    """Return the place of a line's top between its points, by a parabola."""
+    """Return the sub-pixel place of a line's top, by a parabola through it and its neighbours."""
     if not 0 < at < len(line) - 1:
         return float(at)
     low, top, high = (float(value) for value in line[at - 1 : at + 2])

@@ -67,12 +67,13 @@ class Calibrated:
 
     @classmethod
     def stated(cls, recording: Recording, settings: Settings, *, objective: str) -> Calibrated:
-        """Return what a recording says of itself: nothing of it can be measured any more.
+        """Return the calibration that the settings state for a recording, which cannot be measured
+        later.
 
         Its stage has the camera's axes and its pixel size is the settings'. Tiles are corrected
         where the settings name the dark and flat-field records they were taken with, however old;
-        whose these are cannot be checked. Raises CalibrationRefused for a record that is missing
-        or failed, or a pixel size that is not the objective's.
+        whose these are cannot be checked. Raises CalibrationRefused for a record that is missing or
+        failed, or a pixel size that is not the objective's.
         """
         _refuse_other_pixel_size(recording.pixel_size_um, settings, objective=objective)
         folder = None if settings.recording is None else settings.recording.corrected_by

@@ -91,6 +91,7 @@ class Curve:
         peak = fit_peak([seen.z_um for seen in three], [seen.sharpness for seen in three])
         if peak is None:
             return self.best.z_um
+        # Noise can put the parabola's top far outside the three points; the true one is among them.
         return min(max(peak.z_um, three[0].z_um), three[-1].z_um)
 
     @property

@@ -143,6 +143,7 @@ class FocusKeeper:
 
     def _within_reach(self, z_um: float) -> float:
         """Return z, no further from what sweeps have found than half a sweep reaches."""
+        # Beyond the sweeps the quadratic can run away, further than a sweep could find back from.
         found_um = [point.z_um for point in self.surface.points]
         reach_um = self._plan.focus.range_um / 2
         return min(max(z_um, min(found_um) - reach_um), max(found_um) + reach_um)

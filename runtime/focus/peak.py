@@ -23,8 +23,8 @@ FEWEST_FOR_FLOOR = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharpnessPeak:
-    """Where a focus curve is highest with its uncertainty (1 σ), how high above its floor, and how
-    far from there it has fallen half way down.
+    """The top of a focus curve: its z with uncertainty (1 σ), its height above the floor, and how
+    far from the top the curve has fallen to half that height.
     """
 
     z_um: float
@@ -39,7 +39,7 @@ class SharpnessPeak:
         return self.floor + self.height
 
     def fall(self, *, away_um: float) -> float:
-        """Return by which factor sharpness has fallen `away_um` from the top."""
+        """Return the factor by which sharpness has fallen at `away_um` from the top."""
         left = self.height / (1 + (away_um / self.half_width_um) ** 2)
         return self.sharpness / (self.floor + left)
 
@@ -111,17 +111,21 @@ def _through(
     """
     above = sharpness - floor
     middle, reach = z.mean(), float(np.ptp(z))
+    # Centred and scaled: with z in thousands of micrometres the columns would be nearly parallel.
     u = (z - middle) / reach
     design = np.stack([u**2, u, np.ones_like(u)], axis=1)
     if np.linalg.matrix_rank(design) < design.shape[1]:
         return None
     (a, b, c), covariance, misfit = _weighted_fit(design, scale.apply(above), scale.weight(above))
+    # It opens upwards: there is no top.
     if a >= 0:
         return None
     height = scale.undo(float(c - b**2 / (4 * a)))
     if height <= 0:
         return None
+    # How far the transform falls from the top to half of it: the parabola has that drop there.
     drop = np.diff(scale.apply(np.array([height / 2, height])))[0]
+    # The derivatives of the top, -b / 2a, by (a, b, c): σ follows to first order.
     slope = np.array([b / (2 * a**2), -1 / (2 * a), 0.0])
     peak = SharpnessPeak(
         z_um=float(middle - reach * b / (2 * a)),
@@ -148,6 +152,7 @@ def _weighted_fit(design: Array, values: Array, weights: Array) -> tuple[Array, 
     leverage = np.einsum("ij,jk,ik->i", weighted, inverse, weighted)
     spread = inverse @ weighted.T * (residuals / np.clip(1 - leverage, LEAST_FREE, None))
     covariance = spread @ spread.T
+    # Three points are met exactly: their residuals are rounding, not noise.
     if len(values) == design.shape[1]:
         covariance = np.zeros_like(covariance)
     return coefficients, covariance, float(residuals @ residuals)

@@ -131,7 +131,7 @@ def _search(request: SweepRequest, curve: Curve) -> Generator[ZRequest, Observat
 
 
 def _measure(request: SweepRequest, curve: Curve, z_um: Iterable[float]) -> Pass:
-    """Ask for each z of one ascending pass; give up on anything that spoils the curve."""
+    """Ask for each z of one ascending pass; give up on a frame that cannot belong to the curve."""
     climbing = False
     for target in z_um:
         if len(curve.observed) >= MAX_FRAMES:
@@ -203,7 +203,9 @@ def _refuse_multi_peak(curve: Curve) -> None:
 
 
 def _refuse_drift(curve: Curve, peak: SharpnessPeak, depth: float) -> None:
-    """Compare the repeated frame with the fit: duller by half a depth of field, it has moved."""
+    """Give up when the frame repeated at the top is duller than half a depth of field would make
+    it: then focus or specimen moved during the sweep.
+    """
     repeat = curve.observed[-1].sharpness / peak.sharpness
     tolerance = max(peak.fall(away_um=depth / 2), 1 + curve.least_contrast)
     if repeat * tolerance < 1:

@@ -120,7 +120,7 @@ class _Fit:
 
 
 class _Model(NamedTuple):
-    """Which terms there are, and what they are counted from.
+    """The terms of the surface, and the origins of their coordinates.
 
     `boots` holds the first moment of each boot; hours are counted from that of their own boot.
     """
@@ -152,7 +152,7 @@ class _Model(NamedTuple):
         return np.stack(columns, axis=1)
 
     def prior_um(self) -> Array:
-        """Return σ of every term before anything was measured."""
+        """Return the prior σ of every term, µm."""
         shape = [HEIGHT_UM, SLOPE_UM, SLOPE_UM, BOWL_UM, BOWL_UM, BOWL_UM]
         return np.array([*shape, *[DRIFT_UM] * self.drifts, *[REBOOT_UM] * (len(self.boots) - 1)])
 
@@ -181,6 +181,7 @@ def _without_outliers(points: list[FocusPoint], roughness_um: float, *, drifts: 
         worst = int(np.argmax(np.where(kept, studentised, -1.0)))
         kept = kept.copy()
         kept[worst] = False
+        # Judged by a fit that has not seen it: in its own it would have pulled the surface along.
         others, studentised = _posterior(points, kept, roughness_um, drifts=drifts)
         accused = points[worst]
         z_um, sigma_um = others.predict(accused.x_um, accused.y_um, accused.at)
@@ -201,10 +202,12 @@ def _posterior(
     model = _Model.of(points, drifts=drifts)
     z = np.array([p.z_um for p in points])
     sigma = np.array([p.sigma_um for p in points])
+    # Heights are fitted about their median, because the prior of the height is about zero.
     level = float(np.median(z))
     rows = model.terms([(p.x_um, p.y_um, p.at) for p in points])
     precision = np.diag(model.prior_um() ** -2.0)
     rough = floor_um
+    # The weights need the roughness and the roughness the fit, so the fit is made twice.
     for _ in range(2):
         weight = kept / (sigma**2 + rough**2)
         covariance = np.linalg.inv((rows.T * weight) @ rows + precision)
@@ -212,6 +215,7 @@ def _posterior(
         residual = z - level - rows @ solution
         leverage = np.einsum("ij,jk,ik->i", rows, covariance, rows) * weight
         free = np.sqrt(np.clip(1 - leverage, 1e-6, None))
+        # 1.4826 times the median absolute deviation is σ where the residuals are normal.
         rough = max(floor_um, 1.4826 * float(np.median(np.abs(residual[kept] / free[kept]))))
     studentised = np.abs(residual) * np.sqrt(weight) / free
     misfit = float(np.sum(residual**2 * weight)) + float(solution @ precision @ solution)

@@ -1,1 +1,1 @@
-"""Signed model bundles, the sessions that run them, and the self-test that trusts neither."""
+"""Signed model bundles, the sessions that run them, and the self-test of both."""

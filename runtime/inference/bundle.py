@@ -1,4 +1,4 @@
-"""Open a model bundle: one file in which nothing is believed before it is verified.
+"""Open a model bundle: one file, all of which is verified before any of it is used.
 
 A bundle is a zip archive: manifest.json, manifest.sig (Ed25519 over the manifest's bytes) and the
 files the manifest lists with size and SHA-256. There is no pickle anywhere.

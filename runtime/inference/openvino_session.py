@@ -16,13 +16,13 @@ from runtime.preprocess.inputs import Inputs
 
 
 class Request(Protocol):
-    """What is asked of a request under way."""
+    """The part of an OpenVINO request that is used here."""
 
     def wait_for(self, timeout: int, /) -> bool:
         """Wait for so many milliseconds at most; return whether it has finished."""
 
     def cancel(self) -> None:
-        """Give it up."""
+        """Cancel the request."""
 
 
 def finish(request: Request, *, limit_s: float = LIMIT_S) -> None:

@@ -1,4 +1,4 @@
-"""Run a bundle's golden examples here: is it the same model as where it was made?"""
+"""The self-test: run a bundle's golden examples and compare with the outputs it carries."""
 
 from __future__ import annotations
 

@@ -63,7 +63,8 @@ Records = Mapping[str, type[TaskRecord]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work(Generic[Prepared, Answer]):
-    """A model at work, in two halves: the next pictures can be prepared while one is answered.
+    """A model ready to answer, in two steps: the next pictures can be prepared while one is
+    answered.
 
     `prepare` may run on several threads, `answer` on one at a time.
     """

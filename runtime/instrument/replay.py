@@ -157,7 +157,7 @@ class ReplayCamera:
         )
 
     def capture(self, *, exposure_ms: float) -> CameraFrame:
-        """Return the tile taken here; it was exposed as it was, whatever is asked now.
+        """Return the tile taken here; `exposure_ms` has no effect, for the tile is exposed already.
 
         Raises CameraFailed when closed, where no tile was taken, and for a damaged file: the scan
         goes on without it.
@@ -184,22 +184,22 @@ class ReplayCamera:
         return CameraFrame(pixels=pixels, at=self._clock.instant())
 
     def close(self) -> None:
-        """Play no more."""
+        """Give no more frames."""
         self._open = False
 
 
 class ReplayLight:
-    """The `Light` a recording was taken under, by its name; it shines on nothing any more."""
+    """A `Light` with the one channel that a recording was taken under; nothing is lit."""
 
     def __init__(self, channel: str) -> None:
         self.channels = (channel,)
         self.lit: str | None = None
 
     def on(self, *, channel: str, brightness: float) -> None:
-        """Do as if. Raises Rejected for another channel or a brightness out of range."""
+        """Do nothing. Raises Rejected for another channel or a brightness out of range."""
         refuse_unlit(self.channels, channel=channel, brightness=brightness)
         self.lit = channel if brightness else None
 
     def off(self) -> None:
-        """Switch every channel off."""
+        """Do nothing."""
         self.lit = None

@@ -1,4 +1,4 @@
-"""From the settled map to what a person opens in the morning."""
+"""Exports of the finished map."""
 
 from __future__ import annotations
 

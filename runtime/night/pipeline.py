@@ -1,4 +1,4 @@
-"""One night's order: the overview, then its regions, then the settled map.
+"""The order of a night: the overview, then its regions, then the settled map.
 
 What happens to a single tile is the table of `runtime.night.stages`: the control loop takes tiles
 here, the compute worker takes them in behind it, so that compute hides behind the mechanics.
@@ -28,18 +28,18 @@ LOST_IN_A_ROW = 3
 
 
 class Watcher(Protocol):
-    """Whoever looks on: the live line, or nobody."""
+    """What a run reports its progress to: the live line, or nothing."""
 
     def phase(self, name: str, *, total: int, done: int) -> None:
-        """Hear that a phase begins."""
+        """Begin a phase."""
 
     def tile_done(self, tile: TileDone) -> None:
-        """Hear that one more tile has gone all the way."""
+        """Take in a tile that has passed every stage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileDone:
-    """What a person watching wants to hear of a finished tile."""
+    """What the live line shows of a finished tile."""
 
     tile_id: str
     label: str | None

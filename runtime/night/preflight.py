@@ -1,4 +1,4 @@
-"""Everything that can be known to go wrong is found before the first move."""
+"""Checks of the whole plan before the first move."""
 
 from __future__ import annotations
 

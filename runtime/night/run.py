@@ -112,7 +112,7 @@ class Night:
                 self.journal.note(first_tile_s=live.first_tile_s)
 
     def add_up(self, **seconds: float) -> None:
-        """Add to facts that sum up over the sessions of an interrupted run."""
+        """Add to facts that are summed over the sessions of an interrupted run."""
         sums = {name: self.journal.fact(name, 0.0) + more for name, more in seconds.items()}
         self.journal.note(**sums)
 
@@ -231,7 +231,9 @@ def carry_out(
 
 @contextmanager
 def _told_why(folder: RunFolder, journal: Journal, clock: Clock) -> Iterator[None]:
-    """Leave the reason of a pause in the journal and the report, giving up the ballast for it."""
+    """Write the reason of a pause into journal and report; on a full disk the ballast makes room
+    for it.
+    """
     try:
         yield
     except NightscopeError as error:

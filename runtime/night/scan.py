@@ -115,7 +115,8 @@ class Scan:
         return intake
 
     def _return_to_last_tile(self) -> None:
-        """Stand where, and in a simulated world when, the last journaled tile was taken.
+        """Move to where the last journaled tile was taken; a simulated world goes back to that
+        time, too.
 
         The drives' slack is then on the flank it was on, so the next tile comes out as it would
         have without the interruption.

@@ -1,4 +1,4 @@
-"""Label every image of a folder and write the table; a bad file costs its own row, no other."""
+"""Label every image of a folder and write the table; a bad file costs only its own row."""
 
 from __future__ import annotations
 

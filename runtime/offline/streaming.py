@@ -1,4 +1,4 @@
-"""Answer pictures as they stream in: the next ones are read and prepared while one is answered."""
+"""Answer a stream of pictures: the next ones are read and prepared while one is answered."""
 
 from __future__ import annotations
 

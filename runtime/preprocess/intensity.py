@@ -23,6 +23,7 @@ def normalised_intensity(
     means = _block_means(pixels, spec, threads=threads)
     ranks = [(means.size - 1) * p // 100 for p in (spec.dark_percentile, spec.bright_percentile)]
     dark, bright = np.partition(means, ranks, axis=None)[ranks].tolist()
+    # At least 1 digital number, for a tile that is black all over.
     contrast = max(bright - dark, spec.contrast_floor * bright, 1.0)
     scaled = np.clip((means - bright) / contrast, spec.lowest, spec.highest)
     return np.asarray(scaled, dtype=np.float32)

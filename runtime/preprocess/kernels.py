@@ -1,4 +1,4 @@
-"""How Python meets the compiled kernels: pixels in one layout, rows shared among a few threads."""
+"""The arrays that compiled kernels take, and the threads that share their rows."""
 
 from __future__ import annotations
 

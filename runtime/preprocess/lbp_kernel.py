@@ -36,9 +36,11 @@ def fill_all_rows(padded, offsets, codes, first, last):  # type: ignore[no-untyp
 
 @njit(cache=True, nogil=True)
 def _fractions(columns, offsets):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return how far beyond the pixel to its left each neighbour of each column lies.
+    """Return how far each neighbour of each column lies beyond the pixel to its left, (radius,
+    neighbour, column).
 
-    The rounding of column + dx differs from column to column: no constant will do.
+    Formed as scikit-image does, from column + dx: its rounding differs from column to column, and
+    with a constant fraction ties would come out differently.
     """
     across = np.empty((*offsets.shape[:2], columns.size))
     for scale in range(offsets.shape[0]):

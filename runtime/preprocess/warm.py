@@ -1,4 +1,4 @@
-"""Compiling every kernel for every pixel type, into Numba's cache, before a tile waits for it."""
+"""Compile every kernel for every pixel type into Numba's cache, so that no tile waits for it."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ class Journal:
         return json.loads(found[0].value) if found else default
 
     def event(self, *, at: Instant, level: str, kind: str, message: str) -> None:
-        """Record something worth reading in the morning."""
+        """Record an entry of the run's log."""
         self._put(EVENTS, [Event(at=at, level=level, kind=kind, message=message)])
 
     def events(self) -> list[Event]:
@@ -221,7 +221,7 @@ class Journal:
         return {row.tile_id: row.label for row in self._all(LABELS)}
 
     def set_matches(self, tile_id: str, matches: Matches) -> None:
-        """Record every match of a tile with its earlier neighbours; none is an answer too."""
+        """Record every match of a tile with its earlier neighbours, which may be none."""
         with self.transaction():
             self._put(MATCHED, [MatchedTile(tile_id=tile_id, blank=matches.blank)])
             self._put(SHIFTS, [TileShift(tile_id=tile_id, shift=s) for s in matches.shifts])

@@ -10,7 +10,7 @@ from runtime.tile import FocusVerdict, Label, Region, Shift, Shot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileFile:
-    """Where a tile's pixels lie, below the run folder, and how to know them again."""
+    """Where a tile's pixels lie, below the run folder, and the hash they must have."""
 
     file: str
     sha256: str
@@ -74,7 +74,7 @@ class FoundRegion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """Something to know about the run; `value` is JSON."""
+    """A fact about the run; `value` is JSON."""
 
     key: str
     value: str
@@ -112,7 +112,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something a person should be able to read in the morning."""
+    """An entry of the run's log, shown in the report."""
 
     at: Instant
     level: str

@@ -1,4 +1,4 @@
-"""What a run came to, as one JSON object read from its journal."""
+"""A run's figures, as one JSON object read from its journal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person should look at: every tile skipped, misfocused, doubted or not held by matches."""
+"""The tiles a person should look at: skipped, out of focus, doubted or not held by matches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames as a person wants to see them: corrected with the run's own calibration records."""
+"""Frames for display, corrected with the run's own calibration records."""
 
 from __future__ import annotations
 

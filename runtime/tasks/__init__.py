@@ -1,1 +1,1 @@
-"""What a model means: one file a task."""
+"""The tasks that models can be made for, a room each."""

@@ -1,1 +1,1 @@
-"""The simulated microscope: a specimen, its mechanics, its optics and a witness of the truth."""
+"""The simulated microscope: a specimen, its mechanics, its optics, and a log of the true state."""

@@ -1,4 +1,4 @@
-"""Hardware in the loop: the simulated world goes along with ports that are not its own.
+"""Hardware in the loop: the simulated world follows stage, light and turret that are not simulated.
 
 Commands pass to the real (or emulated) device; when it has answered, the world is brought to where
 the device says it is. So a simulated camera sees the specimen through a stage it does not move,

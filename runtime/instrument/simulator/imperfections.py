@@ -1,4 +1,4 @@
-"""What is wrong with one simulated instrument, drawn from its seed and told to nobody."""
+"""The imperfections of one simulated instrument, drawn from its seed and known to no run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FocusPlane:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """Where one objective really sits: its pixel size, and its axis against the lowest power's."""
+    """The true pixel size of one objective, and its axis against that of the lowest power."""
 
     pixel_size_um: float
     offset_x_um: float

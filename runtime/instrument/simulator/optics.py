@@ -1,4 +1,4 @@
-"""What the objective makes of the specimen: the crop it sees, blurred by diffraction and defocus.
+"""Image formation: the part of the specimen an objective sees, blurred by diffraction and defocus.
 
 In focus the point-spread function is a Gaussian of σ = 0.21 λ/NA (B. Zhang, J. Zerubia, J.-C.
 Olivo-Marin, "Gaussian approximations of fluorescence microscope point-spread function models",

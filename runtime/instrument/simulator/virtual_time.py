@@ -1,4 +1,4 @@
-"""The time of a simulated instrument: it passes while the instrument does something, never else."""
+"""The time of a simulated instrument, which passes only while the instrument does something."""
 
 from __future__ import annotations
 

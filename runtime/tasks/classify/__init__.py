@@ -1,1 +1,1 @@
-"""What is it? One label per picture, and whether to believe it."""
+"""The task "classify": one label per picture, and whether to trust it."""

@@ -1,4 +1,4 @@
-"""What does a picture show? One verified model, one label per picture."""
+"""The classifier: one verified model, one label per picture."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ ONLY: Records = {"classify": Classification}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedPicture:
-    """A picture ready to be judged: the networks' inputs for each of its views, and what the
-    guard, if the model has one, says of it.
+    """A picture ready to be classified: the networks' inputs for each of its views, and the guard's
+    verdict if the model has a guard.
     """
 
     views: tuple[Inputs, ...]
@@ -126,7 +126,8 @@ class TileClassifier:
         return self.judge(self.prepare(picture, raw=raw))
 
     def prepare(self, picture: Picture, *, raw: Pixels | None = None) -> PreparedPicture:
-        """Return what the networks will see of a picture; any thread may, while another judges.
+        """Return what the networks will see of a picture; on any thread, while another picture is
+        judged.
 
         Raises like `classify`.
         """

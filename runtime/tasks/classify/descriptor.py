@@ -1,4 +1,4 @@
-"""A tile in some forty numbers: what its grey levels and its texture are like, not what it shows.
+"""A descriptor of a tile: some forty numbers on its grey levels and texture, none on its content.
 
 Every number is a count turned into a proportion or a ratio, so that light and gain cancel; the
 counts are of integers and the same everywhere. Proportions p enter as arcsin(sqrt(p)), whose
@@ -48,8 +48,8 @@ def feature_groups(radii_px: tuple[int, ...]) -> tuple[str, ...]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
     """`features` (features,) float64, all finite, in the order of `feature_groups`. `blankness` is
-    how much the map differs from point to point against points eight apart: near 0 for a picture, 1
-    for white noise and for nothing at all.
+    the mean difference of neighbouring points of the map over that of points eight apart: near 0
+    for a picture, 1 for white noise and for a map without differences.
     """
 
     features: Feature
@@ -75,6 +75,7 @@ def describe(
     features = [
         _end_shares(grid.values(pixels if raw is None else raw)),
         _contrast_and_roughness(grid, pixels, levels=_outer_shares(steps, spec)),
+        # The offset keeps the logarithm of a map without differences finite.
         np.log(np.array(apart) + 0.1),
         *(_code_shares(codes) for codes in sampled.codes),
     ]

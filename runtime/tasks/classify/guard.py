@@ -1,4 +1,4 @@
-"""Should the model be believed on this tile? A distance from what it was trained on, in words.
+"""The guard: how far a tile lies from the training set, and in words why its label is doubted.
 
 Mahalanobis distance of the tile's descriptor from the training set's (Lee et al. 2018,
 arXiv:1807.03888, on our own features instead of a network's). The whitening is the symmetric one of
@@ -33,8 +33,8 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """How strange one tile is: `strangeness` is 1 at the limit, None where nobody looked; `doubt`
-    is "" below the limit, and beyond it says what is strangest.
+    """How unlike the training set one tile is: `strangeness` is 1 at the limit, None without a
+    guard; `doubt` is "" below the limit, and beyond it names what is most unusual.
     """
 
     strangeness: float | None
@@ -47,8 +47,8 @@ UNGUARDED = Verdict(strangeness=None, doubt="")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What one view says: `squares` (features,) add up to the squared distance, `blankness` is 1
-    for noise.
+    """The distance of one view: `squares` (features,) add up to its square; `blankness` as in
+    `Description`.
     """
 
     squares: NDArray[np.float64]
@@ -57,7 +57,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """The training set as the guard knows it.
+    """The distribution of the training set's descriptors, and the limits of what is trusted.
 
     `mean` (features,) and `whitening` (features, features) are float64 over the descriptor of
     `spec`; `limit` is the distance, `blank_limit` the blankness, beyond which a tile is doubted.
@@ -88,7 +88,7 @@ class Guard:
         )
 
     def look(self, pixels: Pixels, sampled: Sampled, *, raw: Pixels | None = None) -> Evidence:
-        """Return what one view says; the arguments are those of `describe`."""
+        """Return the evidence of one view; the arguments are those of `describe`."""
         found = describe(pixels, sampled, self.spec, raw=raw)
         away = self.whitening @ (found.features - self.mean)
         return Evidence(squares=away**2, blankness=found.blankness)

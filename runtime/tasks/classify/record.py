@@ -15,7 +15,7 @@ SCORES = "scores"
 
 
 class Trust(Strict):
-    """What the model takes for strange: see `runtime.tasks.classify.guard`.
+    """The guard's numbers: see `runtime.tasks.classify.guard`.
 
     `mean` and `whitening` name .npy files over descriptor `descriptor`; a tile further than `limit`
     from the mean, or blanker than `blank_limit`, is doubted. `false_alarms` is the share of
