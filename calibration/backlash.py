@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.image_shift import measure_shift
-from calibration.imaging import View, open_view
-from calibration.outcome import Measured, Outcome
+from calibration.imaging import MicroscopeView, open_view
+from calibration.outcome import Measured, Measurement
 from calibration.registry import file_away
 from runtime.calibrated.loaded import require_record, stage_from_px
 from runtime.calibrated.record import CalibrationRecord
@@ -87,7 +87,7 @@ def fit_focus_reversal(upwards: Sequence[Points], downwards: Sequence[Points]) -
 
 def judge(
     lost: dict[str, LostMotion | None], *, motion: MotionSection, worst_ncc: float
-) -> Outcome:
+) -> Measurement:
     """Return the measurement with its verdict: the approach must take up what a reversal loses."""
     limits = {"x": motion.approach_um, "y": motion.approach_um, "z": motion.approach_z_um}
     found = {axis: seen for axis, seen in lost.items() if seen is not None}
@@ -97,7 +97,7 @@ def judge(
     for axis, seen in found.items():
         if abs(seen.lost_um) + 2 * seen.sigma_um >= limits[axis]:
             advice = f"{axis} loses {seen.lost_um:.1f} µm: tighten the drive or raise the approach"
-    return Outcome(
+    return Measurement(
         values={
             f"{axis}_um": Measured(seen.lost_um, seen.sigma_um, "µm")
             for axis, seen in found.items()
@@ -139,7 +139,7 @@ def run(
 
 
 def _reversals(
-    view: View, matrix: NDArray[Any], *, axis: int, at_um: float
+    view: MicroscopeView, matrix: NDArray[Any], *, axis: int, at_um: float
 ) -> tuple[NDArray[Any], float]:
     """Return the travel along the axis at every reversal, and the worst match."""
     run_up_um = view.rig.motion.approach_um
@@ -153,7 +153,7 @@ def _reversals(
     return np.array(travels), min(matches)
 
 
-def _arrive(view: View, axis: int, at_um: float, *, run_up_um: float) -> Pixels:
+def _arrive(view: MicroscopeView, axis: int, at_um: float, *, run_up_um: float) -> Pixels:
     """Return a picture at `at_um`, reached from below where `run_up_um` is negative."""
     rig = view.rig
     for target_um in (at_um + run_up_um, at_um):
@@ -165,7 +165,9 @@ def _arrive(view: View, axis: int, at_um: float, *, run_up_um: float) -> Pixels:
     return view.picture()
 
 
-def _curve(view: View, steps_um: list[float], *, run_up_um: float) -> list[tuple[float, float]]:
+def _curve(
+    view: MicroscopeView, steps_um: list[float], *, run_up_um: float
+) -> list[tuple[float, float]]:
     """Return (z_um, sharpness) along the steps, all travelled in the direction of the first."""
     rig = view.rig
     rig.stage.move_to(z_um=steps_um[0] + run_up_um)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.image_shift import ImageShift, measure_shift
-from calibration.imaging import View, open_view
-from calibration.outcome import Measured, Outcome
+from calibration.imaging import MicroscopeView, open_view
+from calibration.outcome import Measured, Measurement
 from calibration.registry import file_away
 from runtime.calibrated.record import CalibrationRecord
 from runtime.config.settings import Settings
@@ -92,7 +92,7 @@ def fit_camera_stage(shifts_px: Matrix, moves_um: Matrix) -> CameraStageFit:
 
 def judge(
     fit: CameraStageFit, *, nominal_um: float, longest_um: float, worst_ncc: float
-) -> Outcome:
+) -> Measurement:
     """Return the measurement with its verdict against the objective's nominal pixel size."""
     limit_um = RESIDUAL_LIMIT * longest_um
     off = fit.pixel_size_um / nominal_um - 1
@@ -113,7 +113,7 @@ def judge(
         for row in (0, 1)
         for column in (0, 1)
     }
-    return Outcome(
+    return Measurement(
         values={
             "pixel_size_um": Measured(fit.pixel_size_um, fit.pixel_size_sigma_um, "µm"),
             "rotation_deg": Measured(fit.rotation_deg, fit.rotation_sigma_deg, "°"),
@@ -158,7 +158,7 @@ def run(
 
 
 def _tour(
-    view: View, centre_um: tuple[float, float], offsets: list[tuple[float, float]]
+    view: MicroscopeView, centre_um: tuple[float, float], offsets: list[tuple[float, float]]
 ) -> tuple[list[ImageShift], Matrix]:
     """Return shift and travel of every stop against the centre, freed of steady drift.
 

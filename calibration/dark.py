@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.imaging import EXPOSURE_MS
-from calibration.outcome import Measured, Outcome
+from calibration.outcome import Measured, Measurement
 from calibration.registry import file_away
 from runtime.calibrated.record import CalibrationRecord
 from runtime.config.settings import Settings
@@ -48,11 +48,11 @@ def fit_dark(frames: NDArray[Any]) -> DarkFit:
     )
 
 
-def judge(fit: DarkFit, *, full_scale: int) -> Outcome:
+def judge(fit: DarkFit, *, full_scale: int) -> Measurement:
     """Return the measurement with its verdict."""
     level = float(np.mean(fit.levels))
     passed = level <= LEVEL_LIMIT * full_scale and fit.read_noise <= NOISE_LIMIT * full_scale
-    return Outcome(
+    return Measurement(
         values={
             "level": Measured(level, float(np.std(fit.levels)) / len(fit.levels) ** 0.5, "DN"),
             "read_noise": Measured(fit.read_noise, fit.read_noise / fit.mean.size**0.5, "DN"),

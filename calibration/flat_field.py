@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.imaging import open_view
-from calibration.outcome import Measured, Outcome
+from calibration.outcome import Measured, Measurement
 from calibration.registry import file_away
 from runtime.calibrated.record import CalibrationRecord, latest
 from runtime.config.settings import Settings
@@ -75,7 +75,7 @@ def fit_flat_field(frames: NDArray[Any], dark: NDArray[Any]) -> FlatFit:
     )
 
 
-def judge(fit: FlatFit) -> Outcome:
+def judge(fit: FlatFit) -> Measurement:
     """Return the measurement with its verdict."""
     dimmest = float(_blurred(fit.flat, CONTRAST_PX).min())
     advice = ""
@@ -83,7 +83,7 @@ def judge(fit: FlatFit) -> Outcome:
         advice = "something lies in the field: set calibration.empty_field_um to a clean place"
     elif dimmest < DIMMEST:
         advice = "part of the field is dark: centre the condenser and open the field stop"
-    return Outcome(
+    return Measurement(
         values={
             "contrast": Measured(fit.contrast, fit.noise, ""),
             "dimmest": Measured(dimmest, fit.noise, ""),

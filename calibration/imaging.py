@@ -31,7 +31,7 @@ SEARCH_UM = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class MicroscopeView:
     """One objective, swung in and well exposed, with whatever correction is already known."""
 
     rig: Rig
@@ -88,11 +88,11 @@ class View:
         )
 
 
-def open_view(rig: Rig, settings: Settings, *, objective: str, folder: Path) -> View:
+def open_view(rig: Rig, settings: Settings, *, objective: str, folder: Path) -> MicroscopeView:
     """Swing the objective in, find the exposure where the stage stands, and return the view."""
     rig.turret.select(objective=objective)
     channels = rig.light.channels
-    view = View(
+    view = MicroscopeView(
         rig=rig,
         objective=objective,
         depth_of_field_um=settings.objectives[objective].depth_of_field_um,
@@ -116,7 +116,7 @@ def known_correction(rig: Rig, *, objective: str, folder: Path) -> Corrector:
     return Corrector.from_records(dark, flat, folder=folder) if all(ours) else NoCorrection()
 
 
-def _well_exposed(view: View) -> View:
+def _well_exposed(view: MicroscopeView) -> MicroscopeView:
     """Return the view with an exposure that puts the mean near the middle of the camera's range.
 
     Raises CalibrationRefused when no exposure does: lamp out, or far too bright.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.imaging import open_view
-from calibration.outcome import Measured, Outcome
+from calibration.outcome import Measured, Measurement
 from calibration.registry import file_away
 from runtime.calibrated.loaded import overview_of, require_record, stage_from_px
 from runtime.calibrated.record import CalibrationRecord
@@ -69,10 +69,10 @@ def fit_objective_offset(
     )
 
 
-def judge(fit: OffsetFit, *, z_um: float, sigma_z_um: float) -> Outcome:
+def judge(fit: OffsetFit, *, z_um: float, sigma_z_um: float) -> Measurement:
     """Return the measurement with its verdict."""
     passed = fit.ncc >= NCC_LIMIT
-    return Outcome(
+    return Measurement(
         values={
             "x_um": Measured(fit.x_um, fit.sigma_um, "µm"),
             "y_um": Measured(fit.y_um, fit.sigma_um, "µm"),

@@ -17,7 +17,7 @@ class Measured(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Measurement:
     """One finished measurement. `acceptance` states the limit in words with numbers; `advice`
     what the technician should do, empty when all is well. `arrays` are kept beside the record.
     """

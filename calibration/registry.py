@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.outcome import Outcome
+from calibration.outcome import Measurement
 from calibration.plot import record_svg
 from runtime.calibrated.record import CalibrationRecord, Kind, dependency_hash
 from runtime.errors import CalibrationRefused
@@ -20,7 +20,7 @@ from runtime.record.storage import write_durably
 
 
 def file_away(
-    rig: Rig, folder: Path, *, kind: Kind, objective: str, subject: str, outcome: Outcome
+    rig: Rig, folder: Path, *, kind: Kind, objective: str, subject: str, outcome: Measurement
 ) -> CalibrationRecord:
     """Write a measurement as a dated record with its arrays and its page; return the record.
 

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from rich.console import Console
 
-from calibration.outcome import Measured, Outcome
+from calibration.outcome import Measured, Measurement
 from calibration.registry import file_away
 from runtime.clock import SystemClock
 from runtime.config.settings import MotionSection, Settings
@@ -252,7 +252,7 @@ def calibrate(
 
     def file(kind: Any, objective: str, subject: str, values: dict[str, float], **arrays: Any):
         progress(kind)
-        outcome = Outcome(
+        outcome = Measurement(
             values={name: Measured(value, 0.0, "µm") for name, value in values.items()},
             residuals=(),
             acceptance="made up",
