@@ -90,7 +90,7 @@ class Conveyor(Generic[Item]):
 
 
 def begin(work: Callable[[], Result]) -> Future[Result]:
-    """Begin long work on a thread of its own, while the control loop does something else."""
+    """Start long work on a thread of its own, while the control loop does something else."""
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="errand")
     future = pool.submit(work)
     pool.shutdown(wait=False)
@@ -98,12 +98,12 @@ def begin(work: Callable[[], Result]) -> Future[Result]:
 
 
 def result_of(future: Future[Result], *, clock: Clock) -> Result:
-    """Return what begun work came to, or raise what it raised; the board is fed meanwhile."""
+    """Return the result of begun work, or raise its error; the board is fed meanwhile."""
     while not future.done():
         clock.sleep(duration_s=WAIT_S)
     return future.result()
 
 
 def alongside(work: Callable[[], Result], *, clock: Clock) -> Result:
-    """Do long compute on a worker while the control loop waits and keeps the board fed."""
+    """Return the result of long work on a worker; meanwhile the control loop feeds the board."""
     return result_of(begin(work), clock=clock)

@@ -28,10 +28,10 @@ class Instant:
                 raise ValueError(f"Instant.{name} is {value}; it must be a finite number")
 
     def since_s(self, earlier: Instant) -> float | None:
-        """Return the seconds since `earlier`, or None where that was before another boot.
+        """Return the seconds since `earlier`, or None where that was in another boot.
 
-        Nobody knows how long a machine was off: its wall clock may have been set in between. So
-        whoever asks must say what then.
+        Nobody knows how long a machine was off, for its wall clock may have been set in between; so
+        the caller decides what None means.
         """
         if self.boot_id != earlier.boot_id:
             return None

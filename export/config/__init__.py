@@ -1,1 +1,1 @@
-"""What a training is asked for: one TOML file, read into frozen records."""
+"""Training configurations: one TOML file each, read into frozen records."""

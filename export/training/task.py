@@ -38,7 +38,7 @@ class Batch:
 
 
 class Samples(Protocol):
-    """Samples by number, each read when it is asked for: only a few are ever held."""
+    """Samples by number, read one by one, so that only a few are ever held."""
 
     def __len__(self) -> int:
         """Return how many there are; an epoch shows each of them once."""
@@ -83,17 +83,18 @@ class Task(Protocol):
         """
 
     def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensors]:
-        """Return the mean loss of a batch, (), and what the network gave out, (n, ...) by name."""
+        """Return the mean loss of a batch, (), and the network's outputs by name, (n, ...)."""
 
     def metrics(self, outputs: Arrays, targets: Arrays) -> dict[str, float]:
-        """Return by name what (n, ...) outputs are worth; more is better.
+        """Return the metrics of (n, ...) outputs by name; more is better.
 
-        Of a training's batch or of all validation samples: `loss` gives out no more than can be
-        held for every one of them.
+        The outputs are those of a training batch or of all validation samples, so `loss` must not
+        return more of each sample than can be held for all of them.
         """
 
     def decide(self, outputs: Arrays, targets: Arrays) -> NDArray[Any]:
-        """Return what follows from the outputs, (decisions,): int8 must decide as fp32 does.
+        """Return the decisions that follow from the outputs, (decisions,), which int8 must share
+        with fp32.
 
         Of the targets only which samples belong together may be used.
         """

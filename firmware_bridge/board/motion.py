@@ -52,7 +52,7 @@ class OpenLoopMotors:
         self.count, self._true, self.moving = self._to_count, self._to_true, False
 
     def halt(self, now_s: float) -> None:
-        """Stop where the motion has come to."""
+        """Stop the motion where it is."""
         if self.moving:
             fraction = self._fraction(now_s)
             count = self._between(self.count, self._to_count, fraction)
@@ -77,7 +77,7 @@ class OpenLoopMotors:
         return min(1.0, max(0.0, (now_s - self._began_s) / self._duration_s))
 
     def _reached(self, count: Steps) -> Steps:
-        """Return where the motors stand when the counter has come to `count`."""
+        """Return the true motor steps at which the counter shows `count`."""
         x, y, z = (
             self._clamp(index, true + to - here)
             for index, (true, to, here) in enumerate(

@@ -287,7 +287,7 @@ def export(context: typer.Context) -> None:
 
 
 def main() -> None:
-    """Run `nightscope`; whatever nobody foresaw ends with one line, its trace, and exit code 1."""
+    """Run `nightscope`; an unforeseen error ends with one line, its trace, and exit code 1."""
     try:
         app()
     except Exception as error:  # noqa: BLE001 - the one handler that catches everything

@@ -42,9 +42,10 @@ class FocusKeeper:
         self._boot_id = ""
 
     def anchor(self, *, x_um: float, y_um: float) -> FocusPoint | None:
-        """Sweep the whole range where the slide is known to hold something; return what was found.
+        """Sweep the whole range at a place known to hold something, and return the point found, or
+        None.
 
-        A scan that begins on empty tiles would otherwise have no idea of its focus.
+        A scan that begins on empty tiles would otherwise have nothing to predict focus from.
         """
         self._rig.approach(x_um=x_um, y_um=y_um)
         verdict = self._sweep(self._plan.focus.start_z_um, narrow=False)
@@ -61,7 +62,7 @@ class FocusKeeper:
     def know(
         self, point: FocusPoint, *, offset_um: tuple[float, float, float] = (0.0, 0.0, 0.0)
     ) -> None:
-        """Take a point found before the scan into the surface, carried over by `offset_um`."""
+        """Add a point found before the scan to the surface, moved by `offset_um` (x, y, z)."""
         dx_um, dy_um, dz_um = offset_um
         self.surface.add(
             replace(
@@ -104,7 +105,7 @@ class FocusKeeper:
         return row
 
     def learn(self, row: FocusRow, *, x_um: float, y_um: float, at: Instant) -> None:
-        """Take a tile's focus into the surface: where it really was taken, and when.
+        """Add a tile's focus to the surface, at the place and time the tile was really taken.
 
         Fed with journaled values only, so that a resumed run predicts what this one would have.
         """

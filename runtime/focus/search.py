@@ -153,7 +153,7 @@ def _measure(request: SweepRequest, curve: Curve, z_um: Iterable[float]) -> Pass
 
 
 def _extend(request: SweepRequest, curve: Curve, step: float) -> Pass:
-    """Go on once, by half the range, past the end where the curve is still rising."""
+    """Extend the sweep once, by half the range, past the end where the curve is still rising."""
     low, high = curve.span_um
     lowest, highest = request.limits_um
     if curve.edge == "low":

@@ -1,4 +1,4 @@
-"""What a bundle says of itself: an envelope, which every model has, around its task's record."""
+"""The manifest of a bundle: an envelope that every model has, around the record of its task."""
 
 from __future__ import annotations
 

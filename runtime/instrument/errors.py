@@ -1,6 +1,6 @@
-"""What a device refuses or fails to do, and the refusals that all have in common.
+"""Errors of devices on no serial board, and the checks that these devices share.
 
-Devices on serial boards have the bridge's own errors, of the same names.
+The bridge has errors of the same names, with the same meaning, for devices on boards.
 """
 
 from __future__ import annotations

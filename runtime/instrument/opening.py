@@ -49,9 +49,9 @@ Port = TypeVar("Port", Stage, Light, Camera, Turret)
 def open_microscope(settings: Settings, *, truth: Path | None = None) -> Iterator[Rig]:
     """Open every device of the instrument, dark and still; make them safe whatever happens.
 
-    `truth` is where a simulated world leaves its witness. Raises ConfigRefused for settings that
-    no driver named uses, HardwareFailed for a device that is absent, busy, or stops answering
-    while it is open.
+    `truth` is the file to which a simulated world appends its true states. Raises ConfigRefused for
+    settings that no driver named uses, HardwareFailed for a device that is absent, busy, or stops
+    answering while it is open.
     """
     check_drivers(settings)
     with bridge_trouble_is_hardware(), ExitStack() as stack:

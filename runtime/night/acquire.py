@@ -18,8 +18,8 @@ FRAME_ATTEMPTS = 3
 class Acquirer:
     """Takes planned tiles with one objective, a stage of `runtime.night.stages` at a time.
 
-    `last_frame` is when the last tile before was taken, for which the focus surface is asked: what
-    the host does in between must not change the next tile.
+    `last_frame` is when the tile before was taken. The focus surface is asked for that moment, so
+    that the time the host takes in between cannot change the next tile.
     """
 
     def __init__(

@@ -92,7 +92,9 @@ class Intake:
         return stored.shot, read_pixels(self.folder.path / stored.file.file)
 
     def known_label(self, stored: StoredTile) -> tuple[Label | None] | None:
-        """Return the journaled label; without a model there is nothing to know."""
+        """Return the journaled label, (None,) in a run without a model, or None where one is
+        missing.
+        """
         label = self.journal.label(stored.tile_id)
         return (label,) if label is not None or self.classifier is None else None
 
@@ -102,7 +104,7 @@ class Intake:
         return None if matches is None else (matches,)
 
     def known_place(self, stored: StoredTile) -> tuple[Mapping[str, Placement]] | None:
-        """Give the stitcher a matched tile back; it is solved for when all are."""
+        """Give a matched tile back to the stitcher; nothing is solved until all are back."""
         matches = self.journal.matches_of(stored.tile_id)
         if matches is None:
             return None

@@ -78,7 +78,7 @@ class RunFolder:
 
     @property
     def truth(self) -> Path:
-        """Return the simulator's witness, which the pipeline never reads."""
+        """Return the log of a simulated world's true states, which the pipeline never reads."""
         return self.path / "truth.jsonl"
 
     @property

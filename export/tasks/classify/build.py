@@ -142,7 +142,7 @@ def _spread_views(prepared: PreparedViews, count: int) -> list[Inputs]:
 
 @dataclass(frozen=True, slots=True)
 class ViewInputs:
-    """Every view as it is, made when it is asked for: all at once they may not fit into memory."""
+    """The inputs of every view as it is, made on demand: together they may not fit into memory."""
 
     prepared: PreparedViews
 

@@ -1,4 +1,4 @@
-"""What GRBL says of itself: status reports, settings, build info. Pure parsing."""
+"""Parsers of what GRBL reports: status, settings, build info."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Owner:
 
 
 class _Delivery:
-    """Hands whatever was raised to whoever waits for the future: there it is raised again."""
+    """Passes what the work raised to the future, whose result then raises it again."""
 
     def __init__(self, future: Future[Any]) -> None:
         self._future = future

@@ -134,10 +134,10 @@ class MicroManagerStage:
             self._core.wait_until_still(label, timeout_s=timeout_s)
 
     def _held_um(self, axis: str, here: StagePosition) -> float:
-        """Return where an axis that is not to move is told to be.
+        """Return the target to send for an axis that is not to move.
 
-        Its last target while it stands there: sending the read-back instead would let the
-        encoder's noise walk it away.
+        It is the last target while the axis stands there: sending the read-back instead would let
+        the encoder's noise walk it away.
         """
         now_um: float = getattr(here, axis)
         last_um = self._targets_um.get(axis, now_um)

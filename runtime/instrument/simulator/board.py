@@ -1,4 +1,4 @@
-"""What the simulated board says of itself."""
+"""The simulated board's description of itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CHANNELS = ("brightfield",)
 
 
 def simulated_board(*, seed: int, objectives: tuple[str, ...]) -> BoardDescription:
-    """Return the board of the instrument that a seed stands for."""
+    """Return the description of the board that belongs to a seed."""
     return BoardDescription(
         unique_id=f"SIMULATED-{seed}",
         axes=tuple(

@@ -21,7 +21,9 @@ SAME_TIME_DIGITS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredTile:
-    """What is asked of a journaled tile; `time_s`, its frame's camera time, names its exposure."""
+    """What scoring needs of a journaled tile; `time_s`, its frame's camera time, finds its
+    exposure.
+    """
 
     tile_id: str
     time_s: float

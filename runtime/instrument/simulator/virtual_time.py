@@ -17,7 +17,7 @@ class VirtualTime:
     Motions, turret swings and exposures let it pass by what they would last. What the host does in
     between takes none of it: neither compute, nor a wait for room on the belt, nor the time during
     which a busy machine does not run us at all. So drift and noise are functions of the seed and of
-    the commands given. `speed` says how fast it goes by for whoever watches, and changes nothing.
+    the commands given. `speed` divides how long a person waits for it, and changes nothing else.
     """
 
     def __init__(self, *, seed: int, speed: float) -> None:
@@ -44,14 +44,14 @@ class VirtualTime:
             self._now_s += duration_s
 
     def resume_at(self, at: Instant) -> None:
-        """Go on from a moment of an interrupted night, which so meets the drift it would have met.
+        """Continue from a moment of an interrupted night, so that drift continues, too.
 
-        A moment of another instrument's is no moment of this one, and changes nothing.
+        A moment of another instrument changes nothing.
         """
         if at.boot_id == self._boot_id:
             with self._lock:
                 self._now_s = at.monotonic_s
 
     def wait_s(self, duration_s: float) -> float:
-        """Return for how long somebody who watches should be kept waiting meanwhile."""
+        """Return for how long a person watching is kept waiting meanwhile."""
         return duration_s / self._speed

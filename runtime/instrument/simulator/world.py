@@ -111,8 +111,8 @@ class World:
     def expose(self, *, exposure_ms: float) -> TrueExposure:
         """Return the true state during an exposure that starts now, and let its time pass.
 
-        It is on the witness's record before it is returned. A stage still moving is caught half
-        way, smeared.
+        It is appended to `truth` before it is returned. A stage that still moves counts as half way
+        along its motion, and the frame is smeared by its mean speed.
         """
         with self._lock:
             exposure = self._observe(exposure_ms)
