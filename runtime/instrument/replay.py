@@ -189,17 +189,21 @@ class ReplayCamera:
 
 
 class ReplayLight:
-    """A `Light` with the one channel that a recording was taken under; nothing is lit."""
+    """A `Light` with the one channel that a recording was taken under; it remembers what is lit, no
+    more.
+    """
 
     def __init__(self, channel: str) -> None:
         self.channels = (channel,)
         self.lit: str | None = None
 
     def on(self, *, channel: str, brightness: float) -> None:
-        """Do nothing. Raises Rejected for another channel or a brightness out of range."""
+        """Note the channel as lit. Raises Rejected for another channel or a brightness out of
+        range.
+        """
         refuse_unlit(self.channels, channel=channel, brightness=brightness)
         self.lit = channel if brightness else None
 
     def off(self) -> None:
-        """Do nothing."""
+        """Note that nothing is lit."""
         self.lit = None

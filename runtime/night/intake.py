@@ -104,7 +104,9 @@ class Intake:
         return None if matches is None else (matches,)
 
     def known_place(self, stored: StoredTile) -> tuple[Mapping[str, Placement]] | None:
-        """Give a matched tile back to the stitcher; nothing is solved until all are back."""
+        """Give a matched tile back to the stitcher, unsolved until all are back; None for an
+        unmatched one.
+        """
         matches = self.journal.matches_of(stored.tile_id)
         if matches is None:
             return None

@@ -10,7 +10,7 @@ from runtime.tile import FocusVerdict, Label, Region, Shift, Shot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileFile:
-    """Where a tile's pixels lie, below the run folder, and the hash they must have."""
+    """A tile's file, by its path below the run folder, with the hash and the size it must have."""
 
     file: str
     sha256: str

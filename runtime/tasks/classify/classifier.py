@@ -24,7 +24,7 @@ ONLY: Records = {"classify": Classification}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedPicture:
     """A picture ready to be classified: the networks' inputs for each of its views, and the guard's
-    verdict if the model has a guard.
+    verdict.
     """
 
     views: tuple[Inputs, ...]
