@@ -9,6 +9,8 @@ pytest.importorskip("sklearn")
 
 from export.evaluate.baselines.svm import fit_svm, svm_scores
 
+pytestmark = pytest.mark.export
+
 
 def separable(classes, count=60):
     rng = np.random.default_rng(8)

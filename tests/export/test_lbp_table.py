@@ -14,6 +14,8 @@ from export.texture.scaling import scale, stress
 from runtime.errors import InputRefused
 from runtime.preprocess.lbp import full_codes
 
+pytestmark = pytest.mark.export
+
 LUT = np.random.default_rng(0).normal(size=(256, 3)).astype(np.float32)
 
 

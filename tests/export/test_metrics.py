@@ -32,6 +32,7 @@ def test_balanced_accuracy_weighs_the_rare_class_as_much():
     assert (found.accuracy, found.balanced_accuracy, found.f1) == (0.9, 0.5, 0.0)
 
 
+@pytest.mark.export
 def test_same_numbers_as_scikit_learn():
     judge = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(5)

@@ -7,10 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-import yaozarrs
 import zarr
-from ome_zarr.io import parse_url
-from ome_zarr.reader import Reader
 
 from runtime.errors import InputRefused
 from runtime.stitch.map.canvas import Canvas, contrast_window, halve, level_shapes
@@ -19,6 +16,7 @@ from runtime.stitch.map.gains import Tone, compare, solve_tones
 from runtime.stitch.map.mosaic import Mosaic
 from runtime.stitch.map.render import Layer, draw
 from runtime.tile import Placement
+from tests.other_readers import read_by_others
 from tests.runtime.stitch.stitch_scans import SHAPE_PX, cut, scan, section
 
 BOUNDS = (30.0, 30.0, 1100.0, 1000.0)
@@ -70,8 +68,7 @@ def test_the_mosaic_shows_the_specimen(finished):
 
 def test_other_readers_accept_it(finished):
     path, _ = finished
-    yaozarrs.validate_zarr_store(str(path))
-    (node,) = list(Reader(parse_url(str(path)))())
+    node = read_by_others(path)
     assert [level.shape for level in node.data] == level_shapes((30, 30, 1100, 1000))
     assert node.metadata["axes"] == [
         {"name": axis, "type": "space", "unit": "micrometer"} for axis in "yx"

@@ -2,10 +2,7 @@
 
 import numpy as np
 import pytest
-import yaozarrs
 import zarr
-from ome_zarr.io import parse_url
-from ome_zarr.reader import Reader
 from scipy.ndimage import map_coordinates
 
 from runtime.distortion import Distortion, exponents
@@ -13,6 +10,7 @@ from runtime.stitch.map.layer import CELL_PX, LOST_PX, write_mismatch
 from runtime.stitch.map.mosaic import Mosaic
 from runtime.stitch.map.truth import block_mismatch
 from runtime.tile import Placement
+from tests.other_readers import read_by_others
 from tests.runtime.stitch.stitch_scans import SHAPE_PX, cut, scan, section
 
 
@@ -135,8 +133,7 @@ def test_the_layer_lies_over_the_map_for_other_readers(made, tmp_path):
     for _ in range(2):
         write_mismatch(truth, tmp_path / "map.ome.zarr", tmp_path / "mismatch.ome.zarr")
     path = tmp_path / "mismatch.ome.zarr"
-    yaozarrs.validate_zarr_store(str(path))
-    (node,) = list(Reader(parse_url(str(path)))())
+    node = read_by_others(path)
     cells = np.asarray(node.data[0])
     assert cells.shape == (-(-680 // CELL_PX), -(-770 // CELL_PX))
     assert np.nanmax(cells) == LOST_PX
