@@ -119,7 +119,10 @@ class Journal:
                     self._db.execute("COMMIT")
             except sqlite3.OperationalError as error:
                 if "full" in str(error):
-                    raise DiskFull("the journal found no room", remedy="free space") from error
+                    raise DiskFull(
+                        "the journal found no room",
+                        remedy="free space, then `nightscope resume` the run",
+                    ) from error
                 raise
             finally:
                 if outermost and self._db.in_transaction:

@@ -146,7 +146,7 @@ def test_every_commit_reaches_the_disk_before_it_is_relied_on(journal):
 def test_a_full_disk_is_told_apart(journal):
     pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
     journal._db.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(DiskFull):
+    with pytest.raises(DiskFull, match=r"journal found no room.*nightscope resume"):
         for n in range(200):
             _add(journal, f"t{n}")
 
