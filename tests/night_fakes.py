@@ -32,6 +32,7 @@ from runtime.ports import CameraFrame, CameraInfo
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
 from runtime.tile import StageLimits, StagePosition
+from tests.simulated import SIMULATED
 
 # A picture's pixel on the specimen, and where its middle lies beside the overview's, per objective.
 PIXEL_UM = {"10x": 0.5, "20x": 0.25}
@@ -48,23 +49,7 @@ overlap: 0.25
 focus: {policy: fixed, start_z_um: 2, range_um: 60}
 """
 
-SETTINGS = """
-[stage]
-driver = "simulated"
-[light]
-driver = "simulated"
-[camera]
-driver = "simulated"
-[turret]
-driver = "simulated"
-[objectives.10x]
-magnification = 10
-na = 0.3
-pixel_size_um = 0.5
-[objectives.20x]
-magnification = 20
-na = 0.5
-pixel_size_um = 0.25
+SETTINGS = f"""{SIMULATED}
 [calibration]
 automatic = true
 [models]

@@ -14,24 +14,9 @@ from runtime.instrument.simulator.motion import STEP_UM, steps_um
 from runtime.instrument.simulator.specimen import Specimen
 from runtime.instrument.simulator.world import World
 from runtime.tile import StageLimits, StagePosition
+from tests.simulated import SIMULATED
 
-SETTINGS = """
-[stage]
-driver = "simulated"
-[light]
-driver = "simulated"
-[camera]
-driver = "simulated"
-[turret]
-driver = "simulated"
-[objectives.10x]
-magnification = 10
-na = 0.3
-pixel_size_um = 0.5
-[objectives.20x]
-magnification = 20
-na = 0.5
-pixel_size_um = 0.25
+SETTINGS = f"""{SIMULATED}
 [calibration]
 folder = "calibration"
 empty_field_um = [0, 900]

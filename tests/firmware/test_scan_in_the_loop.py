@@ -6,16 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from calibration.routines import ensure
-from runtime.clock import SystemClock
-from runtime.instrument.opening import open_microscope
 from runtime.instrument.simulator.score import ScoredTile, score
 from runtime.instrument.simulator.truth import read_truth
-from runtime.night.run import carry_out
 from runtime.record.journal import Journal
-from runtime.record.run_folder import RunFolder
+from tests.simulated import looped, looped_plan, spend_night
 
 # Half a minute of the simulated MCU's time, and two minutes of a processor's; hence the long limit
 # for a machine with other work.
@@ -27,39 +22,7 @@ pytestmark = [
 
 # The firmware's origin lies at the negative end of every axis, and its stage makes 2 mm/s: the
 # specimen lies near enough for short moves, and far enough to be approached from below.
-SETTINGS = """
-[stage]
-driver = "native"
-port = "{port}"
-watchdog_ms = 5000
-[light]
-driver = "native"
-port = "{port}"
-[camera]
-driver = "simulated"
-[objectives.10x]
-magnification = 10
-na = 0.3
-pixel_size_um = 0.5
-[motion]
-settle_ms = 0
-[calibration]
-empty_field_um = [600, 1400]
-textured_field_um = [600, 400]
-automatic = true
-[pipeline]
-disk_reserve_mb = 1
-[simulation]
-speed = 1000
-specimen_um = [600, 400, 60]
-"""
-PLAN = """
-name: loop
-objective: 10x
-grid: {rows: 2, columns: 3, centre_um: [600, 400]}
-focus: {start_z_um: 60, range_um: 80}
-model: mussel-tissue
-"""
+SPECIMEN_UM = (600, 400, 60)
 STEPS_UM = (0.25, 0.25, 0.05)
 # Centre and inner ring, as simavr's LED array shows them.
 BRIGHTFIELD, DARK = "0001ff", "000000"
@@ -67,15 +30,9 @@ BRIGHTFIELD, DARK = "0001ff", "000000"
 
 def test_a_night_on_the_firmware_ends_in_a_map(simulate: Any, tmp_path: Path) -> None:
     simulated = simulate("atmega2560")
-    folder = RunFolder(tmp_path / "run")
-    folder.create(plan_text=PLAN, settings_text=SETTINGS.format(port=simulated.port)).close()
-    summary = carry_out(
-        folder,
-        open_microscope=open_microscope,
-        calibrate=ensure,
-        console=Console(quiet=True),
-        clock=SystemClock(),
-    )
+    settings = looped(simulated.port, specimen_um=SPECIMEN_UM, size_px=(448, 512))
+    plan = looped_plan(rows=2, columns=3, specimen_um=SPECIMEN_UM, model="mussel-tissue")
+    folder, summary = spend_night(tmp_path / "run", plan=plan, settings=settings)
     assert (summary["state"], summary["simulated"]) == ("finished", True)
     assert (summary["tiles_done"], summary["tiles_skipped"]) == (6, 0)
     journal = Journal(folder.journal)

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from rich.console import Console
 
-from calibration.routines import ensure
 from firmware_bridge.board.bench_plant import BenchPlant
 from firmware_bridge.drivers.native.emulator import BoardEmulator
 from runtime.clock import SystemClock
@@ -15,45 +13,15 @@ from runtime.errors import ConfigRefused, HardwareFailed
 from runtime.instrument.opening import open_microscope
 from runtime.instrument.simulator.following import FollowedStage
 from runtime.instrument.simulator.truth import read_truth
-from runtime.night.run import carry_out
 from runtime.record.journal import Journal
-from runtime.record.run_folder import RunFolder
 from runtime.tile import StagePosition
+from tests.simulated import looped, looped_plan, spend_night
 
-SETTINGS = """
-[stage]
-driver = "native"
-port = "{port}"
-watchdog_ms = 5000
-[light]
-driver = "native"
-port = "{port}"
-[camera]
-driver = "simulated"
-width_px = 320
-height_px = 256
-[objectives.10x]
-magnification = 10
-na = 0.3
-pixel_size_um = 0.5
-[motion]
-settle_ms = 0
-[calibration]
-empty_field_um = [500, 1000]
-textured_field_um = [500, 0]
-automatic = true
-[pipeline]
-disk_reserve_mb = 1
-[simulation]
-speed = 1000
-specimen_um = [500, 0, 20]
-"""
-PLAN = """
-name: loop
-objective: 10x
-grid: {rows: 2, columns: 2, centre_um: [500, 0]}
-focus: {start_z_um: 20, range_um: 80}
-"""
+SPECIMEN_UM, SIZE_PX = (500, 0, 20), (256, 320)
+
+
+def settings_of(port: str) -> str:
+    return looped(port, specimen_um=SPECIMEN_UM, size_px=SIZE_PX)
 
 
 @pytest.fixture
@@ -66,7 +34,7 @@ def bench() -> Iterator[tuple[BenchPlant, str]]:
 
 @pytest.fixture
 def wanted(bench, tmp_path):
-    return parse_settings(SETTINGS.format(port=bench[1]), source=tmp_path / "settings.toml")
+    return parse_settings(settings_of(bench[1]), source=tmp_path / "settings.toml")
 
 
 def test_the_camera_sees_from_where_the_board_says_it_stands(wanted, bench, tmp_path):
@@ -106,15 +74,8 @@ def test_what_a_simulated_camera_took_is_marked_whatever_held_the_specimen(wante
 
 def test_a_whole_night_runs_with_the_board_in_the_loop(bench, tmp_path):
     plant, port = bench
-    folder = RunFolder(tmp_path / "run")
-    folder.create(plan_text=PLAN, settings_text=SETTINGS.format(port=port)).close()
-    summary = carry_out(
-        folder,
-        open_microscope=open_microscope,
-        calibrate=ensure,
-        console=Console(quiet=True),
-        clock=SystemClock(),
-    )
+    plan = looped_plan(rows=2, columns=2, specimen_um=SPECIMEN_UM)
+    folder, summary = spend_night(tmp_path / "run", plan=plan, settings=settings_of(port))
     assert (summary["tiles_done"], summary["simulated"]) == (4, True)
     journal = Journal(folder.journal)
     placed = journal.placements()
@@ -160,7 +121,7 @@ def test_a_move_that_was_stopped_leaves_the_specimen_where_the_stage_says_it_sta
     [
         ("speed = 1000", "line_faults = 0.001", "'simulation.line_faults' is not used"),
         (
-            'driver = "native"\nport = "{port}"\nwatchdog_ms = 5000',
+            'driver = "native"\nport = "p"\nwatchdog_ms = 5000',
             'driver = "simulated"',
             "'simulation.specimen_um' is not used",
         ),
@@ -168,4 +129,4 @@ def test_a_move_that_was_stopped_leaves_the_specimen_where_the_stage_says_it_sta
 )
 def test_what_a_half_simulated_instrument_does_not_use_is_refused(old, new, reason, tmp_path):
     with pytest.raises(ConfigRefused, match=reason):
-        parse_settings(SETTINGS.replace(old, new), source=tmp_path / "settings.toml")
+        parse_settings(settings_of("p").replace(old, new), source=tmp_path / "settings.toml")
