@@ -9,31 +9,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from runtime.cli.verbs import app
+from tests.simulated import SIMULATED
 
 ROOT = Path(__file__).parents[2]
 
-SETTINGS = """
-[stage]
-driver = "simulated"
-[light]
-driver = "simulated"
-[camera]
-driver = "simulated"
-[turret]
-driver = "simulated"
-[objectives.10x]
-magnification = 10
-na = 0.3
-pixel_size_um = 0.5
-[objectives.20x]
-magnification = 20
-na = 0.5
-pixel_size_um = 0.25
+SETTINGS = f"""{SIMULATED}
 [calibration]
 empty_field_um = [0, 1000]
 automatic = true
@@ -60,21 +46,28 @@ class Cli:
         self.folder = folder
         self.environment = os.environ | {"COLUMNS": "200", "PYTHONPATH": str(ROOT)}
 
-    def start(self, *arguments, **popen):
-        return subprocess.Popen(
+    def start(self, *arguments, until=lambda: True):
+        """Return the process as soon as what it does makes `until` true."""
+        process = subprocess.Popen(
             [sys.executable, "-m", "runtime", *map(str, arguments)],
             cwd=self.folder,
             env=self.environment,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            **popen,
         )
+        while not until():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        return process
 
-    def __call__(self, *arguments, within_s=110):
+    def __call__(self, *arguments):
         """Run to the end; return (exit code, last line of output as JSON, standard error)."""
         process = self.start(*arguments, "--json")
-        out, err = process.communicate(timeout=within_s)
+        try:
+            out, err = process.communicate()
+        finally:
+            process.kill()  # it still runs if the limit of the test has ended the wait
         lines = out.strip().splitlines()
         return process.returncode, json.loads(lines[-1]) if lines else None, err
 
@@ -82,8 +75,8 @@ class Cli:
 def nightscope(*arguments):
     """Run a verb in this process; return the same as `Cli`.
 
-    For what ends before a night begins: a process of its own would spend seconds on loading
-    libraries, to refuse a plan in milliseconds.
+    A process of its own would spend seconds on loading libraries, and shows no more, unless it is
+    to be killed.
     """
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -106,7 +99,7 @@ def cli(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def demo(cli, tmp_path_factory, request):
+def demo(cli_here, tmp_path_factory, request):
     """(exit code, JSON, run folder) of one demo, which all workers of a test run share."""
     workers = hasattr(request.config, "workerinput")
     base = tmp_path_factory.getbasetemp()
@@ -115,7 +108,7 @@ def demo(cli, tmp_path_factory, request):
     with (shared / "demo.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not told.exists():
-            code, result, err = cli("demo", "--out", folder, "--speed", 40)
+            code, result, err = cli_here("demo", "--out", folder, "--speed", 40)
             assert result is not None, err
             told.write_text(json.dumps([code, result]))
     code, result = json.loads(told.read_text())
@@ -129,8 +122,8 @@ def write_plan():
     With the folder of someone's calibrations it relies on those, otherwise it makes its own.
     """
 
-    def write(folder: Path, calibrations: Path | None = None):
-        settings = SETTINGS
+    def write(folder: Path, calibrations: Path | None = None, *, speed: int = 200):
+        settings = SETTINGS.replace("speed = 200", f"speed = {speed}")
         if calibrations is not None:
             settings = settings.replace("automatic = true", f'folder = "{calibrations}"')
         (folder / "plan.yaml").write_text(PLAN)

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 
 import pytest
 
@@ -125,20 +126,30 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_disk_that_fills_up_pauses_and_the_run_resumes(cli, plan, small_disk):
-    out = small_disk / "run"
-    plan[1].write_text(plan[1].read_text().replace("disk_reserve_mb = 1", "disk_reserve_mb = 0"))
-    plan[0].write_text(plan[0].read_text().replace("rows: 3, columns: 3", "rows: 2, columns: 2"))
-    filler = small_disk / "filler"
-    process = cli.start("run", plan[0], "--settings", plan[1], "--out", out, "--json")
-    while not list(out.glob("tiles/*.tif")):
-        assert process.poll() is None, process.communicate()
-    free = shutil.disk_usage(small_disk).free
-    filler.write_bytes(bytes(max(free - 200_000, 0)))
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 7, err
-    assert "resume" in err
+def test_a_disk_that_fills_up_pauses_and_the_run_resumes(
+    cli_here, write_plan, demo, tmp_path, small_disk
+):
+    # Slow enough for the disk to fill up between two tiles, however busy the machine.
+    plan, settings = write_plan(tmp_path, demo[2] / "calibration", speed=5)
+    settings.write_text(settings.read_text().replace("disk_reserve_mb = 1", "disk_reserve_mb = 0"))
+    plan.write_text(plan.read_text().replace("rows: 3, columns: 3", "rows: 2, columns: 2"))
+    out, filler, over = small_disk / "run", small_disk / "filler", threading.Event()
+
+    def fill() -> None:
+        while not over.wait(0.01):
+            if list(out.glob("tiles/*.tif")):
+                free = shutil.disk_usage(small_disk).free
+                filler.write_bytes(bytes(max(free - 200_000, 0)))
+                return
+
+    filling = threading.Thread(target=fill)
+    filling.start()
+    code, result, err = cli_here("run", plan, "--settings", settings, "--out", out)
+    over.set()
+    filling.join()
+    assert code == 7, err
+    assert "resume" in result["error"]
     filler.unlink()
-    code, result, err = cli("resume", out)
+    code, result, err = cli_here("resume", out)
     assert code in (0, 5), err
     assert result["tiles_done"] == result["tiles_planned"]

@@ -31,9 +31,55 @@ def same(found, expected):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(cli, write_plan, tmp_path_factory):
-    """(folder, seconds) of a small run nobody disturbed."""
+def undisturbed(cli_here, write_plan, demo, tmp_path_factory):
+    """The folder of a small run, on the demo's calibrations, that nobody disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed")
+    plan, settings = write_plan(folder, demo[2] / "calibration")
+    code, _, err = cli_here("run", plan, "--settings", settings, "--out", folder / "run")
+    assert code in (0, 5), err
+    return folder
+
+
+def test_sigkill_in_mid_run(cli, cli_here, write_plan, demo, tmp_path, undisturbed):
+    # Slow enough for a signal between two tiles, however busy the machine.
+    plan, settings = write_plan(tmp_path, demo[2] / "calibration", speed=5)
+    out = tmp_path / "run"
+    process = cli.start(
+        *("run", plan, "--settings", settings, "--out", out),
+        until=lambda: len(list(out.glob("tiles/*.tif"))) >= 2,
+    )
+    process.kill()
+    process.communicate()
+    with sqlite3.connect(out / "journal.sqlite") as journal:
+        assert journal.execute("SELECT count(*) FROM tiles").fetchone() < (9,)
+    journal.close()
+    code, _, err = cli_here("resume", out)
+    assert code in (0, 5), err
+    same(outcome(out), outcome(undisturbed / "run"))
+
+
+def test_a_changed_configuration_is_refused(cli_here, undisturbed):
+    settings = undisturbed / "run" / "settings.toml"
+    kept = settings.read_text()
+    settings.write_text(kept.replace("speed = 200", "speed = 100"))
+    code, result, _ = cli_here("resume", undisturbed / "run")
+    settings.write_text(kept)
+    assert code == 3
+    assert "changed since the run began" in result["error"]
+
+
+def test_resuming_a_finished_run_changes_nothing(cli_here, undisturbed):
+    before = outcome(undisturbed / "run")
+    code, result, err = cli_here("resume", undisturbed / "run")
+    assert code in (0, 5), err
+    assert result["tiles_done"] == 9
+    assert outcome(undisturbed / "run") == before
+
+
+@pytest.fixture(scope="module")
+def alone(cli, write_plan, tmp_path_factory):
+    """(folder, seconds) of a small run in a process of its own, its calibrations included."""
+    folder = tmp_path_factory.mktemp("alone")
     plan, settings = write_plan(folder)
     out = folder / "run"
     start_s = time.monotonic()
@@ -48,31 +94,10 @@ def plan(write_plan, tmp_path):
     return write_plan(tmp_path)
 
 
-def killed_and_resumed(cli, plan, out, *, moments_s):
-    """Start, kill after each of the moments, resume each time, and let the last one finish."""
-    command = ("run", plan[0], "--settings", plan[1], "--out", out)
-    for moment_s in moments_s:
-        process = cli.start(*command)
-        time.sleep(moment_s)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        if (out / "journal.sqlite").exists():
-            command = ("resume", out)
-    code, result, err = cli(*command)
-    assert code in (0, 5), err
-    return result
-
-
-def test_sigkill_in_mid_run(cli, plan, tmp_path, uninterrupted):
-    folder, seconds = uninterrupted
-    killed_and_resumed(cli, plan, tmp_path / "run", moments_s=(seconds * 0.6,))
-    same(outcome(tmp_path / "run"), outcome(folder))
-
-
 @pytest.mark.slow
-def test_a_bad_line_changes_nothing(cli, plan, tmp_path, uninterrupted):
+def test_a_bad_line_changes_nothing(cli, plan, tmp_path, alone):
     """0.2 % of the bytes dropped, duplicated and flipped, each, all night."""
-    folder, _ = uninterrupted
+    folder, _ = alone
     plan[1].write_text(plan[1].read_text() + "line_faults = 0.002\n")
     code, _, err = cli("run", plan[0], "--settings", plan[1], "--out", tmp_path / "run")
     assert code in (0, 5), err
@@ -82,48 +107,35 @@ def test_a_bad_line_changes_nothing(cli, plan, tmp_path, uninterrupted):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(20))
-def test_sigkill_at_random_moments(cli, plan, tmp_path, uninterrupted, seed):
-    folder, seconds = uninterrupted
-    moment_s = random.Random(seed).uniform(0.3, seconds)
-    killed_and_resumed(cli, plan, tmp_path / "run", moments_s=(moment_s,))
-    same(outcome(tmp_path / "run"), outcome(folder))
+def test_sigkill_at_random_moments(cli, plan, tmp_path, alone, seed):
+    folder, seconds = alone
+    out = tmp_path / "run"
+    command = ("run", plan[0], "--settings", plan[1], "--out", out)
+    process = cli.start(*command)
+    time.sleep(random.Random(seed).uniform(0.3, seconds))
+    process.kill()
+    process.communicate()
+    code, _, err = cli(*(("resume", out) if (out / "journal.sqlite").exists() else command))
+    assert code in (0, 5), err
+    same(outcome(out), outcome(folder))
 
 
 @pytest.mark.slow  # tests/runtime/night/test_journey.py does it in this process, at a known frame
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_asked_to_stop_it_pauses_resumably(cli, plan, tmp_path, uninterrupted, number):
-    folder, seconds = uninterrupted
+def test_asked_to_stop_it_pauses_resumably(cli, plan, tmp_path, alone, number):
+    folder, seconds = alone
     out = tmp_path / "run"
-    process = cli.start("run", plan[0], "--settings", plan[1], "--out", out)
     # A slow start must not leave the signal to a program that has begun nothing yet.
-    while process.poll() is None and not (out / "journal.sqlite").exists():
-        time.sleep(0.05)
+    process = cli.start(
+        *("run", plan[0], "--settings", plan[1], "--out", out),
+        until=(out / "journal.sqlite").exists,
+    )
     time.sleep(seconds * 0.3)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     if process.returncode not in (0, 5):  # it may have been done already
         assert process.returncode == 130, err
         assert "resume" in err
         code, _, err = cli("resume", out)
         assert code in (0, 5), err
     same(outcome(out), outcome(folder))
-
-
-def test_a_changed_configuration_is_refused(cli_here, uninterrupted):
-    folder, _ = uninterrupted
-    settings = folder / "settings.toml"
-    kept = settings.read_text()
-    settings.write_text(kept.replace("speed = 200", "speed = 100"))
-    code, result, _ = cli_here("resume", folder)
-    settings.write_text(kept)
-    assert code == 3
-    assert "changed since the run began" in result["error"]
-
-
-def test_resuming_a_finished_run_changes_nothing(cli_here, uninterrupted):
-    folder, _ = uninterrupted
-    before = outcome(folder)
-    code, result, err = cli_here("resume", folder)
-    assert code in (0, 5), err
-    assert result["tiles_done"] == 9
-    assert outcome(folder) == before

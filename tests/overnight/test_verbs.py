@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 
-def test_doctor_finds_this_machine_ready(cli):
-    code, result, err = cli("doctor", "--warm")
+def test_doctor_finds_this_machine_ready(cli_here):
+    code, result, err = cli_here("doctor", "--warm")
     assert code == 0, err
     assert result["healthy"]
     assert {"numpy", "models", "caches"} <= {check["check"] for check in result["checks"]}
@@ -73,7 +73,7 @@ def test_a_dry_run_moves_and_writes_nothing(cli_here, write_plan, demo, tmp_path
     assert sorted(f.name for f in tmp_path.iterdir()) == ["plan.yaml", "settings.toml"]
 
 
-def test_bridge_verbs_exercise_and_probe_a_board(cli):
+def test_bridge_verbs_exercise_and_probe_a_board(cli_here):
     from firmware_bridge.board.bench_plant import BenchPlant
     from firmware_bridge.drivers.native.emulator import BoardEmulator
     from runtime.clock import SystemClock
@@ -81,11 +81,11 @@ def test_bridge_verbs_exercise_and_probe_a_board(cli):
     emulator = BoardEmulator(BenchPlant(), clock=SystemClock())
     emulator.start()
     try:
-        code, result, err = cli("bridge", "exercise", "--port", emulator.port, "--moves", 20)
+        code, result, err = cli_here("bridge", "exercise", "--port", emulator.port, "--moves", 20)
         assert code == 0, err
         assert (result["moves"], result["errors"], result["final_error_steps"]) == (20, 0, 0)
         assert result["failsafe"] is True
-        code, result, err = cli("bridge", "probe", emulator.port)
+        code, result, err = cli_here("bridge", "probe", emulator.port)
         assert code == 0, err
         assert [board["driver"] for board in result["boards"]] == ["native"]
     finally:
