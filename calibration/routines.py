@@ -28,7 +28,7 @@ class Run(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routine:
-    """One routine; `once_per` says what each of its records belongs to."""
+    """One routine. Every `once_per` there is has a record of its own."""
 
     kind: Kind
     once_per: Literal["camera", "stage", "objective", "other objective"]
@@ -59,7 +59,7 @@ ROUTINES: Mapping[str, Routine] = {routine.kind: routine for routine in _TABLE}
 
 
 def quiet(message: str) -> None:
-    """Report progress to nobody."""
+    """Report nothing."""
 
 
 def run_routine(

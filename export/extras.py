@@ -1,4 +1,4 @@
-"""Is the training side installed? One clear line when it is not."""
+"""The check that the packages of an extra are installed."""
 
 from __future__ import annotations
 

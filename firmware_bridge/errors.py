@@ -1,4 +1,4 @@
-"""Everything that can go wrong on the serial line: what, value, limit, what to do, in one line."""
+"""The errors of the serial line. Each says what, value, limit and what to do, in one line."""
 
 from __future__ import annotations
 

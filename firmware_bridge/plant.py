@@ -26,7 +26,7 @@ class AxisDescription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardDescription:
-    """What a board says of itself on HELLO, and what the host knows of it afterwards.
+    """The board's description of itself on HELLO.
 
     `axes` are x, y, z in this order; `objectives` stand in turret order. Names and `unique_id`, the
     serial number, are at most 40 bytes of UTF-8 each.

@@ -267,7 +267,7 @@ class Label:
 
     @property
     def trusted(self) -> bool:
-        """Return whether nothing speaks against believing this label."""
+        """Return whether the label is free of doubt."""
         return not self.doubt
 
 

@@ -46,9 +46,10 @@ def model_card(about: Mapping[str, Any], words: Words) -> str:
 
 
 def with_remarks(card: str, remarks: str) -> str:
-    """Return the card with what only its makers know: what the answers mean, what was seen to fail.
+    """Return the card with its makers' remarks: what the answers mean, and which failures were
+    seen.
 
-    It stands first under what the model cannot do.
+    They stand first under what the model cannot do.
     """
     if not remarks.strip():
         return card

@@ -114,7 +114,7 @@ def _cells(names: Sequence[str], choices: Choices) -> list[Cell]:
 
 
 def _built_in(folder: Path | None) -> Path:
-    """Return the configuration that knows the data set in this folder by its files."""
+    """Return the shipped configuration whose data set lies in this folder, judged by its files."""
     labels = None if folder is None else folder / "labels.csv"
     if folder is not None and (folder / "mitochondria").is_dir():
         return CONFIGS / "vnc_compact_late.toml"

@@ -17,7 +17,7 @@ COUNTER = "num_batches_tracked"
 
 
 def load_imagenet(network: TileNetwork, path: Path) -> None:
-    """Load a checkpoint into a network, all but the layer that knows the classes.
+    """Load a checkpoint into a network, all but the layer that depends on the classes.
 
     The first convolution's mean over red, green and blue serves every channel of an input with
     another number of channels, scaled by 3 / channels so that its response keeps its size; for one

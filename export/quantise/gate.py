@@ -47,10 +47,10 @@ class Judge(Protocol):
         """How far int8 may fall below fp32, by the name of the metric."""
 
     def metrics(self, outputs: Outputs) -> Mapping[str, float]:
-        """Return by name what (views, ...) outputs are worth; more is better."""
+        """Return the metrics of (views, ...) outputs by name; more is better."""
 
     def decide(self, outputs: Outputs) -> NDArray[Any]:
-        """Return what (views, ...) outputs decide, (decisions,)."""
+        """Return the decisions that follow from (views, ...) outputs, (decisions,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,7 +98,7 @@ class MotionQueue:
         return ACCEPTED_REPLY.pack(left_ms, ids.index(request.command_id))
 
     def finish_due(self, now_s: float) -> None:
-        """End what has had its time and begin what waited for it."""
+        """End the motion whose time is over and begin the next."""
         while self.ends_s <= now_s:
             job = self._jobs.popleft()
             self._arrive(job)

@@ -67,7 +67,7 @@ class DrivenLight(Protocol):
         """Return the names of what can be lit."""
 
     def on(self, *, channel: str, brightness: float) -> None:
-        """Light one channel alone at 0 to 1 and return when the board has said so."""
+        """Light one channel alone at 0 to 1 and return when the board has confirmed it."""
 
     def off(self) -> None:
         """Switch every channel off."""
@@ -112,7 +112,7 @@ class OpenBoard(Protocol):
 
     @property
     def unique_id(self) -> str:
-        """Return what tells this board from all others, as far as it can say."""
+        """Return an id that no other board has, as far as this board can report one."""
 
     @property
     def failsafe(self) -> bool:

@@ -32,7 +32,7 @@ class BoardTravel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MotorAxis:
-    """One axis of a board that knows neither its step, nanometres, nor its travel, micrometres.
+    """The step and travel of one axis whose board reports neither.
 
     Raises ValueError for a travel that does not hold 0, the origin.
     """

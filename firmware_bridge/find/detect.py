@@ -156,7 +156,7 @@ def locate(
 
 
 class _Ear:
-    """What a port has said since it was opened, up to HEARD_BYTES."""
+    """What has come in on a port since it was opened, up to HEARD_BYTES."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

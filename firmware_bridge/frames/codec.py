@@ -27,7 +27,7 @@ DELIMITER = b"\x00"
 
 
 class FrameType(IntEnum):
-    """Who speaks and what for: requests come from the host, the rest from the board."""
+    """The kinds of frame: requests come from the host, the rest from the board."""
 
     REQUEST = 0x01
     URGENT = 0x02

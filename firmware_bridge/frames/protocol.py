@@ -160,7 +160,7 @@ class HelloRequest:
 
     @classmethod
     def unpack(cls, payload: bytes) -> HelloRequest:
-        """Return what a payload says. Raises FrameCorrupt for a wrong length."""
+        """Return the request in a payload. Raises FrameCorrupt for a wrong length."""
         major, minor, watchdog_ms, nonce = unpack(HELLO_REQUEST, payload)
         return cls(major=major, minor=minor, watchdog_ms=watchdog_ms, boot_nonce=nonce)
 
@@ -205,7 +205,7 @@ class HelloReply:
 
     @classmethod
     def unpack(cls, payload: bytes) -> HelloReply:
-        """Return what a payload says. Raises FrameCorrupt for a wrong length or reset cause."""
+        """Return the reply in a payload. Raises FrameCorrupt for a wrong length or reset cause."""
         values = unpack(HELLO_REPLY, payload)
         major, minor, *version, nonce, watchdog_ms, cause, resumed, ring = values[:10]
         axes, channels, objectives, features = values[10:]
@@ -229,7 +229,7 @@ class HelloReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardStatus:
-    """Where everything stands. `level` is 0 when dark."""
+    """The board's motor steps, light and objective. `level` is 0 when dark."""
 
     steps: Steps
     channel: int
@@ -242,7 +242,7 @@ class BoardStatus:
 
     @classmethod
     def unpack(cls, payload: bytes) -> BoardStatus:
-        """Return what a payload says. Raises FrameCorrupt for a wrong length."""
+        """Return the status in a payload. Raises FrameCorrupt for a wrong length."""
         x, y, z, channel, level, objective = unpack(STATUS_REPLY, payload)
         return cls(steps=(x, y, z), channel=channel, level=level, objective=objective)
 

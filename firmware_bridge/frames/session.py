@@ -74,7 +74,7 @@ class BoardSession:
 
     @property
     def state(self) -> State:
-        """Return what the board's last frame said of it."""
+        """Return the board's state, from its last frame."""
         return self._exchange.state
 
     def call(

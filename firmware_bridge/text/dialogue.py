@@ -164,7 +164,7 @@ class Dialogue:
         raise self.silent(question, ROUNDS)
 
     def silent(self, question: bytes, tries: int) -> ReplyTimeout:
-        """Return the error for a question nobody answered."""
+        """Return the error for a question without a usable answer."""
         return ReplyTimeout(
             f"no usable answer to {question.decode('latin-1').strip()!r}",
             value=self.lines.port,

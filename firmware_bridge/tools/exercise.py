@@ -1,4 +1,4 @@
-"""A stage put through random moves over its real line: does it end exactly where it began?"""
+"""An exercise of a stage: random moves over its real line, each read back, to where it began."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ class CalibrationRecord(Strict):
         return f"{self.kind}-{self.objective}" if self.objective else self.kind
 
     def age_days(self, now: Instant) -> float:
-        """Return how old the record is: by the monotonic clock, which nobody sets, while the
-        machine has been up since; otherwise by the wall clock, which is all there is.
+        """Return the record's age in days. It is by the monotonic clock, which is never set, if the
+        machine has been up since; otherwise by the wall clock.
         """
         since_s = now.since_s(self.made)
         return (now.wall_s - self.made.wall_s if since_s is None else since_s) / DAY_S

@@ -1,4 +1,4 @@
-"""A focus curve as measured so far, and what its shape says."""
+"""A focus curve as measured so far: its top, its contrast, its other tops."""
 
 from __future__ import annotations
 

@@ -161,7 +161,9 @@ class FocusKeeper:
         return bool(self.surface.needs_sweep(x_um=tile.x_um, y_um=tile.y_um, at=at))
 
     def _sweep(self, start_z_um: float, *, narrow: bool) -> FocusVerdict:
-        """Sweep the planned range, or a few depths of field where the surface already says."""
+        """Sweep the planned range, or a few depths of field around a prediction that can be relied
+        on.
+        """
         range_um = self._plan.focus.range_um
         if narrow:
             range_um = min(range_um, NARROW_DEPTHS * self._depth_of_field_um)

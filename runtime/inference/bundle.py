@@ -64,7 +64,7 @@ class Bundle:
         return table
 
     def task(self, record: type[Record]) -> Record:
-        """Return what the manifest says of the task; raises ModelRefused when it is another one."""
+        """Return the record of the task; raises ModelRefused when it is another task's."""
         found = self.manifest.task
         if not isinstance(found, record):
             raise ModelRefused(
@@ -127,7 +127,8 @@ def find_bundle(folder: Path, name: str) -> Path:
 
 
 def list_bundles(folder: Path, *, keys: Path, tasks: Records) -> list[dict[str, Any]]:
-    """Return one JSON row per bundle: what it says of itself, or in "refused" why it cannot run.
+    """Return one JSON row per bundle: name, version, task and metrics, or in "refused" why it
+    cannot run.
 
     "measure" names the one of the "metrics" by which models of its task are compared.
     """

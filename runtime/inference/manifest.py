@@ -78,7 +78,7 @@ class Networks(Strict):
 
 
 class Input(Strict):
-    """What the network is shown.
+    """The input of the network.
 
     `pixel_size_um` is the closed range it was trained for; one view is `field_um` or `field_px`;
     `lut` names the table of the LBP codes.

@@ -1,4 +1,4 @@
-"""The serial boards of an instrument: found, told what they cannot know, and each opened once."""
+"""The serial boards of an instrument: each found, given its options, and opened once."""
 
 from __future__ import annotations
 

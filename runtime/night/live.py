@@ -1,4 +1,4 @@
-"""The live line: what a person in the room wants to know while the scan runs."""
+"""The live line: progress, speed and errors of a scan while it runs."""
 
 from __future__ import annotations
 

@@ -50,9 +50,9 @@ class TileDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """One run, from wherever its journal says it stands to the settled map.
+    """One run, from where its journal stands to the settled map.
 
-    `acquirer` makes the taker of an objective's tiles; `should_stop` is asked between tiles.
+    `acquirer` makes the `Acquirer` of an objective; `should_stop` is asked between tiles.
     """
 
     plan: Plan

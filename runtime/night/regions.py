@@ -17,13 +17,13 @@ def find_regions(
     placements: Mapping[str, Placement],
     wanted: Visits,
 ) -> list[Region]:
-    """Return the regions worth a visit, the surest first, at most `wanted.max_regions`.
+    """Return the regions to visit, the most probable first, at most `wanted.max_regions`.
 
-    The surest tile of a wanted label starts a region, which grows over edge-sharing neighbours of
-    the same label, surest first, to at most `wanted.max_tiles`; the next surest tile left over
-    starts the next. Growing from the peaks rather than cutting up connected areas keeps every
-    region compact around what it is about. A label that is not to be trusted sends the scan
-    nowhere. Ties break by tile id, so the result depends on the labels alone.
+    The most probable tile of a wanted label starts a region, which grows over edge-sharing
+    neighbours of the same label, in order of probability, to at most `wanted.max_tiles`; the next
+    tile left over starts the next. Growing from the peaks rather than cutting up connected areas
+    keeps every region compact around its peak. Labels that are not to be trusted take no part. Ties
+    break by tile id, so the result depends on the labels alone.
     """
     candidates = {
         (tile.shot.row, tile.shot.column): (tile, labels[tile.tile_id])

@@ -1,4 +1,4 @@
-"""One run from its folder to its report: what is left to do is done, and the journal says how."""
+"""One run from its folder to its report; the journal says which part of it is still to do."""
 
 from __future__ import annotations
 

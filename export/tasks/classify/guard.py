@@ -49,7 +49,7 @@ class FittedGuard:
         return {MEAN: self.mean, WHITENING: self.whitening}
 
     def trust(self) -> Trust:
-        """Return what the manifest says of it."""
+        """Return the guard's record for the manifest."""
         return Trust(
             descriptor=DESCRIPTOR_VERSION,
             mean=MEAN,

@@ -13,7 +13,7 @@ BOOTED = re.compile(r"Grbl .*")
 
 
 class GrblController(LineBoard):
-    """A controller under conversation. `machine` is what it said of itself."""
+    """A controller under conversation. `machine` holds its settings and build info."""
 
     driver = "grbl"
     machine: Machine

@@ -1,4 +1,4 @@
-"""A lamp on GRBL's spindle output: set by M3 and M5, believed when the status report shows it."""
+"""A lamp on GRBL's spindle output: set by M3 and M5, confirmed by the status report."""
 
 from __future__ import annotations
 

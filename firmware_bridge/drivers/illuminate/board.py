@@ -47,7 +47,7 @@ DEFAULT = IlluminateOptions()
 
 
 class IlluminateBoard(LineBoard):
-    """An open array. `properties` is what it says of itself (`pprops`)."""
+    """An open array. `properties` are those it reports (`pprops`)."""
 
     driver = "illuminate"
     stage = None
@@ -99,7 +99,7 @@ class IlluminateBoard(LineBoard):
         """Do nothing: an array has no position to lose, and says nothing when it starts."""
 
     def _read_properties(self) -> dict[str, object]:
-        """Return `pprops` once it has come twice alike, so that no damaged digit is believed."""
+        """Return `pprops` once it has come twice alike, so that damaged digits are not believed."""
         seen: Counter[str] = Counter()
         brace = re.compile(r"\{.*\}.*")
         for _ in range(ROUNDS):

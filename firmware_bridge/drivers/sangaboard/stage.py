@@ -39,7 +39,7 @@ STILL_READS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Motors:
-    """What a board says of its motors. `blocking_only`: it hears nothing while they move."""
+    """What a board reports of its motors. `blocking_only`: it takes no command while they move."""
 
     blocking_only: bool
     step_delay_us: int

@@ -40,7 +40,7 @@ class Core:
         self._closed = False
 
     def ask(self, what: str, work: Callable[[], T], *, timeout_s: float = ANSWER_S) -> T:
-        """Return what `work` gives. `what` names the device and the deed in errors.
+        """Return what `work` gives. `what` names the device and the action in errors.
 
         Raises Stalled after `timeout_s`, and HardwareFailed for what the adapter reports.
         """

@@ -21,7 +21,8 @@ SAMPLE_EVERY_PX = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroundTruth:
-    """Where the positive class lies, and from which share of a tile's area on it names the tile.
+    """The area of the positive class, and the share of a tile's area from which the tile counts as
+    it.
 
     `mask` is (y, x) bool at a quarter of the picture's resolution, from the same corner;
     `picture_um` is the picture's (width, height).

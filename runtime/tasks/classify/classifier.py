@@ -116,7 +116,7 @@ class TileClassifier:
 
     def classify(self, picture: Picture, *, raw: Pixels | None = None) -> Label:
         """Return the most probable class with every class's score, which sum to 1, and whether to
-        believe it.
+        trust it.
 
         A picture showing more than the trained field is read as evenly spaced windows of it, whose
         scores are averaged. `raw` is its pixels before flat-field correction, in which alone
