@@ -68,11 +68,9 @@ GRAPH = (
 PIXELS = (
     "runtime.stitch.stitcher.is_blank",
     "runtime.stitch.match.borders.chance_scores",
-    "runtime.stitch.map.mosaic.compare",
+    "runtime.stitch.map.mosaic.look_into",
     "runtime.stitch.map.mosaic.solve_tones",
-    "runtime.stitch.map.mosaic.draw",
-    "runtime.stitch.map.canvas.Canvas.write",
-    "runtime.stitch.map.canvas.Canvas.lift",
+    "runtime.stitch.map.mosaic.Mosaic._draw",
 )
 
 
@@ -152,9 +150,8 @@ class Night:
         moved = stitcher.moved()
         self.journal.set_placements(list(moved.values()))
         with (
-            patch("runtime.stitch.map.mosaic.draw", lambda *_, **__: self._pixels),
-            patch("runtime.stitch.map.mosaic.compare", lambda *_, **__: None),
-            patch("runtime.stitch.map.canvas.Canvas.lift"),
+            patch("runtime.stitch.map.mosaic.look_into", lambda *_: iter(())),
+            patch("runtime.stitch.map.mosaic.Mosaic._draw", _drawn),
         ):
             self.intake.mosaic.update(moved, lambda _: self._pixels)
 
@@ -214,6 +211,13 @@ class Night:
             shot=shot,
             raw=self._pixels,
         )
+
+
+def _drawn(mosaic: Mosaic, _: object, *, whole: bool) -> int:
+    """Have the mosaic believe that it was drawn."""
+    shown = mosaic._shown
+    shown.torn, shown.unlifted = set(), set()
+    return int(whole)
 
 
 def name_of(row: int, column: int) -> str:

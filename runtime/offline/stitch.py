@@ -97,6 +97,7 @@ def _draw(scan: RecordedScan, path: Path, placing: Placing, solved: Solved) -> N
         name=path.parent.name,
         simulated=False,
         bounds_px=(low[0], low[1], high[0] + width, high[1] + height),
+        live=False,
     )
     mosaic.settle(solved.placed, placing.read)
 

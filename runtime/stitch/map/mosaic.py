@@ -1,48 +1,63 @@
-"""The live map: redraw only what changed.
+"""The live map: redraw only what changed; settle it, and it is what its placements say.
 
-The mosaic is derived: it holds nothing that tiles and placements do not. A new `Mosaic` over the
-same folder goes on with what its ledger says the chunks show, and draws the rest.
+The mosaic is derived: it holds nothing that tiles and placements do not. While a scan runs, tiles
+are drawn as they come, and those that moved are drawn again, the worst first. `settle` ends that:
+tones, shading and cuts are found from the placements alone, and all that was not drawn with them
+is drawn again, in blocks that are always cut alike. So the settled map is the same to the byte
+whatever was drawn before, in which order the tiles came, and however often the scan was killed.
+
+A new canvas is drawn beside the old one and takes its place by renaming.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from math import inf
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from runtime.distortion import Distortion
 from runtime.stitch.map.behind import Behind
 from runtime.stitch.map.canvas import Bounds, Canvas, CanvasInfo, Chunk
-from runtime.stitch.map.gains import SharedTones, Tone, compare, solve_tones
-from runtime.stitch.map.ledger import Ledger
-from runtime.stitch.map.render import Layer, draw
+from runtime.stitch.map.gains import field, solve_shaded, solve_tones
+from runtime.stitch.map.kept import KeptTiles
+from runtime.stitch.map.ledger import Change, Ledger, Shown, block_of, chunks_of
+from runtime.stitch.map.overlaps import Overlap, Pair, look_into, nearby, neighbours
+from runtime.stitch.map.render import Style
+from runtime.stitch.map.scene import Scene
+from runtime.stitch.map.warp import Warp
+from runtime.stitch.map.workers import on_all_cores
 from runtime.stitch.match.borders import ReadPixels
-from runtime.tile import Pixels, Placement
-
-TONE_CHANGE = 0.004
-"""A tile is drawn again when its gain changed by more than this: below what an eye sees."""
+from runtime.tile import Placement
 
 REDRAWN_TILES = 2
 """How many moved tiles an update draws again beside the new one."""
 
 LEDGER = "drawn.jsonl"
-KEPT_TILES = 8
 GROWTH_TILES = 1.0
 """Room added, in tiles, on every side when a tile falls off the canvas."""
+
+PLACE_STEP_PX, TURN_STEP_RAD = 1 / 64, 1e-5
+"""Places are rounded to these before anything is drawn: far below what resampling leaves, and far
+above the rounding errors by which two solutions of the same scan differ."""
 
 
 class Mosaic:
     """An OME-Zarr 0.5 pyramid of placed tiles in `folder`, drawn as they come.
 
     With the machine's `boot_id` it can be taken up again by another process of the same boot;
-    without, it begins empty.
+    without, it begins empty. A `live` one is drawn under the eyes of whoever has it open. One that
+    is not stays out of sight until it is settled, and the map before it stays as it is until then.
 
     `bounds_px` (x0, y0, x1, y1) is the part of the mosaic the canvas covers, best given from the
     plan. Without it, or when a tile falls outside, the canvas is made again with room to spare and
-    everything is redrawn. Pixels no tile covers are 0.
+    everything is redrawn. Pixels no tile covers are 0. All tiles share one `distortion`, or none.
     """
 
     def __init__(
@@ -56,27 +71,27 @@ class Mosaic:
         simulated: bool,
         bounds_px: tuple[float, float, float, float] | None = None,
         boot_id: str = "",
+        distortion: Distortion | None = None,
+        live: bool = True,
     ) -> None:
-        self._folder = folder
+        self._folder, self._aside = folder, folder.with_name(f"{folder.name}.part")
         self._tile_shape_px = tile_shape_px
-        self._dtype = dtype
         self._info = CanvasInfo(
             name=name, pixel_size_um=pixel_size_um, dtype=dtype, simulated=simulated
         )
-        self._ledger = Ledger(folder / LEDGER, boot_id=boot_id) if boot_id else None
-        self._drawn: dict[str, Placement] = {}
+        self._boot_id, self._live = boot_id, live
+        self._planned = None if bounds_px is None else _whole(bounds_px)
+        self._warp = Warp(tile_shape_px, distortion)
+        self._kept = KeptTiles()
         self._behind = Behind()
-        self._tones: dict[str, Tone] = {}
-        self._shared: dict[tuple[str, str], SharedTones] = {}
         self._tiles_of: defaultdict[Chunk, set[str]] = defaultdict(set)
-        # What is to be entered in the ledger once it is drawn, and chunks that nobody can trust.
-        self._unentered: set[str] = set()
-        self._unentered_pairs: set[tuple[str, str]] = set()
-        self._torn: set[Chunk] = set()
-        self._canvas = self._taken_up()
-        if self._canvas is None and bounds_px is not None:
-            self._canvas = self._new_canvas(bounds_px)
-        self._recent: OrderedDict[str, Pixels] = OrderedDict()
+        self._shown = Shown()
+        self._ledger = Ledger(folder / LEDGER, boot_id="")
+        self._canvas: Canvas | None = None
+        # Whether the ledger has yet to hear of what was shown before it was begun.
+        self._untold = False
+        _mend(folder)
+        self._take_up()
 
     def update(self, moved: Mapping[str, Placement], pixels: ReadPixels) -> int:
         """Draw new tiles and those that lie more than half a pixel from where they are drawn.
@@ -86,195 +101,283 @@ class Mosaic:
         not grow with the scan. `pixels` reads a tile by id. Returns the number of full-resolution
         chunks written.
         """
-        self._note(moved)
-        return self._draw(self._take(pixels, most=REDRAWN_TILES), pixels)
-
-    def settle(self, placements: Mapping[str, Placement], pixels: ReadPixels) -> int:
-        """Update with all gains evened out at once, and set the display window; ends a scan.
-
-        Returns the number of full-resolution chunks written.
-        """
-        self._note(placements)
-        dirty = self._take(pixels, most=len(placements))
-        tones = solve_tones(self._shared.values(), sorted(self._drawn), {})
-        for name, tone in tones.items():
-            if self._canvas is not None and self._differs(tone, self._tones[name]):
-                self._tones[name] = tone
-                self._unentered.add(name)
-                dirty.update(self._canvas.chunks_of(self._box(self._drawn[name])))
-        written = self._draw(dirty, pixels)
-        if self._canvas is not None:
-            self._canvas.settle()
+        for name, place in moved.items():
+            drawn = self._shown.places.get(name)
+            self._behind.put(place, inf if drawn is None else self._distance_px(place, drawn))
+        places = [_rounded(place) for place in self._behind.take(REDRAWN_TILES)]
+        dirty = self._move(places) if places else set[Chunk]()
+        if not dirty | self._shown.torn:
+            return 0
+        overlaps = self._tone(places, pixels)
+        self._announce(places, overlaps, dirty, whole=False)
+        written = self._draw(pixels, whole=False)
+        self._publish()
         return written
 
-    def _taken_up(self) -> Canvas | None:
-        """Return the canvas of an earlier process, with what it shows; None to begin anew."""
-        shown = self._ledger.shown() if self._ledger is not None else None
-        self._canvas = None if shown is None else Canvas.reopen(self._folder, info=self._info)
-        if shown is None or self._canvas is None:
-            return None
-        self._drawn, self._tones, self._shared = shown.places, shown.tones, shown.shared
-        for place in self._drawn.values():
-            self._enter(place)
-        for place in shown.torn:
-            self._torn.update(self._canvas.chunks_of(self._box(place)))
-        return self._canvas
+    def settle(self, placements: Mapping[str, Placement], pixels: ReadPixels) -> int:
+        """Draw all tiles as `placements` has them, all tones evened out at once; ends a scan.
 
-    def _note(self, moved: Mapping[str, Placement]) -> None:
-        """Sort the moved tiles into those to draw again and those that are near enough."""
-        for name, place in moved.items():
-            drawn = self._drawn.get(name)
-            self._behind.put(place, inf if drawn is None else _distance_px(place, drawn))
-
-    def _take(self, pixels: ReadPixels, *, most: int) -> set[Chunk]:
-        """Put new tiles and the `most` furthest moved in place and tone them; return the chunks."""
-        torn, self._torn = self._torn, set()
-        places = self._behind.take(most)
+        The map depends on placements and pixels alone. Returns the number of full-resolution chunks
+        written: none where the map was settled so before.
+        """
+        self._behind = Behind()
+        places = {name: _rounded(place) for name, place in sorted(placements.items())}
         if not places:
-            return torn
-        canvas, dirty = self._room_for(places)
-        dirty |= torn
-        for place in places:
-            dirty.update(self._move(canvas, place))
-        self._tone([place.tile_id for place in places], pixels)
-        return dirty
-
-    def _room_for(self, places: list[Placement]) -> tuple[Canvas, set[Chunk]]:
-        """Return a canvas that holds the placed tiles, and the chunks to redraw if it is new."""
-        boxes = np.array([self._box(place) for place in places])
-        low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
-        if self._canvas is not None:
-            x0, y0, x1, y1 = self._canvas.bounds_px
-            if low[0] >= x0 and low[1] >= y0 and high[0] <= x1 and high[1] <= y1:
-                return self._canvas, set()
-            low, high = np.minimum(low, (x0, y0)), np.maximum(high, (x1, y1))
-        room = GROWTH_TILES * np.array(self._tile_shape_px[::-1])
-        self._canvas = self._new_canvas((*(low - room), *(high + room)))
-        self._tiles_of.clear()
-        self._unentered.update(self._drawn)
-        self._unentered_pairs.update(self._shared)
-        dirty = {chunk for place in self._drawn.values() for chunk in self._enter(place)}
-        return self._canvas, dirty
-
-    def _new_canvas(self, bounds_px: Iterable[float]) -> Canvas:
-        x0, y0, x1, y1 = bounds_px
-        bounds: Bounds = (
-            int(np.floor(x0)),
-            int(np.floor(y0)),
-            int(np.ceil(x1)),
-            int(np.ceil(y1)),
+            return 0
+        before = self._shown
+        canvas = self._canvas_for(places.values())
+        overlaps = self._all_overlaps(places, before, pixels)
+        shared = [overlap.tones for overlap in overlaps.values() if overlap.tones is not None]
+        tones, shading = solve_shaded(shared, list(places))
+        after = Shown(places, tones, overlaps, shading)
+        after.torn = self._differing(canvas, before, after) | self._shown.torn | self._shown.rough
+        after.unlifted = self._shown.unlifted
+        self._show(after)
+        if not after.torn | after.unlifted and canvas.finished:
+            return 0
+        self._announce(list(places.values()), list(overlaps.values()), after.torn, whole=True)
+        written = self._draw(pixels, whole=True)
+        canvas.settle()
+        self._ledger.condense(
+            self._change(list(places.values()), list(overlaps.values()), whole=True)
         )
-        canvas = Canvas(self._folder, info=self._info, bounds_px=bounds)
-        if self._ledger is not None:
-            self._ledger.begin()
+        self._publish(settled=True)
+        return written
+
+    # -- the canvas -------------------------------------------------------------------------
+
+    def _take_up(self) -> None:
+        """Go on with what an earlier process drew, if one can tell what that was."""
+        for folder in (self._aside, self._folder) if self._live else (self._aside,):
+            ledger = Ledger(folder / LEDGER, boot_id=self._boot_id)
+            shown = ledger.shown()
+            canvas = None if shown is None else Canvas.reopen(folder, info=self._info)
+            if shown is not None and canvas is not None:
+                self._canvas, self._ledger = canvas, ledger
+                self._show(shown)
+                return
+
+    def _new_canvas(self, bounds_px: Bounds) -> Canvas:
+        """Begin an empty canvas out of sight; what is shown so far has to be drawn anew on it."""
+        rmtree(self._aside, ignore_errors=True)
+        canvas = self._canvas = Canvas(self._aside, info=self._info, bounds_px=bounds_px)
+        self._ledger = Ledger(self._aside / LEDGER, boot_id=self._boot_id)
+        self._ledger.begin()
+        self._untold = True
+        self._show(replace(self._shown, torn=set(), rough=set(), unlifted=set()))
+        self._shown.torn = {chunk for chunk, tiles in self._tiles_of.items() if tiles}
         return canvas
 
-    def _move(self, canvas: Canvas, place: Placement) -> set[Chunk]:
-        """Put a tile at its new place; return the chunks it left and those it entered."""
-        dirty: set[Chunk] = set()
-        before = self._drawn.get(place.tile_id)
-        if before is not None:
-            for chunk in canvas.chunks_of(self._box(before)):
-                self._tiles_of[chunk].discard(place.tile_id)
-                dirty.add(chunk)
-        self._drawn[place.tile_id] = place
-        self._unentered.add(place.tile_id)
-        return dirty | self._enter(place)
+    def _canvas_for(self, places: Iterable[Placement]) -> Canvas:
+        """Return the canvas of a settled map: as large as the plan and the tiles ask for."""
+        hulls = np.array([self._warp.hull_px(place) for place in places])
+        bounds_px = _whole((*hulls[:, :2].min(axis=0), *hulls[:, 2:].max(axis=0)))
+        if self._planned is not None:
+            bounds_px = _joined(bounds_px, self._planned)
+        if self._canvas is not None and self._canvas.bounds_px == bounds_px:
+            return self._canvas
+        return self._new_canvas(bounds_px)
+
+    def _canvas_with_room(self, places: Iterable[Placement]) -> Canvas:
+        """Return a canvas that holds some more tiles, with room to grow if it has to be new."""
+        hulls = np.array([self._warp.hull_px(place) for place in places])
+        wanted = _whole((*hulls[:, :2].min(axis=0), *hulls[:, 2:].max(axis=0)))
+        have = self._planned if self._canvas is None else self._canvas.bounds_px
+        if have is not None and _joined(have, wanted) == have:
+            return self._canvas or self._new_canvas(have)
+        x0, y0, x1, y1 = wanted if have is None else _joined(have, wanted)
+        room_x, room_y = (round(GROWTH_TILES * side) for side in self._tile_shape_px[::-1])
+        return self._new_canvas((x0 - room_x, y0 - room_y, x1 + room_x, y1 + room_y))
+
+    def _publish(self, *, settled: bool = False) -> None:
+        """Put a canvas that was drawn out of sight in the place of the one before."""
+        if not self._aside.exists() or not (self._live or settled):
+            return
+        old = _old(self._folder)
+        if self._folder.exists():
+            self._folder.rename(old)
+        self._aside.rename(self._folder)
+        rmtree(old, ignore_errors=True)
+        self._canvas = Canvas.reopen(self._folder, info=self._info)
+        self._ledger = Ledger(self._folder / LEDGER, boot_id=self._boot_id)
+
+    # -- what is to be shown ----------------------------------------------------------------
+
+    def _show(self, shown: Shown) -> None:
+        """Take over what the map shows, or will once its torn chunks are drawn."""
+        self._shown = shown
+        self._tiles_of.clear()
+        for place in shown.places.values():
+            self._enter(place)
 
     def _enter(self, place: Placement) -> set[Chunk]:
-        if self._canvas is None:
-            return set()
-        chunks = set(self._canvas.chunks_of(self._box(place)))
+        chunks = self._chunks(place)
         for chunk in chunks:
             self._tiles_of[chunk].add(place.tile_id)
         return chunks
 
-    def _tone(self, moved: list[str], pixels: ReadPixels) -> None:
-        """Fit moved tiles to their neighbours' tones, which stay: nothing else is redrawn."""
-        around: set[str] = set()
-        shared: dict[tuple[str, str], SharedTones] = {}
-        for name in moved:
-            for other in self._touching(name):
-                key = (min(name, other), max(name, other))
-                around.add(other)
-                if key not in shared:
-                    found = self._compare(key, pixels)
-                    if found is not None:
-                        shared[key] = found
-        self._shared.update(shared)
-        self._unentered_pairs.update(shared)
-        held = {name: self._tones[name] for name in sorted(around.difference(moved))}
-        self._tones.update(solve_tones(shared.values(), moved, held))
-
-    def _compare(self, key: tuple[str, str], pixels: ReadPixels) -> SharedTones | None:
-        a, b = (self._drawn[name] for name in key)
-        shift = (b.x_px - a.x_px, b.y_px - a.y_px)
-        first, second = ((name, self._read(name, pixels)) for name in key)
-        return compare(first, second, shift_px=shift)
-
-    def _touching(self, name: str) -> set[str]:
+    def _chunks(self, place: Placement) -> set[Chunk]:
         if self._canvas is None:
             return set()
-        chunks = self._canvas.chunks_of(self._box(self._drawn[name]))
-        height, width = self._tile_shape_px
-        place = self._drawn[name]
-        return {
-            other
-            for chunk in chunks
-            for other in self._tiles_of[chunk]
-            if other != name
-            and abs(self._drawn[other].x_px - place.x_px) < width
-            and abs(self._drawn[other].y_px - place.y_px) < height
+        return set(self._canvas.chunks_of(self._warp.hull_px(place)))
+
+    def _move(self, places: list[Placement]) -> set[Chunk]:
+        """Put tiles in their new places; return the chunks they left and those they entered."""
+        self._canvas_with_room(places)
+        dirty: set[Chunk] = set()
+        for place in places:
+            before = self._shown.places.get(place.tile_id)
+            if before is not None:
+                for chunk in self._chunks(before):
+                    self._tiles_of[chunk].discard(place.tile_id)
+                    dirty.add(chunk)
+            self._shown.places[place.tile_id] = place
+            dirty |= self._enter(place)
+        return dirty
+
+    def _tone(self, moved: list[Placement], pixels: ReadPixels) -> list[Overlap]:
+        """Fit moved tiles to their neighbours, which stay as they are; return the overlaps."""
+        at = self._shown.places
+        pairs = {
+            (min(place.tile_id, other), max(place.tile_id, other))
+            for place in moved
+            for other in self._touching(place)
         }
+        found = list(
+            look_into(((at[a], at[b]) for a, b in sorted(pairs)), self._read(pixels), self._warp)
+        )
+        names = [place.tile_id for place in moved]
+        held = {n: self._shown.tones[n] for o in found for n in o.pair if n not in names}
+        shared = [overlap.tones for overlap in found if overlap.tones is not None]
+        self._shown.overlaps.update((overlap.pair, overlap) for overlap in found)
+        self._shown.tones.update(solve_tones(shared, names, held))
+        return found
 
-    def _draw(self, dirty: set[Chunk], pixels: ReadPixels) -> int:
-        canvas = self._canvas
-        if canvas is None or not dirty:
-            return 0
-        if self._ledger is not None:
-            self._ledger.announce(self._drawn[name] for name in sorted(self._unentered))
-        for chunk in sorted(dirty):
-            layers = (
-                Layer(
-                    self._read(name, pixels),
-                    (self._drawn[name].x_px, self._drawn[name].y_px),
-                    self._tones[name],
-                )
-                for name in sorted(self._tiles_of[chunk])
+    def _touching(self, place: Placement) -> Iterator[str]:
+        near = {name for chunk in self._chunks(place) for name in self._tiles_of[chunk]}
+        near.discard(place.tile_id)
+        for name in sorted(near):
+            if neighbours(place, self._shown.places[name], self._warp):
+                yield name
+
+    def _all_overlaps(
+        self, places: dict[str, Placement], before: Shown, pixels: ReadPixels
+    ) -> dict[Pair, Overlap]:
+        """Return every overlap as the placements make it, those that are so already as they are."""
+        found: dict[Pair, Overlap] = {}
+        wanted = []
+        for pair in nearby(places, self._warp):
+            a, b = places[pair[0]], places[pair[1]]
+            if not neighbours(a, b, self._warp):
+                continue
+            known = before.overlaps.get(pair)
+            if known is not None and (known.a, known.b) == (a, b):
+                found[pair] = known
+            else:
+                wanted.append((a, b))
+        for overlap in look_into(wanted, self._read(pixels), self._warp):
+            found[overlap.pair] = overlap
+        return dict(sorted(found.items()))
+
+    def _differing(self, canvas: Canvas, before: Shown, after: Shown) -> set[Chunk]:
+        """Return the chunks of all tiles, and overlaps, that were shown otherwise."""
+        dirty: set[Chunk] = set()
+        for name in before.places.keys() | after.places.keys():
+            old, new = (shown.places.get(name) for shown in (before, after))
+            same = old == new and before.tones.get(name) == after.tones.get(name)
+            if not same or before.shading != after.shading:
+                for place in (old, new):
+                    dirty |= set() if place is None else self._chunks(place)
+        for pair in before.overlaps.keys() | after.overlaps.keys():
+            cuts = {o.cut for o in (before.overlaps.get(pair), after.overlaps.get(pair)) if o}
+            if len(cuts) > 1:
+                dirty.update(c for cut in cuts if cut for c in canvas.chunks_of(cut.box_px))
+        return dirty
+
+    # -- drawing ----------------------------------------------------------------------------
+
+    def _announce(
+        self, places: list[Placement], overlaps: list[Overlap], dirty: set[Chunk], *, whole: bool
+    ) -> None:
+        if self._untold:
+            places, overlaps = (
+                list(self._shown.places.values()),
+                list(self._shown.overlaps.values()),
             )
-            canvas.write(chunk, draw(layers, box_px=canvas.box_px(chunk), dtype=self._dtype))
-        canvas.lift(dirty)
-        self._enter_drawn()
-        return len(dirty)
+            self._untold = False
+        self._shown.torn |= dirty
+        if whole:
+            self._shown.rough.clear()
+        else:
+            self._shown.rough |= self._shown.torn
+        self._shown.unlifted |= {block_of(chunk) for chunk in self._shown.torn}
+        if self._canvas is not None:
+            self._canvas.open_again()
+        self._ledger.announce(self._change(places, overlaps, whole=whole))
 
-    def _enter_drawn(self) -> None:
-        if self._ledger is not None:
-            places = [self._drawn[name] for name in sorted(self._unentered)]
-            shared = [self._shared[pair] for pair in sorted(self._unentered_pairs)]
-            self._ledger.enter(places, self._tones, shared)
-        self._unentered.clear()
-        self._unentered_pairs.clear()
-
-    def _read(self, name: str, pixels: ReadPixels) -> Pixels:
-        """Return a tile's pixels, keeping the last few: neighbouring chunks share them."""
-        if name not in self._recent:
-            self._recent[name] = pixels(name)
-        self._recent.move_to_end(name)
-        while len(self._recent) > KEPT_TILES:
-            self._recent.popitem(last=False)
-        return self._recent[name]
-
-    def _box(self, place: Placement) -> tuple[float, float, float, float]:
-        height, width = self._tile_shape_px
-        return place.x_px, place.y_px, place.x_px + width, place.y_px + height
-
-    def _differs(self, tone: Tone, other: Tone) -> bool:
-        full = float(np.iinfo(np.dtype(self._dtype)).max)
-        return (
-            abs(tone.gain - other.gain) > TONE_CHANGE
-            or abs(tone.offset - other.offset) > TONE_CHANGE * full
+    def _change(self, places: list[Placement], overlaps: list[Overlap], *, whole: bool) -> Change:
+        return Change(
+            places,
+            [self._shown.tones[place.tile_id] for place in places],
+            overlaps,
+            self._shown.shading,
+            sorted(self._shown.torn),
+            whole,
         )
 
+    def _draw(self, pixels: ReadPixels, *, whole: bool) -> int:
+        """Draw what is torn, block by block; return the number of chunks written."""
+        canvas, shown = self._canvas, self._shown
+        if canvas is None:
+            return 0
+        style = Style(self._warp, self._info.dtype, field(shown.shading, self._tile_shape_px))
+        scene = Scene(canvas, shown, self._tiles_of, style)
+        written = 0
+        for block, chunks in scene.drawn(self._read(pixels), whole=whole):
+            self._ledger.done(block)
+            shown.torn.difference_update(chunks_of(block))
+            written += chunks
+        canvas.lift(
+            shown.unlifted, lambda call, of: list(on_all_cores(partial(call, c) for c in of))
+        )
+        shown.unlifted.clear()
+        self._ledger.lifted()
+        return written
 
-def _distance_px(a: Placement, b: Placement) -> float:
-    return float(np.hypot(a.x_px - b.x_px, a.y_px - b.y_px))
+    def _read(self, pixels: ReadPixels) -> ReadPixels:
+        return lambda name: self._kept.get(name, pixels)
+
+    def _distance_px(self, a: Placement, b: Placement) -> float:
+        """Return how far the place of a tile moves the corner that it moves most."""
+        turned = abs(a.theta_rad - b.theta_rad) * float(np.hypot(*self._tile_shape_px))
+        return float(np.hypot(a.x_px - b.x_px, a.y_px - b.y_px)) + turned
+
+
+def _rounded(place: Placement) -> Placement:
+    """Return a place as it is drawn, flagged where the tile lies underneath."""
+    return Placement(
+        tile_id=place.tile_id,
+        x_px=round(place.x_px / PLACE_STEP_PX) * PLACE_STEP_PX,
+        y_px=round(place.y_px / PLACE_STEP_PX) * PLACE_STEP_PX,
+        theta_rad=round(place.theta_rad / TURN_STEP_RAD) * TURN_STEP_RAD,
+        flag="suspect" if place.flag in ("suspect", "stage-only") else "",
+    )
+
+
+def _whole(box_px: Iterable[float]) -> Bounds:
+    x0, y0, x1, y1 = box_px
+    return int(np.floor(x0)), int(np.floor(y0)), int(np.ceil(x1)), int(np.ceil(y1))
+
+
+def _joined(a: Bounds, b: Bounds) -> Bounds:
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+
+
+def _old(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.old")
+
+
+def _mend(folder: Path) -> None:
+    """Put a map back whose process died between taking it away and putting the next in place."""
+    if _old(folder).exists() and not folder.exists():
+        _old(folder).rename(folder)

@@ -1,19 +1,48 @@
-"""Which placed tiles overlap, and where."""
+"""Which placed tiles overlap, and what the map needs to know of each overlap."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.spatial import cKDTree
 
+from runtime.stitch.map.cuts import Floats, SeamCut, costs, least_paths
+from runtime.stitch.map.gains import SharedTones, compare
 from runtime.stitch.map.warp import Box, Warp
-from runtime.tile import Placement
+from runtime.stitch.map.workers import on_all_cores
+from runtime.stitch.match.borders import ReadPixels
+from runtime.tile import Pixels, Placement
 
 BAND_TILES = 4
 """Height of the bands in which pairs are walked through."""
 
+LEAST_SIDE_PX = 6
+"""Narrower overlaps show nothing worth comparing."""
+
+LEAST_SHARE = 0.35
+"""Share of a side that two neighbours have in common; between diagonal ones lie others."""
+
+BATCH = 64
+
 Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """What tiles a and b, placed so, have in common: their tones, and the cut between them."""
+
+    a: Placement
+    b: Placement
+    tones: SharedTones | None
+    cut: SeamCut | None
+
+    @property
+    def pair(self) -> Pair:
+        """The ids of its tiles, in order."""
+        return self.a.tile_id, self.b.tile_id
 
 
 def nearby(placements: Mapping[str, Placement], warp: Warp) -> Iterator[Pair]:
@@ -38,3 +67,67 @@ def overlap_box(a: Placement, b: Placement, warp: Warp) -> Box | None:
     """Return the mosaic box (x0, y0, x1, y1) that the hulls of two tiles share, or None."""
     x0, y0, x1, y1 = warp.hull_px(a)
     return warp.cut(b, (int(np.ceil(x0)), int(np.ceil(y0)), int(np.floor(x1)), int(np.floor(y1))))
+
+
+def neighbours(a: Placement, b: Placement, warp: Warp) -> bool:
+    """Return whether two tiles share enough of a side to be fitted to each other."""
+    box = overlap_box(a, b, warp)
+    if box is None:
+        return False
+    width, height = box[2] - box[0], box[3] - box[1]
+    share = height / warp.shape_px[0] if _lie(a, b, warp)[0] else width / warp.shape_px[1]
+    return min(width, height) >= LEAST_SIDE_PX and share >= LEAST_SHARE
+
+
+def look_into(
+    pairs: Iterable[tuple[Placement, Placement]], pixels: ReadPixels, warp: Warp
+) -> Iterator[Overlap]:
+    """Yield what the map needs to know of `neighbours`, in the order of `pairs`."""
+    for few in _batches(pairs, warp):
+        seen = list(on_all_cores(_job(*each, pixels, warp) for each in few))
+        paths = iter(least_paths([cost for _, cost in seen if cost is not None]))
+        for (a, b, box), (tones, cost) in zip(few, seen, strict=True):
+            cut = None if cost is None else SeamCut(box, *_lie(a, b, warp), next(paths))
+            yield Overlap(a, b, tones, cut)
+
+
+Seen = tuple[SharedTones | None, Floats | None]
+
+
+def _batches(
+    pairs: Iterable[tuple[Placement, Placement]], warp: Warp
+) -> Iterator[list[tuple[Placement, Placement, Box]]]:
+    """Yield some pairs at a time, with the boxes in which they overlap."""
+    few: list[tuple[Placement, Placement, Box]] = []
+    for a, b in pairs:
+        box = overlap_box(a, b, warp)
+        if box is not None:
+            few.append((a, b, box))
+        if len(few) == BATCH:
+            yield few
+            few = []
+    yield few
+
+
+def _job(
+    a: Placement, b: Placement, box: Box, pixels: ReadPixels, warp: Warp
+) -> Callable[[], Seen]:
+    """Read two tiles; return what looks into their overlap."""
+    return partial(_look, (a, pixels(a.tile_id)), (b, pixels(b.tile_id)), box, warp)
+
+
+def _look(a: tuple[Placement, Pixels], b: tuple[Placement, Pixels], box: Box, warp: Warp) -> Seen:
+    """Return the tones that two tiles share, and what it costs to cut their overlap where."""
+    (first, one), (second, two) = ((place, warp.view(px, place, box)) for place, px in (a, b))
+    tones = compare((first, one), (second, two), box, warp.shape_px)
+    if first.flag != second.flag:
+        return tones, None  # one of them lies underneath
+    return tones, costs(one, two, upright=_lie(first, second, warp)[0])
+
+
+def _lie(a: Placement, b: Placement, warp: Warp) -> tuple[bool, str]:
+    """Return whether two tiles lie side by side, and which of them on the left, or above."""
+    height, width = warp.shape_px
+    dx, dy = (b.x_px - a.x_px) / width, (b.y_px - a.y_px) / height
+    upright = abs(dx) >= abs(dy)
+    return upright, a.tile_id if (dx if upright else dy) >= 0 else b.tile_id

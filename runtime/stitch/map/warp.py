@@ -97,16 +97,18 @@ class Warp:
         *,
         gain: float = 1.0,
         offset: float = 0.0,
+        shading: Image | None = None,
     ) -> View:
-        """Return what a mosaic box (x0, y0, x1, y1) shows of a tile, as gain * pixel + offset.
+        """Return what a mosaic box (x0, y0, x1, y1) shows of a tile.
 
-        Beyond the tile the values are those of its rim.
+        Its values are (gain + shading) * pixel + offset, where `shading` (y, x) covers the tile.
+        Beyond the tile they are those of its rim.
         """
         if self._bend is None and not _turned(place):
-            return self._moved(pixels, place, box_px, gain, offset)
+            return self._moved(pixels, place, box_px, gain, offset, shading)
         at = self._source_px(place, box_px)
         values = cv2.remap(
-            pixels.astype(np.float32),
+            _toned(pixels, gain, shading),
             at,
             NO_SECOND_MAP,
             cv2.INTER_CUBIC,
@@ -115,10 +117,16 @@ class Warp:
         height, width = self.shape_px
         x, y = at[..., 0], at[..., 1]
         rim = np.minimum(np.minimum(x, width - 1 - x), np.minimum(y, height - 1 - y)) + 1
-        return View(values * np.float32(gain) + np.float32(offset), rim)
+        return View(np.asarray(values, np.float32) + np.float32(offset), rim)
 
     def _moved(
-        self, pixels: Pixels, place: Placement, box_px: Box, gain: float, offset: float
+        self,
+        pixels: Pixels,
+        place: Placement,
+        box_px: Box,
+        gain: float,
+        offset: float,
+        shading: Image | None,
     ) -> View:
         """Return the view of a tile that is only moved."""
         height, width = self.shape_px
@@ -128,8 +136,11 @@ class Warp:
         y0, x0 = max(top - MARGIN_PX, 0), max(left - MARGIN_PX, 0)
         y1 = min(top + len(rows) + MARGIN_PX, height)
         x1 = min(left + len(columns) + MARGIN_PX, width)
+        part: Pixels | Image = pixels[y0:y1, x0:x1]
+        if shading is not None:
+            part, gain = _toned(part, gain, shading[y0:y1, x0:x1]), 1.0
         filtered = cv2.sepFilter2D(
-            pixels[y0:y1, x0:x1],
+            part,
             cv2.CV_32F,
             kernel_x * gain,
             kernel_y,
@@ -163,6 +174,21 @@ class Warp:
         )
         source: Image = at + bend
         return source
+
+
+def source_px(place: Placement, points_px: Floats) -> Floats:
+    """Return where mosaic points (n, 2) x, y lie in a placed tile, its distortion left aside."""
+    source: Floats = (points_px - (place.x_px, place.y_px)) @ _rotation(place.theta_rad)
+    return source
+
+
+def _toned(pixels: Pixels | Image, gain: float, shading: Image | None) -> Image:
+    image = pixels.astype(np.float32)
+    if shading is not None:
+        image *= shading + np.float32(gain)
+    elif gain != 1.0:
+        image *= np.float32(gain)
+    return image
 
 
 def _turned(place: Placement) -> bool:
