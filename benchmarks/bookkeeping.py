@@ -168,7 +168,7 @@ class Night:
     def _match(self, _: object, strips: StripPair, __: object) -> Match:
         dx, dy = strips.shift_px + self._random.normal(0, JITTER_PX, 2)
         pairs = tuple(PointPair(a_px=(n, n), b_px=(n - dx, n - dy)) for n in range(8))
-        return Match((dx, dy), ((0.01, 0.0), (0.0, 0.01)), 0.9, "phase", pairs)
+        return Match((dx, dy), 0.0, ((0.01, 0.0), (0.0, 0.01)), 0.9, "phase", pairs)
 
     def shot(self, number: int) -> Shot:
         """Return the exposure of a tile by its place in the order taken, row by row."""

@@ -9,6 +9,7 @@ from runtime.config.settings import ModelsSection
 from runtime.inference.bundle import SUFFIX
 from runtime.inference.opening import open_model
 from runtime.preprocess.warm import warm_kernels
+from runtime.stitch.match.subpixel import refine
 from runtime.tasks.registry import RECORDS, work_of
 from runtime.tile import Picture
 
@@ -21,6 +22,8 @@ def warm_caches(models: ModelsSection) -> float:
     clock = SystemClock()
     start_s = clock.now_s()
     warm_kernels()
+    texture = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    refine(texture, texture)
     for path in sorted(models.folder.glob(f"*{SUFFIX}")):
         model = open_model(
             path,

@@ -150,6 +150,7 @@ class Stitcher:
             b=pair.b,
             dx_px=match.shift_px[0],
             dy_px=match.shift_px[1],
+            rotation_rad=match.rotation_rad,
             covariance_px2=match.covariance_px2,
             ncc=match.ncc,
             method=match.method,

@@ -9,20 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from runtime.errors import ConfigRefused
+from runtime.stitch.match.blocks import Blocks, rotation_rad
 from runtime.stitch.match.correlation import ncc
-from runtime.stitch.match.phase import band_pass, best_peak, overlap, overlap_box, smooth
+from runtime.stitch.match.phase import band_pass, best_peak, overlap, overlap_box
 from runtime.stitch.match.strips import XY, StripPair
-from runtime.stitch.match.subpixel import Blocks, refine
+from runtime.stitch.match.subpixel import refine
 from runtime.stitch.match.threshold import accept_above
 from runtime.tile import Covariance, PointPair
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Where b's origin lies in a's pixels (x, y), how surely, and the points it rests on."""
+    """How far b's content lies in a (x, y) at the middle of their overlap, how surely, how b is
+    turned against a, and the points it rests on.
+    """
 
     shift_px: XY
+    rotation_rad: float
     covariance_px2: Covariance
     ncc: float
     method: str
@@ -39,14 +45,16 @@ def match_phase(pair: StripPair, chance: tuple[float, ...]) -> Match | None:
     if peak is None or peak.ncc < accept_above(chance, area_px=peak.area_px):
         return None
     part_a, part_b = overlap(pair, a, b, peak.shift_px)
-    # A local mean near the rim of a strip is one-sided and pulls; smoothing does not.
-    blocks = refine(*overlap(pair, smooth(pair.a), smooth(pair.b), peak.shift_px))
+    # As they were taken: a local mean near the rim of a strip is one-sided and pulls.
+    raw_a, raw_b = pair.a.astype(np.float32), pair.b.astype(np.float32)
+    blocks = refine(*overlap(pair, raw_a, raw_b, peak.shift_px))
     if blocks is None:
         return None
     dx, dy = blocks.shift_px + peak.shift_px
     (xx, xy), (_, yy) = blocks.covariance_px2
     return Match(
         (float(dx), float(dy)),
+        rotation_rad(blocks),
         ((float(xx), float(xy)), (float(xy), float(yy))),
         ncc(part_a, part_b),
         "phase",

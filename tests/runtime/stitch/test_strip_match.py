@@ -103,7 +103,7 @@ def test_a_seam_that_shears_is_followed():
     b = cv2.remap(image, x + 400, y + 100 + run, cv2.INTER_CUBIC)
     blocks = refine(a, b)
     assert blocks is not None
-    assert len(blocks.weights) >= 6
+    assert len(blocks.shifts_px) >= 6
     assert blocks.shift_px == pytest.approx((0.0, 0.0), abs=0.3)
     along = np.interp(blocks.centres_px[:, 1], y[:, 0], run[:, 0])
     assert blocks.shifts_px[:, 1] == pytest.approx(along, abs=0.7)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from runtime.stitch.graph.pose_graph import PoseGraph
-from runtime.stitch.match.phase import smooth
 from runtime.stitch.match.subpixel import refine
 from runtime.tile import Shift
 from tests.honest import assert_honest
@@ -23,7 +22,7 @@ def refined(noise, *, count, shape=(224, 40)):
             cut(section(), at_px=(float(x), float(y)), shape=shape) + rng.normal(0, noise, shape)
             for x, y in (at_px, at_px + off_px)
         )
-        blocks = refine(smooth(a), smooth(b))
+        blocks = refine(a, b)
         if blocks is not None:
             errors_px.append(blocks.shift_px - off_px)
             sigmas_px.append(np.sqrt(np.diag(blocks.covariance_px2)))
@@ -38,8 +37,8 @@ def test_a_shifts_covariance_covers_what_noise_does_to_it():
 
 def test_without_noise_only_what_interpolation_leaves_is_claimed():
     errors_px, sigmas_px = refined(1.0, count=10)
-    assert sigmas_px == pytest.approx(np.full_like(sigmas_px, 0.03), rel=0.05)
-    assert np.abs(errors_px).max() < 0.03
+    assert sigmas_px == pytest.approx(np.full_like(sigmas_px, 0.005), rel=0.1)
+    assert np.abs(errors_px).max() < 0.005
 
 
 def test_a_seam_along_x_is_as_honest_as_one_along_y():

@@ -1,0 +1,102 @@
+"""The blocks along an overlap: where they are cut, and what they say together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from runtime.stitch.match.correlation import Floats, Image, Ints, Stack
+
+BLOCKS = 8
+BLOCK_MIN_PX, BLOCK_MAX_PX = 32, 160
+LAP_PX = 4
+"""Neighbouring blocks share this much, so that what one fades out the other has."""
+
+FLOOR_PX, BLOCK_FLOOR_PX = 0.005, 0.01
+"""What interpolation leaves even where nothing else is seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Blocks of `size` (height, width) at `corners` (n, 2) y, x, in order along the seam."""
+
+    corners: Ints
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, height: int, width: int) -> Self:
+        """Return the blocks of an overlap, spread along its longer side."""
+        long, short = max(height, width), min(height, width)
+        count = min(BLOCKS, max(long // BLOCK_MIN_PX, 2))
+        along = min(long // count + LAP_PX, BLOCK_MAX_PX) // 2 * 2
+        across = min(short, BLOCK_MAX_PX) // 2 * 2
+        starts = [int((i + 0.5) * long / count - along / 2) for i in range(count)]
+        starts = [min(max(start, 0), long - along) for start in starts]
+        middle = (short - across) // 2
+        if height >= width:
+            return cls(np.array([(start, middle) for start in starts]), (along, across))
+        return cls(np.array([(middle, start) for start in starts]), (across, along))
+
+    @property
+    def centres_px(self) -> Floats:
+        """The centres (n, 2) x, y of the blocks."""
+        centres: Floats = self.corners[:, ::-1] + (np.array(self.size[::-1]) - 1) / 2
+        return centres
+
+    def cut(self, image: Image, corners: Ints | None = None) -> Stack:
+        """Return the blocks (n, y, x) of a picture, or those at other corners."""
+        height, width = self.size
+        at = self.corners if corners is None else corners
+        return np.stack([image[y : y + height, x : x + width] for y, x in at])
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """The residual shift between two crops and the blocks it rests on.
+
+    `shift_px` (2,) is how much further b's content lies in a than the integer shift, x then y,
+    with its `covariance_px2`; `centres_px` (n, 2) are the centres of the blocks that agree,
+    `shifts_px` (n, 2) their own shifts with `covariances_px2` (n, 2, 2). `agreeing` is their
+    share of the blocks that could tell; `evidence` is how much more likely the overlap is with
+    them than without, nats.
+    """
+
+    shift_px: Floats
+    covariance_px2: Floats
+    centres_px: Floats
+    shifts_px: Floats
+    covariances_px2: Floats
+    agreeing: float
+    evidence: float
+
+
+def rotation_rad(blocks: Blocks) -> float:
+    """Return how far b is turned against a, from x towards y, as the blocks along the seam show it.
+
+    Blocks below one another tell it by their shifts in x, blocks side by side by those in y. 0 for
+    a single block.
+    """
+    spans = np.ptp(blocks.centres_px, axis=0)
+    if not spans.any():
+        return 0.0
+    axis = int(spans[0] > spans[1])
+    places, shifts = blocks.centres_px[:, 1 - axis], blocks.shifts_px[:, axis]
+    sure = blocks.covariances_px2[:, axis, axis] ** -0.5
+    terms = np.column_stack([np.ones_like(places), places]) * sure[:, None]
+    slope = float(np.linalg.lstsq(terms, shifts * sure, rcond=None)[0][1])
+    return slope if axis else -slope
+
+
+def floor(sigma_px: float) -> Floats:
+    """Return the covariance (2, 2) of an error of `sigma_px` on either axis."""
+    covariance: Floats = sigma_px**2 * np.eye(2)
+    return covariance
+
+
+def along(centres_px: Floats) -> Floats:
+    """Return the places (n,) of block centres along the seam, from its middle, pixels."""
+    places = centres_px[:, int(np.ptp(centres_px[:, 1]) > np.ptp(centres_px[:, 0]))]
+    middle: Floats = places - (places.min() + places.max()) / 2
+    return middle
