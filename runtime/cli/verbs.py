@@ -171,13 +171,19 @@ def stitch(
     stage_sigma_px: Annotated[
         float | None, typer.Option(metavar="S", help="How far positions may be off, px.")
     ] = None,
+    fix: Annotated[
+        bool,
+        typer.Option("--fix", help="Mend positions that the pictures contradict, and say how."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Stitch a recorded scan into a mosaic with a quality number per seam.
 
-    Every file is accounted for: one that is damaged, foreign or a copy costs its own tile. Exit
-    codes: 0 all tiles hold together; 5 a part of them does, and it says which do not and why; 3 the
-    folder is refused, or nothing matched, and then no map is drawn.
+    A few neighbours are looked at first: where the pictures contradict the positions (another scale
+    or overlap, an axis mirrored or swapped, a serpentine, a turned camera), that is named and
+    refused, or mended with --fix. Every file is accounted for: one that is damaged, foreign or a
+    copy costs its own tile. Exit codes: 0 all tiles hold together; 5 a part of them does, and it
+    says which do not and why; 3 the folder is refused, or nothing matched: then no map is drawn.
 
     `nightscope stitch tiles --pattern "r{row}_c{col}.png" --overlap 0.08 --out stitched`
 
@@ -193,6 +199,7 @@ def stitch(
         out=out,
         matcher=matcher,
         stage_sigma_px=stage_sigma_px,
+        fix=fix,
     )
 
 

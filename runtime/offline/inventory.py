@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 import numpy as np
@@ -36,6 +37,9 @@ MEANINGS: dict[Fate, str] = {
 SAMPLED = 9
 """Tiles read to learn the size and type that most of a scan's tiles have."""
 
+KEPT_BYTES = 48 * 2**20
+"""Pixels kept in memory: those of a small scan, which is then read once."""
+
 EMPTIEST = 400.0
 """Area of a map in areas between neighbours, for each tile, beyond which a tile is too far away:
 a slide with sections at its ends stays below it, a stage that lost its count is beyond."""
@@ -61,6 +65,8 @@ class Inventory:
         self._left_out: dict[str, LeftOut] = {}
         self._content: dict[bytes, str] = {}
         self._flat: dict[str, int] = {}
+        self._recent: dict[Path, Pixels] = {}
+        self._lock = Lock()
         for name in listing.absent:
             self._leave_out(name, "absent", "no such file")
         for name in listing.unplaced:
@@ -89,10 +95,17 @@ class Inventory:
         """The tiles still used, in the listing's order."""
         return tuple(t for t in self.scan.tiles if t.file.name not in self._left_out)
 
+    def move(self, tiles: Sequence[RecordedTile]) -> None:
+        """Put tiles at other places than those listed."""
+        moved = {tile.tile_id: tile for tile in tiles}
+        self.scan = replace(
+            self.scan, tiles=tuple(moved.get(t.tile_id, t) for t in self.scan.tiles)
+        )
+
     def read(self, tile: RecordedTile) -> Pixels | None:
         """Return a tile's pixels; None, and the tile left out, where it has none that fit."""
         try:
-            pixels = read_image(tile.file)
+            pixels = self.pixels(tile)
         except InputRefused as refusal:
             self._leave_out(tile.file.name, "damaged", _without_path(refusal, tile.file))
             return None
@@ -101,6 +114,24 @@ class Inventory:
             theirs = _described(pixels.shape, pixels.dtype)
             self._leave_out(tile.file.name, "foreign", f"{theirs}; the others have {ours}")
             return None
+        return pixels
+
+    def pixels(self, tile: RecordedTile) -> Pixels:
+        """Return a tile's pixels whatever they are; those read last are kept in memory.
+
+        The look, the matching and the drawing all read a tile. Raises InputRefused when it cannot
+        be read.
+        """
+        with self._lock:
+            kept = self._recent.pop(tile.file, None)
+            if kept is not None:
+                self._recent[tile.file] = kept
+                return kept
+        pixels = read_image(tile.file)
+        with self._lock:
+            self._recent[tile.file] = pixels
+            while sum(one.nbytes for one in self._recent.values()) > KEPT_BYTES:
+                self._recent.pop(next(iter(self._recent)))
         return pixels
 
     def copy_of(self, tile: RecordedTile, pixels: Pixels) -> str | None:

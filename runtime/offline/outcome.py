@@ -36,8 +36,10 @@ class Outcome:
         return EXIT_CODES[self.verdict]
 
 
-def judge(solved: Solved, inventory: Inventory, name: Callable[[str], str]) -> Outcome:
-    """Return the outcome; `name` gives a tile's file name by its id.
+def judge(
+    solved: Solved, inventory: Inventory, name: Callable[[str], str], seen: Sequence[str] = ()
+) -> Outcome:
+    """Return the outcome; `name` gives a tile's file name by its id, `seen` what is told with it.
 
     Blank tiles have nothing to match, and lie where the positions put them without blame; so does
     a scan of a single tile. Unmatched overlaps are told, and count only where nothing else holds
@@ -45,7 +47,7 @@ def judge(solved: Solved, inventory: Inventory, name: Callable[[str], str]) -> O
     """
     count, matched = len(solved.placed), len(solved.matched)
     words = [f"{counted(count, 'tile')}, {matched} of {counted(len(solved.seams), 'seam')} matched"]
-    words += _of_files(inventory)
+    words += [*seen, *_of_files(inventory)]
     # Of many overlaps of noise with noise, chance lets one pass.
     if count > 1 and not any(solved.textured & {seam.a, seam.b} for seam in solved.matched):
         return Outcome(verdict="nothing", words=(*words, _why_nothing(solved, inventory)))

@@ -54,7 +54,7 @@ class Placing:
         self._inventory = inventory
         self._scan = scan
         self._matcher = matcher
-        self._sigma_px = stage_sigma_px or STAGE_SIGMA_SHARE * max(scan.shape_px)
+        self._sigma_px = sigma_px(scan, stage_sigma_px)
         self._by_id = {tile.tile_id: tile for tile in scan.tiles}
         self._by_name = {tile.file.name: tile for tile in scan.tiles}
         self._matches: dict[str, Matches] = {}
@@ -76,7 +76,7 @@ class Placing:
 
     def read(self, tile_id: str) -> Pixels:
         """Return the pixels of a tile that was added; raises InputRefused when they are gone."""
-        return self._scan.read(self._by_id[tile_id])
+        return self._inventory.pixels(self._by_id[tile_id])
 
     def file_name(self, tile_id: str) -> str:
         """Return the name of a tile's file."""
@@ -151,6 +151,11 @@ class Placing:
             matcher=self._matcher,
             border_px=border_px(self._scan.tiles, self._scan.shape_px, self._sigma_px),
         )
+
+
+def sigma_px(scan: RecordedScan, given: float | None) -> float:
+    """Return how far a position may be off, one standard deviation."""
+    return STAGE_SIGMA_SHARE * max(scan.shape_px) if given is None else given
 
 
 def border_px(

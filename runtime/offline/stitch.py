@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from runtime.errors import InputRefused
-from runtime.instrument.camera.recorded import RecordedScan, list_scan
+from runtime.instrument.camera.recorded import Listing, RecordedScan, list_scan
 from runtime.instrument.camera.tile_configuration import TileEntry, format_tile_configuration
 from runtime.offline.inventory import Inventory
+from runtime.offline.look import Look, Looked
 from runtime.offline.outcome import Outcome, judge
-from runtime.offline.placing import Placing, Solved
+from runtime.offline.placing import Placing, Solved, sigma_px
 from runtime.stitch.map.mosaic import Mosaic
+from runtime.stitch.stitcher import GATE_MARGIN_PX, GATE_SIGMAS
 
 REGISTERED = "TileConfiguration.registered.txt"
 PLACEMENTS = "placements.json"
@@ -36,20 +39,24 @@ def stitch_folder(
     out: Path,
     matcher: str = "auto",
     stage_sigma_px: float | None = None,
+    fix: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Place the tiles of `folder` and write placements, Fiji's tile configuration and the mosaic.
 
     Positions come from a Fiji `TileConfiguration.txt`, or from a file-name pattern and an overlap
-    (share of a side). `progress` hears (tiles done, tiles in all). Returns a summary: the numbers
-    of tiles, of flagged tiles by flag, of seams and matched seams, the residuals in px, every file
-    that was left out and why, the outcome in words with its exit code, and what was written:
-    nothing, where nothing matched. Raises InputRefused for an unreadable scan, ConfigRefused for an
+    (share of a side). A few neighbours are looked at first: where the pictures contradict the
+    positions, the scan is refused, or with `fix` stitched where the pictures say. `progress` hears
+    (tiles done, tiles in all). Returns a summary: the numbers of tiles, of flagged tiles by flag,
+    of seams and matched seams, the residuals in px, every file that was left out and why, what was
+    mended, the outcome in words with its exit code, and what was written: nothing, where nothing
+    matched. Raises InputRefused for an unreadable or contradicted scan, ConfigRefused for an
     unknown matcher.
     """
     listing = list_scan(folder, positions=positions, pattern=pattern, overlap=overlap)
     inventory = Inventory(listing)
     _refuse_one_place(inventory)
+    looked = _look(listing, inventory, stage_sigma_px, fix)
     inventory.leave_out_far()
     placing = Placing(inventory, inventory.scan, matcher=matcher, stage_sigma_px=stage_sigma_px)
     tiles = inventory.tiles
@@ -58,19 +65,35 @@ def stitch_folder(
         if progress is not None:
             progress(done, len(tiles))
     solved = placing.solve()
-    outcome = judge(solved, inventory, placing.file_name)
+    outcome = judge(solved, inventory, placing.file_name, looked.words)
     written: dict[str, str] = {}
     if outcome.verdict != "nothing":
         out.mkdir(parents=True, exist_ok=True)
+        if looked.mending is not None:
+            written["mended"] = str(looked.mending.write(out))
         _write_placements(out / PLACEMENTS, placing, solved)
         _write_registered(out / REGISTERED, placing, solved)
         _draw(inventory.scan, out / MOSAIC, placing, solved)
-        written = {
+        written |= {
             "placements": str(out / PLACEMENTS),
             "registered": str(out / REGISTERED),
             "mosaic": str(out / MOSAIC),
         }
-    return {**_summary(solved, inventory, outcome), **written}
+    seen: dict[str, Any] = {"pairs": looked.tried, "matched": looked.matched}
+    if looked.mending is not None:
+        seen |= {"mended": looked.mending.says, "seen_from_claimed": looked.mending.matrix}
+    return {**_summary(solved, inventory, outcome), "look": seen, **written}
+
+
+def _look(
+    listing: Listing, inventory: Inventory, stage_sigma_px: float | None, fix: bool
+) -> Looked:
+    """Compare a few neighbours with their positions, and put the tiles where they then belong."""
+    scan = replace(inventory.scan, tiles=inventory.tiles)
+    gate_px = GATE_SIGMAS * np.sqrt(2) * sigma_px(scan, stage_sigma_px) + GATE_MARGIN_PX
+    looked = Look(listing, scan, read=inventory.read, gate_px=gate_px).look(mend=fix)
+    inventory.move(looked.tiles)
+    return looked
 
 
 def _refuse_one_place(inventory: Inventory) -> None:

@@ -1,8 +1,9 @@
 """Grids from file names: "r{row}_c{col}.png", or tiles numbered one after another.
 
 Rows and columns may be numbered below 0. `{index}` counts along the rows, all from the same side;
-`{index:down}` down the columns. How many make a row (or a column) may follow, as in `{index:8}` and
-`{index:down5}`; without it the grid is square.
+`{index:down}` down the columns. With `snake` every other line is counted backwards. How many make
+a row (or a column) may follow, as in `{index:8}`, `{index:down5}` and `{index:snake8}`; without it
+the grid is square.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runtime.errors import InputRefused
 
-FIELD = re.compile(r"\{(row|col|index(?::(?:down)?[0-9]*)?)\}")
-INDEX = re.compile(r"index(?::(?P<down>down)?(?P<length>[0-9]*))?")
+FIELD = re.compile(r"\{(row|col|index(?::(?:down)?(?:snake)?[0-9]*)?)\}")
+INDEX = re.compile(r"index(?::(?P<down>down)?(?P<snake>snake)?(?P<length>[0-9]*))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,14 @@ class GridName:
     name: str
     row: int
     column: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Another way to read the same names: what it takes them for, and the grid that makes."""
+
+    says: str
+    grid: tuple[GridName, ...]
 
 
 def grid_from_names(names: Iterable[str], *, pattern: str) -> list[GridName]:
@@ -44,12 +53,109 @@ def grid_from_names(names: Iterable[str], *, pattern: str) -> list[GridName]:
     numbers = _numbers(names, pattern)
     if index is not None:
         counted = {name: number for name, (number,) in numbers.items()}
-        down, length = index["down"] is not None, int(index["length"] or 0)
-        grid = _from_zero(_counted(counted, length=length or _square(counted), down=down))
-    else:
-        row, column = fields.index("row"), fields.index("col")
-        grid = _from_zero({name: (at[row], at[column]) for name, at in numbers.items()})
-    return _refuse_shared_places(grid)
+        return _refuse_shared_places(_from_zero(_Counting.of(index, counted).lines(counted)))
+    return _refuse_shared_places(_from_zero(_rows_and_columns(fields, numbers)))
+
+
+def other_readings(names: Iterable[str], *, pattern: str) -> list[Reading]:
+    """Return what else names that fit a pattern may mean, likelier ones first.
+
+    Numbers may run in a serpentine; a count may begin before the first file there is, and its lines
+    may be as long as the pattern says the others are. Mirrored and swapped axes are no readings:
+    the pictures tell them from any.
+    """
+    fields = FIELD.findall(pattern)
+    index = INDEX.fullmatch(fields[0]) if len(fields) == 1 else None
+    numbers = _numbers(names, pattern)
+    if index is None:
+        places = {one.name: one for one in _from_zero(_rows_and_columns(fields, numbers))}
+        return _serpentines({name: (one.row, one.column) for name, one in places.items()})
+    counted = {name: number for name, (number,) in numbers.items()}
+    given = _Counting.of(index, counted)
+    return [
+        Reading(says=counting.differs(given), grid=tuple(_from_zero(counting.lines(counted))))
+        for counting in given.others(counted)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counting:
+    """How tiles are numbered: from which number, in lines of which length, there and back or not,
+    along the rows or `down` the columns.
+    """
+
+    first: int
+    length: int
+    down: bool
+    snake: bool
+
+    @classmethod
+    def of(cls, index: re.Match[str], numbers: dict[str, int]) -> _Counting:
+        return cls(
+            first=min(numbers.values()),
+            length=int(index["length"] or 0) or _square(numbers),
+            down=index["down"] is not None,
+            snake=index["snake"] is not None,
+        )
+
+    def lines(self, numbers: dict[str, int]) -> dict[str, tuple[int, int]]:
+        """Return (row, column) of every tile."""
+        places = {}
+        for name, number in numbers.items():
+            line, at = divmod(number - self.first, self.length)
+            if self.snake and line % 2:
+                at = self.length - 1 - at
+            places[name] = (at, line) if self.down else (line, at)
+        return places
+
+    def others(self, numbers: dict[str, int]) -> list[_Counting]:
+        """Return the other ways to count, those with the fewest differences first."""
+        lowest, highest = min(numbers.values()), max(numbers.values())
+        firsts = [self.first, *(n for n in (0, 1) if lowest - self.length < n < lowest)]
+        across = -(-(highest - lowest + 1) // self.length)
+        ways = [
+            replace(self, first=first, length=length, snake=snake)
+            for first in firsts
+            for length in dict.fromkeys((self.length, across))
+            for snake in (self.snake, not self.snake)
+        ]
+        return sorted((way for way in ways if way != self), key=self._differences)
+
+    def differs(self, given: _Counting) -> str:
+        """Return in words how this way to count differs from the one given."""
+        parts = []
+        if self.snake != given.snake:
+            parts.append(
+                "every other line is counted " + ("backwards" if self.snake else "forwards")
+            )
+        if self.length != given.length:
+            parts.append(f"{self.length} tiles make a line, not {given.length}")
+        if self.first != given.first:
+            parts.append(f"the count begins at {self.first}, not {given.first}")
+        return " and ".join(parts)
+
+    def _differences(self, other: _Counting) -> int:
+        return sum(
+            (self.first != other.first, self.length != other.length, self.snake != other.snake)
+        )
+
+
+def _rows_and_columns(
+    fields: list[str], numbers: dict[str, tuple[int, ...]]
+) -> dict[str, tuple[int, int]]:
+    row, column = fields.index("row"), fields.index("col")
+    return {name: (at[row], at[column]) for name, at in numbers.items()}
+
+
+def _serpentines(places: dict[str, tuple[int, int]]) -> list[Reading]:
+    last_row = max(row for row, _ in places.values())
+    last_column = max(column for _, column in places.values())
+    along_rows = {n: (r, last_column - c if r % 2 else c) for n, (r, c) in places.items()}
+    down = {n: (last_row - r if c % 2 else r, c) for n, (r, c) in places.items()}
+    return [
+        Reading(says="every other row is numbered backwards", grid=tuple(_from_zero(along_rows))),
+        Reading(says="every other column is numbered backwards", grid=tuple(_from_zero(down))),
+    ]
 
 
 def _numbers(names: Iterable[str], pattern: str) -> dict[str, tuple[int, ...]]:
@@ -64,13 +170,6 @@ def _numbers(names: Iterable[str], pattern: str) -> dict[str, tuple[int, ...]]:
             f"no file fits the pattern '{pattern}'", remedy="check the folder and the pattern"
         )
     return {name: tuple(int(number) for number in match.groups()) for name, match in found.items()}
-
-
-def _counted(numbers: dict[str, int], *, length: int, down: bool) -> dict[str, tuple[int, int]]:
-    """Return (row, column) of tiles numbered in lines of `length`, rows or, if `down`, columns."""
-    first = min(numbers.values())
-    lines = {name: divmod(number - first, length) for name, number in numbers.items()}
-    return {name: at[::-1] if down else at for name, at in lines.items()}
 
 
 def _square(numbers: dict[str, int]) -> int:

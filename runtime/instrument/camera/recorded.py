@@ -77,13 +77,15 @@ class ListedTile:
 class Listing:
     """What a folder holds by its names and positions alone.
 
-    Places count pixels, or steps of a grid whose tiles share `overlap` of a side. `absent` files
-    are named and not there; `unplaced` ones are there, and their position is no number.
+    Places count pixels, or steps of a grid whose tiles share `overlap` of a side and are named by
+    `pattern`. `absent` files are named and not there; `unplaced` ones are there, and their position
+    is no number.
     """
 
     folder: Path
     tiles: tuple[ListedTile, ...]
     overlap: float | None = None
+    pattern: str | None = None
     absent: tuple[str, ...] = ()
     unplaced: tuple[str, ...] = ()
 
@@ -206,6 +208,7 @@ def _from_names(folder: Path, pattern: str, overlap: float | None) -> Listing:
             for tile_id, place in zip(ids, grid, strict=True)
         ),
         overlap=overlap,
+        pattern=pattern,
     )
 
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import InputRefused
-from runtime.instrument.camera.name_pattern import grid_from_names
+from runtime.instrument.camera.name_pattern import grid_from_names, other_readings
 
 
 def places(grid):
@@ -57,6 +57,24 @@ def test_an_index_of_known_length_may_have_holes(field, last):
     got = places(grid_from_names(["p0.tif", "p1.tif", "p5.tif"], pattern=f"p{field}.tif"))
     assert got["p0.tif"] == (0, 0)
     assert got["p5.tif"] == last
+
+
+def test_an_index_may_run_there_and_back():
+    names = [f"p{number}.tif" for number in range(6)]
+    got = places(grid_from_names(names, pattern="p{index:snake3}.tif"))
+    assert [got[name] for name in names] == [(0, 0), (0, 1), (0, 2), (1, 2), (1, 1), (1, 0)]
+    down = places(grid_from_names(names, pattern="p{index:downsnake3}.tif"))
+    assert [down[name] for name in names] == [(0, 0), (1, 0), (2, 0), (2, 1), (1, 1), (0, 1)]
+
+
+def test_a_count_can_be_read_in_other_ways_the_likeliest_first():
+    names = [f"p{number}.tif" for number in range(1, 9)]
+    says = [reading.says for reading in other_readings(names, pattern="p{index:3}.tif")]
+    assert says[:2] == [
+        "every other line is counted backwards",
+        "the count begins at 0, not 1",
+    ]
+    assert "every other line is counted backwards and the count begins at 0, not 1" in says
 
 
 def test_other_files_are_left_alone():

@@ -1,0 +1,256 @@
+"""Look before you stitch: do the pictures agree with the positions or names they came with?
+
+A dozen neighbouring pairs, spread over the scan, are correlated as whole tiles, free to overlap
+anywhere. Where they agree with what is claimed, the scan goes on at once. Where they agree with one
+another on something else (another scale or overlap, an axis mirrored, axes swapped, a serpentine,
+another first number, a turned camera), that is named, and mended or refused. Where they do not
+agree at all (blank, periodic or faint specimens), nobody can tell, and the scan goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.instrument.camera.recorded import Listing, RecordedScan, RecordedTile
+from runtime.offline.claims import Claim, Pair, claims_of, neighbours
+from runtime.offline.mending import Mending, mending, overlaps
+from runtime.stitch.look.geometry import Geometry, fit
+from runtime.stitch.look.whole import Small, WholeShift, whole_shift
+from runtime.stitch.match.blank import is_blank
+from runtime.tile import Pixels
+
+SIDES_PX = (256, 768)
+"""Longer side of the small tiles: the first is cheap, the second sees narrower overlaps."""
+
+PAIRS = 6
+"""Textured pairs looked at along either axis; half of them are enough where all agree."""
+
+TRIED = 14
+"""Pairs tried along either axis to find so many with texture."""
+
+CHANCE_FACTOR, CHANCE_FACTOR_ALONE = 1.3, 2.0
+CHANCE_PERCENTILE = 75.0
+"""How far a score must stand above that of its own tiles turned about and above what most pairs
+reach so; and where there are too few pairs to confirm one another. Not the highest: a single field
+that looks alike upside down would silence all others."""
+
+AGREE_SHARE = 0.08
+"""How far two pairs may differ and still agree, as a share of the longer side."""
+
+LEAST_AGREEING = 3
+SURE, SOUND, BETTER = 0.7, 0.9, 0.15
+"""Share of the matched pairs that must agree on a geometry; share of all pairs from which nothing
+else is tried; and by how much another reading of the names must be better than the one given."""
+
+ReadTile = Callable[[RecordedTile], Pixels | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What the look came to: the tiles to stitch, mended where that was done, and that in words
+    (none where all is as claimed).
+
+    `matched` of `tried` pairs could be matched at all.
+    """
+
+    tiles: tuple[RecordedTile, ...]
+    tried: int
+    matched: int
+    words: tuple[str, ...] = ()
+    mending: Mending | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Neighbours under one claim: how many `pairs` there are, how many with texture were `tried`,
+    which were matched (`along` 0 for x, 1 for y), which of those lie where they are claimed, and
+    what they agree on.
+    """
+
+    claim: Claim
+    pairs: int
+    tried: int
+    along: NDArray[np.int64]
+    as_claimed: NDArray[np.bool_]
+    geometry: Geometry | None
+
+    @property
+    def matched(self) -> int:
+        """How many pairs were matched at all."""
+        return len(self.along)
+
+    @property
+    def stands(self) -> bool:
+        """Whether the claim is confirmed along every axis of which the pairs say anything."""
+        axes = [self.as_claimed[self.along == axis] for axis in (0, 1)]
+        confirmed = int(self.as_claimed.sum())
+        return confirmed >= max(min(LEAST_AGREEING, self.tried), 1) and all(
+            len(some) == 0 or some.mean() >= SURE for some in axes
+        )
+
+    @property
+    def agreeing(self) -> int:
+        """How many pairs agree with the geometry."""
+        return 0 if self.geometry is None else int(self.geometry.agree.sum())
+
+    @property
+    def sure(self) -> bool:
+        """Whether the geometry is more than chance: a scan is contradicted by no single pair."""
+        least = max(min(LEAST_AGREEING, self.pairs), 1)
+        return self.agreeing >= max(least, SURE * self.matched)
+
+    @property
+    def share(self) -> float:
+        """The share of all pairs that agree with the geometry."""
+        return self.agreeing / max(self.tried, 1)
+
+
+class Look:
+    """The pairs of one scan, each tile made small and each pair matched at most once.
+
+    `gate_px` is how far from its claimed place a neighbour may lie for the stitcher to find it;
+    `read` gives a tile's pixels, or None for one that cannot be read.
+    """
+
+    def __init__(
+        self, listing: Listing, scan: RecordedScan, *, read: ReadTile, gate_px: float
+    ) -> None:
+        self._scan = scan
+        self._overlap = listing.overlap
+        self._claims = claims_of(listing, scan)
+        self._read = read
+        self._gate_px = gate_px
+        self._tiles = {tile.tile_id: tile for tile in scan.tiles}
+        self._small: dict[tuple[str, int], Small | None] = {}
+        self._shifts: dict[tuple[Pair, int], WholeShift] = {}
+
+    def look(self, *, mend: bool) -> Looked:
+        """Return what was seen.
+
+        Raises InputRefused when the pictures contradict the positions and `mend` is false.
+        """
+        given = self._judge(self._claims[0], SIDES_PX[0])
+        if given.stands and given.share >= SOUND:
+            return self._as_claimed(given)
+        best = self._best_of(given)
+        if best.stands and not best.claim.says:
+            return self._as_claimed(best)
+        if not best.sure or best.geometry is None:
+            return self._as_claimed(given, _cannot_tell(given))
+        found = mending(best.claim, best.geometry, self._scan, self._overlap)
+        if not found.says:
+            return self._as_claimed(best)
+        if not mend:
+            raise found.refusal(self._scan.folder, best.agreeing, best.matched)
+        return Looked(
+            tiles=found.tiles,
+            tried=best.tried,
+            matched=best.matched,
+            words=(f"mended: {found.sentence}",),
+            mending=found,
+        )
+
+    def _best_of(self, given: Judged) -> Judged:
+        """Return the claim that the pairs fit best, the given one unless another is better."""
+        best = given
+        for claim in self._claims[1:]:
+            judged = self._judge(claim, SIDES_PX[0])
+            if self._plain(judged) and judged.share >= best.share + BETTER:
+                best = judged
+            if best.share >= SOUND:
+                return best
+        if not best.sure and max(self._scan.shape_px) > SIDES_PX[0]:
+            return self._judge(self._claims[0], SIDES_PX[1])
+        return best
+
+    def _plain(self, judged: Judged) -> bool:
+        """Return whether another reading of the names is borne out along both axes, and changes
+        nothing else: two mistakes at once are less likely than chance.
+        """
+        if not judged.sure or judged.geometry is None or self._overlap is None:
+            return False
+        off = overlaps(judged.geometry, self._scan, self._overlap) - self._overlap
+        along = np.bincount(judged.along[judged.geometry.agree], minlength=2)
+        return int(along.min()) >= 2 and float(np.abs(off).max()) < AGREE_SHARE
+
+    def _as_claimed(self, judged: Judged, *words: str) -> Looked:
+        return Looked(
+            tiles=self._scan.tiles, tried=judged.tried, matched=judged.matched, words=words
+        )
+
+    def _judge(self, claim: Claim, side_px: int) -> Judged:
+        """Match pairs along x and y in turn, until enough agree with the claim or have texture."""
+        pairs = neighbours(claim)
+        queues = [iter(along[:TRIED]) for along in pairs]
+        seen: list[tuple[int, Pair, WholeShift]] = []
+        for wanted in (PAIRS // 2, PAIRS):
+            for axis, queue in enumerate(queues):
+                while sum(a == axis for a, _, _ in seen) < wanted:
+                    pair = next(queue, None)
+                    if pair is None:
+                        break
+                    shift = self._shift(pair, side_px)
+                    if shift is not None:
+                        seen.append((axis, pair, shift))
+            judged = self._sum_up(claim, seen, pairs=len(pairs[0]) + len(pairs[1]))
+            if judged.stands and judged.share == 1:
+                break
+        return judged
+
+    def _sum_up(
+        self, claim: Claim, seen: list[tuple[int, Pair, WholeShift]], *, pairs: int
+    ) -> Judged:
+        factor = CHANCE_FACTOR if pairs >= LEAST_AGREEING else CHANCE_FACTOR_ALONE
+        chances = [shift.chance for shift in self._shifts.values()]
+        level = float(np.percentile(chances, CHANCE_PERCENTILE)) if chances else 0.0
+        matched = [
+            one
+            for one in seen
+            if one[2].score > factor * max(level, one[2].chance)
+            # Of all places where two tiles may meet, chance hardly ever picks the one claimed.
+            or _apart_px(claim.shift_px(one[1]), one[2].shift_px) <= self._gate_px
+        ]
+        claimed = np.array([claim.shift_px(pair) for _, pair, _ in matched]).reshape(-1, 2)
+        found = np.array([shift.shift_px for _, _, shift in matched]).reshape(-1, 2)
+        off_px = np.abs(found - claimed).max(axis=1, initial=0.0)
+        return Judged(
+            claim=claim,
+            pairs=pairs,
+            tried=len(seen),
+            along=np.array([axis for axis, _, _ in matched], np.int64),
+            as_claimed=np.asarray(off_px <= self._gate_px),
+            geometry=fit(claimed, found, within_px=AGREE_SHARE * max(self._scan.shape_px)),
+        )
+
+    def _shift(self, pair: Pair, side_px: int) -> WholeShift | None:
+        """Return how a pair lies; None where either cannot be read or holds nothing."""
+        a, b = (self._made_small(tile_id, side_px) for tile_id in pair)
+        if a is None or b is None:
+            return None
+        if (pair, side_px) not in self._shifts:
+            self._shifts[pair, side_px] = whole_shift(a, b)
+        return self._shifts[pair, side_px]
+
+    def _made_small(self, tile_id: str, side_px: int) -> Small | None:
+        if (tile_id, side_px) not in self._small:
+            pixels = self._read(self._tiles[tile_id])
+            empty = pixels is None or is_blank(pixels)
+            self._small[tile_id, side_px] = (
+                None if pixels is None or empty else Small.of(pixels, side_px=side_px)
+            )
+        return self._small[tile_id, side_px]
+
+
+def _cannot_tell(judged: Judged) -> str:
+    why = f"{judged.matched} of {judged.tried} neighbours match"
+    if judged.matched > judged.agreeing:
+        why += f", and only {judged.agreeing} of them agree with one another"
+    return f"the pictures cannot tell whether the positions are right: {why}"
+
+
+def _apart_px(claimed: tuple[float, float], seen: tuple[float, float]) -> float:
+    return max(abs(claimed[0] - seen[0]), abs(claimed[1] - seen[1]))

@@ -1,0 +1,135 @@
+"""What is wrong with a scan's geometry, named, and the positions with that mended."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from runtime.errors import InputRefused
+from runtime.instrument.camera.recorded import RecordedScan, RecordedTile
+from runtime.instrument.camera.tile_configuration import TileEntry, format_tile_configuration
+from runtime.offline.claims import Claim
+from runtime.stitch.look.geometry import Geometry, Matrix
+
+SEEN_SHARE = 0.03
+"""A scale or an angle is named when it moves a neighbour by more than this share of a side."""
+
+MENDED = "TileConfiguration.mended.txt"
+RECORD = "mended.json"
+
+TURNS = {
+    ((1, 0), (0, 1)): "",
+    ((-1, 0), (0, 1)): "x is mirrored: columns run from right to left",
+    ((1, 0), (0, -1)): "y is mirrored: rows run from bottom to top",
+    ((-1, 0), (0, -1)): "x and y are both mirrored: the scan is turned by 180°",
+    ((0, 1), (1, 0)): "x and y are swapped: rows are columns",
+    ((0, -1), (1, 0)): "x and y are swapped and x is mirrored: the scan is turned by 90°",
+    ((0, 1), (-1, 0)): "x and y are swapped and y is mirrored: the scan is turned by 270°",
+    ((0, -1), (-1, 0)): "x and y are swapped and both mirrored",
+}
+"""The square turns and mirrors as rows of their matrix, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mending:
+    """What the pictures say against the claimed places (`says`, none for nothing), and the tiles
+    where the pictures put them. `matrix` turns claimed pixels into seen ones.
+    """
+
+    says: tuple[str, ...]
+    tiles: tuple[RecordedTile, ...]
+    matrix: tuple[tuple[float, float], tuple[float, float]]
+    remedy: str
+
+    @property
+    def sentence(self) -> str:
+        """All of it on one line."""
+        return "; ".join(self.says)
+
+    def refusal(self, folder: Path, agreeing: int, matched: int) -> InputRefused:
+        """Return the error that names it and says how to go on."""
+        return InputRefused(
+            f"{folder}: the pictures contradict the positions: {self.sentence}",
+            value=f"{agreeing} of {matched} matched pairs of neighbours agree on it",
+            remedy=f"{self.remedy} to stitch it so",
+        )
+
+    def write(self, folder: Path) -> Path:
+        """Write the mended positions as Fiji has them, and what was mended; return the first."""
+        path = folder / MENDED
+        entries = [
+            TileEntry(name=tile.file.name, x_px=tile.x_px, y_px=tile.y_px) for tile in self.tiles
+        ]
+        path.write_text(format_tile_configuration(entries), encoding="utf-8")
+        record = {"mended": list(self.says), "seen_from_claimed": self.matrix}
+        (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+        return path
+
+
+def mending(claim: Claim, seen: Geometry, scan: RecordedScan, overlap: float | None) -> Mending:
+    """Return what a geometry differs in from what was claimed; `overlap` is a grid's."""
+    by_id = {tile.tile_id: tile for tile in scan.tiles}
+    matrix = _balanced(seen, scan, overlap)
+    seen = replace(seen, matrix=matrix)
+    points = claim.points_px @ matrix.T
+    tiles = tuple(
+        replace(by_id[tile_id], x_px=float(x), y_px=float(y))
+        for tile_id, (x, y) in zip(claim.ids, points, strict=True)
+    )
+    (ax, bx), (ay, by) = ((round(v) for v in row) for row in seen.turn.tolist())
+    turn, size = TURNS[(ax, bx), (ay, by)], _of_size(seen, scan, overlap)
+    says = tuple(part for part in (claim.says, turn, size, _of_angle(seen)) if part)
+    remedy = "add --fix"
+    if overlap is not None and says == (size,):
+        remedy = f"give --overlap {np.mean(overlaps(seen, scan, overlap)):.2g}, or add --fix,"
+    (a, b), (c, d) = seen.matrix.tolist()
+    return Mending(says=says, tiles=tiles, matrix=((a, b), (c, d)), remedy=remedy)
+
+
+def _balanced(seen: Geometry, scan: RecordedScan, overlap: float | None) -> Matrix:
+    """Return the map in which a grid's axis that no pair tells of overlaps as the other does.
+
+    Without that, swapped axes of an oblong tile would keep the wrong one's length.
+    """
+    if overlap is None or all(seen.axes):
+        return seen.matrix
+    known, unknown = (0, 1) if seen.axes[0] else (1, 0)
+    # Lengths of a claimed step in sides of the tile, along the axis on which it is seen.
+    lengths = 1 - overlaps(seen, scan, overlap)
+    matrix = seen.matrix.copy()
+    matrix[:, unknown] *= lengths[known] / lengths[unknown]
+    return matrix
+
+
+def _of_size(seen: Geometry, scan: RecordedScan, overlap: float | None) -> str:
+    x, y = seen.scales
+    if overlap is None:
+        if max(abs(x - 1), abs(y - 1)) < SEEN_SHARE:
+            return ""
+        both = f"{x:.3g}" if abs(x / y - 1) < SEEN_SHARE else f"{x:.3g} (x) and {y:.3g} (y)"
+        return f"positions are not in pixels: one unit is {both} px"
+    shared = overlaps(seen, scan, overlap)
+    if np.abs(shared - overlap).max() < SEEN_SHARE:
+        return ""
+    along = [f"{part:.2g} along {axis}" for part, axis in zip(shared, "xy", strict=True)]
+    return f"neighbours share {along[0]} and {along[1]} of a tile, not {overlap:g}"
+
+
+def overlaps(seen: Geometry, scan: RecordedScan, overlap: float) -> Matrix:
+    """Return the shares of a tile that neighbours along the claimed x and y have in common."""
+    height, width = scan.shape_px
+    side = np.array([width, height], np.float64)
+    # The sides along which the claimed steps are seen.
+    seen_side = np.abs(seen.turn).T @ side
+    shares: Matrix = 1 - np.array(seen.scales) * side * (1 - overlap) / seen_side
+    return shares
+
+
+def _of_angle(seen: Geometry) -> str:
+    angle = seen.angle_deg
+    if abs(np.radians(angle)) < SEEN_SHARE:
+        return ""
+    return f"the camera is turned by {angle:.1f}° against the stage"

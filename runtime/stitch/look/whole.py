@@ -1,0 +1,150 @@
+"""Where two whole tiles overlap, wherever that is: for scans whose positions cannot be trusted.
+
+Both tiles are made small, and correlated with room for any shift at all; of the highest peaks the
+one that the pictures themselves agree with best counts. How well tiles that share nothing agree is
+learned from the same pair with one tile turned by half a turn: the same texture, another place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from runtime.stitch.match.correlation import Image, ncc, whitened
+from runtime.tile import Pixels
+
+FINE_SIGMA_PX, COARSE_SIGMA_PX = 1.0, 8.0
+"""Band that is compared, in pixels of the small picture."""
+
+CLIP_SIGMAS = 4.0
+PEAKS = 8
+PEAK_RADIUS_PX = 4
+
+LEAST_SIDE_PX = 6
+"""Overlaps narrower than this in the small picture hold nothing to compare."""
+
+FIXED_PATTERN_PX = 2.0
+"""Shifts closer to none than this are dust and sensor pattern, which stay with the sensor."""
+
+LEAST_SPREAD = 0.02
+"""What rounding leaves of a constant tile, in digital numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Small:
+    """A tile made small: band-passed float32 (y, x), and how many pixels became one.
+
+    `spectrum` is that of the picture in twice its room, so that any shift of two is told apart.
+    """
+
+    image: Image
+    spectrum: NDArray[np.complex64]
+    factor: int
+
+    @classmethod
+    def of(cls, pixels: Pixels, *, side_px: int) -> Small:
+        """Return a tile whose longer side has at most `side_px` pixels, by block means."""
+        factor = max(-(-max(pixels.shape) // side_px), 1)
+        height, width = (size // factor for size in pixels.shape)
+        whole = pixels[: height * factor, : width * factor].astype(np.float32)
+        small = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+        fine = cv2.GaussianBlur(small, (0, 0), FINE_SIGMA_PX)
+        detail = np.asarray(fine - cv2.GaussianBlur(small, (0, 0), COARSE_SIGMA_PX), np.float32)
+        spread = float(detail.std())
+        image = np.zeros_like(detail)
+        if spread >= LEAST_SPREAD:
+            image = np.clip(detail / spread, -CLIP_SIGMAS, CLIP_SIGMAS)
+        return cls(image, fft.rfft2(image, s=_room(image.shape)), factor)
+
+    def turned(self) -> Small:
+        """Return the tile turned by half a turn."""
+        spectrum = np.conj(self.spectrum)
+        (height, width), (rows, columns) = self.image.shape, _room(self.image.shape)
+        ramp_y = np.exp(-2j * np.pi * fft.fftfreq(rows) * (height - 1))[:, None]
+        ramp_x = np.exp(-2j * np.pi * fft.rfftfreq(columns) * (width - 1))
+        return Small(
+            np.ascontiguousarray(self.image[::-1, ::-1]),
+            spectrum * ramp_y.astype(np.complex64) * ramp_x.astype(np.complex64),
+            self.factor,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WholeShift:
+    """The best shift of two tiles: b's pixel (0, 0) lies at `shift_px` (x, y) in a.
+
+    `score` is the NCC on the overlap times the root of the overlap's area; `chance` the same of
+    tiles that cannot match.
+    """
+
+    shift_px: tuple[float, float]
+    score: float
+    chance: float
+
+
+def whole_shift(a: Small, b: Small) -> WholeShift:
+    """Return the best shift of two tiles of one size, good to about a pixel of the small ones."""
+    (x, y), score = _best(a, b)
+    _, chance = _best(a, b.turned())
+    return WholeShift((float(x * a.factor), float(y * a.factor)), score, chance)
+
+
+def _best(a: Small, b: Small) -> tuple[tuple[int, int], float]:
+    """Return the whole shift (x, y) with the highest score, and that score."""
+    best, highest = (0, 0), 0.0
+    for x, y in _peaks(_correlation(a, b), a.image.shape):
+        part_a, part_b = _shared(a.image, b.image, x, y)
+        if min(part_a.shape) < LEAST_SIDE_PX or np.hypot(x, y) < FIXED_PATTERN_PX:
+            continue
+        score = ncc(part_a, part_b) * float(np.sqrt(part_a.size))
+        if score > highest:
+            best, highest = (x, y), score
+    return best, highest
+
+
+def _room(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(fft.next_fast_len(2 * side, real=True) for side in shape)
+
+
+def _correlation(a: Small, b: Small) -> NDArray[np.float32]:
+    """Return the correlation at every shift, (y, x) modulo its shape."""
+    cross = whitened(a.spectrum * np.conj(b.spectrum))
+    # Rows and columns of a sensor differ; their pattern lives on the two axes of the spectrum.
+    cross[0, :] = 0
+    cross[:, 0] = 0
+    surface: NDArray[np.float32] = fft.irfft2(cross, s=_room(a.image.shape))
+    return surface
+
+
+def _peaks(surface: NDArray[np.float32], shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return the shifts (x, y) of the highest peaks, apart from one another."""
+    left = surface.copy()
+    height, width = surface.shape
+    found = []
+    for _ in range(PEAKS):
+        row, column = (int(v) for v in np.unravel_index(int(np.argmax(left)), left.shape))
+        x = column - width if column >= shape[1] else column
+        y = row - height if row >= shape[0] else row
+        found.append((x, y))
+        rows = np.arange(row - PEAK_RADIUS_PX, row + PEAK_RADIUS_PX + 1) % height
+        columns = np.arange(column - PEAK_RADIUS_PX, column + PEAK_RADIUS_PX + 1) % width
+        left[np.ix_(rows, columns)] = -np.inf
+    return found
+
+
+def _shared(a: Image, b: Image, x: int, y: int) -> tuple[Image, Image]:
+    """Return the parts of a and b that show the same place when b lies at (x, y) in a."""
+    height, width = a.shape
+    rows_a, rows_b = _span(y, height)
+    columns_a, columns_b = _span(x, width)
+    return a[rows_a, columns_a], b[rows_b, columns_b]
+
+
+def _span(shift: int, size: int) -> tuple[slice, slice]:
+    if abs(shift) >= size:
+        return slice(0, 0), slice(0, 0)
+    return slice(max(shift, 0), size + min(shift, 0)), slice(max(-shift, 0), size - max(shift, 0))
