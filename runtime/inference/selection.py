@@ -161,7 +161,7 @@ def _key(bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int) -> dict[
 
 
 def _digest(key: dict[str, object]) -> str:
-    """Return what names a key's note: settings that differ must not make each other forget."""
+    """Return a short digest of a key, which names its note: every key keeps a note of its own."""
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
 
 

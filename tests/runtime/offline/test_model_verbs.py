@@ -48,5 +48,5 @@ def test_verify_names_every_output_and_how_far_it_is_off(console: Console) -> No
 def test_warming_measures_every_model_once_and_keeps_the_choice(tmp_path: Path) -> None:
     models = ModelsSection(cache=tmp_path, backend="onnxruntime", threads=1)
     assert warm_caches(models) > 0
-    notes = list(tmp_path.glob("backend-*.json"))
+    notes = list(tmp_path.glob("choice-*.json"))
     assert len(notes) == len(list(SHIPPED_MODELS.glob("*.nsb")))
