@@ -7,11 +7,12 @@ A square scan of that many tiles is put into a journal, a stitcher and a mosaic;
 are taken in by the product's own table of stages, and the live line is redrawn. Timed is all of it
 but the work on pixels (files, matching, drawing, tones) and the passes of the pose graph, which are
 subtracted where they are called: left are journal rows, the search for neighbours, what moved,
-which chunks are dirty, the meter and the live line. The graph's passes go over three rows of the
-scan, and over all of it about once a row; they stand in a column of their own. All timed tiles lie
-below ones that were there before, whose borders are read again, as after a resume: so no more than
-a row of the smallest scan. The time is the processor's, so that other work on the machine does not
-count. Printed are medians and 95th percentiles per tile, and the ratio of the medians to the first.
+which chunks are dirty, the meter and the live line. The graph's passes go over the tiles a few
+seams away, and over all of the scan when it has grown by a fifth; they stand in a column of their
+own. All timed tiles lie below ones that were there before, whose borders are read again, as after a
+resume: so no more than a row of the smallest scan. The time is the processor's, so that other work
+on the machine does not count. Printed are medians and 95th percentiles per tile, and the ratio of
+the medians to the first.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ STEP_PX = 48
 JITTER_PX = 0.1
 GRAPH = (
     "runtime.stitch.graph.pose_graph.PoseGraph.solve",
-    "runtime.stitch.graph.pose_graph.PoseGraph._solve_window",
-    "runtime.stitch.graph.pose_graph.PoseGraph._put",
+    "runtime.stitch.graph.pose_graph.PoseGraph._catch_up",
+    "runtime.stitch.graph.pose_graph.measure",
 )
 PIXELS = (
     "runtime.stitch.stitcher.is_blank",

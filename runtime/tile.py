@@ -192,9 +192,9 @@ class Placement:
 
     `flag` is "" for a tile held by matches; "blank" for one with nothing to match, left where the
     stage (as fitted so far) put it; "stage-only" for a textured tile none of whose matches were
-    accepted; "suspect" where its matches disagree. `sigma_px` is the standard error of either axis
-    against the tiles around it: two neighbours err by the hypotenuse of theirs. What adds up over
-    a whole scan is not in it.
+    accepted; "suspect" where its matches disagree. `sigma_px` is the standard error of the tile's
+    centre on either axis: against the scan as a whole, with what adds up over it, for a tile held
+    by matches; against the stage for others. Neighbours err against each other by less.
     """
 
     tile_id: str

@@ -127,9 +127,8 @@ class Intake:
 
     def residual_px(self, matches: Matches) -> float | None:
         """Return how far a tile's placement disagrees with its matches, the worst of them."""
-        at = self.stitcher.placement
         return max(
-            (s.residual_px(at(s.a), at(s.b)) for s in matches.shifts if s.method != "none"),
+            (self.stitcher.residual_px(s) for s in matches.shifts if s.method != "none"),
             default=None,
         )
 

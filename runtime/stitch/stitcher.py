@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.distortion import Distortion
 from runtime.errors import InputRefused
 from runtime.stitch.graph.pose_graph import PoseGraph
 from runtime.stitch.match.blank import is_blank
@@ -49,7 +50,8 @@ class Stitcher:
         )
         self._rungs = ladder(matcher)
         self._cells: dict[tuple[int, int], list[str]] = {}
-        self._graph = PoseGraph(stage_sigma_px, row_height_px=float(shape_px[0]))
+        self._graph = PoseGraph(stage_sigma_px, shape_px=shape_px)
+        self._priors: dict[str, XY] = {}
 
     def prior_px(self, *, x_um: float, y_um: float) -> XY:
         """Return where pixel (0, 0) of a tile taken at (x_um, y_um) lies in the mosaic, (x, y)."""
@@ -99,6 +101,10 @@ class Stitcher:
         for pair in self._neighbours(tile_id, prior):
             self._borders.meet(pair)
         self._graph.extend(tile_id, prior_px=prior, blank=matches.blank, shifts=matches.shifts)
+        before = self._priors.get(tile_id)
+        if before is not None:
+            self._cells[self._cell(before)].remove(tile_id)
+        self._priors[tile_id] = prior
         self._cells.setdefault(self._cell(prior), []).append(tile_id)
 
     def placement(self, tile_id: str) -> Placement:
@@ -119,10 +125,19 @@ class Stitcher:
 
     def seams(self, solved: Mapping[str, Placement]) -> tuple[Seam, ...]:
         """Return every predicted overlap with its quality under what `solve` returned."""
-        return tuple(
-            _seam(shift, solved[shift.a], solved[shift.b])
-            for _, shift in sorted(self._graph.shifts.items())
-        )
+        return self._graph.seams(solved)
+
+    def residual_px(self, shift: Shift) -> float:
+        """Return how far the current estimate disagrees with a match between placed tiles."""
+        return self._graph.residual_px(shift)
+
+    @property
+    def distortion(self) -> Distortion | None:
+        """The field that `solve` found all tiles to share; None where there is none beyond noise.
+
+        It is that of the pixels that were matched: of what a field known before left.
+        """
+        return self._graph.distortion
 
     def _neighbours(self, tile_id: str, prior: XY) -> list[Neighbours]:
         """Return the predicted overlaps with earlier tiles, sorted, so that ties never matter."""
@@ -132,9 +147,10 @@ class Stitcher:
             for c in (column - 1, column, column + 1)
             for r in (row - 1, row, row + 1)
             for name in self._cells.get((c, r), ())
+            if name != tile_id
         )
         pairs = (
-            predict((name, self._graph.priors[name]), (tile_id, prior), shape_px=self._shape_px)
+            predict((name, self._priors[name]), (tile_id, prior), shape_px=self._shape_px)
             for name in near
         )
         return [pair for pair in pairs if pair is not None]
@@ -160,15 +176,3 @@ class Stitcher:
     def _cell(self, prior: XY) -> tuple[int, int]:
         height, width = self._shape_px
         return int(np.floor(prior[0] / width)), int(np.floor(prior[1] / height))
-
-
-def _seam(shift: Shift, a: Placement, b: Placement) -> Seam:
-    return Seam(
-        a=shift.a,
-        b=shift.b,
-        dx_px=shift.dx_px,
-        dy_px=shift.dy_px,
-        residual_px=shift.residual_px(a, b),
-        ncc=shift.ncc,
-        method=shift.method,
-    )

@@ -1,13 +1,16 @@
 """The linear algebra under the pose graph: one weighted solve, with the stage's own errors fitted.
 
-Unknowns are the tile positions p and a global correction of the stage, affine about the scan's
-centre: a tile's stage position q is believed to lie at q + B(q) c. Minimised is
+Unknowns are each tile's pose t = (p, angle), p the place of its centre, and a correction of the
+stage, affine about the scan's centre: a tile's stage position q is believed to lie at q + B(q) c.
+Minimised is
 
-    sum_edges w_e |p_b - p_a - s_ab|^2 / var_e + sum_tiles |p_i - q_i - B(q_i) c|^2 / sigma^2
-        + |c / sigma_c|^2
+    sum_seams w_e |between(t_a, t_b) - m_e|^2_Lambda_e
+        + sum_tiles |p_i - q_i - B(q_i) c|^2 / sigma^2
+        + sum_tiles angle_i^2 / sigma_angle^2 + |c / sigma_c|^2
 
-x and y share their matrix, so both are solved at once. The correction has three terms per axis;
-they are eliminated by a Schur complement, which leaves the sparse matrix of the grid alone.
+where between() is b's pose in a's frame, m_e the measured one and Lambda_e its information. One
+step linearises that and solves it exactly. The correction has three terms per axis; they are
+eliminated by a Schur complement, which leaves the sparse matrix of the grid alone.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.linalg import splu
+
+from runtime.stitch.graph import linear_kernel as kernel
+from runtime.stitch.graph.elimination import Elimination, Factor
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -30,69 +34,182 @@ OFFSET_SIGMA_PX = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class GraphModel:
-    """One graph: `priors_px` (n, 2), `shifts_px` (m, 2), `ends` (m, 2) tile indices a, b,
-    `variances_px2` (m,) of the shifts, `sigma_px` (n,) of the priors, `basis` (n, k) of the stage
-    correction with its `basis_sigma` (k,); k may be 0.
+class StagePrior:
+    """What is known without a picture: `centres_px` (n, 2) by the stage, each with `sigma_px`; the
+    angles' `turn_sigma_rad`; the `basis` (n, k) of the stage correction with its `basis_sigma`
+    (k,); k may be 0.
     """
 
-    priors_px: Floats
-    sigma_px: Floats
-    ends: Ints
-    shifts_px: Floats
-    variances_px2: Floats
+    centres_px: Floats
+    sigma_px: float
+    turn_sigma_rad: float
     basis: Floats
     basis_sigma: Floats
 
-    def residuals_px(self, positions_px: Floats) -> Floats:
-        """Return (m, 2): what the tiles' distances have over the measured shifts."""
-        a, b = self.ends[:, 0], self.ends[:, 1]
-        gap: Floats = positions_px[b] - positions_px[a] - self.shifts_px
-        return gap
+    def corrected(self, correction: Floats) -> Floats:
+        """Return where the stage has the centres (n, 2) under a correction (k, 2)."""
+        moved: Floats = self.centres_px + self.basis @ correction
+        return moved
 
-    def solve(self, edge_weights: Floats) -> tuple[Floats, Floats]:
-        """Return the positions (n, 2) and the corrected priors (n, 2) under weights (m,)."""
-        stiffness = edge_weights / self.variances_px2
-        hold = self.sigma_px**-2.0
-        factor = splu(self._normal_matrix(stiffness, hold), permc_spec="MMD_AT_PLUS_A")
-        right = hold[:, None] * self.priors_px + self._pull(stiffness)
-        coupling = hold[:, None] * self.basis
-        count = self.basis.shape[1]
-        solved = factor.solve(np.ascontiguousarray(np.hstack([right, coupling])))
-        free, along = solved[:, :2], solved[:, 2:]
-        inner = self.basis.T @ coupling + np.diag(self.basis_sigma**-2.0) - coupling.T @ along
-        outer = coupling.T @ free - coupling.T @ self.priors_px
-        correction = np.linalg.solve(inner, outer) if count else np.zeros((0, 2))
-        return free + along @ correction, self.priors_px + self.basis @ correction
 
-    def _normal_matrix(self, stiffness: Floats, hold: Floats) -> sparse.csc_matrix:
-        a, b = self.ends[:, 0], self.ends[:, 1]
-        tiles = np.arange(len(hold))
-        rows = np.concatenate([tiles, a, b, a, b])
-        columns = np.concatenate([tiles, a, b, b, a])
-        values = np.concatenate([hold, stiffness, stiffness, -stiffness, -stiffness])
-        return sparse.csc_matrix((values, (rows, columns)), shape=(len(hold), len(hold)))
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """What the overlaps measured: `ends` (m, 2) tile indices a, b, `poses` (m, 3) of b in a's
+    frame, their `information` (m, 3, 3). `crowded` (j,) are the seams with more than one candidate,
+    `choices` (j, c, 2) the ways to them, NaN where there are fewer.
+    """
 
-    def _pull(self, stiffness: Floats) -> Floats:
-        """Return the right-hand side of the shifts, (n, 2)."""
-        pull = np.zeros_like(self.priors_px)
-        weighted = stiffness[:, None] * self.shifts_px
-        np.add.at(pull, self.ends[:, 1], weighted)
-        np.add.at(pull, self.ends[:, 0], -weighted)
+    ends: Ints
+    poses: Floats
+    information: Floats
+    crowded: Ints
+    choices: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """Poses (n, 3) and the stage correction (k, 2) that one step led to."""
+
+    poses: Floats
+    correction: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class GraphModel:
+    """One graph; the first `free` tiles move, the others are held where they are."""
+
+    stage: StagePrior
+    seams: Seams
+    free: int
+    plan: Elimination
+
+    @classmethod
+    def of(cls, stage: StagePrior, seams: Seams, free: int | None = None) -> GraphModel:
+        """Return the model with its order of elimination; without `free`, every tile moves."""
+        count = len(stage.centres_px) if free is None else free
+        return cls(stage, seams, count, Elimination.of(stage.centres_px, seams.ends, count))
+
+    def misfits(self, poses: Floats, measured: Floats) -> Floats:
+        """Return what the poses between tiles have over the `measured` ones (m, 3); px, px, rad."""
+        over: Floats = kernel.misfits(poses, self.seams.ends, measured)
+        return over
+
+    def step(self, poses: Floats, measured: Floats, weights: Floats) -> Stepped:
+        """Return the best poses near `poses` (n, 3) under `weights` (m,) of the seams.
+
+        `measured` (m, 3) are the relative poses to meet: those of the seams or other candidates.
+        """
+        factor, gradient = self._factored(poses, measured, weights)
+        coupling = self._coupling()
+        solved = factor.solve(np.concatenate([-gradient[:, :, None], coupling], axis=2))
+        away, along = solved[:, :, 0], solved[:, :, 1:]
+        correction = self._correction(poses, coupling, away, along)
+        found = poses.copy()
+        found[self.plan.tiles] += away + along @ correction
+        return Stepped(found, correction.reshape(2, -1).T)
+
+    def covariances(self, poses: Floats, measured: Floats, weights: Floats) -> Covariances:
+        """Return the marginal covariances of the free tiles' places."""
+        factor, _ = self._factored(poses, measured, weights)
+        coupling = self._coupling()
+        mean = np.zeros((self.free, 3, 2))
+        mean[:, 0, 0] = mean[:, 1, 1] = 1 / self.free
+        solved = factor.solve(np.concatenate([mean, coupling], axis=2))
+        with_mean, along = solved[:, :2, :2], solved[:, :2, 2:]
+        spread = np.linalg.inv(self._border(coupling, solved[:, :, 2:]))
+        inverse, _ = factor.covariances()
+        own: Floats = inverse[:, :2, :2] + along @ spread @ along.transpose(0, 2, 1)
+        with_mean = with_mean + along @ (spread @ along.mean(axis=0).T)
+        middle = with_mean.mean(axis=0)
+        apart: Floats = own - with_mean - with_mean.transpose(0, 2, 1) + middle
+        return Covariances(self._by_tile(own), self._by_tile(apart))
+
+    def _factored(self, poses: Floats, measured: Floats, weights: Floats) -> tuple[Factor, Floats]:
+        stage, plan = self.stage, self.plan
+        diagonal, lower = np.zeros((self.free, 3, 3)), np.zeros((len(plan.rows), 3, 3))
+        gradient = np.zeros((self.free, 3))
+        hold = np.array([stage.sigma_px, stage.sigma_px, stage.turn_sigma_rad]) ** -2.0
+        kernel.add_priors(poses, stage.centres_px, hold, plan.tiles, diagonal, gradient)
+        kernel.add_seams(
+            poses,
+            self.seams.ends,
+            self.misfits(poses, measured),
+            self.seams.information,
+            weights,
+            plan.rank,
+            plan.slots,
+            diagonal,
+            lower,
+            gradient,
+        )
+        return Factor.of(plan, diagonal, lower), gradient
+
+    def _coupling(self) -> Floats:
+        """Return how the stage correction pulls on the free tiles, (free, 3, 2 k) by rank."""
+        count = self.stage.basis.shape[1]
+        pull = np.zeros((self.free, 3, 2 * count))
+        pulled = self.stage.basis[self.plan.tiles] / self.stage.sigma_px**2
+        pull[:, 0, :count] = pull[:, 1, count:] = pulled
         return pull
 
+    def _border(self, coupling: Floats, along: Floats) -> Floats:
+        """Return the information (2 k, 2 k) on the correction that is left, the tiles free."""
+        basis, count = self.stage.basis[: self.free], self.stage.basis.shape[1]
+        one = basis.T @ basis / self.stage.sigma_px**2
+        one += np.diag(self.stage.basis_sigma**-2.0)
+        both = np.zeros((2 * count, 2 * count))
+        both[:count, :count] = both[count:, count:] = one
+        border: Floats = both - np.einsum("rxi,rxj->ij", coupling, along)
+        return border
 
-def affine_basis(priors_px: Floats) -> tuple[Floats, Floats]:
-    """Return the terms of the stage correction at each tile (n, 3) and their prior sigmas in px.
+    def _correction(self, poses: Floats, coupling: Floats, away: Floats, along: Floats) -> Floats:
+        """Return the stage correction, x's coefficients before y's."""
+        if coupling.shape[2] == 0:
+            return np.zeros(0)
+        moved = away.copy()
+        moved[:, :2] += (poses[:, :2] - self.stage.centres_px)[self.plan.tiles]
+        outer = np.einsum("rxi,rx->i", coupling, moved)
+        found: Floats = np.linalg.solve(self._border(coupling, along), outer)
+        return found
 
-    The terms are x and y about the centre, in units of the scan's half extent, and a constant.
+    def _by_tile(self, ranked: Floats) -> Floats:
+        found = np.empty_like(ranked)
+        found[self.plan.tiles] = ranked
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Covariances:
+    """Of the free tiles' places (n, 2, 2): `own` by the stage's frame, `apart` from the mean place
+    of the whole scan, which leaves out where the scan lies as a whole.
     """
-    centred = priors_px - (priors_px.min(axis=0) + priors_px.max(axis=0)) / 2
-    extent = max(float(np.abs(centred).max()), 1.0)
-    basis = np.column_stack([centred / extent, np.ones(len(priors_px))])
-    return basis, np.array([AFFINE_SIGMA * extent, AFFINE_SIGMA * extent, OFFSET_SIGMA_PX])
+
+    own: Floats
+    apart: Floats
 
 
-def no_basis(count: int) -> tuple[Floats, Floats]:
-    """Return an empty stage correction for `count` tiles."""
-    return np.zeros((count, 0)), np.zeros(0)
+@dataclass(frozen=True, slots=True)
+class StageFrame:
+    """What the stage correction is written in: x and y from the scan's `middle_px` (2,) in units
+    of its half extent, and a constant.
+    """
+
+    middle_px: Floats
+    extent_px: float
+
+    @classmethod
+    def of(cls, centres_px: Floats) -> StageFrame:
+        """Return the frame of the scan whose tiles the stage has at (n, 2)."""
+        middle = (centres_px.min(axis=0) + centres_px.max(axis=0)) / 2
+        return cls(middle, max(float(np.abs(centres_px - middle).max()), 1.0))
+
+    def basis(self, centres_px: Floats) -> Floats:
+        """Return the terms of the correction (n, 3) at tiles (n, 2)."""
+        centred = (centres_px - self.middle_px) / self.extent_px
+        return np.column_stack([centred, np.ones(len(centred))])
+
+    @property
+    def basis_sigma(self) -> Floats:
+        """The prior sigma of each coefficient (3,), px."""
+        affine_px = AFFINE_SIGMA * self.extent_px
+        return np.array([affine_px, affine_px, OFFSET_SIGMA_PX])

@@ -1,201 +1,305 @@
-"""Every tile's position from the shifts and the stage, kept current as tiles arrive.
+"""Every tile's pose from the shifts and the stage, kept current as tiles arrive.
 
 Two views of the same graph. `solve` takes all of it at once, sorted by id, and so depends on the
-set of shifts and priors alone. The running estimate re-solves only the rows around a new tile with
-the rest held, and everything about once a row. `moved` hands on only what such a solve changed.
+set of shifts and priors alone. The running estimate re-solves only the tiles a few seams away from
+a new one with the rest held, and goes on where those at the rim moved; and everything each time the
+scan has grown by a fifth, so that what full solves cost per tile does not grow. `moved` hands on
+only what changed.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from math import hypot
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from runtime.stitch.graph.model import Floats, GraphModel, affine_basis, no_basis
-from runtime.stitch.graph.robust import believe
+from runtime.distortion import Distortion
+from runtime.stitch.graph.bending import BendSample, unbent
+from runtime.stitch.graph.linear_kernel import misfits
+from runtime.stitch.graph.model import Floats, Ints
+from runtime.stitch.graph.robust import Cuts
+from runtime.stitch.graph.seam import measure
+from runtime.stitch.graph.settle import FLAGS, Settled, Shared, settle_all, settle_near
+from runtime.stitch.graph.store import Key, Mask, SeamRows, TileRows
 from runtime.stitch.match.strips import XY
-from runtime.tile import Placement, PlacementFlag, Shift
+from runtime.tile import Placement, Seam, Shift
 
-WINDOW_ROWS = 2
-BELIEVED = 0.5
+HOPS = 3
+"""How many seams away from a new tile others may move at once."""
+
+SPREADS = 3
+MOST_TILES = 120
+"""Where the change does not end within so much, the next full solve takes the rest."""
+
+GROWTH = 0.2
+FRESH_TILES = 200
+"""While a scan is small, every full solve decides on all seams anew: early mistakes then do not
+last, and it costs a few milliseconds."""
 
 TOLD_PX = 0.01
+TOLD_SIGMA_SHARE = 0.2
 """A full solve nudges every tile of the scan by far less than this. Handing such moves on would
-make journal and map write the whole scan once a row, for a difference nobody can see."""
+make journal and map write the whole scan time and again, for a difference nobody can see."""
 
 
-@dataclass(slots=True)
 class PoseGraph:
-    """Positions of tiles' pixel (0, 0) in mosaic pixels, from shifts under a stage prior."""
+    """Poses of tiles of `shape_px` (height, width) in the mosaic, from shifts under a stage prior
+    of `sigma_px`.
+    """
 
-    sigma_px: float
-    row_height_px: float
-    priors: dict[str, XY] = field(default_factory=dict)
-    blank: dict[str, bool] = field(default_factory=dict)
-    shifts: dict[tuple[str, str], Shift] = field(default_factory=dict)
-    _links: defaultdict[str, list[tuple[str, str]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    _rows: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
-    _placed: dict[str, Placement] = field(default_factory=dict)
-    _told: dict[str, Placement] = field(default_factory=dict)
-    _moved: set[str] = field(default_factory=set)
-    _unsolved: list[str] = field(default_factory=list)
-    _since_full: int = 0
+    def __init__(self, sigma_px: float, *, shape_px: tuple[int, int]) -> None:
+        self.shifts: dict[Key, Shift] = {}
+        self.distortion: Distortion | None = None
+        self._shape_px = shape_px
+        self._middle = (np.array(shape_px[::-1], dtype=np.float64) - 1) / 2
+        self._shared = Shared(sigma_px)
+        self._tiles, self._seams = TileRows(), SeamRows()
+        self._rows: dict[frozenset[str], int] = {}
+        self._waiting: defaultdict[str, list[Shift]] = defaultdict(list)
+        self._bends = BendSample()
+        self._solved: Settled | None = None
+        self._moved: set[int] = set()
+        self._unsolved: list[int] = []
+        self._since_full = 0
+
+    def __contains__(self, tile_id: str) -> bool:
+        return tile_id in self._tiles.index
 
     def extend(self, tile_id: str, *, prior_px: XY, blank: bool, shifts: Iterable[Shift]) -> None:
-        """Add a tile with its matches to earlier ones; solved for when a placement is asked for.
+        """Add a tile with its matches to others; solved for when a placement is asked for.
 
-        `prior_px` is the stage's prediction (x, y) of its pixel (0, 0). Shifts of method "none"
-        are kept for the record and pull on nothing.
+        `prior_px` is the stage's prediction (x, y) of its pixel (0, 0). Shifts of method "none" are
+        kept for the record and pull on nothing; one to a tile that is still to come waits for it. A
+        tile that is there already is a retake: what was known of its pictures before is forgotten,
+        the seams of others with it too.
         """
-        self.priors[tile_id], self.blank[tile_id] = prior_px, blank
-        self._rows[self._row(tile_id)].append(tile_id)
-        for shift in shifts:
-            key = (shift.a, shift.b)
-            # Point pairs are most of a shift's memory, and nothing here looks at them.
-            self.shifts[key] = replace(shift, pairs=())
-            if shift.method != "none":
-                self._links[shift.a].append(key)
-                self._links[shift.b].append(key)
-        self._unsolved.append(tile_id)
+        if tile_id in self:
+            self._forget(tile_id)
+        row = self._tiles.put(tile_id, centre_px=np.array(prior_px) + self._middle, blank=blank)
+        self._tiles.state[row, :2] = self._shared.corrected(self._tiles.centre_px[row][None])[0]
+        for shift in [*self._waiting.pop(tile_id, ()), *shifts]:
+            self._take(shift)
+        self._unsolved.append(row)
 
     def placement(self, tile_id: str) -> Placement:
         """Return the current estimate of one tile; raises KeyError for an unknown one."""
         self._catch_up()
-        return self._placed[tile_id]
+        row = self._tiles.index[tile_id]
+        return self._placement(tile_id, self._tiles.state[row])
 
     def moved(self) -> dict[str, Placement]:
         """Return the tiles that are new, or whose estimate changed, since the last call.
 
-        A change of less than `TOLD_PX` in place and in sigma, with the same flag, is kept back
-        until it adds up to more.
+        A change of less than `TOLD_PX` in place and of a fifth in sigma, with the same flag, is
+        kept back until it adds up to more.
         """
         self._catch_up()
-        changes = {name: self._placed[name] for name in sorted(self._moved)}
-        self._told.update(changes)
+        rows = sorted(self._moved, key=self._tiles.names.__getitem__)
+        self._tiles.told[rows] = self._tiles.state[rows]
         self._moved.clear()
-        return changes
-
-    def solve(self) -> dict[str, Placement]:
-        """Return the robust solution of the whole graph; the same for the same set of records."""
-        ids = sorted(self.priors)
-        if not ids:
-            return {}
-        keys = sorted(key for key, shift in self.shifts.items() if shift.method != "none")
-        return self._solve(ids, keys, held={})
-
-    def _catch_up(self) -> None:
-        """Solve for what was added since: one tile by its rows, many, as on a resume, at once."""
-        self._since_full += len(self._unsolved)
-        if len(self._unsolved) > 1 or self._since_full**2 > len(self.priors):
-            self._put(self.solve())
-            self._since_full = 0
-        elif self._unsolved:
-            self._put(self._solve_window(self._unsolved[0]))
-        self._unsolved.clear()
-
-    def _put(self, solved: dict[str, Placement]) -> None:
-        self._placed.update(solved)
-        for name, place in solved.items():
-            told = self._told.get(name)
-            if told is None or _differs(told, place):
-                self._moved.add(name)
-
-    def _solve_window(self, tile_id: str) -> dict[str, Placement]:
-        row = self._row(tile_id)
-        near = range(row - WINDOW_ROWS + 1, row + WINDOW_ROWS)
-        ids = sorted(name for r in near for name in self._rows.get(r, ()))
-        inside = set(ids)
-        keys = sorted({key for name in ids for key in self._links[name]})
-        outside = {end for key in keys for end in key if end not in inside}
-        return self._solve(ids, keys, held={name: self._placed[name] for name in outside})
-
-    def _solve(
-        self, ids: Sequence[str], keys: Sequence[tuple[str, str]], *, held: dict[str, Placement]
-    ) -> dict[str, Placement]:
-        """Solve for `ids`; tiles in `held` take part where they are and do not move."""
-        names = [*ids, *sorted(held)]
-        model = self._model(names, keys, held)
-        weights = believe(model)
-        positions, corrected = model.solve(weights)
-        believed: dict[str, float] = defaultdict(float)
-        matched: set[str] = set()
-        for (a, b), weight, variance in zip(keys, weights, model.variances_px2, strict=True):
-            matched.update((a, b))
-            if weight >= BELIEVED:
-                believed[a] += 1 / variance
-                believed[b] += 1 / variance
+        names = [self._tiles.names[row] for row in rows]
         return {
-            name: self._placement(
-                name, positions[i] if name in believed else corrected[i], believed, matched
-            )
-            for i, name in enumerate(ids)
+            name: self._placement(name, self._tiles.state[row])
+            for name, row in zip(names, rows, strict=True)
         }
 
-    def _model(
-        self, names: Sequence[str], keys: Sequence[tuple[str, str]], held: dict[str, Placement]
-    ) -> GraphModel:
-        index = {name: i for i, name in enumerate(names)}
-        here = [held.get(n) for n in names]
-        priors = np.array(
-            [
-                self.priors[n] if p is None else (p.x_px, p.y_px)
-                for n, p in zip(names, here, strict=True)
-            ]
-        )
-        sigma = np.array([self.sigma_px if p is None else HELD_SIGMA_PX for p in here])
-        basis, basis_sigma = no_basis(len(names)) if held else affine_basis(priors)
-        shifts = [self.shifts[key] for key in keys]
-        return GraphModel(
-            priors,
-            sigma,
-            np.array([(index[a], index[b]) for a, b in keys], dtype=np.int64).reshape(-1, 2),
-            np.array([(s.dx_px, s.dy_px) for s in shifts]).reshape(-1, 2),
-            np.array([_variance(s) for s in shifts]),
-            basis,
-            basis_sigma,
-        )
+    def solve(self) -> dict[str, Placement]:
+        """Return the robust solution of the whole graph; the same for the same set of records.
 
-    def _placement(
-        self, name: str, at: Floats, believed: dict[str, float], matched: set[str]
-    ) -> Placement:
-        stiffness = believed.get(name, 0.0) + self.sigma_px**-2
+        `distortion` is then the field that all tiles were found to share.
+        """
+        if not self._tiles.names:
+            return {}
+        self.distortion = self._bends.distortion(self._shape_px)
+        shared = replace(self._shared, distortion=self.distortion)
+        solved = settle_all(self._tiles, self._seams, shared, again=False)
+        self._solved = solved
+        names = [self._tiles.names[row] for row in solved.rows.tolist()]
+        return {
+            name: self._placement(name, state)
+            for name, state in zip(names, solved.state, strict=True)
+        }
+
+    def seams(self, placed: Mapping[str, Placement]) -> tuple[Seam, ...]:
+        """Return every predicted overlap with its quality under what `solve` returned."""
+        if self._solved is None:
+            return ()
+        poses = np.array([self._pose(placed[name]) for name in self._tiles.names])
+        taken = dict(zip(self._solved.seams.tolist(), self._solved.choice.tolist(), strict=True))
+        found = []
+        for key, shift in sorted(self.shifts.items()):
+            row = self._rows.get(frozenset(key))
+            if row is None or shift.method == "none":
+                dx, dy, off = shift.dx_px, shift.dy_px, shift.residual_px(*(placed[n] for n in key))
+            else:
+                way = self._way(row, taken.get(row, 0))
+                dx, dy = shift.dx_px + way[0], shift.dy_px + way[1]
+                off = self._residual_px(row, way, poses, self._solved.shared)
+            found.append(_seam(shift, (float(dx), float(dy)), off))
+        return tuple(found)
+
+    def residual_px(self, shift: Shift) -> float:
+        """Return how far the current estimate disagrees with a shift between placed tiles."""
+        self._catch_up()
+        row = self._rows[frozenset((shift.a, shift.b))]
+        way = self._way(row, int(self._seams.choice[row]))
+        return self._residual_px(row, way, self._tiles.state, self._shared)
+
+    def _catch_up(self) -> None:
+        """Solve for what was added since: one tile by its surroundings, many, as on a resume, at
+        once.
+        """
+        if not self._unsolved:
+            return
+        self._since_full += len(self._unsolved)
+        count, many = len(self._tiles.names), len(self._unsolved) > 1
+        due = many or self._since_full > GROWTH * count
+        afresh = due and (many or count <= FRESH_TILES)
+        if not afresh:
+            self._settle_near(self._unsolved[0])
+        if due:
+            self._settle_whole(again=not afresh)
+        self._unsolved.clear()
+
+    def _settle_whole(self, *, again: bool) -> None:
+        field = self._bends.distortion(self._shape_px)
+        shared = replace(self._shared, distortion=field)
+        settled = settle_all(self._tiles, self._seams, shared, again=again)
+        self._shared = settled.shared
+        self._put(settled, settled.rows)
+        self._since_full = 0
+
+    def _settle_near(self, new: int) -> None:
+        """Solve around a new tile, and on from where the change has not died down."""
+        restless, seen = [new], 0
+        for _ in range(SPREADS):
+            near = self._near(restless)
+            before = self._tiles.state[near, :2].copy()
+            settled = settle_near(self._tiles, self._seams, near, self._shared)
+            self._put(settled, np.array([new]) if seen == 0 else near[:0])
+            seen += len(near)
+            away = np.hypot(*(self._tiles.state[near, :2] - before).T) > TOLD_PX
+            inside = set(near.tolist())
+            restless = [
+                row for row in near[away].tolist() if row != new and self._beside(row) - inside
+            ]
+            if not restless or seen > MOST_TILES:
+                break
+
+    def _near(self, seeds: Iterable[int]) -> Ints:
+        """Return the rows of the tiles within `HOPS` seams of the seeds, sorted."""
+        found = set(seeds)
+        rim = found
+        for _ in range(HOPS):
+            rim = {row for tile in rim for row in self._beside(tile)} - found
+            found = found | rim
+        return np.array(sorted(found), dtype=np.int64)
+
+    def _beside(self, tile: int) -> set[int]:
+        ends = self._seams.ends
+        return {int(end) for row in self._seams.lists.get(tile, ()) for end in ends[row]}
+
+    def _put(self, settled: Settled, surer: Ints) -> None:
+        """Take a solution over; sigmas only of `surer` tiles, for a held rim is not known better.
+
+        What the rest of the scan adds to them comes with the next full solve.
+        """
+        rows, state = settled.rows, settled.state.copy()
+        known = ~np.isin(rows, surer)
+        state[known, 3] = self._tiles.state[rows[known], 3]
+        self._seams.weight[settled.seams] = settled.weights
+        self._seams.choice[settled.seams] = settled.choice
+        self._move(rows, state)
+
+    def _move(self, rows: Ints, state: Floats) -> None:
+        self._tiles.state[rows] = state
+        self._moved.update(rows[self._differs(self._tiles.told[rows], state)].tolist())
+
+    def _differs(self, told: Floats, state: Floats) -> Mask:
+        """Return which tiles (n,) lie, or are flagged, other than was told."""
+        off = np.abs(state - told)
+        moved = np.hypot(off[:, 0], off[:, 1]) + off[:, 2] * float(np.hypot(*self._middle))
+        quiet: Mask = (moved <= TOLD_PX) & (off[:, 4] == 0)
+        quiet &= off[:, 3] <= np.maximum(TOLD_PX, TOLD_SIGMA_SHARE * told[:, 3])
+        return ~quiet
+
+    def _take(self, shift: Shift) -> None:
+        """Take in a shift; of two between the same tiles the later one counts."""
+        pair = frozenset((shift.a, shift.b))
+        missing = [name for name in (shift.a, shift.b) if name not in self]
+        if missing:
+            self._waiting[missing[0]].append(shift)
+            return
+        self.shifts.pop((shift.b, shift.a), None)
+        self._drop(pair)
+        # Point pairs are most of a shift's memory, and what they say is condensed here.
+        self.shifts[shift.a, shift.b] = replace(shift, pairs=())
+        if shift.method == "none":
+            return
+        key, seam = (shift.a, shift.b), measure(shift, shape_px=self._shape_px)
+        ends = self._tiles.index[shift.a], self._tiles.index[shift.b]
+        self._rows[pair] = self._seams.put(key, ends, seam)
+        if seam.bend is not None:
+            self._bends.add(key, seam.bend)
+
+    def _drop(self, pair: frozenset[str]) -> None:
+        row = self._rows.pop(pair, None)
+        if row is not None:
+            self._seams.drop(row)
+            self._bends.drop(self._seams.keys[row])
+
+    def _forget(self, tile_id: str) -> None:
+        """Forget every seam of a tile."""
+        row = self._tiles.index[tile_id]
+        for seam in list(self._seams.lists.get(row, ())):
+            self._drop(frozenset(self._seams.keys[seam]))
+        for key in [key for key in self.shifts if tile_id in key]:
+            del self.shifts[key]
+
+    def _way(self, row: int, choice: int) -> Floats:
+        """Return the way from a seam's first candidate to another one, px."""
+        ways = self._seams.choices.get(row)
+        return np.zeros(2) if ways is None else ways[choice]
+
+    def _residual_px(self, row: int, way: Floats, poses: Floats, shared: Shared) -> float:
+        """Return how far b is from where a seam has it, where the seam is surest."""
+        seams = self._seams
+        ends = poses[seams.ends[row], :3]
+        pose = unbent(seams.pose[row], seams.follow[row], shared.distortion).copy()
+        pose[:2] += way
+        over = misfits(np.ascontiguousarray(ends), np.array([[0, 1]]), pose[None])
+        return float(np.hypot(*Cuts.of(seams.information[row][None]).ways_px(over)[0]))
+
+    def _placement(self, name: str, state: Floats) -> Placement:
+        x, y, theta = (float(value) for value in state[:3])
+        cosine, sine = np.cos(theta), np.sin(theta)
+        right, down = self._middle
         return Placement(
             tile_id=name,
-            x_px=float(at[0]),
-            y_px=float(at[1]),
-            sigma_px=float(stiffness**-0.5),
-            flag=self._flag(name, believed=name in believed, matched=name in matched),
+            x_px=float(x - cosine * right + sine * down),
+            y_px=float(y - sine * right - cosine * down),
+            theta_rad=theta,
+            sigma_px=float(state[3]),
+            flag=FLAGS[int(state[4])],
         )
 
-    def _flag(self, name: str, *, believed: bool, matched: bool) -> PlacementFlag:
-        if believed:
-            return ""
-        if matched:
-            return "suspect"
-        return "blank" if self.blank[name] else "stage-only"
-
-    def _row(self, tile_id: str) -> int:
-        return round(self.priors[tile_id][1] / self.row_height_px)
+    def _pose(self, place: Placement) -> tuple[float, float, float]:
+        """Return the pose of a placed tile's centre."""
+        cosine, sine = np.cos(place.theta_rad), np.sin(place.theta_rad)
+        right, down = self._middle
+        x = place.x_px + cosine * right - sine * down
+        return float(x), float(place.y_px + sine * right + cosine * down), place.theta_rad
 
 
-HELD_SIGMA_PX = 1e-3
-"""Tiles outside the window stay where the last solve put them."""
-
-
-def _differs(told: Placement, place: Placement) -> bool:
-    return (
-        told.flag != place.flag
-        or abs(told.sigma_px - place.sigma_px) > TOLD_PX
-        or hypot(told.x_px - place.x_px, told.y_px - place.y_px) > TOLD_PX
+def _seam(shift: Shift, at_px: tuple[float, float], residual_px: float) -> Seam:
+    return Seam(
+        a=shift.a,
+        b=shift.b,
+        dx_px=at_px[0],
+        dy_px=at_px[1],
+        residual_px=residual_px,
+        ncc=shift.ncc,
+        method=shift.method,
     )
-
-
-def _variance(shift: Shift) -> float:
-    """Return one variance for both axes: the mean of the covariance's diagonal, px^2."""
-    (xx, _), (_, yy) = shift.covariance_px2
-    return max((xx + yy) / 2, 1e-6)

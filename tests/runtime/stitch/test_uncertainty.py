@@ -10,6 +10,7 @@ from tests.honest import assert_honest
 from tests.runtime.stitch.stitch_scans import cut, section
 
 SHIFT_PX, STAGE_PX, STEP_PX = 0.1, 5.0, 100.0
+SHAPE_PX = (110, 110)
 
 
 def refined(noise, *, count, shape=(224, 40)):
@@ -49,7 +50,7 @@ def test_a_seam_along_x_is_as_honest_as_one_along_y():
 def grid(side, seed):
     """Return every tile's error and its σ, by place, on a grid with unbiased shifts."""
     rng = np.random.default_rng(seed)
-    graph = PoseGraph(STAGE_PX, row_height_px=STEP_PX)
+    graph = PoseGraph(STAGE_PX, shape_px=SHAPE_PX)
     truth = {}
     covariance = ((SHIFT_PX**2, 0.0), (0.0, SHIFT_PX**2))
     for row, column in np.ndindex(side, side):
@@ -68,23 +69,6 @@ def grid(side, seed):
     return off, {place: found.sigma_px for place, found in at.items()}
 
 
-def test_neighbours_err_against_each_other_by_what_their_sigmas_say():
-    """This is what a seam shows."""
-    errors_px, sigmas_px = [], []
-    for seed in range(6):
-        off, sigma = grid(6, seed)
-        for row, column in np.ndindex(6, 5):
-            pair = (row, column), (row, column + 1)
-            errors_px += list(off[pair[1]] - off[pair[0]])
-            sigmas_px += [np.hypot(sigma[pair[0]], sigma[pair[1]])] * 2
-    assert_honest(errors_px, sigmas_px)
-
-
-@pytest.mark.xfail(
-    strict=True,
-    reason="sigma_px is conditional on the tiles around; errors that add up over the scan are not "
-    "in it. Marginal covariances need a solve per tile",
-)
 def test_a_tile_errs_against_the_whole_scan_by_what_its_sigma_says():
     errors_px, sigmas_px = [], []
     for seed in range(6):
@@ -93,17 +77,21 @@ def test_a_tile_errs_against_the_whole_scan_by_what_its_sigma_says():
         errors_px += [value for place in off for value in off[place] - middle]
         sigmas_px += [sigma[place] for place in off for _ in range(2)]
     assert_honest(errors_px, sigmas_px)
+    chi2 = np.mean((np.array(errors_px) / np.array(sigmas_px)) ** 2)
+    assert 0.8 < chi2 < 1.25
 
 
 def test_a_tile_nobody_matched_is_as_sure_as_the_stage():
-    graph = PoseGraph(STAGE_PX, row_height_px=STEP_PX)
+    graph = PoseGraph(STAGE_PX, shape_px=SHAPE_PX)
     graph.extend("a", prior_px=(0.0, 0.0), blank=False, shifts=[])
     assert graph.solve()["a"].sigma_px == pytest.approx(STAGE_PX)
 
 
 def test_a_shift_that_is_not_believed_makes_nothing_surer():
-    """Its only match lies 100 px from where the stage has it: σ stays the stage's."""
-    graph = PoseGraph(STAGE_PX, row_height_px=STEP_PX)
+    """Its only match lies 100 px from where the stage has it: σ is the stage's, and what is left
+    unknown of the stage's scale at the end of the row.
+    """
+    graph = PoseGraph(STAGE_PX, shape_px=SHAPE_PX)
     for at in range(6):
         before = [Shift(a=f"t{at - 1}", b=f"t{at}", dx_px=100.0, dy_px=0.0)] if at else []
         graph.extend(f"t{at}", prior_px=(100.0 * at, 0.0), blank=False, shifts=before)
@@ -111,4 +99,4 @@ def test_a_shift_that_is_not_believed_makes_nothing_surer():
     graph.extend("far", prior_px=(600.0, 0.0), blank=False, shifts=[wrong])
     placed = graph.solve()
     assert placed["far"].flag == "suspect"
-    assert placed["far"].sigma_px == pytest.approx(STAGE_PX)
+    assert STAGE_PX < placed["far"].sigma_px < 1.5 * STAGE_PX

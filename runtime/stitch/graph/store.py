@@ -1,0 +1,116 @@
+"""The tiles and seams of a graph in flat arrays that grow, whatever order they come in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.stitch.graph.field import NUMBERS
+from runtime.stitch.graph.model import Floats, Ints
+from runtime.stitch.graph.seam import RelativePose
+
+Key = tuple[str, str]
+Mask = NDArray[np.bool_]
+Number = TypeVar("Number", bound=np.generic)
+START = 64
+
+
+@dataclass(slots=True)
+class TileRows:
+    """One row a tile: the stage's `centre_px` (2,), whether it is `blank`, and its `state` (5,).
+
+    A state is the pose of the centre (x, y, angle), its sigma in px and the number of its flag;
+    `told` is the one last handed on.
+    """
+
+    names: list[str] = field(default_factory=list)
+    index: dict[str, int] = field(default_factory=dict)
+    centre_px: Floats = field(default_factory=lambda: np.zeros((START, 2)))
+    blank: Mask = field(default_factory=lambda: np.zeros(START, dtype=bool))
+    state: Floats = field(default_factory=lambda: np.zeros((START, 5)))
+    told: Floats = field(default_factory=lambda: np.zeros((START, 5)))
+
+    def put(self, name: str, *, centre_px: Floats, blank: bool) -> int:
+        """Add a tile, or take a retake's stage position over; return its row."""
+        row = self.index.setdefault(name, len(self.names))
+        if row == len(self.names):
+            self.names.append(name)
+            self._grow(row + 1)
+        self.centre_px[row], self.blank[row] = centre_px, blank
+        return row
+
+    def sorted_rows(self) -> Ints:
+        """Return the rows in the order of the tiles' ids, which is not that of their arrival."""
+        return np.array(sorted(range(len(self.names)), key=self.names.__getitem__), dtype=np.int64)
+
+    def _grow(self, size: int) -> None:
+        self.centre_px, self.blank = grown(self.centre_px, size), grown(self.blank, size)
+        self.state, self.told = grown(self.state, size), grown(self.told, size)
+        self.told[size - 1] = np.nan
+
+
+@dataclass(slots=True)
+class SeamRows:
+    """One row a seam: its `ends` (2,) as tile rows, the relative `pose` (3,) with `information`
+    (3, 3), how it would `follow` a distortion (3, n), what it counts now (`weight`, NaN
+    before the first solve), and which of its `choices` is taken now.
+
+    `lists` are the rows of each tile's seams. A row no longer used has ends of -1.
+    """
+
+    keys: list[Key] = field(default_factory=list)
+    lists: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    ends: Ints = field(default_factory=lambda: np.zeros((START, 2), dtype=np.int64))
+    pose: Floats = field(default_factory=lambda: np.zeros((START, 3)))
+    information: Floats = field(default_factory=lambda: np.zeros((START, 3, 3)))
+    follow: Floats = field(default_factory=lambda: np.zeros((START, 3, NUMBERS)))
+    weight: Floats = field(default_factory=lambda: np.zeros(START))
+    choice: Ints = field(default_factory=lambda: np.zeros(START, dtype=np.int64))
+    choices: dict[int, Floats] = field(default_factory=dict)
+
+    def put(self, key: Key, ends: tuple[int, int], seam: RelativePose) -> int:
+        """Add a seam between two tile rows; return its row."""
+        row = len(self.keys)
+        self.keys.append(key)
+        self.ends, self.pose = grown(self.ends, row + 1), grown(self.pose, row + 1)
+        self.information = grown(self.information, row + 1)
+        self.follow, self.weight = grown(self.follow, row + 1), grown(self.weight, row + 1)
+        self.choice = grown(self.choice, row + 1)
+        self.ends[row], self.pose[row], self.information[row] = ends, seam.pose, seam.information
+        self.follow[row], self.weight[row] = seam.follow, np.nan
+        if len(seam.choices) > 1:
+            self.choices[row] = seam.choices
+        for end in ends:
+            self.lists[end].append(row)
+        return row
+
+    def drop(self, row: int) -> None:
+        """Forget a seam."""
+        for end in self.ends[row]:
+            self.lists[int(end)].remove(row)
+        self.ends[row], self.weight[row] = -1, 0.0
+        self.choices.pop(row, None)
+
+    def sorted_rows(self) -> Ints:
+        """Return the rows in use in the order of their tiles' ids."""
+        used = np.flatnonzero(self.ends[: len(self.keys), 0] >= 0)
+        return np.array(sorted(used.tolist(), key=self.keys.__getitem__), dtype=np.int64)
+
+    def of_tiles(self, tiles: Iterable[int]) -> Ints:
+        """Return the rows of all seams of some tiles."""
+        found = {row for tile in tiles for row in self.lists.get(tile, ())}
+        return np.array(sorted(found), dtype=np.int64)
+
+
+def grown(array: NDArray[Number], size: int) -> NDArray[Number]:
+    """Return the array, or a copy twice as long where it has fewer than `size` rows."""
+    if size <= len(array):
+        return array
+    longer = np.zeros((2 * len(array), *array.shape[1:]), dtype=array.dtype)
+    longer[: len(array)] = array
+    return longer
