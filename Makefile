@@ -9,7 +9,8 @@ VENV ?= .venv
 OUT ?= demo-run
 BIN := $(VENV)/bin
 FIRMWARE := $(MAKE) --no-print-directory -C firmware_bridge/firmware
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
+# In the order of the files: else the long nights, few tests a file, come last and a core has nothing to do.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # Bash's own `time`, so that every step says how long it took.
 timed = @echo "== $(1)"; TIMEFORMAT="-- $(1): %1R s"; time $(BIN)/$(2)
