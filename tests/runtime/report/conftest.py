@@ -170,13 +170,24 @@ def add_facts(journal: Journal) -> None:
     )  # fmt: skip
 
 
-@pytest.fixture
-def night(tmp_path: Path) -> Path:
-    """Return the folder of a finished run."""
-    journal = Journal(tmp_path / "journal.sqlite", create=True)
+def finished(folder: Path) -> Path:
+    """Make a folder that of a finished run, and return it."""
+    journal = Journal(folder / "journal.sqlite", create=True)
     add_overview(journal)
-    add_map(journal, tmp_path)
-    add_visits(journal, tmp_path)
+    add_map(journal, folder)
+    add_visits(journal, folder)
     add_facts(journal)
     journal.close()
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Path:
+    """Return the folder of a finished run, to do with what one likes."""
+    return finished(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the same run, to be read alone."""
+    return finished(tmp_path_factory.mktemp("night"))
