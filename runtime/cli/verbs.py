@@ -175,6 +175,10 @@ def stitch(
         bool,
         typer.Option("--fix", help="Mend positions that the pictures contradict, and say how."),
     ] = False,
+    report: Annotated[
+        bool,
+        typer.Option("--report", help="Judge the map by its own pictures; write report.html."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Stitch a recorded scan into a mosaic with a quality number per seam.
@@ -200,6 +204,7 @@ def stitch(
         matcher=matcher,
         stage_sigma_px=stage_sigma_px,
         fix=fix,
+        report=report,
     )
 
 

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from runtime.instrument.camera.recorded import RecordedScan, RecordedTile
 from runtime.offline.inventory import Fate, Inventory, sharing_a_place
 from runtime.stitch.stitcher import Stitcher
-from runtime.tile import Matches, Pixels, Placement, Seam
+from runtime.tile import Matches, Pixels, Placement, Seam, Shift
 
 STAGE_SIGMA_SHARE = 0.02
 """Stage error taken when none is given, as a share of the longer tile side: recorded positions
@@ -81,6 +81,11 @@ class Placing:
     def file_name(self, tile_id: str) -> str:
         """Return the name of a tile's file."""
         return self._by_id[tile_id].file.name
+
+    @property
+    def shifts(self) -> dict[tuple[str, str], Shift]:
+        """What was measured in every predicted overlap, by the ids of its tiles."""
+        return {(s.a, s.b): s for matches in self._matches.values() for s in matches.shifts}
 
     def solve(self) -> Solved:
         """Return the places of all tiles, each content and each place once.

@@ -35,8 +35,9 @@ def stitch(*, folder: Path, console: Console, **how: Any) -> dict[str, Any]:
         )
     for sentence in summary["words"]:
         console.print(sentence, markup=False, highlight=False)
-    if "mosaic" in summary:
-        console.print(f"map: {summary['mosaic']}", markup=False, highlight=False)
+    for what in ("mended", "mosaic", "report"):
+        if what in summary:
+            console.print(f"{what}: {summary[what]}", markup=False, highlight=False)
     return summary
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import cv2
@@ -74,6 +75,28 @@ def test_a_registered_configuration_can_be_stitched_again(folder, tmp_path):
     ]
     moved = places[1] - places[0]
     assert np.abs(moved - np.median(moved, axis=0)).max() < 0.05
+
+
+def test_the_report_is_one_page_with_the_numbers_of_the_summary(folder, tmp_path):
+    path, _ = folder
+    (path / "spare.png").write_bytes(b"")
+    out = tmp_path / "out"
+    summary = stitch_folder(
+        path, positions=None, pattern="r{row}_c{col}.png", overlap=0.15, out=out, report=True
+    )
+    page = (out / "report.html").read_text()
+    assert summary["report"] == str(out / "report.html")
+    assert not re.findall(r"(?:src|href)=\"(?!data:|#)|<script|url\(https?:", page)
+    assert page.count('class="seam ') == summary["seams"]
+    mismatch = summary["quality"]["truth"]["mismatch_px"]
+    assert f"{mismatch['median']:.2f} px" in page
+    assert mismatch["p95"] < 0.5
+    assert "spare.png" in page
+    placed = json.loads((out / "placements.json").read_text())
+    matched = [seam for seam in placed["seams"] if seam["method"] != "none"]
+    assert all(seam["sigma_px"] > 0 and seam["mismatch_px"] < 0.5 for seam in matched)
+    assert {one["suspicions"] == [] for one in placed["tiles"] if one["flag"] == "blank"} == {True}
+    assert (out / "mismatch.ome.zarr" / "zarr.json").is_file()
 
 
 REAL = {
