@@ -25,16 +25,16 @@ from zarr.codecs import BloscCodec
 
 from runtime.tile import Pixels
 
-CHUNK_PX = 256
+CHUNK_PX = 512
 COARSEST_PX = 256
 """Levels are added until both sides fit in this, so that a viewer opens with one chunk."""
 
 WINDOW_PERCENTILES = (0.5, 99.5)
 
-BLOCK_LEVELS = 2
+BLOCK_LEVELS = 1
 BLOCK_CHUNKS = 2**BLOCK_LEVELS
 BLOCK_PX = BLOCK_CHUNKS * CHUNK_PX
-"""What is drawn at a time: chunks enough to fill one of the second level above them."""
+"""What is drawn at a time: chunks enough to fill one of the level above them."""
 
 LZ4_LEVEL = 5
 """With the bits of a pixel's values sorted, lz4 makes camera noise 7 % smaller than zstd does
@@ -195,7 +195,7 @@ class Canvas:
         aside.replace(file)
 
     def _file(self, level: int, chunk: Chunk) -> Path:
-        return self._folder / str(level) / "c" / str(chunk[0]) / str(chunk[1])
+        return Path(f"{self._folder}/{level}/c/{chunk[0]}/{chunk[1]}")
 
     def _extent(self, level: int, chunk: Chunk) -> tuple[int, int]:
         """Return the (height, width) of a chunk that may lie across the level's edge, or beyond."""

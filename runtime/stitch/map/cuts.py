@@ -66,20 +66,22 @@ class SeamCut:
 
 def costs(first: View, second: View, *, upright: bool) -> Floats | None:
     """Return what each cell (along, across) of an overlap costs a path; None for a narrow one."""
-    a, b = (_levelled(view.values) for view in (first, second))
-    unlike, rim = np.abs(a - b), np.minimum(first.rim_px, second.rim_px)
-    if not upright:
-        unlike, rim = np.ascontiguousarray(unlike.T), np.ascontiguousarray(rim.T)
-    along, across = unlike.shape[0] // ALONG_PX, unlike.shape[1] // ACROSS_PX
-    if along < LEAST_CELLS or across < LEAST_CELLS:
+    unlike = cv2.absdiff(_levelled(first.values), _levelled(second.values))
+    step_y, step_x = (ALONG_PX, ACROSS_PX) if upright else (ACROSS_PX, ALONG_PX)
+    down, across = unlike.shape[0] // step_y, unlike.shape[1] // step_x
+    if min(down, across) < LEAST_CELLS:
         return None
-    whole = slice(0, along * ALONG_PX), slice(0, across * ACROSS_PX)
-    cost, deep = (
-        cv2.resize(part[whole], (across, along), interpolation=cv2.INTER_AREA).astype(np.float64)
-        for part in (unlike, rim)
+    whole = unlike[: down * step_y, : across * step_x]
+    cost = cv2.resize(whole, (across, down), interpolation=cv2.INTER_AREA).astype(np.float64)
+    middles = (
+        slice(step_y // 2, down * step_y, step_y),
+        slice(step_x // 2, across * step_x, step_x),
     )
+    deep = np.minimum(first.rim_within(middles), second.rim_within(middles))
+    if not upright:
+        cost, deep = cost.T, deep.T
     usual = float(np.median(cost)) or 1.0
-    off_middle = np.linspace(-1, 1, across) ** 2
+    off_middle = np.linspace(-1, 1, cost.shape[1]) ** 2
     # Beyond a rim there is nothing to show: worse, the further beyond.
     beyond = np.clip(RIM_PX - deep, 0, None)
     total: Floats = cost / usual + MIDDLE_COST * off_middle + 10.0 * beyond
@@ -118,6 +120,6 @@ def least_paths(of: Sequence[Floats]) -> list[tuple[int, ...]]:
 
 def _levelled(values: Image) -> Image:
     """Return an overlap without what a gain and an offset of its tile make of it."""
-    spread = float(values.std())
-    levelled: Image = (values - values.mean()) / np.float32(spread or 1.0)
-    return levelled
+    mean, spread = (float(each[0, 0]) for each in cv2.meanStdDev(values))
+    scale = 1 / (spread or 1.0)
+    return np.asarray(cv2.addWeighted(values, scale, values, 0.0, -mean * scale), np.float32)

@@ -95,8 +95,7 @@ def compare(
     blocks = (a[1].values.shape[1] // BLOCK_PX, a[1].values.shape[0] // BLOCK_PX)
     if min(blocks) < 1:
         return None
-    inside = np.minimum(a[1].rim_px, b[1].rim_px) >= 1
-    full = _reduced(inside.astype(np.float32), blocks) > 0.999
+    full = _full(a[1], blocks) & _full(b[1], blocks)
     if not full.any():
         return None
     pitch = ((box_px[2] - box_px[0]) / blocks[0], (box_px[3] - box_px[1]) / blocks[1])
@@ -222,6 +221,13 @@ def _significant(information: Floats, right: Floats) -> Floats:
     shading = np.zeros_like(found)
     shading[kept] = np.linalg.solve(information[np.ix_(kept, kept)], right[kept])
     return shading if np.abs(shading).sum() > SHADING_SEEN else np.zeros_like(found)
+
+
+def _full(view: View, blocks: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return which blocks (y, x) a tile fills."""
+    if isinstance(view.depths_px, tuple) and min(side.min() for side in view.depths_px) >= 1:
+        return np.ones(blocks[::-1], np.bool_)
+    return _reduced((view.rim_px >= 1).astype(np.float32), blocks) > 0.999
 
 
 def _reduced(image: Image, blocks: tuple[int, int]) -> Floats:

@@ -1,7 +1,7 @@
 """What the map on disk shows, so that a resumed scan draws only what is missing.
 
-A text file beside the chunks. Before anything is drawn, a line says what the map will show then,
-and which chunks that changes; while they are drawn, lines name the blocks that are done; the last
+A text file beside the chunks. Before anything is drawn, lines say which chunks that changes, and
+then what the map will show; while they are drawn, lines name the blocks that are done; the last
 says that the coarse levels are up to date as well. So whatever moment the process dies at, the file
 tells what has to be shown and what does not show it yet. The lines outlive the process but are not
 forced to the disk, nor are the chunks: after another boot of the machine, nothing is believed.
@@ -10,6 +10,7 @@ forced to the disk, nor are the chunks: after another boot of the machine, nothi
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from runtime.stitch.map.gains import Shading, SharedTones, Tone
 from runtime.stitch.map.overlaps import Overlap, Pair
 from runtime.tile import Placement
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(slots=True)
@@ -50,9 +51,9 @@ class Change:
     A `whole` one says everything anew, and draws in whole blocks.
     """
 
-    places: list[Placement]
-    tones: list[Tone]
-    overlaps: list[Overlap]
+    places: Sequence[Placement]
+    tones: Sequence[Tone]
+    overlaps: Sequence[Overlap]
     shading: Shading
     chunks: list[Chunk]
     whole: bool
@@ -71,7 +72,9 @@ class Ledger:
 
     def announce(self, change: Change) -> None:
         """Say what is about to be drawn."""
-        self._write(_said(change))
+        if self._boot_id:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.writelines(_lines(change))
 
     def done(self, block: Chunk) -> None:
         """Say that a block shows what was announced."""
@@ -84,9 +87,11 @@ class Ledger:
     def condense(self, shown: Change) -> None:
         """Keep what a finished map shows, and forget how it came to that."""
         if self._boot_id:
-            lines = [self._head(), _line(_said(shown)), _line({"lifted": True})]
             aside = self._path.with_name(f"{self._path.name}.part")
-            aside.write_text("".join(lines), encoding="utf-8")
+            with aside.open("w", encoding="utf-8") as file:
+                file.write(self._head())
+                file.writelines(_lines(shown))
+                file.write(_line({"lifted": True}))
             aside.replace(self._path)
 
     def shown(self) -> Shown | None:
@@ -130,21 +135,28 @@ def chunks_of(block: Chunk) -> list[Chunk]:
     return [(row + down, column + across) for down in steps for across in steps]
 
 
-def _said(change: Change) -> dict[str, Any]:
-    tiles = zip(change.places, change.tones, strict=True)
-    return {
-        "tiles": [[*_pose(place), tone.gain, tone.offset] for place, tone in tiles],
-        "overlaps": [_row(overlap) for overlap in change.overlaps],
-        "shading": change.shading,
-        "chunks": change.chunks,
-        "whole": change.whole,
-    }
+def _lines(change: Change) -> Iterator[str]:
+    """Yield the lines that say a change, the chunks first: what follows may be cut short."""
+    said = {"chunks": change.chunks, "shading": change.shading, "whole": change.whole}
+    yield _line(said)
+    for place, tone in zip(change.places, change.tones, strict=True):
+        yield _line({"tile": [*_pose(place), tone.gain, tone.offset]})
+    for overlap in change.overlaps:
+        yield _line({"overlap": _row(overlap)})
 
 
 def _read(shown: Shown, said: dict[str, Any]) -> None:
     """Take a line over into what is shown."""
-    if "tiles" in said:
+    if "chunks" in said:
         _read_change(shown, said)
+    elif "tile" in said:
+        *pose, gain, offset = said["tile"]
+        place = _placement(pose)
+        shown.places[place.tile_id] = place
+        shown.tones[place.tile_id] = Tone(gain, offset)
+    elif "overlap" in said:
+        overlap = _overlap(said["overlap"])
+        shown.overlaps[overlap.pair] = overlap
     elif "done" in said:
         row, column = said["done"]
         shown.torn.difference_update(chunks_of((row, column)))
@@ -155,13 +167,6 @@ def _read(shown: Shown, said: dict[str, Any]) -> None:
 def _read_change(shown: Shown, said: dict[str, Any]) -> None:
     if said["whole"]:
         shown.places, shown.tones, shown.overlaps = {}, {}, {}
-    for *pose, gain, offset in said["tiles"]:
-        place = _placement(pose)
-        shown.places[place.tile_id] = place
-        shown.tones[place.tile_id] = Tone(gain, offset)
-    for row in said["overlaps"]:
-        overlap = _overlap(row)
-        shown.overlaps[overlap.pair] = overlap
     shown.shading = tuple(said["shading"])
     chunks = {(row, column) for row, column in said["chunks"]}
     shown.torn |= chunks

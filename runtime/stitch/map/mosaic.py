@@ -12,7 +12,7 @@ A new canvas is drawn beside the old one and takes its place by renaming.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from math import inf
@@ -337,9 +337,7 @@ class Mosaic:
             self._ledger.done(block)
             shown.torn.difference_update(chunks_of(block))
             written += chunks
-        canvas.lift(
-            shown.unlifted, lambda call, of: list(on_all_cores(partial(call, c) for c in of))
-        )
+        canvas.lift(shown.unlifted, _each_on_a_core)
         shown.unlifted.clear()
         self._ledger.lifted()
         return written
@@ -351,6 +349,11 @@ class Mosaic:
         """Return how far the place of a tile moves the corner that it moves most."""
         turned = abs(a.theta_rad - b.theta_rad) * float(np.hypot(*self._tile_shape_px))
         return float(np.hypot(a.x_px - b.x_px, a.y_px - b.y_px)) + turned
+
+
+def _each_on_a_core(work: Callable[[Chunk], object], chunks: Iterable[Chunk]) -> None:
+    for _ in on_all_cores(partial(work, chunk) for chunk in chunks):
+        pass  # whatever they return is on the disk, and too much to keep
 
 
 def _rounded(place: Placement) -> Placement:

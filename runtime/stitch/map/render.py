@@ -52,7 +52,7 @@ def draw(
     x0, y0, x1, y1 = box_px
     shown = np.zeros((y1 - y0, x1 - x0), np.float32)
     covered = np.zeros(shown.shape, np.bool_)
-    below: list[tuple[str, Box, Image]] = []
+    laid: list[Laid] = []
     for layer in layers:
         part = style.warp.cut(layer.place, box_px)
         if part is None:
@@ -65,44 +65,67 @@ def draw(
             offset=layer.tone.offset,
             shading=style.shading,
         )
+        new = Laid(layer.place.tile_id, part, view)
+        blends = [
+            (_span(both, box_px), _blend(new, both, box_px, (shown, covered), laid, cuts))
+            for below in laid
+            if (both := _meet(part, below.box_px)) is not None
+        ]
+        inside = view.rim_px >= 1 if style.warp.slanted(layer.place) else np.True_
         span = _span(part, box_px)
-        _lay(view, _share(layer.place.tile_id, part, view, below, cuts), shown[span], covered[span])
-        below.append((layer.place.tile_id, part, view.rim_px))
+        np.copyto(shown[span], view.values, where=inside)
+        for where, values in blends:
+            shown[where] = values
+        covered[span] |= inside
+        laid.append(new)
     limits = np.iinfo(np.dtype(style.dtype))
     np.clip(shown, limits.min, limits.max, out=shown)
     drawn: Pixels = np.rint(shown, out=shown).astype(style.dtype)
     return drawn
 
 
-def _lay(view: View, share: Image, shown: Image, covered: NDArray[np.bool_]) -> None:
-    """Blend a view into what is shown of its box, by its share of each pixel."""
-    inside = view.rim_px >= 1
-    share[~covered] = 1.0
-    share[~inside] = 0.0
-    shown += share * (view.values - shown)
-    covered |= inside
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """A tile's view of the part of the box it covers."""
+
+    name: str
+    box_px: Box
+    view: View
+
+    def rim_px(self, box_px: Box) -> Image:
+        """Return how deep inside the tile the pixels of a part of its box lie."""
+        return self.view.rim_within(_span(box_px, self.box_px))
 
 
-def _share(
-    name: str,
-    part: Box,
-    view: View,
-    below: Sequence[tuple[str, Box, Image]],
+def _blend(
+    new: Laid,
+    both: Box,
+    box_px: Box,
+    before: tuple[Image, NDArray[np.bool_]],
+    laid: Sequence[Laid],
     cuts: Mapping[Pair, SeamCut],
 ) -> Image:
-    """Return how much (y, x) of a tile shows over those below it: 0 to 1."""
-    share = _ramp(view.rim_px)
-    for other, box, rim_px in below:
-        cut = cuts.get((min(name, other), max(name, other)))
-        both = _meet(part, box)
-        if cut is None or both is None:
+    """Return what the mosaic box `both` shows once a tile is laid over those before.
+
+    `before` is what the whole box shows without it, and where tiles cover that.
+    """
+    rim_px = new.rim_px(both)
+    share = _ramp(rim_px)
+    for below in laid:
+        cut = cuts.get((min(new.name, below.name), max(new.name, below.name)))
+        part = _meet(both, below.box_px)
+        if cut is None or part is None:
             continue
-        far = cut.far_share(both)
-        mine = 1 - far if cut.first == name else far
+        far = cut.far_share(part)
+        mine = 1 - far if cut.first == new.name else far
         # Where the other ends, this one shows whatever the cut says.
-        yields = 1 - (1 - mine) * _ramp(rim_px[_span(both, box)])
-        share[_span(both, part)] *= yields
-    return share
+        share[_span(part, both)] *= 1 - (1 - mine) * _ramp(below.rim_px(part))
+    span = _span(both, box_px)
+    shown, covered = before[0][span], before[1][span]
+    share[~covered] = 1
+    share[rim_px < 1] = 0
+    blended: Image = shown + share * (new.view.values[_span(both, new.box_px)] - shown)
+    return blended
 
 
 def _ramp(rim_px: Image) -> Image:

@@ -43,14 +43,30 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a mosaic box shows of a tile.
+    """What a mosaic box shows of a tile: `values` (y, x) are its pixels.
 
-    `values` (y, x) are its pixels, `rim_px` (y, x) how deep inside the tile each of them lies:
-    1 for a pixel of the outermost row or column, 0 or less where the tile does not reach.
+    `depths_px` tells how deep inside the tile they lie, (y, x), or along y and along x where the
+    sides of the tile are those of the mosaic.
     """
 
     values: Image
-    rim_px: Image
+    depths_px: Image | tuple[Image, Image]
+
+    @property
+    def rim_px(self) -> Image:
+        """How deep inside the tile each pixel lies (y, x).
+
+        1 for a pixel of the outermost row or column, 0 or less where the tile does not reach.
+        """
+        return self.rim_within((slice(None), slice(None)))
+
+    def rim_within(self, span: tuple[slice, slice]) -> Image:
+        """Return `rim_px` of some (rows, columns)."""
+        if isinstance(self.depths_px, tuple):
+            y, x = self.depths_px
+            rim: Image = np.minimum.outer(y[span[0]], x[span[1]])
+            return rim
+        return self.depths_px[span]
 
 
 class Warp:
@@ -89,6 +105,10 @@ class Warp:
         bottom = min(int(np.floor(y1 - 1)) + 1, box_px[3])
         return (left, top, right, bottom) if left < right and top < bottom else None
 
+    def slanted(self, place: Placement) -> bool:
+        """Return whether a placed tile's sides are not those of the mosaic."""
+        return self._bend is not None or _turned(place)
+
     def view(
         self,
         pixels: Pixels,
@@ -104,7 +124,7 @@ class Warp:
         Its values are (gain + shading) * pixel + offset, where `shading` (y, x) covers the tile.
         Beyond the tile they are those of its rim.
         """
-        if self._bend is None and not _turned(place):
+        if not self.slanted(place):
             return self._moved(pixels, place, box_px, gain, offset, shading)
         at = self._source_px(place, box_px)
         values = cv2.remap(
@@ -149,8 +169,7 @@ class Warp:
             borderType=cv2.BORDER_REPLICATE,
         )
         values = _window(np.asarray(filtered, np.float32), top - y0, left - x0, rows, columns)
-        rim = np.minimum.outer(_depth(rows, height), _depth(columns, width))
-        return View(values, rim)
+        return View(values, (_depth(rows, height), _depth(columns, width)))
 
     def _source_px(self, place: Placement, box_px: Box) -> Image:
         """Return which pixel (y, x, 2) x, y of the tile each pixel of a mosaic box shows."""

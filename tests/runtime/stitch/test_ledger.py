@@ -30,7 +30,7 @@ def begun(folder):
 def drawn(folder):
     ledger = begun(folder)
     ledger.done((0, 0))
-    ledger.done((1, 0))
+    ledger.done((2, 0))
     ledger.lifted()
     return ledger
 
@@ -52,7 +52,7 @@ def test_blocks_that_were_not_done_are_torn_and_what_lies_above_is_behind(tmp_pa
     shown = ledger.shown()
     assert shown.places == {"a": A, "b": B}
     assert shown.torn == {(5, 0)}
-    assert shown.unlifted == {(0, 0), (1, 0)}
+    assert shown.unlifted == {(0, 0), (2, 0)}
 
 
 def test_a_tile_announced_elsewhere_is_meant_to_be_there(tmp_path):
@@ -86,7 +86,7 @@ def test_a_condensed_ledger_says_the_same(tmp_path):
 def test_a_line_cut_short_spoils_neither_those_before_nor_those_after(tmp_path):
     ledger = drawn(tmp_path)
     with (tmp_path / "drawn.jsonl").open("a") as file:
-        file.write('{"tiles":[["b",9')
+        file.write('{"tile":["b",9')
     assert ledger.shown().places == {"a": A, "b": B}
     ledger.announce(change([B], [Tone()], chunks=[(7, 7)]))
     assert ledger.shown().torn == {(7, 7)}
