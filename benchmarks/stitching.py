@@ -1,0 +1,236 @@
+"""Stitching against the stitchers of other people, on tiles of known truth.
+
+Accuracy: 64 tiles of 512 x 512, 16 bit, stage jitter of 5 px (standard deviation), kinds of scan
+from `peers/grids.py`, several seeds. Printed are the errors of the tiles' centres after removing
+the common offset, the accepted seams that are wrong by 2 px or more, and for nightscope the tiles
+that lie further off than the stage would have been (three sigma) without a flag.
+
+Cost: the same grid as a folder of files, each tool a fresh process from files to placements and
+mosaic (m2stitch draws none), in turns: processor time, wall time and peak memory, and their ratios
+to nightscope.
+
+A peer runs in an environment of its own, for their dependencies exclude each other:
+
+    python -m venv peers/ashlar && peers/ashlar/bin/pip install ashlar
+    python benchmarks/stitching.py --peer ashlar=peers/ashlar/bin/python [--seeds 3]
+
+Known peers: ashlar, m2stitch, stitch2d. Without any, nightscope alone is measured. `--source` takes
+a real image of your own instead of the committed section; `--kinds` a part of the kinds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import cv2
+import numpy as np
+import tifffile
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from peers.grids import JITTER_PX, KINDS, SIDE, SIZE_PX, Floats, Grid, centres_px, made  # noqa: E402
+
+from runtime.stitch.stitcher import Stitcher  # noqa: E402
+from runtime.tile import Placement  # noqa: E402
+
+PEERS = ROOT / "benchmarks/peers/stitchers.py"
+WRONG_PX, GATE_SIGMAS = 2.0, 3.0
+PIXEL_UM = 0.5
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a tool puts the tiles' centres (n, 2), with what nightscope says of it."""
+
+    centres_px: Floats
+    wrong_seams: int | None = None
+    unflagged: int | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one process took."""
+
+    cpu_s: float
+    wall_s: float
+    peak_mb: float
+
+
+def nightscope(grid: Grid) -> Placed:
+    """Return the placements of the product's own stitcher, tiles added one by one."""
+    stitcher = Stitcher(
+        px_from_stage=np.eye(2), stage_sigma_px=JITTER_PX, shape_px=(SIZE_PX, SIZE_PX)
+    )
+    names = list(grid.tiles)
+    for name, (x, y) in zip(names, grid.stage_px, strict=True):
+        stitcher.add(name, grid.tiles[name], x_um=x, y_um=y, earlier=lambda tile: grid.tiles[tile])
+    solved = stitcher.solve()
+    return Placed(
+        centres_px(solved, names),
+        wrong_seams=_wrong_seams(grid, stitcher, solved, names),
+        unflagged=_unflagged(grid, solved, names),
+    )
+
+
+def _wrong_seams(
+    grid: Grid, stitcher: Stitcher, solved: Mapping[str, Placement], names: list[str]
+) -> int:
+    """Return how many accepted seams put b's origin wrong by 2 px or more."""
+    seams = [
+        (names.index(seam.a), names.index(seam.b), np.array([seam.dx_px, seam.dy_px]))
+        for seam in stitcher.seams(solved)
+        if seam.method != "none"
+    ]
+    return int((grid.seam_errors_px(seams) >= WRONG_PX).sum()) if seams else 0
+
+
+def _unflagged(grid: Grid, solved: Mapping[str, Placement], names: list[str]) -> int:
+    """Return how many tiles are further off than the stage ever is, and say nothing."""
+    off = grid.errors_px(centres_px(dict(solved), names)) > GATE_SIGMAS * np.sqrt(2) * JITTER_PX
+    return sum(bool(far) and solved[name].flag == "" for name, far in zip(names, off, strict=True))
+
+
+def write(grid: Grid, folder: Path) -> None:
+    """Write the grid as files and positions, as the peers want them."""
+    for name, tile in grid.tiles.items():
+        tifffile.imwrite(folder / f"{name}.tif", tile, photometric="minisblack")
+    lines = [
+        f"{name}.tif; ; ({x - (SIZE_PX - 1) / 2:.4f}, {y - (SIZE_PX - 1) / 2:.4f})"
+        for name, (x, y) in zip(grid.tiles, grid.stage_px, strict=True)
+    ]
+    (folder / "stage.txt").write_text("\n".join(["dim = 2", *lines]))
+    facts = {
+        "side": SIDE,
+        "size_px": SIZE_PX,
+        "overlap": grid.kind.overlap,
+        "jitter_px": JITTER_PX,
+        "names": list(grid.tiles),
+        "corners_px": (grid.stage_px - (SIZE_PX - 1) / 2).tolist(),
+        "pixel_size_um": PIXEL_UM,
+    }
+    (folder / "grid.json").write_text(json.dumps(facts))
+
+
+def command(tool: str, python: str, folder: Path, out: Path, *, mosaic: bool) -> list[str]:
+    """Return what places the tiles of a folder in a process of its own."""
+    if tool != "nightscope":
+        return [python, str(PEERS), tool, str(folder), str(out), *(["--mosaic"] if mosaic else [])]
+    verb = [python, "-m", "runtime", "stitch", str(folder), "--positions", "stage.txt"]
+    return [*verb, "--stage-sigma-px", str(JITTER_PX), "--out", str(out)]
+
+
+def timed(arguments: list[str]) -> Cost:
+    """Run to the end; raises CalledProcessError with what it printed when it fails."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} if "runtime" in arguments else None
+    before, began_s = os.times(), perf_counter()
+    with tempfile.TemporaryFile("w+") as told:
+        process = subprocess.Popen(arguments, stdout=told, stderr=told, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode not in (0, 5):
+            told.seek(0)
+            raise subprocess.CalledProcessError(process.returncode, arguments, told.read()[-2000:])
+    wall_s, after = perf_counter() - began_s, os.times()
+    cpu_s = after.children_user + after.children_system
+    cpu_s -= before.children_user + before.children_system
+    return Cost(cpu_s, wall_s, usage.ru_maxrss / 1024)
+
+
+def by_peer(tool: str, python: str, grid: Grid) -> Placed | str:
+    """Return a peer's placements, or in words why there are none."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write(grid, folder)
+        try:
+            timed(command(tool, python, folder, folder / "out.json", mosaic=False))
+        except subprocess.CalledProcessError as failed:
+            return (failed.output or "no word").strip().splitlines()[-1][:60]
+        corners = np.array(json.loads((folder / "out.json").read_text()))
+    return Placed(corners + (SIZE_PX - 1) / 2)
+
+
+def accuracy(asked: argparse.Namespace, peers: dict[str, str]) -> None:
+    """Print the errors of every tool on every kind of scan."""
+    head = f"{'median':>8}{'p95':>8}{'max px':>8}{'wrong seams':>13}{'silent':>8}"
+    for kind in asked.kinds or KINDS:
+        print(f"\n{kind}\n{'tool':26}{head}", flush=True)
+        grids = [made(KINDS[kind], seed=seed, source=asked.source) for seed in range(asked.seeds)]
+        _row("nightscope", grids, [nightscope(grid) for grid in grids])
+        for tool, python in peers.items():
+            _row(tool, grids, [by_peer(tool, python, grid) for grid in grids])
+
+
+def _row(tool: str, grids: list[Grid], found: list[Placed | str]) -> None:
+    """Print the medians over the seeds; the worst of them for what is counted."""
+    placed = [one for one in found if not isinstance(one, str)]
+    if len(placed) < len(found):
+        print(f"{tool:26}{next(one for one in found if isinstance(one, str))}", flush=True)
+        return
+    errors = [
+        np.percentile(grid.errors_px(one.centres_px), [50, 95, 100])
+        for grid, one in zip(grids, placed, strict=True)
+    ]
+    counted = [[one.wrong_seams, one.unflagged] for one in placed]
+    said = "".join(
+        f"{'-' if None in column else max(v for v in column if v is not None):>{width}}"
+        for column, width in zip(zip(*counted, strict=True), (13, 8), strict=True)
+    )
+    print(f"{tool:26}" + "".join(f"{v:8.3f}" for v in np.median(errors, axis=0)) + said, flush=True)
+
+
+def costs(asked: argparse.Namespace, peers: dict[str, str]) -> None:
+    """Print what each tool takes for the first kind, in alternating fresh processes."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write(made(KINDS["sharp"], seed=0, source=asked.source), folder)
+        tools = {"nightscope": sys.executable} | peers
+        taken: dict[str, list[Cost]] = {tool: [] for tool in tools}
+        for round_ in range(asked.rounds):
+            for tool, python in tools.items():
+                out = folder / f"{tool}-{round_}"
+                taken[tool].append(timed(command(tool, python, folder, out, mosaic=True)))
+    print(f"\n64 files to a mosaic\n{'tool':26}{'cpu s':>8}{'wall s':>8}{'peak MB':>9}   ratios")
+    base = _medians(taken["nightscope"])
+    for tool, runs in taken.items():
+        middle = _medians(runs)
+        ratios = "".join(f"{v:7.2f}" for v in middle / base)
+        print(f"{tool:26}{middle[0]:8.2f}{middle[1]:8.2f}{middle[2]:9.0f}  {ratios}", flush=True)
+
+
+def _medians(runs: list[Cost]) -> Floats:
+    return np.array(
+        [median(getattr(run, n) for run in runs) for n in ("cpu_s", "wall_s", "peak_mb")]
+    )
+
+
+def main() -> None:
+    """Print one table per kind, then the costs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--source", type=Path)
+    parser.add_argument("--kinds", nargs="*", choices=list(KINDS))
+    parser.add_argument("--only", choices=["accuracy", "costs"])
+    asked = parser.parse_args()
+    peers = dict(peer.split("=", 1) for peer in asked.peer)
+    cv2.setNumThreads(1)
+    if asked.only != "costs":
+        accuracy(asked, peers)
+    if asked.only != "accuracy":
+        costs(asked, peers)
+
+
+if __name__ == "__main__":
+    main()
