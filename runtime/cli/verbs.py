@@ -179,6 +179,12 @@ def stitch(
         bool,
         typer.Option("--report", help="Judge the map by its own pictures; write report.html."),
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Stitch a folder that is still being filled.")
+    ] = False,
+    quiet_s: Annotated[
+        float, typer.Option(metavar="S", min=1.0, help="With --watch: end when nothing came for S.")
+    ] = 60.0,
     as_json: AsJson = False,
 ) -> None:
     """Stitch a recorded scan into a mosaic with a quality number per seam.
@@ -188,6 +194,8 @@ def stitch(
     refused, or mended with --fix. Every file is accounted for: one that is damaged, foreign or a
     copy costs its own tile. Exit codes: 0 all tiles hold together; 5 a part of them does, and it
     says which do not and why; 3 the folder is refused, or nothing matched: then no map is drawn.
+    With --watch it goes on as files come, until all that positions name are there or none came for
+    --quiet-s; killed and called again, it ends with the same map.
 
     `nightscope stitch tiles --pattern "r{row}_c{col}.png" --overlap 0.08 --out stitched`
 
@@ -205,6 +213,7 @@ def stitch(
         stage_sigma_px=stage_sigma_px,
         fix=fix,
         report=report,
+        watch_quiet_s=quiet_s if watch else None,
     )
 
 

@@ -34,6 +34,11 @@ MEANINGS: dict[Fate, str] = {
 }
 """What became of a file that is not in the map, in words that follow "3 files"."""
 
+PASSING: tuple[Fate, ...] = (
+    "absent", "no place", "not named", "far away", "damaged", "foreign",
+)  # fmt: skip
+"""What a later listing may tell otherwise, where files still come and are written again."""
+
 SAMPLED = 9
 """Tiles read to learn the size and type that most of a scan's tiles have."""
 
@@ -67,6 +72,16 @@ class Inventory:
         self._flat: dict[str, int] = {}
         self._recent: dict[Path, Pixels] = {}
         self._lock = Lock()
+        self._first = _usual(listing)
+        self.scan = listing.scan(self._first)
+        self.list_again(listing)
+
+    def list_again(self, listing: Listing) -> None:
+        """Take over a later listing of the same folder; what was read of it before still counts."""
+        self.scan = listing.scan(self._first)
+        for name in [name for name, one in self._left_out.items() if one.fate in PASSING]:
+            del self._left_out[name]
+            self._recent.pop(listing.folder / name, None)
         for name in listing.absent:
             self._leave_out(name, "absent", "no such file")
         for name in listing.unplaced:
@@ -75,7 +90,6 @@ class Inventory:
             self._leave_out(f"row {row}, column {column}", "absent", "a hole in the grid")
         for name in _not_named(listing):
             self._leave_out(name, "not named", "neither positions nor pattern name it")
-        self.scan = listing.scan(_usual(listing))
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,13 @@ class Looked:
     matched: int
     words: tuple[str, ...] = ()
     mending: Mending | None = None
+
+    def summary(self) -> dict[str, Any]:
+        """Return the numbers of pairs, and what was mended, as JSON holds them."""
+        seen: dict[str, Any] = {"pairs": self.tried, "matched": self.matched}
+        if self.mending is not None:
+            seen |= {"mended": self.mending.says, "seen_from_claimed": self.mending.matrix}
+        return seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

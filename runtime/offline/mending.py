@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,10 +37,12 @@ TURNS = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mending:
     """What the pictures say against the claimed places (`says`, none for nothing), and the tiles
-    where the pictures put them. `matrix` turns claimed pixels into seen ones.
+    where the pictures put them. `matrix` turns the pixels claimed by a `reading` of the names into
+    seen ones.
     """
 
     says: tuple[str, ...]
+    reading: str
     tiles: tuple[RecordedTile, ...]
     matrix: tuple[tuple[float, float], tuple[float, float]]
     remedy: str
@@ -57,6 +60,11 @@ class Mending:
             remedy=f"{self.remedy} to stitch it so",
         )
 
+    def again(self, claims: Sequence[Claim], scan: RecordedScan) -> Mending:
+        """Return the same mending of a scan that has more tiles by now."""
+        (claim,) = (claim for claim in claims if claim.says == self.reading)
+        return replace(self, tiles=_put(claim, np.array(self.matrix), scan))
+
     def write(self, folder: Path) -> Path:
         """Write the mended positions as Fiji has them, and what was mended; return the first."""
         path = folder / MENDED
@@ -71,14 +79,8 @@ class Mending:
 
 def mending(claim: Claim, seen: Geometry, scan: RecordedScan, overlap: float | None) -> Mending:
     """Return what a geometry differs in from what was claimed; `overlap` is a grid's."""
-    by_id = {tile.tile_id: tile for tile in scan.tiles}
     matrix = _balanced(seen, scan, overlap)
     seen = replace(seen, matrix=matrix)
-    points = claim.points_px @ matrix.T
-    tiles = tuple(
-        replace(by_id[tile_id], x_px=float(x), y_px=float(y))
-        for tile_id, (x, y) in zip(claim.ids, points, strict=True)
-    )
     (ax, bx), (ay, by) = ((round(v) for v in row) for row in seen.turn.tolist())
     turn, size = TURNS[(ax, bx), (ay, by)], _of_size(seen, scan, overlap)
     says = tuple(part for part in (claim.says, turn, size, _of_angle(seen)) if part)
@@ -86,7 +88,23 @@ def mending(claim: Claim, seen: Geometry, scan: RecordedScan, overlap: float | N
     if overlap is not None and says == (size,):
         remedy = f"give --overlap {np.mean(overlaps(seen, scan, overlap)):.2g}, or add --fix,"
     (a, b), (c, d) = seen.matrix.tolist()
-    return Mending(says=says, tiles=tiles, matrix=((a, b), (c, d)), remedy=remedy)
+    return Mending(
+        says=says,
+        reading=claim.says,
+        tiles=_put(claim, matrix, scan),
+        matrix=((a, b), (c, d)),
+        remedy=remedy,
+    )
+
+
+def _put(claim: Claim, matrix: Matrix, scan: RecordedScan) -> tuple[RecordedTile, ...]:
+    """Return the tiles of a claim where a map puts them."""
+    by_id = {tile.tile_id: tile for tile in scan.tiles}
+    points = claim.points_px @ matrix.T
+    return tuple(
+        replace(by_id[tile_id], x_px=float(x), y_px=float(y))
+        for tile_id, (x, y) in zip(claim.ids, points, strict=True)
+    )
 
 
 def _balanced(seen: Geometry, scan: RecordedScan, overlap: float | None) -> Matrix:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
+from runtime.distortion import Distortion
 from runtime.instrument.camera.recorded import RecordedScan, RecordedTile
 from runtime.offline.inventory import Fate, Inventory, sharing_a_place
 from runtime.stitch.stitcher import Stitcher
@@ -55,11 +56,32 @@ class Placing:
         self._scan = scan
         self._matcher = matcher
         self._sigma_px = sigma_px(scan, stage_sigma_px)
-        self._by_id = {tile.tile_id: tile for tile in scan.tiles}
-        self._by_name = {tile.file.name: tile for tile in scan.tiles}
+        self._by_id: dict[str, RecordedTile] = {}
+        self._by_name: dict[str, RecordedTile] = {}
+        self.extend(scan)
         self._matches: dict[str, Matches] = {}
         self._copies: dict[str, list[RecordedTile]] = {}
         self._stitcher = self._new_stitcher()
+
+    def extend(self, scan: RecordedScan) -> None:
+        """Take over a scan that has more tiles than before, those added so far where they were."""
+        self._scan = scan
+        self._by_id = {tile.tile_id: tile for tile in scan.tiles}
+        self._by_name = {tile.file.name: tile for tile in scan.tiles}
+
+    @property
+    def added(self) -> tuple[RecordedTile, ...]:
+        """The tiles that were added, where they are said to lie."""
+        return tuple(self._by_id[tile_id] for tile_id in self._matches)
+
+    @property
+    def any_match(self) -> bool:
+        """Whether any two tiles were matched so far."""
+        return any(s.method != "none" for m in self._matches.values() for s in m.shifts)
+
+    def moved(self) -> dict[str, Placement]:
+        """Return the tiles placed for the first time or moved since the last call."""
+        return self._stitcher.moved()
 
     def add(self, tile: RecordedTile) -> None:
         """Read, match and place one tile; one that cannot be read is left out of the inventory."""
@@ -81,6 +103,11 @@ class Placing:
     def file_name(self, tile_id: str) -> str:
         """Return the name of a tile's file."""
         return self._by_id[tile_id].file.name
+
+    @property
+    def distortion(self) -> Distortion | None:
+        """The field that `solve` found all tiles to share, if any."""
+        return self._stitcher.distortion
 
     @property
     def shifts(self) -> dict[tuple[str, str], Shift]:

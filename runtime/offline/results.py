@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from runtime.clock import SystemClock
+from runtime.distortion import Distortion
+from runtime.instrument.camera.files import says_simulated
 from runtime.instrument.camera.recorded import RecordedScan
 from runtime.instrument.camera.tile_configuration import TileEntry, format_tile_configuration
 from runtime.offline.inventory import Inventory
@@ -31,27 +35,39 @@ PIXEL_SIZE_UM = 1.0
 """Recorded positions are in pixels; without a scale the mosaic says one micrometre each."""
 
 
-def draw(scan: RecordedScan, path: Path, placing: Placing, solved: Solved) -> None:
-    """Draw the map of placed tiles as an OME-Zarr pyramid in folder `path`."""
-    height, width = scan.shape_px
-    corners = np.array([(place.x_px, place.y_px) for place in solved.placed.values()])
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    mosaic = Mosaic(
+def new_mosaic(
+    scan: RecordedScan, path: Path, *, live: bool, distortion: Distortion | None = None
+) -> Mosaic:
+    """Return a map of a scan's tiles in folder `path`, an OME-Zarr pyramid.
+
+    One whose drawing was killed is gone on with, unless a file has changed since.
+    """
+    return Mosaic(
         path,
         tile_shape_px=scan.shape_px,
         pixel_size_um=PIXEL_SIZE_UM,
         dtype=scan.dtype,
         name=path.parent.name,
-        simulated=False,
-        bounds_px=(low[0], low[1], high[0] + width, high[1] + height),
-        live=False,
+        simulated=says_simulated(scan.tiles[0].file),
+        boot_id=_stamp(scan),
+        distortion=distortion,
+        live=live,
     )
-    mosaic.settle(solved.placed, placing.read)
+
+
+def _stamp(scan: RecordedScan) -> str:
+    """Return what changes with the boot of the machine and with any file of the scan."""
+    stats = [(tile.tile_id, tile.file.stat()) for tile in scan.tiles]
+    content = repr([(tile_id, stat.st_size, stat.st_mtime_ns) for tile_id, stat in stats])
+    digest = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+    return f"{SystemClock().instant().boot_id}-{digest}"
 
 
 def judged(scan: RecordedScan, placing: Placing, solved: Solved) -> Quality:
     """Return the quality of a map, its pictures compared with each other in every overlap."""
-    truth = block_mismatch(solved.placed, placing.read, shape_px=scan.shape_px)
+    truth = block_mismatch(
+        solved.placed, placing.read, shape_px=scan.shape_px, distortion=placing.distortion
+    )
     return quality(solved.placed, solved.seams, placing.shifts, truth)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from runtime.errors import InputRefused
-from runtime.instrument.camera.recorded import Listing, list_scan
+from runtime.instrument.camera.recorded import Listing, RecordedScan, list_scan
+from runtime.offline.claims import claims_of
 from runtime.offline.inventory import Inventory
 from runtime.offline.look import Look, Looked
 from runtime.offline.outcome import judge
@@ -19,91 +20,223 @@ from runtime.offline.results import (
     MOSAIC,
     PLACEMENTS,
     REGISTERED,
-    draw,
     judged,
+    new_mosaic,
     summary,
     write_placements,
     write_registered,
     write_report,
 )
+from runtime.stitch.map.mosaic import Mosaic
 from runtime.stitch.stitcher import GATE_MARGIN_PX, GATE_SIGMAS
 
 Progress = Callable[[int, int], object]
+Ready = Callable[[str], bool]
+
+SAME_PLACE_PX = 1e-3
+LOOKED_AGAIN = 2
+"""A look that could not tell is repeated when there are so many times as many tiles."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StitchRequest:
+    """What is to be stitched, and how.
+
+    Positions come from a Fiji `TileConfiguration.txt`, or from a file-name `pattern` and an
+    `overlap` (share of a side). Where the pictures contradict them, the scan is refused, or with
+    `fix` stitched where the pictures say. With `report` the map is judged by its own pictures, and
+    a page of it is written.
+    """
+
+    folder: Path
+    positions: Path | None = None
+    pattern: str | None = None
+    overlap: float | None = None
+    matcher: str = "auto"
+    stage_sigma_px: float | None = None
+    fix: bool = False
+    report: bool = False
+
+    def list(self) -> Listing:
+        """Return what the folder holds by now."""
+        return list_scan(
+            self.folder, positions=self.positions, pattern=self.pattern, overlap=self.overlap
+        )
 
 
 def stitch_folder(
-    folder: Path,
-    *,
-    positions: Path | None,
-    pattern: str | None,
-    overlap: float | None,
-    out: Path,
-    matcher: str = "auto",
-    stage_sigma_px: float | None = None,
-    fix: bool = False,
-    report: bool = False,
-    progress: Progress | None = None,
+    folder: Path, *, out: Path, progress: Progress | None = None, **how: Any
 ) -> dict[str, Any]:
     """Place the tiles of `folder` and write placements, Fiji's tile configuration and the mosaic.
 
-    Positions come from a Fiji `TileConfiguration.txt`, or from a file-name pattern and an overlap
-    (share of a side). A few neighbours are looked at first: where the pictures contradict the
-    positions, the scan is refused, or with `fix` stitched where the pictures say. With `report` the
-    map is judged by its own pictures, and a page of it is written. `progress` hears (tiles done,
-    tiles in all). Returns a summary: the numbers of tiles, of flagged tiles by flag,
-    of seams and matched seams, the residuals in px, every file that was left out and why, what was
-    mended, the outcome in words with its exit code, and what was written: nothing, where nothing
-    matched. Raises InputRefused for an unreadable or contradicted scan, ConfigRefused for an
-    unknown matcher.
+    `how` is what `StitchRequest` takes beside the folder; `progress` hears (tiles done, in all).
+    Returns what `FolderStitch.finish` returns. Raises InputRefused for an unreadable or
+    contradicted scan, ConfigRefused for an unknown matcher.
     """
-    listing = list_scan(folder, positions=positions, pattern=pattern, overlap=overlap)
-    inventory = Inventory(listing)
-    _refuse_one_place(inventory)
-    looked = _look(listing, inventory, stage_sigma_px, fix)
-    inventory.leave_out_far()
-    placing = Placing(inventory, inventory.scan, matcher=matcher, stage_sigma_px=stage_sigma_px)
-    tiles = inventory.tiles
-    for done, recorded in enumerate(tiles, start=1):
-        placing.add(recorded)
-        if progress is not None:
-            progress(done, len(tiles))
-    solved = placing.solve()
-    outcome = judge(solved, inventory, placing.file_name, looked.words)
-    numbers, written = summary(solved, inventory, outcome), dict[str, str]()
-    if outcome.verdict != "nothing":
+    stitch = FolderStitch(StitchRequest(folder=folder, **how))
+    stitch.take(progress=progress)
+    return stitch.finish(out)
+
+
+class FolderStitch:
+    """The tiles of a folder, listed, looked at and placed; more may come, and be taken later."""
+
+    def __init__(self, request: StitchRequest) -> None:
+        self._request = request
+        self._inventory: Inventory | None = None
+        self._placing: Placing | None = None
+        self._looked: Looked | None = None
+        self._listing: Listing | None = None
+        self._waiting = 0
+
+    def take(self, ready: Ready | None = None, progress: Progress | None = None) -> int:
+        """Place the tiles that are there and `ready` (all, without); return how many were added.
+
+        Raises InputRefused when there are none, or the pictures contradict the positions.
+        """
+        listing = self._request.list()
+        named = len(listing.tiles)
+        if ready is not None:
+            listing = replace(listing, tiles=tuple(t for t in listing.tiles if ready(t.name)))
+        self._listing, self._waiting = listing, named - len(listing.tiles)
+        if not listing.tiles:
+            return 0
+        if self._inventory is None:
+            self._inventory = Inventory(listing)
+        else:
+            self._inventory.list_again(listing)
+        _refuse_one_place(self._inventory)
+        self._look(listing, self._inventory)
+        self._inventory.leave_out_far()
+        placing = self._placing_for(self._inventory)
+        there = {tile.tile_id for tile in placing.added}
+        tiles = [tile for tile in self._inventory.tiles if tile.tile_id not in there]
+        for done, recorded in enumerate(tiles, start=1):
+            placing.add(recorded)
+            if progress is not None:
+                progress(len(there) + done, len(there) + len(tiles))
+        return len(tiles)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file that positions name was taken; a pattern never says which are all."""
+        if self._listing is None or self._placing is None or self._listing.overlap is not None:
+            return False
+        return not self._listing.absent and not self._waiting
+
+    def draw(self, mosaic: Mosaic | None, path: Path) -> Mosaic | None:
+        """Draw what is new in a live map, this or a new one; return it, None if nothing matched."""
+        if self._inventory is None or self._placing is None or not self._placing.any_match:
+            return mosaic
+        if mosaic is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            drawn = replace(self._inventory.scan, tiles=self._placing.added)
+            mosaic = new_mosaic(drawn, path, live=True)
+        moved = self._placing.moved()
+        mosaic.update(moved, self._placing.read)
+        while mosaic.update({}, self._placing.read):
+            pass
+        return mosaic
+
+    def finish(self, out: Path) -> dict[str, Any]:
+        """Write what was found to folder `out`, with the map drawn from the placements alone.
+
+        Returns a summary: the numbers of tiles, of flagged tiles by flag, of seams and matched
+        seams, the residuals in px, every file that was left out and why, what was mended, the
+        outcome in words with its exit code, and what was written: nothing, where nothing matched.
+        """
+        inventory, placing, looked = self._inventory, self._placing, self._looked
+        if inventory is None or placing is None or looked is None:
+            raise InputRefused(
+                f"{self._request.folder}: no tile was written to its end",
+                remedy="wait until the files are there, and call this again",
+            )
+        solved = placing.solve()
+        outcome = judge(solved, inventory, placing.file_name, looked.words)
+        numbers = summary(solved, inventory, outcome) | {"look": looked.summary()}
+        if outcome.verdict == "nothing":
+            return numbers
         out.mkdir(parents=True, exist_ok=True)
+        drawn = replace(inventory.scan, tiles=placing.added)
+        mosaic = new_mosaic(drawn, out / MOSAIC, live=False, distortion=placing.distortion)
+        mosaic.settle(solved.placed, placing.read)
         if looked.mending is not None:
-            written["mended"] = str(looked.mending.write(out))
-        draw(inventory.scan, out / MOSAIC, placing, solved)
-        found = judged(inventory.scan, placing, solved) if report else None
+            numbers["mended"] = str(looked.mending.write(out))
+        found = judged(inventory.scan, placing, solved) if self._request.report else None
         write_placements(out / PLACEMENTS, placing, solved, found)
         write_registered(out / REGISTERED, placing, solved)
         if found is not None:
             numbers["quality"] = found.summary()
-            written |= write_report(
-                out, folder.resolve().name, outcome=outcome, placing=placing, found=found,
-                scan=inventory.scan, inventory=inventory,
+            numbers |= write_report(
+                out, self._request.folder.resolve().name, outcome=outcome, placing=placing,
+                found=found, scan=inventory.scan, inventory=inventory,
             )  # fmt: skip
-        written |= {
+        return numbers | {
             "placements": str(out / PLACEMENTS),
             "registered": str(out / REGISTERED),
             "mosaic": str(out / MOSAIC),
         }
-    seen: dict[str, Any] = {"pairs": looked.tried, "matched": looked.matched}
-    if looked.mending is not None:
-        seen |= {"mended": looked.mending.says, "seen_from_claimed": looked.mending.matrix}
-    return {**numbers, "look": seen, **written}
+
+    def _look(self, listing: Listing, inventory: Inventory) -> None:
+        """Compare a few neighbours with their positions, and put the tiles where they belong."""
+        scan = replace(inventory.scan, tiles=inventory.tiles)
+        before = self._looked
+        if before is None or (before.words and before.mending is None and _grown(before, scan)):
+            sigma = sigma_px(scan, self._request.stage_sigma_px)
+            gate_px = GATE_SIGMAS * np.sqrt(2) * sigma + GATE_MARGIN_PX
+            look = Look(listing, scan, read=inventory.read, gate_px=gate_px)
+            self._looked = look.look(mend=self._request.fix)
+        elif before.mending is not None:
+            mending = before.mending.again(claims_of(listing, scan), scan)
+            self._looked = replace(before, mending=mending, tiles=mending.tiles)
+        else:
+            self._looked = replace(before, tiles=scan.tiles)
+        inventory.move(self._looked.tiles)
+
+    def _placing_for(self, inventory: Inventory) -> Placing:
+        """Return the placing with the tiles of the inventory, anew if they lie otherwise by now.
+
+        A grid whose first row comes last is counted from another tile, and lies as it did.
+        """
+        if self._placing is not None:
+            scan = _as_before(inventory.scan, self._placing)
+            if scan is not None:
+                inventory.move(scan.tiles)
+                self._placing.extend(inventory.scan)
+                return self._placing
+        self._placing = Placing(
+            inventory,
+            inventory.scan,
+            matcher=self._request.matcher,
+            stage_sigma_px=self._request.stage_sigma_px,
+        )
+        return self._placing
 
 
-def _look(
-    listing: Listing, inventory: Inventory, stage_sigma_px: float | None, fix: bool
-) -> Looked:
-    """Compare a few neighbours with their positions, and put the tiles where they then belong."""
-    scan = replace(inventory.scan, tiles=inventory.tiles)
-    gate_px = GATE_SIGMAS * np.sqrt(2) * sigma_px(scan, stage_sigma_px) + GATE_MARGIN_PX
-    looked = Look(listing, scan, read=inventory.read, gate_px=gate_px).look(mend=fix)
-    inventory.move(looked.tiles)
-    return looked
+def _grown(looked: Looked, scan: RecordedScan) -> bool:
+    return len(scan.tiles) >= LOOKED_AGAIN * len(looked.tiles)
+
+
+def _as_before(scan: RecordedScan, placing: Placing) -> RecordedScan | None:
+    """Return the scan with its places counted as the tiles added so far are; None if they differ
+    by more than where the count begins.
+    """
+    now = {tile.tile_id: tile for tile in scan.tiles}
+    if any(tile.tile_id not in now for tile in placing.added):
+        return None
+    off = np.array(
+        [
+            (now[tile.tile_id].x_px - tile.x_px, now[tile.tile_id].y_px - tile.y_px)
+            for tile in placing.added
+        ]
+    ).reshape(-1, 2)
+    if not len(off):
+        return scan
+    x, y = off[0].tolist()
+    if np.abs(off - off[0]).max() > SAME_PLACE_PX:
+        return None
+    moved = (replace(tile, x_px=tile.x_px - x, y_px=tile.y_px - y) for tile in scan.tiles)
+    return replace(scan, tiles=tuple(moved))
 
 
 def _refuse_one_place(inventory: Inventory) -> None:

@@ -18,21 +18,30 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from runtime.clock import SystemClock
 from runtime.config.settings import SHIPPED_MODELS, ModelsSection
 from runtime.inference.bundle import find_bundle
 from runtime.offline.classify import classify_folder
 from runtime.offline.stitch import stitch_folder
+from runtime.offline.watch import watch_folder
 
 
-def stitch(*, folder: Path, console: Console, **how: Any) -> dict[str, Any]:
-    """Stitch a recorded scan; return what `stitch_folder` returns."""
+def stitch(
+    *, folder: Path, console: Console, watch_quiet_s: float | None, **how: Any
+) -> dict[str, Any]:
+    """Stitch a scan that is recorded, or being recorded; return what `stitch_folder` returns."""
     with _bar(console) as bar:
         task = bar.add_task("stitching", total=None)
-        summary = stitch_folder(
-            folder,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-            **how,
-        )
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        if watch_quiet_s is None:
+            summary = stitch_folder(folder, progress=progress, **how)
+        else:
+            summary = watch_folder(
+                folder, clock=SystemClock(), quiet_s=watch_quiet_s, progress=progress, **how
+            )
     for sentence in summary["words"]:
         console.print(sentence, markup=False, highlight=False)
     for what in ("mended", "mosaic", "report"):
