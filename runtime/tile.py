@@ -190,6 +190,9 @@ PlacementFlag = Literal["", "blank", "stage-only", "suspect"]
 class Placement:
     """Pose of a tile in the mosaic: the place of its pixel (0, 0) and its rotation.
 
+    Pixel q lies at (x, y) + R(theta) q; where the tiles share a distortion, at
+    (x, y) + R(theta) straightened(q).
+
     `flag` is "" for a tile held by matches; "blank" for one with nothing to match, left where the
     stage (as fitted so far) put it; "stage-only" for a textured tile none of whose matches were
     accepted; "suspect" where its matches disagree. `sigma_px` is the standard error of the tile's

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from runtime.distortion import Distortion
-from runtime.stitch.graph.field import DEGREE, coefficients_px, numbers_of
+from runtime.stitch.graph.field import DEGREE, LIKELY_PX, coefficients_px, numbers_of
 from runtime.stitch.graph.model import Floats
 from runtime.stitch.graph.seam import Bend
 
@@ -25,10 +25,9 @@ ALIKE = 8
 """Seams whose errors average out. Interpolation and shading err alike in all of them, so that more
 seams make noise smaller and nothing else."""
 
-UNSURE_PX, UNSURE_SHARE = 0.3, 1e-3
-"""A combination of terms is left at nothing where its error, px at the edge of a tile, is larger,
-or where it shows less than this share of what the clearest shows: a row of tiles that only ever
-meet side by side does not tell a turn from a keystone."""
+LEAST_BEND_RAD = 1e-4
+"""How surely tiles do not turn from one to the next, each time in the same sense: along a row that
+would add up. So what all seams of one side turn by is the field's."""
 
 ROUNDS = 8
 LEAST_GAIN = 6.0
@@ -88,17 +87,21 @@ def _fit(bends: list[Bend]) -> tuple[Floats, float]:
     pull = np.array([bend.pull for bend in bends])
     square = np.array([bend.square for bend in bends])
     values = np.array([bend.values for bend in bends])
+    turns = np.array([bend.turn_rad for bend in bends])
+    follow = np.array([bend.follow for bend in bends])
     numbers = np.zeros(normal.shape[1])
-    noise = 1.0
+    # Before a first fit, all of the bend would count as noise, and all turns as the field's.
+    noise, turned, weights = 1.0, LEAST_BEND_RAD, np.ones(len(bends))
+    alike = min(1.0, ALIKE / len(bends))
     for _ in range(ROUNDS):
+        held = weights[:, None] * follow / turned**2
+        whole = np.einsum("s,sij->ij", weights / noise, normal) + held.T @ follow
+        wanted = weights / noise @ pull + held.T @ turns
+        numbers = -np.linalg.solve(alike * whole + np.diag(LIKELY_PX**-2.0), alike * wanted)
         left = _left(normal, pull, square, numbers) / values
-        noise = max(float(np.median(left)), 1e-12)
+        noise = max(float(np.median(left)), 1e-3)
+        turned = max(float(np.median(np.abs(turns + follow @ numbers))) / 0.6745, LEAST_BEND_RAD)
         weights = (1 + left / (4 * noise)) ** -2.0
-        share = min(1.0, ALIKE / len(bends)) / noise
-        shown, ways = np.linalg.eigh(share * np.einsum("s,sij->ij", weights, normal))
-        sure = shown > max(UNSURE_PX**-2.0, UNSURE_SHARE * shown[-1])
-        along = -share * (weights @ pull) @ ways[:, sure]
-        numbers = ways[:, sure] @ (along / shown[sure])
     nothing = np.zeros_like(numbers)
     explained = _left(normal, pull, square, nothing) - _left(normal, pull, square, numbers)
     return numbers, float(weights @ explained) / (len(numbers) * noise)

@@ -112,16 +112,26 @@ class GraphModel:
         """Return the marginal covariances of the free tiles' places."""
         factor, _ = self._factored(poses, measured, weights)
         coupling = self._coupling()
-        mean = np.zeros((self.free, 3, 2))
-        mean[:, 0, 0] = mean[:, 1, 1] = 1 / self.free
-        solved = factor.solve(np.concatenate([mean, coupling], axis=2))
-        with_mean, along = solved[:, :2, :2], solved[:, :2, 2:]
-        spread = np.linalg.inv(self._border(coupling, solved[:, :, 2:]))
+        away = (poses[: self.free, :2] - poses[: self.free, :2].mean(axis=0))[self.plan.tiles]
+        # How the whole lies: its mean place, and its turn about that.
+        whole = np.zeros((self.free, 3, 3))
+        whole[:, 0, 0] = whole[:, 1, 1] = 1 / self.free
+        aside = np.column_stack([-away[:, 1], away[:, 0]])
+        whole[:, :2, 2] = aside / max(float((away**2).sum()), 1.0)
+        solved = factor.solve(np.concatenate([whole, coupling], axis=2))
+        with_whole, along = solved[:, :, :3], solved[:, :2, 3:]
+        spread = np.linalg.inv(self._border(coupling, solved[:, :, 3:]))
         inverse, _ = factor.covariances()
         own: Floats = inverse[:, :2, :2] + along @ spread @ along.transpose(0, 2, 1)
-        with_mean = with_mean + along @ (spread @ along.mean(axis=0).T)
-        middle = with_mean.mean(axis=0)
-        apart: Floats = own - with_mean - with_mean.transpose(0, 2, 1) + middle
+        pulled = spread @ np.einsum("rxk,rxw->kw", solved[:, :, 3:], whole)
+        with_whole = with_whole + solved[:, :, 3:] @ pulled
+        moves = np.zeros((self.free, 2, 3))
+        moves[:, 0, 0] = moves[:, 1, 1] = 1
+        moves[:, :, 2] = aside
+        shared = with_whole[:, :2] @ moves.transpose(0, 2, 1)
+        middle = np.einsum("rxv,rxw->vw", whole, with_whole)
+        apart: Floats = own - shared - shared.transpose(0, 2, 1)
+        apart += moves @ middle @ moves.transpose(0, 2, 1)
         return Covariances(self._by_tile(own), self._by_tile(apart))
 
     def _factored(self, poses: Floats, measured: Floats, weights: Floats) -> tuple[Factor, Floats]:
@@ -180,8 +190,8 @@ class GraphModel:
 
 @dataclass(frozen=True, slots=True)
 class Covariances:
-    """Of the free tiles' places (n, 2, 2): `own` by the stage's frame, `apart` from the mean place
-    of the whole scan, which leaves out where the scan lies as a whole.
+    """Of the free tiles' places (n, 2, 2): `own` in the stage's frame; `apart` from the whole scan,
+    which leaves out where that lies and how it is turned.
     """
 
     own: Floats

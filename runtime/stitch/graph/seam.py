@@ -25,6 +25,9 @@ SPREAD_SHARE = 0.2
 """Where a shift names a rotation without points: how far apart along the seam, as a share of the
 way between the tiles, points as sure as the shift would have given it."""
 
+BEND_SIGMA_PX = 0.2
+"""A field of low order leaves so much of a real one: a point surer than that says no more of it."""
+
 LEAST_VARIANCE_PX2 = 1e-6
 FEWEST_POINTS = 4
 """Two points have nothing left over for a bend after a shift and an angle; more average noise."""
@@ -34,13 +37,15 @@ FEWEST_POINTS = 4
 class Bend:
     """What one seam says of the distortion, its tiles' poses left free: normal equations
     (n, n) and (n,) of its numbers, the weighted sum of squares they start from, and of how many
-    values.
+    values. The angle `turn_rad` of the pose would `follow` the numbers (n,).
     """
 
     normal: Floats
     pull: Floats
     square: float
     values: int
+    turn_rad: float
+    follow: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +72,36 @@ def measure(shift: Shift, *, shape_px: tuple[int, int]) -> RelativePose:
     the angle, unless it names one.
     """
     middle = (np.array(shape_px[::-1], dtype=np.float64) - 1) / 2
-    a, b, weights = _points(shift, middle)
-    pose, information, held = kernel.fit_points(a - middle, b - middle, weights)
+    a, b, covariances = _points(shift, middle)
     both = moves(np.concatenate([a, b]), shape_px)
-    follow, normal, pull, square = kernel.fit_bend(
-        a - middle, b - middle, weights, both[: len(a)], both[len(a) :], pose, held
-    )
+    ways = both[: len(a)], both[len(a) :]
+    points = a - middle, b - middle
+    weights = _inverse(covariances)
+    pose, information, held = kernel.fit_points(*points, weights)
+    follow, *_ = kernel.fit_bend(*points, weights, *ways, pose, held)
+    bend = None
+    if len(a) >= FEWEST_POINTS:
+        weights = _inverse(covariances + BEND_SIGMA_PX**2 * np.eye(2))
+        free, _, held = kernel.fit_points(*points, weights)
+        along, normal, pull, square = kernel.fit_bend(*points, weights, *ways, free, held)
+        bend = Bend(normal, pull, square, 2 * len(a) - 3, float(free[2]), along[2])
     other = [(alt.dx_px - shift.dx_px, alt.dy_px - shift.dy_px) for alt in shift.alternatives]
     return RelativePose(
         pose,
         information,
         follow,
-        Bend(normal, pull, square, 2 * len(a) - 3) if len(a) >= FEWEST_POINTS else None,
+        bend,
         np.array([(0.0, 0.0), *other]),
         np.array([shift.ncc, *(alt.ncc for alt in shift.alternatives)]),
     )
 
 
 def _points(shift: Shift, middle: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return the points (k, 2) in a and b and the inverse of their covariances (k, 2, 2)."""
+    """Return the points (k, 2) in a and b and their covariances (k, 2, 2)."""
     if shift.pairs:
         a = np.array([pair.a_px for pair in shift.pairs])
         b = np.array([pair.b_px for pair in shift.pairs])
-        return a, b, _inverse(np.array([pair.covariance_px2 for pair in shift.pairs]))
+        return a, b, np.array([pair.covariance_px2 for pair in shift.pairs])
     cosine, sine = np.cos(shift.rotation_rad), np.sin(shift.rotation_rad)
     turn = np.array([[cosine, -sine], [sine, cosine]])
     corner = np.array([shift.dx_px, shift.dy_px])
@@ -99,7 +111,7 @@ def _points(shift: Shift, middle: Floats) -> tuple[Floats, Floats, Floats]:
     if shift.rotation_rad != 0:
         along = SPREAD_SHARE * np.array([-half[1], half[0]])
         points, covariances = points + np.array([along, -along]), 2 * covariances.repeat(2, axis=0)
-    return points, (points - corner) @ turn, _inverse(covariances)
+    return points, (points - corner) @ turn, covariances
 
 
 def _inverse(covariances: Floats) -> Floats:

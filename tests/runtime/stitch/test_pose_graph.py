@@ -58,13 +58,14 @@ def errors_px(placed, truth):
 
 
 def test_both_axes_of_a_shifts_covariance_count_alike():
+    """A step along x, surer one way, is a step along y, surer the other way."""
     sigmas = []
-    for xx, yy in ((1.8, 0.2), (0.2, 1.8)):
+    for step, xx, yy in (((STEP_PX, 0.0), 1.8, 0.2), ((0.0, STEP_PX), 0.2, 1.8)):
         made = PoseGraph(20.0, shape_px=SHAPE_PX)
         made.extend("a", prior_px=(0.0, 0.0), blank=False, shifts=[])
         covariance = ((xx, 0.0), (0.0, yy))
-        shift = Shift(a="a", b="b", dx_px=STEP_PX, dy_px=0.0, covariance_px2=covariance)
-        made.extend("b", prior_px=(STEP_PX, 0.0), blank=False, shifts=[shift])
+        shift = Shift(a="a", b="b", dx_px=step[0], dy_px=step[1], covariance_px2=covariance)
+        made.extend("b", prior_px=step, blank=False, shifts=[shift])
         sigmas.append(made.solve()["b"].sigma_px)
     assert sigmas[0] == pytest.approx(sigmas[1])
 

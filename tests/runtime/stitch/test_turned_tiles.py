@@ -1,0 +1,97 @@
+"""Tiles that turn: poses, their uncertainty, false matches, any order, retakes."""
+
+import numpy as np
+import pytest
+
+from runtime.stitch.graph.pose_graph import PoseGraph
+from tests.runtime.stitch.made_graphs import SHAPE_PX, Maker
+
+
+def graph_of(maker: Maker) -> PoseGraph:
+    return PoseGraph(maker.stage_px, shape_px=SHAPE_PX)
+
+
+@pytest.mark.parametrize("turn_rad", [0.005, 0.05])
+def test_turned_tiles_are_turned_back(turn_rad):
+    maker = Maker(7, turn_rad=turn_rad)
+    made = maker.made()
+    errors = made.errors(made.fill(graph_of(maker)).solve())
+    assert np.abs(errors[:, 2]).max() < 2e-3
+    assert np.percentile(np.hypot(*errors[:, :2].T), 95) < 0.6
+
+
+def test_tiles_that_do_not_turn_are_not_turned():
+    maker = Maker(7)
+    made = maker.made()
+    placed = made.fill(graph_of(maker)).solve()
+    assert max(abs(place.theta_rad) for place in placed.values()) < 1e-4
+    assert np.percentile(np.hypot(*made.errors(placed)[:, :2].T), 95) < 0.15
+
+
+@pytest.mark.parametrize("turn_rad", [0.0, 0.01])
+def test_sigma_covers_the_error_of_a_centre(turn_rad):
+    squares = []
+    for seed in range(5):
+        maker = Maker(8, turn_rad=turn_rad, seed=seed)
+        made = maker.made()
+        placed = made.fill(graph_of(maker)).solve()
+        sigma = np.array([placed[name].sigma_px for name in made.truth])
+        squares.append((made.errors(placed)[:, :2] / sigma[:, None]) ** 2)
+    assert 0.8 < np.mean(squares) < 1.25
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_false_matches_are_not_believed_and_true_ones_are(seed):
+    maker = Maker(12, turn_rad=0.005, outliers=0.02, seed=seed)
+    made = maker.made()
+    graph = made.fill(graph_of(maker))
+    graph.solve()
+    believed = {
+        graph._seams.keys[row]
+        for row, weight in zip(graph._solved.seams, graph._solved.weights, strict=True)
+        if weight >= 0.5
+    }
+    assert made.false
+    assert not believed & made.false
+    assert len(believed) == len(graph._seams.keys) - len(made.false)
+
+
+def test_the_running_estimate_is_close_to_the_whole():
+    maker = Maker(15, turn_rad=0.005, outliers=0.02)
+    made, placed = maker.made(), {}
+    made.fill(graph_of(maker), hear=placed.update)
+    assert np.percentile(np.hypot(*made.errors(placed)[:, :2].T), 95) < 0.8
+
+
+def test_any_order_gives_the_same_map():
+    made = Maker(5, turn_rad=0.01, outliers=0.05).made()
+    solved = []
+    for seed in range(3):
+        graph = PoseGraph(5.0, shape_px=SHAPE_PX)
+        for n in np.random.default_rng(seed).permutation(25):
+            tile = made.tiles[n]
+            graph.extend(tile.name, prior_px=tile.prior_px, blank=False, shifts=tile.shifts)
+            graph.moved()
+        solved.append(graph.solve())
+    assert solved[0] == solved[1] == solved[2]
+
+
+def test_a_tile_taken_again_replaces_the_first():
+    """Its first take lay elsewhere and matched there; nothing of that is left."""
+    made, again = Maker(4).made(), Maker(4).made()
+    graph = again.fill(PoseGraph(5.0, shape_px=SHAPE_PX))
+    shifts = [s for t in made.tiles for s in t.shifts if "r001_c001" in (s.a, s.b)]
+    wrong = PoseGraph(5.0, shape_px=SHAPE_PX)
+    for tile in made.tiles:
+        moved = [
+            type(s)(a=s.a, b=s.b, dx_px=s.dx_px + 30, dy_px=s.dy_px)
+            if "r001_c001" in (s.a, s.b)
+            else s
+            for s in tile.shifts
+        ]
+        wrong.extend(tile.name, prior_px=tile.prior_px, blank=False, shifts=moved)
+        wrong.moved()
+    prior = next(tile.prior_px for tile in made.tiles if tile.name == "r001_c001")
+    wrong.extend("r001_c001", prior_px=prior, blank=False, shifts=shifts)
+    assert "r001_c001" in wrong.moved()
+    assert wrong.solve() == graph.solve()
