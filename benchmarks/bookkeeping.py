@@ -44,7 +44,7 @@ from runtime.record.journal import Journal
 from runtime.record.rows import FocusRow, StoredTile, TileFile
 from runtime.record.run_folder import RunFolder
 from runtime.stitch.map.mosaic import Mosaic
-from runtime.stitch.match.ladder import Match
+from runtime.stitch.match.refined import Match
 from runtime.stitch.match.strips import StripPair
 from runtime.stitch.stitcher import Stitcher
 from runtime.tile import (

@@ -171,6 +171,7 @@ class Stitcher:
             ncc=match.ncc,
             method=match.method,
             pairs=match.pairs,
+            alternatives=match.alternatives,
         )
 
     def _cell(self, prior: XY) -> tuple[int, int]:

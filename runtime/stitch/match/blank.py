@@ -8,14 +8,17 @@ from numpy.typing import NDArray
 
 from runtime.stitch.match.strips import Strip
 
-FINE_SIGMA_PX, COARSE_SIGMA_PX = 2.0, 6.0
-"""Band in which texture is looked for: coarse enough to average the noise away."""
+BIN_PX = 2
+"""The band lies far below Nyquist's frequency, so it is looked at in a picture half as large."""
+
+FINE_SIGMA, COARSE_SIGMA = 1.0, 3.0
+"""Band in which texture is looked for, in binned pixels: coarse enough to average noise away."""
 
 BLANK_RATIO = 1.6
 """Texture power over the noise expected in that band; 1 is noise alone."""
 
-SAMPLES = 30_000
-"""Pixels looked at for a median: within 1 % of all of them, at a tenth of the time."""
+SAMPLES = 10_000
+"""Pixels looked at for a median: within 2 % of all of them, at a fraction of the time."""
 
 _LAPLACE_PAIR = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
 """Blind to planes and straight edges, so that it sees noise (Immerkaer,
@@ -30,8 +33,10 @@ def texture_ratio(pixels: Strip) -> float:
     """
     image = pixels.astype(np.float32)
     noise = _spread(np.asarray(cv2.filter2D(image, -1, _LAPLACE_PAIR), np.float32)) / 6.0
-    fine = cv2.GaussianBlur(image, (0, 0), FINE_SIGMA_PX)
-    coarse = cv2.GaussianBlur(image, (0, 0), COARSE_SIGMA_PX)
+    size = tuple(max(n // BIN_PX, 1) for n in image.shape[::-1])
+    binned = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    fine = cv2.GaussianBlur(binned, (0, 0), FINE_SIGMA)
+    coarse = cv2.GaussianBlur(binned, (0, 0), COARSE_SIGMA)
     texture = _spread(np.asarray(fine - coarse, np.float32))
     if texture == 0:
         return 0.0
@@ -54,5 +59,6 @@ def _spread(values: NDArray[np.float32]) -> float:
 
 def _noise_gain() -> float:
     """Return the variance that unit white noise keeps in the band."""
-    fine, coarse = FINE_SIGMA_PX**2, COARSE_SIGMA_PX**2
-    return float((1 / (4 * fine) + 1 / (4 * coarse) - 1 / (fine + coarse)) / np.pi)
+    fine, coarse = FINE_SIGMA**2, COARSE_SIGMA**2
+    binned = (1 / (4 * fine) + 1 / (4 * coarse) - 1 / (fine + coarse)) / np.pi
+    return float(binned) / BIN_PX**2

@@ -7,59 +7,66 @@ correlation; where it is not sure, there is no match, and the caller says so wit
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from runtime.errors import ConfigRefused
-from runtime.stitch.match.blocks import Blocks, rotation_rad
-from runtime.stitch.match.correlation import ncc
-from runtime.stitch.match.phase import band_pass, best_peak, overlap, overlap_box
-from runtime.stitch.match.strips import XY, StripPair
-from runtime.stitch.match.subpixel import refine
+from runtime.stitch.match.phase import Peak, band_pass, candidates
+from runtime.stitch.match.refined import Match, nearer, refined
+from runtime.stitch.match.strips import StripPair
 from runtime.stitch.match.threshold import accept_above
-from runtime.tile import Covariance, PointPair
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """How far b's content lies in a (x, y) at the middle of their overlap, how surely, how b is
-    turned against a, and the points it rests on.
-    """
-
-    shift_px: XY
-    rotation_rad: float
-    covariance_px2: Covariance
-    ncc: float
-    method: str
-    pairs: tuple[PointPair, ...]
-
+from runtime.tile import Alternative
 
 Rung = Callable[[StripPair, tuple[float, ...]], Match | None]
 
 
+ALIKE = 0.05
+"""A lead in NCC that says nothing: the rim of the band-pass and shading make as much."""
+
+MISFIT = 2.0
+"""What leaves this many times the best one's residual power is another place."""
+
+SAME_PX = 3.0
+"""Candidates as near as this to one another are one."""
+
+
 def match_phase(pair: StripPair, chance: tuple[float, ...]) -> Match | None:
-    """Return the phase-correlation match of two strips, or None below what chance gives."""
-    a, b = band_pass(pair.a), band_pass(pair.b)
-    peak = best_peak(pair, a, b)
-    if peak is None or peak.ncc < accept_above(chance, area_px=peak.area_px):
-        return None
-    part_a, part_b = overlap(pair, a, b, peak.shift_px)
-    # As they were taken: a local mean near the rim of a strip is one-sided and pulls.
-    raw_a, raw_b = pair.a.astype(np.float32), pair.b.astype(np.float32)
-    blocks = refine(*overlap(pair, raw_a, raw_b, peak.shift_px))
-    if blocks is None:
-        return None
-    dx, dy = blocks.shift_px + peak.shift_px
-    (xx, xy), (_, yy) = blocks.covariance_px2
-    return Match(
-        (float(dx), float(dy)),
-        rotation_rad(blocks),
-        ((float(xx), float(xy)), (float(xy), float(yy))),
-        ncc(part_a, part_b),
-        "phase",
-        _point_pairs(pair, peak.shift_px, blocks),
-    )
+    """Return the phase-correlation match of two strips, or None below what chance gives.
+
+    Of several places that the overlap cannot tell apart, the match is the one that the stage finds
+    most likely, so that it is no worse than the stage; the others are its alternatives.
+    """
+    found = candidates(pair, band_pass(pair.a), band_pass(pair.b))
+    sure = [peak for peak in found if peak.ncc >= accept_above(chance, area_px=peak.area_px)]
+    if len(sure) > 1:
+        return _most_likely(pair, sure)
+    return refined(pair, sure[0].shift_px, ncc=sure[0].ncc, method="phase") if sure else None
+
+
+def _most_likely(pair: StripPair, peaks: list[Peak]) -> Match | None:
+    """Return the match nearest to the stage's prediction, with the others that agree as well."""
+    places = [place for peak in peaks if (place := nearer(pair, peak.shift_px))]
+    best = max((place.ncc for place in places), default=0.0)
+    least = min(best * (1 - ALIKE), 1 - MISFIT * (1 - best))
+    rivals: list[Alternative] = []
+    for place in sorted(places, key=lambda place: -place.ncc):
+        if place.ncc >= least and all(_apart_px(place, rival) > SAME_PX for rival in rivals):
+            # On the scale of every other match's NCC, which is taken on band-passed pixels.
+            rivals.append(replace(place, ncc=place.ncc / best * peaks[0].ncc))
+    dx, dy = pair.shift_px
+    stage = Alternative(dx_px=dx, dy_px=dy, ncc=0.0)
+    for chosen in sorted(rivals, key=lambda place: _apart_px(place, stage)):
+        shift = (round(chosen.dx_px), round(chosen.dy_px))
+        match = refined(pair, shift, ncc=chosen.ncc, method="phase")
+        if match is not None:
+            others = (rival for rival in rivals if rival is not chosen)
+            return replace(match, alternatives=tuple(others))
+    return None
+
+
+def _apart_px(one: Alternative, other: Alternative) -> float:
+    return float(np.hypot(one.dx_px - other.dx_px, one.dy_px - other.dy_px))
 
 
 LADDERS: dict[str, tuple[Rung, ...]] = {"auto": (match_phase,), "phase": (match_phase,)}
@@ -81,21 +88,3 @@ def climb(rungs: tuple[Rung, ...], pair: StripPair, chance: tuple[float, ...]) -
         if match is not None:
             return match
     return None
-
-
-def _point_pairs(
-    pair: StripPair, shift_px: tuple[int, int], blocks: Blocks
-) -> tuple[PointPair, ...]:
-    """Return the block centres as the same specimen point in either tile's pixels."""
-    (start_x, _, _), (start_y, _, _) = overlap_box(pair, shift_px)
-    points = []
-    for (x, y), (dx, dy), covariance in zip(
-        blocks.centres_px, blocks.shifts_px, blocks.covariances_px2, strict=True
-    ):
-        (xx, xy), (_, yy) = covariance.tolist()
-        ax, ay = x + start_x + pair.origin_a[0], y + start_y + pair.origin_a[1]
-        in_b = (float(ax - shift_px[0] - dx), float(ay - shift_px[1] - dy))
-        points.append(
-            PointPair(a_px=(float(ax), float(ay)), b_px=in_b, covariance_px2=((xx, xy), (xy, yy)))
-        )
-    return tuple(points)

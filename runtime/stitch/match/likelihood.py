@@ -186,6 +186,15 @@ def common_shift(a: BlockSpectra, b: BlockSpectra) -> Floats | None:
     return shift
 
 
+def agreement(a: BlockSpectra, b: BlockSpectra, shift_px: Floats) -> float:
+    """Return the correlation, -1 to 1, of what both show under a shift (2,), whole or not."""
+    here = plane(a.size)
+    cross = (a.spectra * np.conj(b.spectra)).sum(axis=0, keepdims=True)
+    shared = _shared(cross, here, shift_px)
+    power = float(a.power.sum()) * float(b.power.sum())
+    return float(shared.sum()) / power**0.5 if power > 0 else 0.0
+
+
 def vote(a: BlockSpectra, b: BlockSpectra) -> Votes:
     """Return what each pair of blocks says of the shift that is left between them."""
     return _votes(a.spectra * np.conj(b.spectra), a, b, np.zeros(2))
@@ -194,8 +203,7 @@ def vote(a: BlockSpectra, b: BlockSpectra) -> Votes:
 def _votes(cross: Spectra, a: BlockSpectra, b: BlockSpectra, shift_px: Floats) -> Votes:
     here = plane(a.size)
     down, across = here.phases(shift_px)
-    shared = np.zeros(len(here.bins))
-    ring_shared(cross, down, across, here.ring, here.used, shared)
+    shared = _shared(cross, here, shift_px)
     bins = here.bins * len(a.spectra)
     coherence = _coherence(shared, a.power * b.power, bins, here)
     weight = coherence / (1.0 - coherence) * bins / np.where(coherence > 0, shared, np.inf)
@@ -207,6 +215,13 @@ def _votes(cross: Spectra, a: BlockSpectra, b: BlockSpectra, shift_px: Floats) -
     evidence = -float((bins / here.dependence) @ np.log1p(-coherence))
     curvature = terms[:, [0, 1, 1, 2]].reshape(-1, 2, 2)
     return Votes(curvature, terms[:, 3:5], variance, terms[:, 8], evidence)
+
+
+def _shared(cross: Spectra, here: Plane, shift_px: Floats) -> Floats:
+    """Return the power that both pictures share in each ring under a shift."""
+    shared = np.zeros(len(here.bins))
+    ring_shared(cross, *here.phases(shift_px), here.ring, here.used, shared)
+    return shared
 
 
 def _coherence(shared: Floats, power2: Floats, bins: Floats, here: Plane) -> Floats:

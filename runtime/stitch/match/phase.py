@@ -1,8 +1,11 @@
 """Match two overlap strips by partially whitened phase correlation.
 
-Band-pass and window both strips, take the three highest peaks of the whitened correlation inside
-the stage gate, and let the mean-centred NCC on the true overlap decide between them. Plain phase
+Band-pass and window both strips, take the highest peaks of the whitened correlation inside the
+stage gate, and let the mean-centred NCC on the true overlap decide between them. Plain phase
 correlation trusts its highest peak; on noisy, nearly empty specimens that is often a wrong one.
+
+On a periodic specimen several peaks agree equally well, and the highest is a matter of noise. A
+peak whose NCC is not surely below the best one's, block by block along the seam, stays a candidate.
 
 Kuglin and Hines, Proc. IEEE Conf. Cybernetics and Society (1975) for the method; Foroosh, Zerubia
 and Berthod, doi:10.1109/83.988953, for its sub-pixel form.
@@ -11,12 +14,14 @@ and Berthod, doi:10.1109/83.988953, for its sub-pixel form.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft
 
-from runtime.stitch.match.correlation import Image, ncc, whitened
+from runtime.stitch.match.correlation import Image, Spectra, whitened
 from runtime.stitch.match.strips import XY, Strip, StripPair
 
 LOCAL_MEAN_PX = 31
@@ -32,7 +37,32 @@ LEAST_SPREAD = 0.02
 """What rounding leaves of a constant strip, in digital numbers: 65535 in 32-bit floats."""
 
 PEAKS = 3
+"""Peaks judged in every pair; noise seldom puts the true one lower."""
+
+MOST_PEAKS = 32
+"""Peaks judged where the first ones cannot be told apart: what a specimen with a pitch of 12 px has
+within the gate of a stage with a sigma of 7 px."""
+
+MOST_CANDIDATES = 16
+
 PEAK_RADIUS_PX = 3
+
+STRETCHES = 8
+"""Parts of the seam whose agreement is compared between two peaks."""
+
+CREST_SHARE = 0.4
+"""What repeats has several peaks of the plain correlation higher than this share of the highest."""
+
+ALIKE = 0.05
+"""A lead in NCC that says nothing: the rim of the band-pass and shading make as much."""
+
+RIVAL_SHARE = 0.7
+"""A peak with less than this share of the best one's NCC is no rival."""
+
+SURELY_LOWER = 4.0
+"""Student's t, at seven degrees of freedom, of an NCC that is no match for the best: chance gives
+it once in four hundred times."""
+
 FIXED_PATTERN_PX = 2.0
 """A shift closer to zero than this is dust and sensor pattern, which stay with the sensor."""
 
@@ -42,11 +72,33 @@ MIN_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """An integer shift between the tiles (x, y), its NCC and the overlap's area in pixels."""
+    """An integer shift between the tiles (x, y), and how well their overlap agrees under it.
+
+    `along` (`STRETCHES`,) is the NCC of each stretch of the seam and `share` (`STRETCHES`,) what
+    it counts for in that of the whole; `area_px` is the overlap's area.
+    """
 
     shift_px: tuple[int, int]
-    ncc: float
+    along: NDArray[np.float64]
+    share: NDArray[np.float64]
     area_px: int
+
+    @property
+    def ncc(self) -> float:
+        """The mean-centred correlation on the overlap."""
+        return float(self.share @ self.along)
+
+    def rivals(self, best: Peak, *, margin: float) -> bool:
+        """Return whether this peak's NCC may be as high as that of the best one.
+
+        A lead of less than `margin`, as a share of the NCC, is none.
+        """
+        if self.ncc < RIVAL_SHARE * best.ncc:
+            return False
+        lower = best.along * (1 - margin) - self.along
+        mean, count = float(best.share @ lower), len(lower)
+        spread2 = float(best.share**2 @ (lower - mean) ** 2) * count / (count - 1)
+        return bool(mean <= SURELY_LOWER * spread2**0.5)
 
 
 def smooth(pixels: Strip) -> Image:
@@ -69,20 +121,47 @@ def band_pass(pixels: Strip) -> Image:
     return scaled
 
 
-def best_peak(pair: StripPair, a: Image, b: Image) -> Peak | None:
-    """Return the peak with the highest NCC, or None when no peak leaves enough overlap.
+def candidates(pair: StripPair, a: Image, b: Image) -> list[Peak]:
+    """Return the peaks that the overlap cannot tell apart, the one with the highest NCC first.
 
-    `a`, `b` are the band-passed crops of `pair`.
+    `a`, `b` are the band-passed crops of `pair`. Empty when no peak leaves enough overlap.
     """
-    surface, (x0, y0) = _gate(pair, _correlation(a, b, pair.gate_px))
-    least = MIN_SHARE * _overlap_area(pair, (round(pair.shift_px[0]), round(pair.shift_px[1])))
-    judged = []
-    for row, column in _peaks(surface):
-        shift = (x0 + column, y0 + row)
-        area = _overlap_area(pair, shift)
-        if area > least and not stays_put(shift):
-            judged.append(Peak(shift, _judge(*overlap(pair, a, b, shift), shift), area))
-    return max(judged, key=lambda peak: peak.ncc, default=None)
+    size = padded(a.shape, b.shape, pair.gate_px)
+    seen_a, seen_b = spectrum(a, size), spectrum(b, size)
+    plain, corner = _gate(pair, np.asarray(fft.irfft2(seen_a * np.conj(seen_b), s=size)))
+    whitened, _ = _gate(pair, correlate(seen_a, seen_b, size))
+    places, crests = _peaks(whitened), _crests(plain)
+    if len(crests) > 1:
+        places += [crest for crest in crests if crest not in places]
+    found = _judge(pair, a, b, [(corner[0] + x, corner[1] + y) for y, x in places])
+    if len(found) < 2:
+        return found
+    best = found[0]
+    row, column = best.shift_px[1] - corner[1], best.shift_px[0] - corner[0]
+    margin = ALIKE + _lost_to_rounding(plain, row, column)
+    rivals = [peak for peak in found if peak is best or peak.rivals(best, margin=margin)]
+    return rivals[:MOST_CANDIDATES]
+
+
+def best_peak(pair: StripPair, a: Image, b: Image, surface: Image) -> Peak | None:
+    """Return the peak of a correlation whose overlap agrees best, None if all leave too little."""
+    gated, (x0, y0) = _gate(pair, surface)
+    found = _judge(pair, a, b, [(x0 + x, y0 + y) for y, x in _peaks(gated)])
+    return found[0] if found else None
+
+
+def _judge(pair: StripPair, a: Image, b: Image, shifts_px: list[tuple[int, int]]) -> list[Peak]:
+    """Return the peaks at shifts between the tiles, the one with the best NCC first.
+
+    Those that leave too little overlap, or are what dust would give, are left out.
+    """
+    least = MIN_SHARE * pair.area_px((round(pair.shift_px[0]), round(pair.shift_px[1])))
+    judged = [
+        _judged(*pair.overlap(a, b, shift), shift)
+        for shift in shifts_px
+        if pair.area_px(shift) > least and not stays_put(shift)
+    ]
+    return sorted(judged, key=lambda peak: -peak.ncc)
 
 
 def stays_put(shift_px: XY) -> bool:
@@ -90,49 +169,52 @@ def stays_put(shift_px: XY) -> bool:
     return float(np.hypot(*shift_px)) < FIXED_PATTERN_PX
 
 
-def _judge(a: Image, b: Image, shift_px: tuple[int, int]) -> float:
-    """Return the NCC without what rows or columns of the sensor would share at this shift."""
+def _judged(a: Image, b: Image, shift_px: tuple[int, int]) -> Peak:
+    """Return how well the overlap agrees, without what the rows or columns of the sensor share."""
+    a, b = a - a.mean(), b - b.mean()
     for axis in (0, 1):
         if abs(shift_px[1 - axis]) < FIXED_PATTERN_PX:
             a, b = (part - part.mean(axis=1 - axis, keepdims=True) for part in (a, b))
-    return ncc(a, b)
-
-
-def overlap(pair: StripPair, a: Image, b: Image, shift_px: tuple[int, int]) -> tuple[Image, Image]:
-    """Return the parts of both crops that show the same specimen under an integer tile shift."""
-    (xa, xb, width), (ya, yb, height) = overlap_box(pair, shift_px)
-    return a[ya : ya + height, xa : xa + width], b[yb : yb + height, xb : xb + width]
-
-
-def overlap_box(
-    pair: StripPair, shift_px: tuple[int, int]
-) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Return (start in a, start in b, length) of the true overlap within the crops, x then y."""
-    spans = []
-    for axis in (0, 1):
-        s = shift_px[axis] + pair.crop_offset[axis]
-        start_a, start_b = max(s, 0), max(-s, 0)
-        size_a, size_b = pair.a.shape[1 - axis], pair.b.shape[1 - axis]
-        spans.append((start_a, start_b, max(min(size_a - start_a, size_b - start_b), 0)))
-    return spans[0], spans[1]
-
-
-def _correlation(a: Image, b: Image, gate_px: int) -> Image:
-    """Return the circular correlation; index (y, x) modulo its shape is the crops' shift."""
-    height, width = (
-        fft.next_fast_len(max(na, nb, 2 * gate_px + 1), real=True)
-        for na, nb in zip(a.shape, b.shape, strict=True)
+    lines = "ij,ij->i" if a.shape[0] >= a.shape[1] else "ij,ij->j"
+    shared, of_a, of_b = (
+        np.einsum(lines, p, q).astype(np.float64) for p, q in ((a, b), (a, a), (b, b))
     )
-    spectra = [fft.rfft2(image * _taper(image.shape), s=(height, width)) for image in (a, b)]
-    cross = whitened(spectra[0] * np.conj(spectra[1]))
+    stretch = np.arange(len(shared)) * STRETCHES // len(shared)
+    shared, of_a, of_b = (np.bincount(stretch, part, STRETCHES) for part in (shared, of_a, of_b))
+    power = np.sqrt(of_a * of_b)
+    along = np.divide(shared, power, out=np.zeros_like(power), where=power > 0)
+    whole = float(np.sqrt(of_a.sum() * of_b.sum()))
+    share = power / whole if whole > 0 else power
+    return Peak(shift_px, along, share, a.size)
+
+
+def padded(a: tuple[int, ...], b: tuple[int, ...], gate_px: int) -> tuple[int, int]:
+    """Return the (height, width) in which crops of shapes a and b are correlated."""
+    height, width = (
+        int(fft.next_fast_len(max(na, nb, 2 * gate_px + 1), real=True))
+        for na, nb in zip(a, b, strict=True)
+    )
+    return height, width
+
+
+def spectrum(image: Image, size: tuple[int, int]) -> Spectra:
+    """Return the half spectrum of a tapered picture in a frame of `size`."""
+    found: Spectra = fft.rfft2(image * _taper((image.shape[0], image.shape[1])), s=size)
+    return found
+
+
+def correlate(a: Spectra, b: Spectra, size: tuple[int, int]) -> Image:
+    """Return the circular correlation; index (y, x) modulo its shape is the crops' shift."""
+    cross = whitened(a * np.conj(b))
     # Rows and columns of a sensor differ; their pattern lives on the two axes of the spectrum.
     cross[0, :] = 0
     cross[:, 0] = 0
-    surface: Image = fft.irfft2(cross, s=(height, width))
+    surface: Image = fft.irfft2(cross, s=size)
     return surface
 
 
-def _taper(shape: tuple[int, ...]) -> Image:
+@lru_cache(maxsize=64)
+def _taper(shape: tuple[int, int]) -> Image:
     """Return a window that falls to zero over the outer eighth of each side."""
     sides = []
     for size in shape:
@@ -162,6 +244,20 @@ def _peaks(surface: Image) -> list[tuple[int, int]]:
     return found
 
 
-def _overlap_area(pair: StripPair, shift_px: tuple[int, int]) -> int:
-    (_, _, width), (_, _, height) = overlap_box(pair, shift_px)
-    return width * height
+def _lost_to_rounding(surface: Image, row: int, column: int) -> float:
+    """Return which share of a peak is lost half a pixel off on both axes, by the parabola."""
+    top, lost = float(surface[row, column]), 0.0
+    for axis, at in ((0, row), (1, column)):
+        line = surface[:, column] if axis == 0 else surface[row]
+        if 0 < at < len(line) - 1:
+            lost += max(top - float(line[at - 1] + line[at + 1]) / 2, 0.0) / 4
+    return lost / top if top > 0 else 0.0
+
+
+def _crests(surface: Image) -> list[tuple[int, int]]:
+    """Return the (row, column) of every point that is the highest around and nearly of all."""
+    around = np.ones((2 * PEAK_RADIUS_PX + 1,) * 2, np.uint8)
+    tops = surface >= np.maximum(cv2.dilate(surface, around), CREST_SHARE * surface.max())
+    rows, columns = np.nonzero(tops)
+    highest = np.argsort(-surface[rows, columns], kind="stable")[:MOST_PEAKS]
+    return [(int(rows[i]), int(columns[i])) for i in highest]

@@ -19,7 +19,11 @@ from runtime.tile import Pixels
 Side = Literal["left", "right", "top", "bottom"]
 SIDES: tuple[Side, ...] = ("left", "right", "top", "bottom")
 XY = tuple[float, float]
-Strip = Pixels | NDArray[np.float32]
+Image = NDArray[np.float32]
+Strip = Pixels | Image
+
+Span = tuple[int, int, int]
+"""Start in a's crop, start in b's crop, length."""
 
 MIN_OVERLAP_PX = 6
 """Narrower overlaps leave nothing after the band-pass."""
@@ -124,6 +128,26 @@ class StripPair:
     def crop_offset(self) -> tuple[int, int]:
         """What to add to a tile shift (x, y) to get the shift between the two crops."""
         return self.origin_b[0] - self.origin_a[0], self.origin_b[1] - self.origin_a[1]
+
+    def box(self, shift_px: tuple[int, int]) -> tuple[Span, Span]:
+        """Return where the crops show the same specimen under an integer tile shift, x then y."""
+        spans = []
+        for axis in (0, 1):
+            s = shift_px[axis] + self.crop_offset[axis]
+            start_a, start_b = max(s, 0), max(-s, 0)
+            size_a, size_b = self.a.shape[1 - axis], self.b.shape[1 - axis]
+            spans.append((start_a, start_b, max(min(size_a - start_a, size_b - start_b), 0)))
+        return spans[0], spans[1]
+
+    def area_px(self, shift_px: tuple[int, int]) -> int:
+        """Return the area of that overlap in pixels."""
+        (_, _, width), (_, _, height) = self.box(shift_px)
+        return width * height
+
+    def overlap(self, a: Image, b: Image, shift_px: tuple[int, int]) -> tuple[Image, Image]:
+        """Return the parts of two pictures as large as the crops that show the same specimen."""
+        (xa, xb, width), (ya, yb, height) = self.box(shift_px)
+        return a[ya : ya + height, xa : xa + width], b[yb : yb + height, xb : xb + width]
 
 
 def cut(pair: Neighbours, a: Borders, b: Borders, *, gate_px: int) -> StripPair | None:

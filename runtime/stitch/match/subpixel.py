@@ -12,7 +12,14 @@ import numpy as np
 from runtime.stitch.match.bent import follow
 from runtime.stitch.match.blocks import BLOCK_FLOOR_PX, FLOOR_PX, Blocks, Layout, floor
 from runtime.stitch.match.correlation import Floats, Image
-from runtime.stitch.match.likelihood import BlockSpectra, Votes, common_shift, summed, vote
+from runtime.stitch.match.likelihood import (
+    BlockSpectra,
+    Votes,
+    agreement,
+    common_shift,
+    summed,
+    vote,
+)
 from runtime.stitch.match.resample import blocks_at
 
 ROUNDS = 3
@@ -48,6 +55,17 @@ def refine(a: Image, b: Image) -> Blocks | None:
     else:
         best = bent
     return best if best is not None and best.agreeing >= 0.5 else None
+
+
+def glance(a: Image, b: Image) -> tuple[Floats, float] | None:
+    """Return the shift left (2,) x, y to a few hundredths of a pixel and how well both then agree.
+
+    None where there is none near. The agreement is a correlation without shading, 1 for the same.
+    """
+    layout = Layout.of(a.shape[0], a.shape[1])
+    first, second = (BlockSpectra.of(layout.cut(image)) for image in (a, b))
+    shift = common_shift(first, second)
+    return None if shift is None else (shift, agreement(first, second, shift))
 
 
 def _rigid(seen: BlockSpectra, b: Image, layout: Layout) -> Blocks | None:

@@ -10,9 +10,10 @@ The idea is ashlar's (Muhlich et al., doi:10.1093/bioinformatics/btac544).
 from __future__ import annotations
 
 import numpy as np
+from scipy import fft
 
-from runtime.stitch.match.correlation import Image
-from runtime.stitch.match.phase import band_pass, best_peak
+from runtime.stitch.match.correlation import Spectra
+from runtime.stitch.match.phase import band_pass, best_peak, correlate, padded, spectrum
 from runtime.stitch.match.strips import StripPair
 from runtime.tile import Pixels
 
@@ -30,12 +31,21 @@ FAR = (10_000, 10_000)
 
 
 def chance_scores(pixels: Pixels, *, gate_px: int) -> tuple[float, ...]:
-    """Return `ncc * sqrt(area)` of the best accidental matches of a tile's opposite sides."""
+    """Return `ncc * sqrt(area)` of the best accidental matches of a tile's opposite sides.
+
+    Each side is compared with the opposite one as it is, and turned by half a turn.
+    """
+    gate_px = min(gate_px, MAX_GATE_PX)
     scores = []
     for horizontal in (True, False):
         first, second = (band_pass(side) for side in _opposite_sides(pixels, horizontal))
-        for other in (second, np.ascontiguousarray(second[::-1, ::-1])):
-            scores.append(_score(first, other, min(gate_px, MAX_GATE_PX)))
+        size = padded(first.shape, second.shape, gate_px)
+        a, b = spectrum(first, size), spectrum(second, size)
+        turned = np.ascontiguousarray(second[::-1, ::-1])
+        for other, seen in ((second, b), (turned, _turned(b, second.shape, size))):
+            pair = StripPair(first, other, FAR, (0, 0), FAR, gate_px)
+            peak = best_peak(pair, first, other, correlate(a, seen, size))
+            scores.append(max(peak.ncc, 0.0) * float(np.sqrt(peak.area_px)) if peak else 0.0)
     return tuple(scores)
 
 
@@ -45,10 +55,15 @@ def accept_above(scores: tuple[float, ...], *, area_px: int) -> float:
     return float(np.clip(level / np.sqrt(max(area_px, 1)), LOWEST, HIGHEST))
 
 
-def _score(first: Image, second: Image, gate_px: int) -> float:
-    pair = StripPair(first, second, FAR, (0, 0), FAR, gate_px)
-    peak = best_peak(pair, first, second)
-    return 0.0 if peak is None else max(peak.ncc, 0.0) * float(np.sqrt(peak.area_px))
+def _turned(seen: Spectra, shape: tuple[int, ...], size: tuple[int, int]) -> Spectra:
+    """Return the spectrum, in a frame of `size`, of a picture of `shape` turned by half a turn.
+
+    That of the picture itself is known, so no second transform is needed.
+    """
+    y = np.exp(-2j * np.pi * (shape[0] - 1) * fft.fftfreq(size[0]))[:, None]
+    x = np.exp(-2j * np.pi * (shape[1] - 1) * fft.rfftfreq(size[1]))[None, :]
+    turned: Spectra = np.conj(seen) * (y * x).astype(np.complex64)
+    return turned
 
 
 def _opposite_sides(pixels: Pixels, horizontal: bool) -> tuple[Pixels, Pixels]:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from runtime.stitch.match.blank import is_blank, texture_ratio
+from runtime.stitch.match.correlation import ncc
 from runtime.stitch.match.ladder import match_phase
-from runtime.stitch.match.phase import band_pass, best_peak, ncc
+from runtime.stitch.match.phase import band_pass, candidates
 from runtime.stitch.match.strips import Borders, cut, predict
 from runtime.stitch.match.subpixel import refine
 from runtime.stitch.match.threshold import accept_above, chance_scores
@@ -126,7 +127,7 @@ def strips_of(a, b, *, prior, gate_px):
 
 def peak_of(a, b, *, prior, gate_px):
     strips = strips_of(a, b, prior=prior, gate_px=gate_px)
-    return best_peak(strips, band_pass(strips.a), band_pass(strips.b))
+    return candidates(strips, band_pass(strips.a), band_pass(strips.b))[0]
 
 
 def seen(at, *, pattern=0.0, contrast=1.0):
@@ -197,3 +198,37 @@ def test_rows_or_columns_alone_are_no_match(prior, stripes):
     a, b = (seen((0, 0), pattern=pattern + rng.normal(0, 2, SHAPE_PX), contrast=0) for _ in "ab")
     chance = chance_scores(a, gate_px=8) + chance_scores(b, gate_px=8)
     assert match_phase(strips_of(a, b, prior=prior, gate_px=8), chance) is None
+
+
+def lattice(at, *, pitch, seed):
+    """A view of an endless lattice of dots, its pixel (0, 0) at `at`, under noise of its own."""
+    height, width = SHAPE_PX
+    y, x = np.mgrid[at[1] : at[1] + height, at[0] : at[0] + width]
+    dots = np.tanh(2 * (np.cos(2 * np.pi * x / pitch) + np.cos(2 * np.pi * y / pitch)))
+    noise = np.random.default_rng(seed).normal(0, 0.1, SHAPE_PX)
+    return (4000 + 1000 * (dots + noise)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("pitch", [12, 17.3, 24])
+def test_a_periodic_specimen_keeps_every_place_it_allows_and_takes_the_stages(pitch):
+    true, prior, gate_px = (220, 3), (218.0, -2.0), 20
+    a, b = lattice((0, 0), pitch=pitch, seed=1), lattice(true, pitch=pitch, seed=2)
+    strips = strips_of(a, b, prior=prior, gate_px=gate_px)
+    match = match_phase(strips, chance_scores(a, gate_px=20) + chance_scores(b, gate_px=20))
+    assert match is not None
+    places = [match.shift_px, *((other.dx_px, other.dy_px) for other in match.alternatives)]
+    steps = (np.array(places) - true) / pitch
+    assert steps == pytest.approx(np.rint(steps), abs=0.05)
+    from_stage = np.hypot(*(np.array(places) - prior).T)
+    assert from_stage[0] == from_stage.min()
+    assert len(places) == len(set(map(tuple, np.rint(steps).tolist()))) >= (gate_px // pitch) ** 2
+    assert np.hypot(*steps.T).min() < 0.05
+
+
+def test_a_specimen_that_does_not_repeat_has_one_place():
+    for at in ((300, 400), (700, 200), (100, 900)):
+        a, b = seen(at), seen((at[0] + 218, at[1] + 4))
+        chance = chance_scores(a, gate_px=20) + chance_scores(b, gate_px=20)
+        match = match_phase(strips_of(a, b, prior=(215.0, 0.0), gate_px=20), chance)
+        assert match is not None
+        assert match.alternatives == ()

@@ -1,0 +1,83 @@
+"""From a shift that is right to the pixel to a match: the most likely shift and its point pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.stitch.match.blocks import Blocks, rotation_rad
+from runtime.stitch.match.correlation import Floats
+from runtime.stitch.match.strips import XY, StripPair
+from runtime.stitch.match.subpixel import glance, refine
+from runtime.tile import Alternative, Covariance, PointPair
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How far b's content lies in a (x, y) at the middle of their overlap, how surely, how b is
+    turned against a, the points it rests on, and other places of b that may be as good.
+    """
+
+    shift_px: XY
+    rotation_rad: float
+    covariance_px2: Covariance
+    ncc: float
+    method: str
+    pairs: tuple[PointPair, ...]
+    alternatives: tuple[Alternative, ...] = ()
+
+
+def refined(pair: StripPair, shift_px: tuple[int, int], *, ncc: float, method: str) -> Match | None:
+    """Return the match near a whole shift between the tiles, None where its blocks disagree."""
+    blocks = refine(*pair.overlap(*_raw(pair), shift_px))
+    if blocks is None:
+        return None
+    dx, dy = blocks.shift_px + shift_px
+    return Match(
+        (float(dx), float(dy)),
+        rotation_rad(blocks),
+        _covariance(blocks.covariance_px2),
+        ncc,
+        method,
+        _point_pairs(pair, shift_px, blocks),
+    )
+
+
+def nearer(pair: StripPair, shift_px: tuple[int, int]) -> Alternative | None:
+    """Return the place of b near a whole shift and its NCC between the pixels, None for neither."""
+    seen = glance(*pair.overlap(*_raw(pair), shift_px))
+    if seen is None:
+        return None
+    dx, dy = seen[0] + shift_px
+    return Alternative(dx_px=float(dx), dy_px=float(dy), ncc=seen[1])
+
+
+def _raw(pair: StripPair) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the crops as they were taken: a local mean near a rim is one-sided and pulls."""
+    return pair.a.astype(np.float32), pair.b.astype(np.float32)
+
+
+def _covariance(covariance_px2: Floats) -> Covariance:
+    (xx, xy), (_, yy) = covariance_px2.tolist()
+    return ((xx, xy), (xy, yy))
+
+
+def _point_pairs(
+    pair: StripPair, shift_px: tuple[int, int], blocks: Blocks
+) -> tuple[PointPair, ...]:
+    """Return the block centres as the same specimen point in either tile's pixels."""
+    (start_x, _, _), (start_y, _, _) = pair.box(shift_px)
+    points = []
+    for (x, y), (dx, dy), covariance in zip(
+        blocks.centres_px, blocks.shifts_px, blocks.covariances_px2, strict=True
+    ):
+        ax, ay = x + start_x + pair.origin_a[0], y + start_y + pair.origin_a[1]
+        in_b = (float(ax - shift_px[0] - dx), float(ay - shift_px[1] - dy))
+        points.append(
+            PointPair(
+                a_px=(float(ax), float(ay)), b_px=in_b, covariance_px2=_covariance(covariance)
+            )
+        )
+    return tuple(points)
