@@ -17,13 +17,15 @@ from runtime.stitch.map.canvas import CHUNK_PX, contrast_window, halve
 from runtime.tile import Pixels
 
 PNG_MAX_PX = 4096
+READ_PX = 8 * CHUNK_PX
+"""How wide a band is read at once: zarr decodes the chunks of one call side by side."""
 
 
 def write_ome_tiff(mosaic: Path, path: Path) -> None:
     """Write the mosaic in folder `mosaic` as a tiled, pyramidal, compressed OME-TIFF.
 
-    Read chunk row by chunk row, so memory does not grow with the mosaic. Raises InputRefused when
-    the folder holds no mosaic.
+    Read a few chunks at a time, so memory does not grow with the mosaic; written aside and renamed.
+    Raises InputRefused when the folder holds no mosaic.
     """
     attributes, levels = opened(mosaic)
     image = attributes["ome"]["multiscales"][0]
@@ -37,7 +39,8 @@ def write_ome_tiff(mosaic: Path, path: Path) -> None:
         "PhysicalSizeY": size_um,
         "PhysicalSizeYUnit": "µm",
     }
-    with tifffile.TiffWriter(path, ome=True, bigtiff=True) as out:
+    aside = path.with_name(f"{path.name}.part")
+    with tifffile.TiffWriter(aside, ome=True, bigtiff=True) as out:
         for index, level in enumerate(levels):
             out.write(
                 _tiles(level),
@@ -52,6 +55,7 @@ def write_ome_tiff(mosaic: Path, path: Path) -> None:
                 subfiletype=0 if index == 0 else 1,
                 metadata=metadata if index == 0 else None,
             )
+    aside.replace(path)
 
 
 def write_png(mosaic: Path, path: Path, max_px: int = PNG_MAX_PX) -> dict[str, Any]:
@@ -59,7 +63,8 @@ def write_png(mosaic: Path, path: Path, max_px: int = PNG_MAX_PX) -> dict[str, A
 
     Returns {"scale": picture px per mosaic px, "origin_px": [x, y]}, the mosaic coordinate of the
     picture's pixel (0, 0). Grey levels are stretched between the 0.5th and 99.5th percentile of
-    what tiles cover. Raises InputRefused when the folder holds no mosaic.
+    what tiles cover. It is written aside and renamed. Raises InputRefused when the folder holds no
+    mosaic.
     """
     attributes, levels = opened(mosaic)
     fits = [level for level in levels if max(level.shape) <= max_px]
@@ -67,7 +72,9 @@ def write_png(mosaic: Path, path: Path, max_px: int = PNG_MAX_PX) -> dict[str, A
     while max(pixels.shape) > max_px:
         pixels = halve(pixels)
     _, encoded = cv2.imencode(".png", _stretched(pixels, *contrast_window(pixels)))
-    path.write_bytes(encoded.data)
+    aside = path.with_name(f"{path.name}.part")
+    aside.write_bytes(encoded.data)
+    aside.replace(path)
     scale = pixels.shape[1] / levels[0].shape[1]
     return {"scale": scale, "origin_px": attributes["nightscope"]["origin_px"]}
 
@@ -100,8 +107,9 @@ def _tiles(level: Any) -> Iterator[Pixels]:
     """Yield a level's blocks in the order of a tiled TIFF, the last ones padded to full size."""
     height, width = level.shape
     for top in range(0, height, CHUNK_PX):
-        band = np.asarray(level[top : top + CHUNK_PX])
-        for left in range(0, width, CHUNK_PX):
-            block = band[:, left : left + CHUNK_PX]
-            room = [(0, CHUNK_PX - n) for n in block.shape]
-            yield np.pad(block, room)
+        for start in range(0, width, READ_PX):
+            band = np.asarray(level[top : top + CHUNK_PX, start : start + READ_PX])
+            for left in range(0, band.shape[1], CHUNK_PX):
+                block = band[:, left : left + CHUNK_PX]
+                room = [(0, CHUNK_PX - n) for n in block.shape]
+                yield np.pad(block, room)

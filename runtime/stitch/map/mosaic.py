@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from math import inf
 from pathlib import Path
 from shutil import rmtree
@@ -52,7 +53,8 @@ class Mosaic:
     """An OME-Zarr 0.5 pyramid of placed tiles in `folder`, drawn as they come.
 
     With the machine's `boot_id` it can be taken up again by another process of the same boot;
-    without, it begins empty. A `live` one is drawn under the eyes of whoever has it open. One that
+    without, it begins empty. Where tiles could have changed meanwhile, what tells that belongs into
+    `boot_id` as well. A `live` one is drawn under the eyes of whoever has it open. One that
     is not stays out of sight until it is settled, and the map before it stays as it is until then.
 
     `bounds_px` (x0, y0, x1, y1) is the part of the mosaic the canvas covers, best given from the
@@ -79,7 +81,7 @@ class Mosaic:
         self._info = CanvasInfo(
             name=name, pixel_size_um=pixel_size_um, dtype=dtype, simulated=simulated
         )
-        self._boot_id, self._live = boot_id, live
+        self._boot_id, self._live = _drawn_under(boot_id, distortion), live
         self._planned = None if bounds_px is None else _whole(bounds_px)
         self._warp = Warp(tile_shape_px, distortion)
         self._kept = KeptTiles()
@@ -365,6 +367,15 @@ def _rounded(place: Placement) -> Placement:
         theta_rad=round(place.theta_rad / TURN_STEP_RAD) * TURN_STEP_RAD,
         flag="suspect" if place.flag in ("suspect", "stage-only") else "",
     )
+
+
+def _drawn_under(boot_id: str, distortion: Distortion | None) -> str:
+    """Return what has to be the same for a map to be taken up; nothing if it never is."""
+    if not boot_id or distortion is None:
+        return boot_id
+    coefficients = np.ascontiguousarray(distortion.coefficients_px, np.float64).tobytes()
+    field = f"{distortion.shape_px} {distortion.degree} {sha256(coefficients).hexdigest()}"
+    return f"{boot_id} {field}"
 
 
 def _whole(box_px: Iterable[float]) -> Bounds:

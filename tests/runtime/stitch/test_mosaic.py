@@ -3,15 +3,12 @@
 import json
 from itertools import pairwise
 
-import cv2
 import numpy as np
 import pytest
-import tifffile
 import zarr
 
-from runtime.errors import InputRefused
-from runtime.stitch.map.canvas import Canvas, contrast_window, halve, level_shapes
-from runtime.stitch.map.export import write_ome_tiff, write_png
+from runtime.distortion import Distortion, exponents
+from runtime.stitch.map.canvas import Canvas, halve, level_shapes
 from runtime.stitch.map.gains import Tone
 from runtime.stitch.map.mosaic import Mosaic
 from runtime.stitch.map.render import Layer, Style, draw
@@ -217,6 +214,16 @@ def test_after_another_boot_everything_is_drawn_again(tmp_path, boot_id):
     assert set(read) == set(made.truth_px)
 
 
+def test_a_map_drawn_with_another_distortion_is_not_taken_up(tmp_path):
+    made = scan(rows=1, columns=2)
+    for strength_px in (0.0, 2.0):
+        bend = Distortion(SHAPE_PX, 2, np.full((len(exponents(2)), 2), strength_px))
+        mosaic = mosaic_in(tmp_path, boot_id="monday", distortion=bend)
+        read = []
+        mosaic.settle(true_places(made), counted(made, read))
+        assert set(read) == set(made.truth_px)
+
+
 def test_a_map_of_another_kind_is_not_taken_up(tmp_path):
     made = scan(rows=1, columns=2)
     mosaic_in(tmp_path, boot_id="monday").update(true_places(made), reader(made))
@@ -342,36 +349,6 @@ def test_the_canvas_grows_when_a_tile_falls_off_and_settles_as_if_it_had_not(tmp
     assert files(live) == files(once)
 
 
-def test_ome_tiff_is_a_pyramid_with_a_scale(tmp_path, finished):
-    path, _ = finished
-    write_ome_tiff(path, tmp_path / "map.ome.tif")
-    group = zarr.open_group(str(path), mode="r")
-    with tifffile.TiffFile(tmp_path / "map.ome.tif") as tiff:
-        (series,) = tiff.series
-        assert len(series.levels) == len(list(group.array_keys()))
-        for index, level in enumerate(series.levels):
-            assert np.array_equal(level.asarray(), np.asarray(group[str(index)][:]))
-        pixels = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]["Pixels"]
-        assert (pixels["PhysicalSizeX"], pixels["PhysicalSizeXUnit"]) == (0.5, "µm")
-        assert "SIMULATED" in tiff.ome_metadata
-        assert tiff.pages[0].is_tiled
-        assert tiff.pages[0].compression != 1
-
-
-@pytest.mark.parametrize("max_px", [4096, 300])
-def test_png_is_stretched_and_fits(tmp_path, finished, max_px):
-    write_png(finished[0], tmp_path / "map.png", max_px)
-    image = cv2.imread(str(tmp_path / "map.png"), cv2.IMREAD_UNCHANGED)
-    assert image.dtype == np.uint8
-    assert 150 < max(image.shape) <= max_px
-    assert np.percentile(image[image > 0], 99) > 220
-
-
-def test_exports_refuse_a_folder_without_a_mosaic(tmp_path):
-    with pytest.raises(InputRefused, match="no mosaic"):
-        write_png(tmp_path, tmp_path / "map.png")
-
-
 def drawn_at(tile, box_px, **place):
     style = Style(Warp(tile.shape), np.uint16)
     layer = Layer(tile, Placement(tile_id="a", **place), Tone())
@@ -387,11 +364,3 @@ def test_tiles_are_drawn_to_the_fraction_of_a_pixel():
         rms.append(float(np.sqrt(np.mean((drawn - image[95:205, 105:235]) ** 2))))
     assert rms[0] < 0.6 * rms[1]
     assert not drawn_at(tile, (200, 0, 210, 10), x_px=0.0, y_px=0.0).any()
-
-
-def test_a_contrast_window_ignores_what_no_tile_covers():
-    image = np.zeros((100, 100), np.uint16)
-    image[:, 50:] = np.arange(1000, 1050)
-    low, high = contrast_window(image)
-    assert 1000 <= low < high <= 1049
-    assert contrast_window(np.zeros((4, 4), np.uint8)) == (0.0, 255.0)
