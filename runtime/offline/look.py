@@ -20,7 +20,7 @@ from runtime.instrument.camera.recorded import Listing, RecordedScan, RecordedTi
 from runtime.offline.claims import Claim, Pair, claims_of, neighbours
 from runtime.offline.mending import Mending, mending, overlaps
 from runtime.stitch.look.geometry import Geometry, fit
-from runtime.stitch.look.whole import Small, WholeShift, whole_shift
+from runtime.stitch.look.whole import Small, WholeShift, chance_score, whole_shift
 from runtime.stitch.match.blank import is_blank
 from runtime.tile import Pixels
 
@@ -135,6 +135,8 @@ class Look:
         self._tiles = {tile.tile_id: tile for tile in scan.tiles}
         self._small: dict[tuple[str, int], Small | None] = {}
         self._shifts: dict[tuple[Pair, int], WholeShift] = {}
+        self._chances: dict[tuple[Pair, int], float] = {}
+        self._blank: dict[str, bool] = {}
 
     def look(self, *, mend: bool) -> Looked:
         """Return what was seen.
@@ -201,27 +203,27 @@ class Look:
                     pair = next(queue, None)
                     if pair is None:
                         break
-                    shift = self._shift(pair, side_px)
+                    shift = self._shift(claim, pair, side_px)
                     if shift is not None:
                         seen.append((axis, pair, shift))
-            judged = self._sum_up(claim, seen, pairs=len(pairs[0]) + len(pairs[1]))
+            judged = self._sum_up(claim, seen, side_px, pairs=len(pairs[0]) + len(pairs[1]))
             if judged.stands and judged.share == 1:
                 break
         return judged
 
     def _sum_up(
-        self, claim: Claim, seen: list[tuple[int, Pair, WholeShift]], *, pairs: int
+        self, claim: Claim, seen: list[tuple[int, Pair, WholeShift]], side_px: int, *, pairs: int
     ) -> Judged:
-        factor = CHANCE_FACTOR if pairs >= LEAST_AGREEING else CHANCE_FACTOR_ALONE
-        chances = [shift.chance for shift in self._shifts.values()]
-        level = float(np.percentile(chances, CHANCE_PERCENTILE)) if chances else 0.0
-        matched = [
-            one
-            for one in seen
-            if one[2].score > factor * max(level, one[2].chance)
-            # Of all places where two tiles may meet, chance hardly ever picks the one claimed.
-            or _apart_px(claim.shift_px(one[1]), one[2].shift_px) <= self._gate_px
-        ]
+        matched = [one for one in seen if self._where_claimed(claim, *one[1:])]
+        if len(matched) < len(seen):
+            factor = CHANCE_FACTOR if pairs >= LEAST_AGREEING else CHANCE_FACTOR_ALONE
+            chances = {pair: self._chance(pair, side_px) for _, pair, _ in seen}
+            level = float(np.percentile(list(self._chances.values()), CHANCE_PERCENTILE))
+            matched = [
+                one
+                for one in seen
+                if one in matched or one[2].score > factor * max(level, chances[one[1]])
+            ]
         claimed = np.array([claim.shift_px(pair) for _, pair, _ in matched]).reshape(-1, 2)
         found = np.array([shift.shift_px for _, _, shift in matched]).reshape(-1, 2)
         off_px = np.abs(found - claimed).max(axis=1, initial=0.0)
@@ -234,22 +236,45 @@ class Look:
             geometry=fit(claimed, found, within_px=AGREE_SHARE * max(self._scan.shape_px)),
         )
 
-    def _shift(self, pair: Pair, side_px: int) -> WholeShift | None:
-        """Return how a pair lies; None where either cannot be read or holds nothing."""
+    def _where_claimed(self, claim: Claim, pair: Pair, shift: WholeShift) -> bool:
+        """Return whether a pair lies where it is claimed to.
+
+        That is proof enough: of all places where two tiles may meet, chance hardly picks this one.
+        """
+        (x, y), (claimed_x, claimed_y) = shift.shift_px, claim.shift_px(pair)
+        return shift.score > 0 and max(abs(x - claimed_x), abs(y - claimed_y)) <= self._gate_px
+
+    def _shift(self, claim: Claim, pair: Pair, side_px: int) -> WholeShift | None:
+        """Return how a pair lies; None where a tile cannot be read, or one holds nothing."""
         a, b = (self._made_small(tile_id, side_px) for tile_id in pair)
         if a is None or b is None:
             return None
-        if (pair, side_px) not in self._shifts:
-            self._shifts[pair, side_px] = whole_shift(a, b)
-        return self._shifts[pair, side_px]
+        key = (pair, side_px)
+        if key not in self._shifts:
+            self._shifts[key] = whole_shift(a, b)
+        shift = self._shifts[key]
+        if not self._where_claimed(claim, pair, shift) and any(map(self._is_blank, pair)):
+            return None
+        return shift
+
+    def _chance(self, pair: Pair, side_px: int) -> float:
+        key = (pair, side_px)
+        if key not in self._chances:
+            a, b = (self._made_small(tile_id, side_px) for tile_id in pair)
+            self._chances[key] = 0.0 if a is None or b is None else chance_score(a, b)
+        return self._chances[key]
+
+    def _is_blank(self, tile_id: str) -> bool:
+        if tile_id not in self._blank:
+            pixels = self._read(self._tiles[tile_id])
+            self._blank[tile_id] = pixels is None or is_blank(pixels)
+        return self._blank[tile_id]
 
     def _made_small(self, tile_id: str, side_px: int) -> Small | None:
         if (tile_id, side_px) not in self._small:
             pixels = self._read(self._tiles[tile_id])
-            empty = pixels is None or is_blank(pixels)
-            self._small[tile_id, side_px] = (
-                None if pixels is None or empty else Small.of(pixels, side_px=side_px)
-            )
+            small = None if pixels is None else Small.of(pixels, side_px=side_px)
+            self._small[tile_id, side_px] = small
         return self._small[tile_id, side_px]
 
 
@@ -258,7 +283,3 @@ def _cannot_tell(judged: Judged) -> str:
     if judged.matched > judged.agreeing:
         why += f", and only {judged.agreeing} of them agree with one another"
     return f"the pictures cannot tell whether the positions are right: {why}"
-
-
-def _apart_px(claimed: tuple[float, float], seen: tuple[float, float]) -> float:
-    return max(abs(claimed[0] - seen[0]), abs(claimed[1] - seen[1]))

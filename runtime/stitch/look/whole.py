@@ -77,20 +77,22 @@ class Small:
 class WholeShift:
     """The best shift of two tiles: b's pixel (0, 0) lies at `shift_px` (x, y) in a.
 
-    `score` is the NCC on the overlap times the root of the overlap's area; `chance` the same of
-    tiles that cannot match.
+    `score` is the NCC on the overlap times the root of the overlap's area.
     """
 
     shift_px: tuple[float, float]
     score: float
-    chance: float
 
 
 def whole_shift(a: Small, b: Small) -> WholeShift:
     """Return the best shift of two tiles of one size, good to about a pixel of the small ones."""
     (x, y), score = _best(a, b)
-    _, chance = _best(a, b.turned())
-    return WholeShift((float(x * a.factor), float(y * a.factor)), score, chance)
+    return WholeShift((float(x * a.factor), float(y * a.factor)), score)
+
+
+def chance_score(a: Small, b: Small) -> float:
+    """Return the score that two tiles reach when they cannot match: with one turned about."""
+    return _best(a, b.turned())[1]
 
 
 def _best(a: Small, b: Small) -> tuple[tuple[int, int], float]:
