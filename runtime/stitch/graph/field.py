@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.distortion import exponents, terms
+from runtime.distortion import exponents
 
 Floats = NDArray[np.float64]
 
@@ -32,28 +32,28 @@ def _mixed() -> list[tuple[int, int]]:
     return [(t, axis) for t, power in enumerate(powers) if min(power) > 0 for axis in (0, 1)]
 
 
+POWERS = np.array([exponents(DEGREE)[t] for t, _ in _mixed()])
+AXES = np.array([axis for _, axis in _mixed()])
+CUBES = np.array([exponents(DEGREE)[t] == ((1, 2), (2, 1))[axis] for t, axis in _mixed()])
+"""The powers (n, 2) of x and y of each number's term, the axis (n,) along which it moves points,
+and whether (n,) the pure cube of that axis goes with it."""
+
+NUMBERS = len(AXES)
+LIKELY_PX = np.where(POWERS.sum(axis=1) <= 3, SIMPLE_PX, HIGH_PX)
+
+
 def _basis() -> Floats:
     """Return the coefficients (terms, 2, n) that each of the n numbers of a field stands for."""
-    powers, mixed = exponents(DEGREE), _mixed()
-    basis = np.zeros((len(powers), 2, len(mixed)))
-    for n, (t, axis) in enumerate(mixed):
+    powers = exponents(DEGREE)
+    basis = np.zeros((len(powers), 2, NUMBERS))
+    for n, (t, axis) in enumerate(_mixed()):
         basis[t, axis, n] = 1.0
-        if powers[t] == ((1, 2), (2, 1))[axis]:
+        if CUBES[n]:
             basis[powers.index(((3, 0), (0, 3))[axis]), axis, n] = 1.0
     return basis
 
 
 BASIS = _basis()
-NUMBERS = BASIS.shape[2]
-LIKELY_PX = np.array(
-    [SIMPLE_PX if sum(exponents(DEGREE)[t]) <= 3 else HIGH_PX for t, _ in _mixed()]
-)
-
-
-def moves(points_px: Floats, shape_px: tuple[int, int]) -> Floats:
-    """Return how each number of a field moves pixels (k, 2) x, y of a tile: (k, 2, n)."""
-    found: Floats = np.tensordot(terms(points_px, shape_px=shape_px, degree=DEGREE), BASIS, axes=1)
-    return found
 
 
 def coefficients_px(numbers: Floats) -> Floats:

@@ -193,3 +193,60 @@ def _add_product(out, a, b):  # type: ignore[no-untyped-def]  # pragma: no cover
         for k in range(a.shape[0]):
             for j in range(b.shape[1]):
                 out[i, j] += a[k, i] * b[k, j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def condense(  # type: ignore[no-untyped-def]  # pragma: no cover
+    rows, middle, half, powers, axes, cubes, least, floor
+):
+    """Return what the points of a seam say: of the pose of b in a's frame, the pose (3,), its
+    information and how it follows the numbers of a field (3, n); and of the field, as `fit_bend`
+    does, with the angle of that fit and how it follows.
+
+    A row of `rows` (k, 8) has a point in a and in b, pixels x, y, and its covariance; `least` is
+    the smallest variance taken, `floor` what is added to it for the field's sake. The numbers are
+    told by their `powers` (n, 2) and `axes` (n,); `cubes` are those with a pure cube tied to them.
+    """
+    a, b = np.empty((rows.shape[0], 2)), np.empty((rows.shape[0], 2))
+    for k in range(rows.shape[0]):
+        for x in range(2):
+            a[k, x], b[k, x] = rows[k, x] - middle[x], rows[k, 2 + x] - middle[x]
+    moves_a, moves_b = _moves(a, half, powers, axes, cubes), _moves(b, half, powers, axes, cubes)
+    weights = _inverses(rows, least, 0.0)
+    pose, information, held = fit_points(a, b, weights)
+    follow, _, _, _ = fit_bend(a, b, weights, moves_a, moves_b, pose, held)
+    weights = _inverses(rows, least, floor)
+    free, _, held = fit_points(a, b, weights)
+    along, normal, pull, square = fit_bend(a, b, weights, moves_a, moves_b, free, held)
+    return pose, information, follow, normal, pull, square, free[2], along[2]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _moves(points, half, powers, axes, cubes):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return how each number of a field moves the points (k, 2): (k, 2, n)."""
+    moved = np.zeros((points.shape[0], 2, axes.size))
+    for k in range(points.shape[0]):
+        u, v = points[k, 0] / half, points[k, 1] / half
+        for n in range(axes.size):
+            value = 1.0
+            for _ in range(powers[n, 0]):
+                value *= u
+            for _ in range(powers[n, 1]):
+                value *= v
+            if cubes[n]:
+                value += u * u * u if axes[n] == 0 else v * v * v
+            moved[k, axes[n], n] = value
+    return moved
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _inverses(rows, least, floor):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the inverses (k, 2, 2) of the points' covariances."""
+    inverse = np.empty((rows.shape[0], 2, 2))
+    for k in range(rows.shape[0]):
+        xx, yy = max(rows[k, 4], least) + floor, max(rows[k, 7], least) + floor
+        xy = (rows[k, 5] + rows[k, 6]) / 2
+        whole = max(xx * yy - xy * xy, least * least)
+        inverse[k, 0, 0], inverse[k, 1, 1] = yy / whole, xx / whole
+        inverse[k, 0, 1] = inverse[k, 1, 0] = -xy / whole
+    return inverse

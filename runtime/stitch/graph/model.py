@@ -218,6 +218,12 @@ class StageFrame:
         centred = (centres_px - self.middle_px) / self.extent_px
         return np.column_stack([centred, np.ones(len(centred))])
 
+    def moved_px(self, centres_px: Floats, correction: Floats) -> Floats:
+        """Return by how much (n, 2) a correction (3, 2) moves tiles at (n, 2)."""
+        centred = (centres_px - self.middle_px) / self.extent_px
+        moved: Floats = centred @ correction[:2] + correction[2]
+        return moved
+
     @property
     def basis_sigma(self) -> Floats:
         """The prior sigma of each coefficient (3,), px."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from math import cos, sin
 
 import numpy as np
 
@@ -54,6 +55,7 @@ class PoseGraph:
         self.distortion: Distortion | None = None
         self._shape_px = shape_px
         self._middle = (np.array(shape_px[::-1], dtype=np.float64) - 1) / 2
+        self._half = float(self._middle[0]), float(self._middle[1])
         self._shared = Shared(sigma_px)
         self._tiles, self._seams = TileRows(), SeamRows()
         self._rows: dict[frozenset[str], int] = {}
@@ -168,47 +170,38 @@ class PoseGraph:
         shared = replace(self._shared, distortion=field)
         settled = settle_all(self._tiles, self._seams, shared, again=again)
         self._shared = settled.shared
-        self._put(settled, settled.rows)
+        self._put(settled, np.ones(len(settled.rows), dtype=bool))
         self._since_full = 0
 
     def _settle_near(self, new: int) -> None:
         """Solve around a new tile, and on from where the change has not died down."""
         restless, seen = [new], 0
         for _ in range(SPREADS):
-            near = self._near(restless)
-            before = self._tiles.state[near, :2].copy()
-            settled = settle_near(self._tiles, self._seams, near, self._shared)
-            self._put(settled, np.array([new]) if seen == 0 else near[:0])
-            seen += len(near)
-            away = np.hypot(*(self._tiles.state[near, :2] - before).T) > TOLD_PX
-            inside = set(near.tolist())
-            restless = [
-                row for row in near[away].tolist() if row != new and self._beside(row) - inside
-            ]
+            settled = settle_near(self._tiles, self._seams, restless, self._shared, hops=HOPS)
+            away = self._tiles.state[settled.rows, :2] - settled.state[:, :2]
+            self._put(settled, settled.rows == (new if seen == 0 else -1))
+            seen += len(settled.rows)
+            far = np.hypot(away[:, 0], away[:, 1]) > TOLD_PX
+            restless = self._beside_held(settled, set(settled.rows[far].tolist()) - {new})
             if not restless or seen > MOST_TILES:
                 break
 
-    def _near(self, seeds: Iterable[int]) -> Ints:
-        """Return the rows of the tiles within `HOPS` seams of the seeds, sorted."""
-        found = set(seeds)
-        rim = found
-        for _ in range(HOPS):
-            rim = {row for tile in rim for row in self._beside(tile)} - found
-            found = found | rim
-        return np.array(sorted(found), dtype=np.int64)
+    def _beside_held(self, settled: Settled, moved: set[int]) -> list[int]:
+        """Return the tiles that moved and have a seam to one that was held."""
+        if not moved:
+            return []
+        inside = set(settled.rows.tolist())
+        pairs = self._seams.ends[settled.seams].tolist()
+        outer = {a for a, b in pairs if b not in inside} | {b for a, b in pairs if a not in inside}
+        return sorted(moved & outer)
 
-    def _beside(self, tile: int) -> set[int]:
-        ends = self._seams.ends
-        return {int(end) for row in self._seams.lists.get(tile, ()) for end in ends[row]}
-
-    def _put(self, settled: Settled, surer: Ints) -> None:
+    def _put(self, settled: Settled, surer: Mask) -> None:
         """Take a solution over; sigmas only of `surer` tiles, for a held rim is not known better.
 
         What the rest of the scan adds to them comes with the next full solve.
         """
         rows, state = settled.rows, settled.state.copy()
-        known = ~np.isin(rows, surer)
-        state[known, 3] = self._tiles.state[rows[known], 3]
+        state[~surer, 3] = self._tiles.state[rows[~surer], 3]
         self._seams.weight[settled.seams] = settled.weights
         self._seams.choice[settled.seams] = settled.choice
         self._move(rows, state)
@@ -253,7 +246,7 @@ class PoseGraph:
     def _forget(self, tile_id: str) -> None:
         """Forget every seam of a tile."""
         row = self._tiles.index[tile_id]
-        for seam in list(self._seams.lists.get(row, ())):
+        for seam in self._seams.of_tile(row):
             self._drop(frozenset(self._seams.keys[seam]))
         for key in [key for key in self.shifts if tile_id in key]:
             del self.shifts[key]
@@ -273,16 +266,16 @@ class PoseGraph:
         return float(np.hypot(*Cuts.of(seams.information[row][None]).ways_px(over)[0]))
 
     def _placement(self, name: str, state: Floats) -> Placement:
-        x, y, theta = (float(value) for value in state[:3])
-        cosine, sine = np.cos(theta), np.sin(theta)
-        right, down = self._middle
+        x, y, theta, sigma, flag = state.tolist()
+        cosine, sine = cos(theta), sin(theta)
+        right, down = self._half
         return Placement(
             tile_id=name,
-            x_px=float(x - cosine * right + sine * down),
-            y_px=float(y - sine * right - cosine * down),
+            x_px=x - cosine * right + sine * down,
+            y_px=y - sine * right - cosine * down,
             theta_rad=theta,
-            sigma_px=float(state[3]),
-            flag=FLAGS[int(state[4])],
+            sigma_px=sigma,
+            flag=FLAGS[int(flag)],
         )
 
     def _pose(self, place: Placement) -> tuple[float, float, float]:

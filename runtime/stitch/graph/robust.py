@@ -106,22 +106,6 @@ def believe(model: GraphModel, start: Floats) -> Belief:
     return _polished(model, belief)
 
 
-def extend(model: GraphModel, start: Floats, before: Belief) -> Belief:
-    """Return the belief that grows out of the one `before`, seams of weight NaN being new.
-
-    Where the new ones agree with what was believed, that is two solves; where anything contradicts,
-    `believe` is asked, from the stage.
-    """
-    cuts = Cuts.of(model.seams.information)
-    new = np.isnan(before.weights)
-    likely = _plausible(model, cuts, start, before.measured)
-    trial = _polished(model, replace(before, weights=np.where(new, likely, before.weights)))
-    agree = _ratio(model, cuts, trial) <= 1
-    if not np.array_equal(agree, new | (before.weights >= BELIEVED)):
-        return believe(model, start)
-    return _polished(model, replace(trial, weights=agree.astype(np.float64)))
-
-
 def renew(model: GraphModel, before: Belief) -> Belief:
     """Return the belief `before` with its poses solved for, and seams decided on by these once.
 

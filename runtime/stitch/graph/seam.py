@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.stitch.graph import linear_kernel as kernel
-from runtime.stitch.graph.field import moves
+from runtime.stitch.graph.field import AXES, CUBES, POWERS
 from runtime.tile import Shift
 
 Floats = NDArray[np.float64]
@@ -71,20 +71,22 @@ def measure(shift: Shift, *, shape_px: tuple[int, int]) -> RelativePose:
     A shift without point pairs counts as one point in the middle of the overlap: it says nothing of
     the angle, unless it names one.
     """
-    middle = (np.array(shape_px[::-1], dtype=np.float64) - 1) / 2
-    a, b, covariances = _points(shift, middle)
-    both = moves(np.concatenate([a, b]), shape_px)
-    ways = both[: len(a)], both[len(a) :]
-    points = a - middle, b - middle
-    weights = _inverse(covariances)
-    pose, information, held = kernel.fit_points(*points, weights)
-    follow, *_ = kernel.fit_bend(*points, weights, *ways, pose, held)
+    middle = np.array([(shape_px[1] - 1) / 2, (shape_px[0] - 1) / 2])
+    rows = _points(shift, middle)
+    pose, information, follow, *told = kernel.condense(
+        rows,
+        middle,
+        max(shape_px) / 2,
+        POWERS,
+        AXES,
+        CUBES,
+        LEAST_VARIANCE_PX2,
+        BEND_SIGMA_PX**2,
+    )
+    normal, pull, square, turn_rad, along = told
     bend = None
-    if len(a) >= FEWEST_POINTS:
-        weights = _inverse(covariances + BEND_SIGMA_PX**2 * np.eye(2))
-        free, _, held = kernel.fit_points(*points, weights)
-        along, normal, pull, square = kernel.fit_bend(*points, weights, *ways, free, held)
-        bend = Bend(normal, pull, square, 2 * len(a) - 3, float(free[2]), along[2])
+    if len(rows) >= FEWEST_POINTS:
+        bend = Bend(normal, pull, square, 2 * len(rows) - 3, turn_rad, along)
     other = [(alt.dx_px - shift.dx_px, alt.dy_px - shift.dy_px) for alt in shift.alternatives]
     return RelativePose(
         pose,
@@ -96,30 +98,20 @@ def measure(shift: Shift, *, shape_px: tuple[int, int]) -> RelativePose:
     )
 
 
-def _points(shift: Shift, middle: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return the points (k, 2) in a and b and their covariances (k, 2, 2)."""
+def _points(shift: Shift, middle: Floats) -> Floats:
+    """Return a row (8,) for each point: where it is in a and in b, and its covariance."""
     if shift.pairs:
-        a = np.array([pair.a_px for pair in shift.pairs])
-        b = np.array([pair.b_px for pair in shift.pairs])
-        return a, b, np.array([pair.covariance_px2 for pair in shift.pairs])
+        return np.array(
+            [(*p.a_px, *p.b_px, *p.covariance_px2[0], *p.covariance_px2[1]) for p in shift.pairs]
+        )
+    (xx, xy), (yx, yy) = shift.covariance_px2
     cosine, sine = np.cos(shift.rotation_rad), np.sin(shift.rotation_rad)
     turn = np.array([[cosine, -sine], [sine, cosine]])
     corner = np.array([shift.dx_px, shift.dy_px])
     half = (corner + turn @ middle - middle) / 2
-    points = (middle + half)[None, :]
-    covariances = np.array([shift.covariance_px2])
+    points, double = (middle + half)[None, :], 1.0
     if shift.rotation_rad != 0:
         along = SPREAD_SHARE * np.array([-half[1], half[0]])
-        points, covariances = points + np.array([along, -along]), 2 * covariances.repeat(2, axis=0)
-    return points, (points - corner) @ turn, covariances
-
-
-def _inverse(covariances: Floats) -> Floats:
-    """Return the inverses (k, 2, 2); a covariance of next to nothing would drown all others."""
-    floor = LEAST_VARIANCE_PX2 * np.eye(2)
-    xx, xy, yy = covariances[:, 0, 0], covariances[:, 0, 1], covariances[:, 1, 1]
-    xx, yy = np.maximum(xx, floor[0, 0]), np.maximum(yy, floor[1, 1])
-    whole = np.maximum(xx * yy - xy**2, LEAST_VARIANCE_PX2**2)
-    turned = np.stack([yy, -xy, -xy, xx], axis=-1).reshape(-1, 2, 2)
-    inverse: Floats = turned / whole[:, None, None]
-    return inverse
+        points, double = points + np.array([along, -along]), 2.0
+    covariance = np.tile([[double * xx, double * xy, double * yx, double * yy]], (len(points), 1))
+    return np.hstack([points, (points - corner) @ turn, covariance])

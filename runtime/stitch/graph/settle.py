@@ -21,7 +21,8 @@ from runtime.stitch.graph.model import (
     StageFrame,
     StagePrior,
 )
-from runtime.stitch.graph.robust import BELIEVED, Belief, believe, extend, renew
+from runtime.stitch.graph.near_kernel import solve_near
+from runtime.stitch.graph.robust import BELIEVED, CUT_PX, CUT_SIGMAS, Belief, believe, renew
 from runtime.stitch.graph.store import Mask, SeamRows, TileRows
 from runtime.tile import PlacementFlag
 
@@ -45,7 +46,7 @@ class Shared:
         """Return where the stage, as fitted so far, has centres (n, 2)."""
         if self.frame is None or self.correction is None:
             return centres_px
-        moved: Floats = centres_px + self.frame.basis(centres_px) @ self.correction
+        moved: Floats = centres_px + self.frame.moved_px(centres_px, self.correction)
         return moved
 
 
@@ -87,27 +88,58 @@ def settle_all(tiles: TileRows, seams: SeamRows, shared: Shared, *, again: bool)
     return _settled(model, belief, (rows, used), tiles, fitted)
 
 
-def settle_near(tiles: TileRows, seams: SeamRows, near: Ints, shared: Shared) -> Settled:
-    """Solve for the tile rows `near` while all others are held where they are."""
-    used = seams.of_tiles(near.tolist())
-    ends = np.unique(seams.ends[used])
-    rim = np.setdiff1d(ends, near, assume_unique=True)
+def settle_near(
+    tiles: TileRows, seams: SeamRows, seeds: list[int], shared: Shared, *, hops: int
+) -> Settled:
+    """Solve for the tile rows within `hops` seams of the seeds; all others are held where they are.
+
+    Where the new seams agree with what is believed, that is all; else all seams are decided on.
+    """
+    near, rim, used = seams.around(seeds, hops)
     rows = np.concatenate([near, rim])
     found = _seams(tiles, seams, rows, used, shared)
-    start = tiles.state[rows, :3].copy()
-    start[: len(near)] = np.column_stack(
-        [shared.corrected(tiles.centre_px[near]), np.zeros(len(near))]
+    start = tiles.state[rows, :3]
+    start[: len(near), :2] = shared.corrected(tiles.centre_px[near])
+    start[: len(near), 2] = 0.0
+    before = _before(tiles, seams, rows, used, found)
+    sigmas = np.array([shared.sigma_px, shared.turn_sigma_rad])
+    agree, variances = solve_near(
+        start,
+        before.poses,
+        found.ends,
+        before.measured,
+        found.information,
+        before.weights,
+        len(near),
+        sigmas,
+        np.array([CUT_PX, CUT_SIGMAS]),
     )
-    stage = StagePrior(
-        start[:, :2].copy(),
-        shared.sigma_px,
-        shared.turn_sigma_rad,
-        np.zeros((len(rows), 0)),
-        np.zeros(0),
-    )
-    model = GraphModel.of(stage, found, len(near))
-    belief = extend(model, start, _before(tiles, seams, rows, used, found))
-    return _settled(model, belief, (rows, used), tiles, shared)
+    if agree and not len(found.crowded):
+        weights = np.where(np.isnan(before.weights), 1.0, before.weights)
+        choice = np.zeros(len(used), dtype=np.int64)
+    else:
+        stage = _held_stage(start, shared)
+        model = GraphModel.of(stage, found, len(near))
+        belief = believe(model, start)
+        before.poses[:] = belief.poses
+        weights, choice = belief.weights, _choice(model, belief)
+    state = _states(before.poses, start, weights, found.ends, tiles.blank[near])
+    held = state[:, 4] == FLAGS.index("")
+    state[:, 3] = np.where(held, _rim_sigmas(variances, tiles.state[rim, 3]), shared.sigma_px)
+    return Settled(near, state, used, weights, choice, shared)
+
+
+def _held_stage(start: Floats, shared: Shared) -> StagePrior:
+    """Return the stage as fitted, with no correction left to fit."""
+    at_px, none = start[:, :2].copy(), np.zeros((len(start), 0))
+    return StagePrior(at_px, shared.sigma_px, shared.turn_sigma_rad, none, np.zeros(0))
+
+
+def _rim_sigmas(variances: Floats, rim_px: Floats) -> Floats:
+    """Return sigmas (n,) from those within the neighbourhood and those of the tiles around it."""
+    beyond = float(np.mean(rim_px**2)) if len(rim_px) else 0.0
+    sigmas: Floats = np.sqrt(variances + beyond)
+    return sigmas
 
 
 def _seams(tiles: TileRows, seams: SeamRows, rows: Ints, used: Ints, shared: Shared) -> Seams:
@@ -140,27 +172,41 @@ def _before(tiles: TileRows, seams: SeamRows, rows: Ints, used: Ints, found: Sea
 def _settled(
     model: GraphModel, belief: Belief, rows: tuple[Ints, Ints], tiles: TileRows, shared: Shared
 ) -> Settled:
-    """Return the states: tiles that no believed seam holds stay with the stage as fitted."""
-    free, (solved, used) = model.free, rows
-    ends, believed = model.seams.ends, belief.weights >= BELIEVED
-    held, matched = np.zeros(len(solved), dtype=bool), np.zeros(len(solved), dtype=bool)
-    held[ends[believed]] = True
+    """Return the states and beliefs of the whole."""
+    solved, used = rows
+    start = np.column_stack([model.stage.corrected(belief.correction), np.zeros(len(solved))])
+    weights = belief.weights
+    state = _states(belief.poses, start, weights, model.seams.ends, tiles.blank[solved])
+    state[:, 3] = _sigmas_px(model, belief, state[:, 4] == FLAGS.index(""))
+    return Settled(solved, state, used, weights, _choice(model, belief), shared)
+
+
+def _states(poses: Floats, start: Floats, weights: Floats, ends: Ints, blank: Mask) -> Floats:
+    """Return the states (n, 5) of the first n tiles, sigmas left out.
+
+    Tiles that no believed seam holds stay with the stage as fitted, at `start`.
+    """
+    count = len(blank)
+    held, matched = np.zeros(len(poses), dtype=bool), np.zeros(len(poses), dtype=bool)
+    held[ends[weights >= BELIEVED]] = True
     matched[ends] = True
-    state = np.zeros((free, 5))
-    state[:, :2] = model.stage.corrected(belief.correction)[:free]
-    state[held[:free], :3] = belief.poses[:free][held[:free]]
-    state[:, 3] = _sigmas_px(model, belief, held[:free])
-    state[:, 4] = np.select(
-        [held[:free], matched[:free], tiles.blank[solved[:free]]],
-        [FLAGS.index(""), FLAGS.index("suspect"), FLAGS.index("blank")],
-        FLAGS.index("stage-only"),
-    )
-    ways = belief.measured[model.seams.crowded, :2] - model.seams.poses[model.seams.crowded, :2]
-    choice = np.zeros(len(used), dtype=np.int64)
-    off = np.abs(model.seams.choices - ways[:, None, :]).sum(axis=2)
-    if len(off):
-        choice[model.seams.crowded] = np.nan_to_num(off, nan=np.inf).argmin(axis=1)
-    return Settled(solved[:free], state, used, belief.weights, choice, shared)
+    state = np.empty((count, 5))
+    state[:, :3] = np.where(held[:count, None], poses[:count], start[:count])
+    alone = np.where(blank, FLAGS.index("blank"), FLAGS.index("stage-only"))
+    flags = np.where(matched[:count], FLAGS.index("suspect"), alone)
+    state[:, 4] = np.where(held[:count], FLAGS.index(""), flags)
+    return state
+
+
+def _choice(model: GraphModel, belief: Belief) -> Ints:
+    """Return which candidate of each seam is taken (m,)."""
+    crowded = model.seams.crowded
+    choice = np.zeros(len(belief.weights), dtype=np.int64)
+    if len(crowded):
+        ways = belief.measured[crowded, :2] - model.seams.poses[crowded, :2]
+        off = np.abs(model.seams.choices - ways[:, None, :]).sum(axis=2)
+        choice[crowded] = np.nan_to_num(off, nan=np.inf).argmin(axis=1)
+    return choice
 
 
 def _sigmas_px(model: GraphModel, belief: Belief, held: Mask) -> Floats:
@@ -169,7 +215,6 @@ def _sigmas_px(model: GraphModel, belief: Belief, held: Mask) -> Floats:
     Of a tile that matches hold, against the scan as a whole; of others, against the stage.
     """
     found = model.covariances(belief.poses, belief.measured, belief.weights)
-    whole = model.free == len(model.stage.centres_px)
-    covariance = np.where(held[:, None, None] & whole, found.apart, found.own)
+    covariance = np.where(held[:, None, None], found.apart, found.own)
     sigmas: Floats = np.sqrt(np.trace(covariance, axis1=1, axis2=2) / 2)
     return sigmas

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 
 from runtime.stitch.graph.field import NUMBERS
 from runtime.stitch.graph.model import Floats, Ints
+from runtime.stitch.graph.near_kernel import around
 from runtime.stitch.graph.seam import RelativePose
 
 Key = tuple[str, str]
@@ -60,11 +59,15 @@ class SeamRows:
     (3, 3), how it would `follow` a distortion (3, n), what it counts now (`weight`, NaN
     before the first solve), and which of its `choices` is taken now.
 
-    `lists` are the rows of each tile's seams. A row no longer used has ends of -1.
+    The seams of a tile are chained: `last` (tiles,) has two times the row of its last one, plus
+    which end it is, `before` the link before each; -1 ends a chain. A row no longer used has ends
+    of -1.
     """
 
     keys: list[Key] = field(default_factory=list)
-    lists: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    last: Ints = field(default_factory=lambda: np.full(START, -1))
+    before: Ints = field(default_factory=lambda: np.full(2 * START, -1))
+    scratch: Ints = field(default_factory=lambda: np.full(START, -1))
     ends: Ints = field(default_factory=lambda: np.zeros((START, 2), dtype=np.int64))
     pose: Floats = field(default_factory=lambda: np.zeros((START, 3)))
     information: Floats = field(default_factory=lambda: np.zeros((START, 3, 3)))
@@ -85,14 +88,15 @@ class SeamRows:
         self.follow[row], self.weight[row] = seam.follow, np.nan
         if len(seam.choices) > 1:
             self.choices[row] = seam.choices
-        for end in ends:
-            self.lists[end].append(row)
+        self.before = grown(self.before, 2 * row + 2, fill=-1)
+        self.last = grown(self.last, max(ends) + 1, fill=-1)
+        for side, end in enumerate(ends):
+            self.before[2 * row + side] = self.last[end]
+            self.last[end] = 2 * row + side
         return row
 
     def drop(self, row: int) -> None:
         """Forget a seam."""
-        for end in self.ends[row]:
-            self.lists[int(end)].remove(row)
         self.ends[row], self.weight[row] = -1, 0.0
         self.choices.pop(row, None)
 
@@ -101,16 +105,31 @@ class SeamRows:
         used = np.flatnonzero(self.ends[: len(self.keys), 0] >= 0)
         return np.array(sorted(used.tolist(), key=self.keys.__getitem__), dtype=np.int64)
 
-    def of_tiles(self, tiles: Iterable[int]) -> Ints:
-        """Return the rows of all seams of some tiles."""
-        found = {row for tile in tiles for row in self.lists.get(tile, ())}
-        return np.array(sorted(found), dtype=np.int64)
+    def around(self, seeds: list[int], hops: int) -> tuple[Ints, Ints, Ints]:
+        """Return the tiles within `hops` seams of the seeds, those beside them, and all seams of
+        the former.
+        """
+        self.last = grown(self.last, max(seeds) + 1, fill=-1)
+        self.scratch = grown(self.scratch, len(self.last), fill=-1)
+        tiles, count, near, rows, used = around(
+            np.array(seeds), hops, self.last, self.before, self.ends, self.scratch
+        )
+        return tiles[:near], tiles[near:count], rows[:used]
+
+    def of_tile(self, tile: int) -> list[int]:
+        """Return the rows of a tile's seams."""
+        found, link = [], int(self.last[tile]) if tile < len(self.last) else -1
+        while link >= 0:
+            if self.ends[link // 2, 0] >= 0:
+                found.append(link // 2)
+            link = int(self.before[link])
+        return found
 
 
-def grown(array: NDArray[Number], size: int) -> NDArray[Number]:
-    """Return the array, or a copy twice as long where it has fewer than `size` rows."""
+def grown(array: NDArray[Number], size: int, *, fill: int = 0) -> NDArray[Number]:
+    """Return the array, or a longer copy where it has fewer than `size` rows."""
     if size <= len(array):
         return array
-    longer = np.zeros((2 * len(array), *array.shape[1:]), dtype=array.dtype)
+    longer = np.full((max(2 * len(array), size), *array.shape[1:]), fill, dtype=array.dtype)
     longer[: len(array)] = array
     return longer
