@@ -12,6 +12,7 @@ import numpy as np
 from runtime.clock import SystemClock
 from runtime.distortion import Distortion
 from runtime.instrument.camera.files import says_simulated
+from runtime.instrument.camera.pixel_size import pixel_size_um
 from runtime.instrument.camera.recorded import RecordedScan
 from runtime.instrument.camera.tile_configuration import TileEntry, format_tile_configuration
 from runtime.offline.inventory import Inventory
@@ -31,21 +32,19 @@ MISMATCH = "mismatch.ome.zarr"
 PICTURE = "mosaic.png"
 REPORT = "report.html"
 
-PIXEL_SIZE_UM = 1.0
-"""Recorded positions are in pixels; without a scale the mosaic says one micrometre each."""
-
 
 def new_mosaic(
     scan: RecordedScan, path: Path, *, live: bool, distortion: Distortion | None = None
 ) -> Mosaic:
     """Return a map of a scan's tiles in folder `path`, an OME-Zarr pyramid.
 
-    One whose drawing was killed is gone on with, unless a file has changed since.
+    Its scale is what the first file says, or none. One whose drawing was killed is gone on with,
+    unless a file has changed since.
     """
     return Mosaic(
         path,
         tile_shape_px=scan.shape_px,
-        pixel_size_um=PIXEL_SIZE_UM,
+        pixel_size_um=pixel_size_um(scan.tiles[0].file),
         dtype=scan.dtype,
         name=path.parent.name,
         simulated=says_simulated(scan.tiles[0].file),

@@ -47,10 +47,10 @@ Run = Callable[[Callable[[Chunk], object], Sequence[Chunk]], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanvasInfo:
-    """What the mosaic's metadata says beside its pixels."""
+    """What the mosaic's metadata says beside its pixels; a size of None claims no unit."""
 
     name: str
-    pixel_size_um: float
+    pixel_size_um: float | None
     dtype: DTypeLike
     simulated: bool
 
@@ -237,8 +237,9 @@ class Canvas:
         }
 
     def _multiscale(self) -> dict[str, Any]:
-        axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
-        size, (x0, y0) = self._info.pixel_size_um, self.bounds_px[:2]
+        unit = {} if self._info.pixel_size_um is None else {"unit": "micrometer"}
+        axes = [{"name": name, "type": "space", **unit} for name in "yx"]
+        size, (x0, y0) = self._info.pixel_size_um or 1.0, self.bounds_px[:2]
         datasets = []
         for level in range(len(self._levels)):
             # The first pixel of a coarse level is the mean of several; its centre lies between.

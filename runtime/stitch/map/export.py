@@ -31,14 +31,10 @@ def write_ome_tiff(mosaic: Path, path: Path) -> None:
     image = attributes["ome"]["multiscales"][0]
     size_um = attributes["nightscope"]["pixel_size_um"]
     simulated = "SIMULATED " if attributes["nightscope"]["simulated"] else ""
-    metadata = {
-        "axes": "YX",
-        "Name": f"{simulated}{image['name']}",
-        "PhysicalSizeX": size_um,
-        "PhysicalSizeXUnit": "µm",
-        "PhysicalSizeY": size_um,
-        "PhysicalSizeYUnit": "µm",
-    }
+    metadata = {"axes": "YX", "Name": f"{simulated}{image['name']}"}
+    if size_um is not None:
+        for axis in "XY":
+            metadata |= {f"PhysicalSize{axis}": size_um, f"PhysicalSize{axis}Unit": "µm"}
     aside = path.with_name(f"{path.name}.part")
     with tifffile.TiffWriter(aside, ome=True, bigtiff=True) as out:
         for index, level in enumerate(levels):

@@ -69,7 +69,8 @@ def _enter(cells: NDArray[np.float32], seam: SeamTruth, origin_px: list[int]) ->
 
 
 def _multiscale(image: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
-    size_um = about["pixel_size_um"]
+    # Without a size, places count pixels, as in the mosaic.
+    size_um = about["pixel_size_um"] or 1.0
     x0, y0 = about["origin_px"]
     middle = (CELL_PX - 1) / 2
     transformations = [

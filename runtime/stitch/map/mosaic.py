@@ -67,7 +67,7 @@ class Mosaic:
         folder: Path,
         *,
         tile_shape_px: tuple[int, int],
-        pixel_size_um: float,
+        pixel_size_um: float | None,
         dtype: DTypeLike,
         name: str,
         simulated: bool,

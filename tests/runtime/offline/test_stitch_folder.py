@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
 from runtime.offline.stitch import stitch_folder
 from tests.other_readers import read_by_others
@@ -75,6 +76,24 @@ def test_a_registered_configuration_can_be_stitched_again(folder, tmp_path):
     ]
     moved = places[1] - places[0]
     assert np.abs(moved - np.median(moved, axis=0)).max() < 0.05
+
+
+@pytest.mark.parametrize("size_um", [None, 0.325])
+def test_the_map_has_the_scale_of_its_files_or_none(tmp_path, size_um):
+    sizes = {"PhysicalSizeX": size_um, "PhysicalSizeY": size_um} if size_um else {}
+    (tmp_path / "tiles").mkdir()
+    for tile in scan(rows=1, columns=2).tiles:
+        path = tmp_path / "tiles" / f"{tile.tile_id}.ome.tif"
+        tifffile.imwrite(path, tile.pixels, ome=True, metadata={"axes": "YX", **sizes})
+    out = tmp_path / "out"
+    stitch_folder(
+        tmp_path / "tiles", positions=None, pattern="r{row}_c{col}.ome.tif", overlap=0.15, out=out
+    )
+    attributes = json.loads((out / "mosaic.ome.zarr" / "zarr.json").read_text())["attributes"]
+    (image,) = attributes["ome"]["multiscales"]
+    assert image["datasets"][0]["coordinateTransformations"][0]["scale"] == [size_um or 1.0] * 2
+    assert {axis.get("unit") for axis in image["axes"]} == {"micrometer" if size_um else None}
+    assert attributes["nightscope"]["pixel_size_um"] == size_um
 
 
 def test_the_report_is_one_page_with_the_numbers_of_the_summary(folder, tmp_path):

@@ -1,0 +1,96 @@
+"""What an image file says of its scale; nothing is taken for a size that nobody measured."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import mrcfile
+import tifffile
+
+from runtime.instrument.camera.files import DAMAGED, MRC_SUFFIXES, TIFF_SUFFIXES
+
+UM_PER_UNIT = {
+    "m": 1e6, "mm": 1e3, "cm": 1e4, "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0,
+    "micrometer": 1.0, "nm": 1e-3, "nanometer": 1e-3, "Å": 1e-4, "angstrom": 1e-4,
+}  # fmt: skip
+SQUARE = 0.01
+"""Sides of a pixel that differ by more than this share make no single size."""
+
+CENTIMETRE = 3
+"""TIFF's unit for scientific files; per inch is what printers and editors fill in."""
+
+ANGSTROM_UM = 1e-4
+UNSET_ANGSTROM = 1.0
+"""Voxel size that programs write into MRC when they know none."""
+
+
+def pixel_size_um(path: Path) -> float | None:
+    """Return the side of a pixel, micrometres; None where the file claims none, or not one.
+
+    OME-XML, ImageJ's description and resolutions per centimetre are believed in TIFF, voxel sizes
+    but 1 Å in MRC. A file that cannot be read says nothing.
+    """
+    suffix = path.suffix.lower()
+    try:
+        if suffix in TIFF_SUFFIXES:
+            x, y = _of_tiff(path)
+        elif suffix in MRC_SUFFIXES:
+            x, y = _of_mrc(path)
+        else:
+            return None
+    except (*DAMAGED, ImportError, ElementTree.ParseError):
+        return None
+    if not x > 0 or not y > 0 or abs(x / y - 1) > SQUARE:
+        return None
+    return (x + y) / 2
+
+
+def _of_tiff(path: Path) -> tuple[float, float]:
+    with tifffile.TiffFile(path) as file:
+        page: Any = file.pages.first
+        if page.is_ome:
+            return _of_ome(page.description)
+        per_x, per_y = (_per_unit(page, name) for name in ("XResolution", "YResolution"))
+        if not per_x or not per_y:
+            return 0.0, 0.0
+        if page.is_imagej:
+            told = re.search(r"^unit=(\S+)", page.description, re.MULTILINE)
+            unit = UM_PER_UNIT.get(told[1], 0.0) if told else 0.0
+            return unit / per_x, unit / per_y
+        given = page.tags.get("ResolutionUnit")
+        centimetres = given is not None and int(given.value) == CENTIMETRE
+        return (1e4 / per_x, 1e4 / per_y) if centimetres else (0.0, 0.0)
+
+
+def _of_ome(description: str) -> tuple[float, float]:
+    sizes = []
+    for element in ElementTree.fromstring(description).iter():
+        if element.tag.endswith("}Pixels") or element.tag == "Pixels":
+            for axis in "XY":
+                size = float(element.get(f"PhysicalSize{axis}", 0))
+                unit = element.get(f"PhysicalSize{axis}Unit", "µm")
+                sizes.append(size * UM_PER_UNIT.get(unit, 0.0))
+            break
+    return (sizes[0], sizes[1]) if sizes else (0.0, 0.0)
+
+
+def _per_unit(page: Any, name: str) -> float:
+    tag = page.tags.get(name)
+    if tag is None:
+        return 0.0
+    count, of = tag.value
+    return float(count) / float(of) if of else 0.0
+
+
+def _of_mrc(path: Path) -> tuple[float, float]:
+    opened = partial(mrcfile.open, path, mode="r", permissive=True, header_only=True)
+    with warnings.catch_warnings(action="ignore"), opened() as file:
+        x, y = float(file.voxel_size.x), float(file.voxel_size.y)
+    if x == y == UNSET_ANGSTROM:
+        return 0.0, 0.0
+    return x * ANGSTROM_UM, y * ANGSTROM_UM
