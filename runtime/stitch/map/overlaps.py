@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -25,7 +24,9 @@ LEAST_SIDE_PX = 6
 LEAST_SHARE = 0.35
 """Share of a side that two neighbours have in common; between diagonal ones lie others."""
 
-BATCH = 64
+BATCH, PER_JOB = 64, 4
+"""How many overlaps are cut at once, and how many a thread looks into at a time: enough that the
+handing over costs little, few enough that their tiles fit into memory."""
 
 Pair = tuple[str, str]
 
@@ -84,7 +85,8 @@ def look_into(
 ) -> Iterator[Overlap]:
     """Yield what the map needs to know of `neighbours`, in the order of `pairs`."""
     for few in _batches(pairs, warp):
-        seen = list(on_all_cores(_job(*each, pixels, warp) for each in few))
+        jobs = (_job(few[i : i + PER_JOB], pixels, warp) for i in range(0, len(few), PER_JOB))
+        seen = [each for some in on_all_cores(jobs) for each in some]
         paths = iter(least_paths([cost for _, cost in seen if cost is not None]))
         for (a, b, box), (tones, cost) in zip(few, seen, strict=True):
             cut = None if cost is None else SeamCut(box, *_lie(a, b, warp), next(paths))
@@ -110,10 +112,11 @@ def _batches(
 
 
 def _job(
-    a: Placement, b: Placement, box: Box, pixels: ReadPixels, warp: Warp
-) -> Callable[[], Seen]:
-    """Read two tiles; return what looks into their overlap."""
-    return partial(_look, (a, pixels(a.tile_id)), (b, pixels(b.tile_id)), box, warp)
+    pairs: list[tuple[Placement, Placement, Box]], pixels: ReadPixels, warp: Warp
+) -> Callable[[], list[Seen]]:
+    """Read the tiles of a few pairs; return what looks into their overlaps."""
+    ready = [((a, pixels(a.tile_id)), (b, pixels(b.tile_id)), box) for a, b, box in pairs]
+    return lambda: [_look(*each, warp) for each in ready]
 
 
 def _look(a: tuple[Placement, Pixels], b: tuple[Placement, Pixels], box: Box, warp: Warp) -> Seen:

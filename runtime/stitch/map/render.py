@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
+import cv2
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
@@ -78,10 +80,9 @@ def draw(
             shown[where] = values
         covered[span] |= inside
         laid.append(new)
-    limits = np.iinfo(np.dtype(style.dtype))
-    np.clip(shown, limits.min, limits.max, out=shown)
-    drawn: Pixels = np.rint(shown, out=shown).astype(style.dtype)
-    return drawn
+    # OpenCV rounds and saturates in one pass.
+    depth = cv2.CV_8U if np.dtype(style.dtype) == np.uint8 else cv2.CV_16U
+    return cast(Pixels, cv2.addWeighted(shown, 1.0, shown, 0.0, 0.0, dtype=depth))
 
 
 @dataclass(frozen=True, slots=True)
