@@ -85,7 +85,7 @@ class Inventory:
         for name in listing.absent:
             self._leave_out(name, "absent", "no such file")
         for name in listing.unplaced:
-            self._leave_out(name, "no place", "its position is not a number")
+            self._leave_out(name, "no place", "its position is no place on a stage")
         for row, column in holes(listing):
             self._leave_out(f"row {row}, column {column}", "absent", "a hole in the grid")
         for name in _not_named(listing):

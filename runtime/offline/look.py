@@ -150,7 +150,7 @@ class Look:
         if best.stands and not best.claim.says:
             return self._as_claimed(best)
         if not best.sure or best.geometry is None:
-            return self._as_claimed(given, _cannot_tell(given))
+            return self._as_claimed(given, *_cannot_tell(given))
         found = mending(best.claim, best.geometry, self._scan, self._overlap)
         if not found.says:
             return self._as_claimed(best)
@@ -245,9 +245,9 @@ class Look:
         return shift.score > 0 and max(abs(x - claimed_x), abs(y - claimed_y)) <= self._gate_px
 
     def _shift(self, claim: Claim, pair: Pair, side_px: int) -> WholeShift | None:
-        """Return how a pair lies; None where a tile cannot be read, or one holds nothing."""
+        """Return how a pair lies; None where one cannot be read, holds nothing, or is a copy."""
         a, b = (self._made_small(tile_id, side_px) for tile_id in pair)
-        if a is None or b is None:
+        if a is None or b is None or np.array_equal(a.image, b.image):
             return None
         key = (pair, side_px)
         if key not in self._shifts:
@@ -278,8 +278,11 @@ class Look:
         return self._small[tile_id, side_px]
 
 
-def _cannot_tell(judged: Judged) -> str:
+def _cannot_tell(judged: Judged) -> list[str]:
+    """Return that in words; nothing for a scan in which no tile has a neighbour."""
+    if not judged.pairs:
+        return []
     why = f"{judged.matched} of {judged.tried} neighbours match"
     if judged.matched > judged.agreeing:
         why += f", and only {judged.agreeing} of them agree with one another"
-    return f"the pictures cannot tell whether the positions are right: {why}"
+    return [f"the pictures cannot tell whether the positions are right: {why}"]

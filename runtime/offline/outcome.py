@@ -48,20 +48,29 @@ def judge(
     count, matched = len(solved.placed), len(solved.matched)
     words = [f"{counted(count, 'tile')}, {matched} of {counted(len(solved.seams), 'seam')} matched"]
     words += [*seen, *_of_files(inventory)]
+    harmless = all(one.fate == "not named" for one in inventory.left_out)
+    if count == 1 and harmless:
+        return Outcome(verdict="matched", words=tuple(words))
     # Of many overlaps of noise with noise, chance lets one pass.
-    if count > 1 and not any(solved.textured & {seam.a, seam.b} for seam in solved.matched):
+    if not any(solved.textured & {seam.a, seam.b} for seam in solved.matched):
         return Outcome(verdict="nothing", words=(*words, _why_nothing(solved, inventory)))
     faults = [*_of_flags(solved, name), *_of_groups(solved, name), *_of_residuals(solved, name)]
-    harmless = all(one.fate == "not named" for one in inventory.left_out)
     blank = sum(place.flag == "blank" for place in solved.placed.values())
     if blank:
         words.append(f"{counted(blank, 'tile')} blank, left where the positions say")
+    flat = [f"{name} ({value})" for name, value in sorted(inventory.flat.items())]
+    if flat:
+        words.append(
+            f"{counted(len(flat), 'tile')} of one value: {_listed(flat[:NAMED], len(flat))}"
+        )
     return Outcome(
         verdict="matched" if harmless and not faults else "partly", words=(*words, *faults)
     )
 
 
 def _why_nothing(solved: Solved, inventory: Inventory) -> str:
+    if len(solved.placed) < 2:
+        return "one tile is left, and none to match it with; no map is drawn"
     if not solved.textured:
         values = sorted(set(inventory.flat.values()))
         held = (

@@ -7,7 +7,6 @@ doi:10.1093/bioinformatics/btp184.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +17,9 @@ from runtime.errors import InputRefused
 DIMENSION = re.compile(r"dim\s*=\s*(\d+)")
 # A name, a series or nothing, and a coordinate: "tile.tif; ; (12.5, -3.0)".
 ENTRY = re.compile(r"(?P<name>[^;]+);(?P<series>[^;]*);\s*\((?P<at>[^)]*)\)")
+
+FURTHEST_PX = 1e12
+"""Beyond this the pixels of a place are no longer exact; no stage travels a kilometre."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +32,15 @@ class TileEntry:
 
     @property
     def placed(self) -> bool:
-        """Whether the place is one: programs write NaN for a tile they lost."""
-        return math.isfinite(self.x_px) and math.isfinite(self.y_px)
+        """Whether the place is one: programs write NaN, or nonsense, for a tile they lost."""
+        return all(abs(value) <= FURTHEST_PX for value in (self.x_px, self.y_px))
 
 
 def parse_tile_configuration(text: str, *, source: Path | str) -> list[TileEntry]:
     """Return the entries in the order of the file; a third coordinate must be 0.
 
-    A coordinate may be NaN or infinite (`placed`). Raises InputRefused naming the line for anything
-    else than Fiji's format, for a tile named twice, and for a file without tiles.
+    A coordinate may be NaN, infinite or absurd (`placed`). Raises InputRefused naming the line for
+    anything else than Fiji's format, for a tile named twice, and for a file without tiles.
     """
     entries: dict[str, TileEntry] = {}
     for number, raw in enumerate(text.splitlines(), start=1):

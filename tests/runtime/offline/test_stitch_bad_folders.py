@@ -169,6 +169,31 @@ def test_an_all_blank_scan_matches_nothing(folder: Path) -> None:
     assert "all tiles are blank" in summary["words"][-1]
 
 
+def test_a_folder_of_copies_matches_nothing(folder: Path) -> None:
+    for file in folder.iterdir():
+        if file.name != "r1_c1.png":
+            shutil.copy(folder / "r1_c1.png", file)
+    summary = stitch(folder)
+    assert (summary["outcome"], summary["tiles"]) == ("nothing", 1)
+    assert list(fates(summary).values()) == ["duplicate"] * 8
+
+
+def test_a_single_tile_has_nothing_to_match_and_is_a_map(folder: Path) -> None:
+    for file in folder.iterdir():
+        if file.name != "r1_c1.png":
+            file.unlink()
+    summary = stitch(folder)
+    assert (summary["exit_code"], summary["words"]) == (0, ["1 tile, 0 of 0 seams matched"])
+    assert "mosaic" in summary
+
+
+def test_a_saturated_tile_is_named(folder: Path) -> None:
+    cv2.imwrite(str(folder / "r0_c0.png"), np.full(SHAPE_PX, 65535, np.uint16))
+    summary = stitch(folder)
+    assert summary["flagged"] == {"blank": 1}
+    assert "1 tile of one value: r0_c0.png (65535)" in summary["words"]
+
+
 def test_a_tile_of_another_specimen_is_named(folder: Path) -> None:
     other = cv2.imread(str(folder / "r0_c0.png"), cv2.IMREAD_UNCHANGED)[::-1, ::-1]
     cv2.imwrite(str(folder / "r1_c2.png"), other)

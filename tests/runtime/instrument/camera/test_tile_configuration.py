@@ -61,7 +61,7 @@ def test_a_third_coordinate_of_zero_is_a_plane():
     assert (entry.x_px, entry.y_px) == (1.0, 2.0)
 
 
-@pytest.mark.parametrize("x", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("x", ["nan", "inf", "-inf", "1e308", "-1e13"])
 def test_a_tile_without_a_place_is_told_apart(x):
     lost, found = parse_tile_configuration(f"a.tif; ; ({x}, 0)\nb.tif; ; (1, 2)\n", source="x")
     assert (lost.placed, found.placed) == (False, True)
