@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from runtime.cli.allocator import give_back_what_is_freed
 from runtime.cli.bridge_verbs import bridge
 from runtime.cli.call import call, forward, load
 from runtime.cli.model_verbs import model
@@ -309,6 +310,7 @@ def export(context: typer.Context) -> None:
 
 def main() -> None:
     """Run `nightscope`; an unforeseen error ends with one line, its trace, and exit code 1."""
+    give_back_what_is_freed()
     try:
         app()
     except Exception as error:  # noqa: BLE001 - the one handler that catches everything

@@ -1,0 +1,43 @@
+import subprocess
+import sys
+
+import pytest
+
+from runtime.cli.allocator import give_back_what_is_freed
+
+# Tiles between small blocks that stay, after one large block has come and gone.
+SCAN = """
+import sys
+import numpy as np
+from runtime.cli.allocator import give_back_what_is_freed
+
+def resident_mb():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 1e6
+
+if sys.argv[1] == "with":
+    give_back_what_is_freed()
+np.ones(30_000_000, np.uint8)
+before = resident_mb()
+tiles, kept = [], []
+for _ in range(20):
+    tiles.append(np.ones(8_000_000, np.uint8))
+    kept.append(np.ones(100_000, np.uint8))
+tiles.clear()
+print(resident_mb() - before)
+"""
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or not give_back_what_is_freed(),
+    reason="a C library without mallopt",
+)
+def test_freed_tiles_do_not_stay_with_the_process() -> None:
+    def left_mb(how: str) -> float:
+        said = subprocess.run(
+            [sys.executable, "-c", SCAN, how], check=True, capture_output=True, text=True
+        )
+        return float(said.stdout)
+
+    assert left_mb("with") < 20
+    assert left_mb("without") > 100
