@@ -45,6 +45,11 @@ class Elimination:
         return cls(tiles, rank, starts, rows, kernel.slots(ends, rank, starts, rows))
 
 
+_NONE = np.zeros(0, dtype=np.int64)
+NO_PLAN = Elimination(_NONE, _NONE, _NONE, _NONE, _NONE)
+"""Of a graph that is not solved by it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Factor:
     """A factored matrix, in the order of its `plan`."""

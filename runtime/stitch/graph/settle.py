@@ -6,13 +6,15 @@ what all tiles share; a neighbourhood takes that over, and the tiles around it a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
 
 from runtime.distortion import Distortion
 from runtime.stitch.graph.bending import LEAST_TURN_RAD, turn_sigma_rad, unbent
+from runtime.stitch.graph.candidates import unproven
+from runtime.stitch.graph.elimination import NO_PLAN
 from runtime.stitch.graph.model import (
     Floats,
     GraphModel,
@@ -114,19 +116,18 @@ def settle_near(
         sigmas,
         np.array([CUT_PX, CUT_SIGMAS]),
     )
+    model = GraphModel(_held_stage(start, shared), found, len(near), NO_PLAN)
     if agree and not len(found.crowded):
         weights = np.where(np.isnan(before.weights), 1.0, before.weights)
-        choice = np.zeros(len(used), dtype=np.int64)
+        belief = replace(before, weights=weights, correction=np.zeros((0, 2)))
     else:
-        stage = _held_stage(start, shared)
-        model = GraphModel.of(stage, found, len(near))
+        model = GraphModel.of(model.stage, found, len(near))
         belief = believe(model, start)
-        before.poses[:] = belief.poses
-        weights, choice = belief.weights, _choice(model, belief)
-    state = _states(before.poses, start, weights, found.ends, tiles.blank[near])
+    state = _states(belief.poses, start, belief.weights, found.ends, tiles.blank[near])
     held = state[:, 4] == FLAGS.index("")
     state[:, 3] = np.where(held, _rim_sigmas(variances, tiles.state[rim, 3]), shared.sigma_px)
-    return Settled(near, state, used, weights, choice, shared)
+    state[held & unproven(model, belief), 4] = FLAGS.index("suspect")
+    return Settled(near, state, used, belief.weights, _choice(model, belief), shared)
 
 
 def _held_stage(start: Floats, shared: Shared) -> StagePrior:
@@ -177,7 +178,9 @@ def _settled(
     start = np.column_stack([model.stage.corrected(belief.correction), np.zeros(len(solved))])
     weights = belief.weights
     state = _states(belief.poses, start, weights, model.seams.ends, tiles.blank[solved])
-    state[:, 3] = _sigmas_px(model, belief, state[:, 4] == FLAGS.index(""))
+    held = state[:, 4] == FLAGS.index("")
+    state[:, 3] = _sigmas_px(model, belief, held)
+    state[held & unproven(model, belief), 4] = FLAGS.index("suspect")
     return Settled(solved, state, used, weights, _choice(model, belief), shared)
 
 

@@ -1,0 +1,81 @@
+"""Overlaps that allow several shifts: the graph chooses, and says where it had little to go by."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from runtime.stitch.graph.pose_graph import PoseGraph
+from runtime.tile import Alternative, Shift
+from tests.runtime.stitch.made_graphs import SHAPE_PX, MadeGraph, Maker, centre
+
+
+def periodic(shift: Shift, pitch_px: float, random: np.random.Generator) -> Shift:
+    """Return the match as a periodic specimen gives it: any of its places may come out best."""
+    ways = [(x * pitch_px, y * pitch_px) for x in (-1, 0, 1) for y in (-1, 0, 1)]
+    first = ways.pop(int(random.integers(9)))
+    at = shift.dx_px + first[0], shift.dy_px + first[1]
+    pairs = tuple(
+        replace(p, b_px=(p.b_px[0] - first[0], p.b_px[1] - first[1])) for p in shift.pairs
+    )
+    others = tuple(
+        Alternative(dx_px=shift.dx_px + x, dy_px=shift.dy_px + y, ncc=0.8) for x, y in ways
+    )
+    return replace(shift, dx_px=at[0], dy_px=at[1], pairs=pairs, alternatives=others)
+
+
+def scanned(pitch_px: float, *, stage_px: float, seed: int, only=lambda name: True):
+    maker = Maker(6, stage_px=stage_px, seed=seed)
+    made, random = maker.made(), np.random.default_rng(seed)
+    tiles = [
+        replace(
+            tile,
+            shifts=tuple(
+                periodic(s, pitch_px, random) if only(s.a) or only(s.b) else s for s in tile.shifts
+            ),
+        )
+        for tile in made.tiles
+    ]
+    graph = MadeGraph(tiles, made.truth, set()).fill(PoseGraph(stage_px, shape_px=SHAPE_PX))
+    placed = graph.solve()
+    off = np.array([centre(placed[name]) - pose for name, pose in made.truth.items()])[:, :2]
+    off -= np.median(off, axis=0)
+    return np.hypot(*off.T), [placed[n].flag for n in made.truth], graph
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_where_the_stage_decides_the_right_candidates_are_taken(seed):
+    errors_px, flags, _ = scanned(40.0, stage_px=3.0, seed=seed)
+    assert errors_px.max() < 0.5
+    assert flags.count("") > 30
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("pitch_px", [12.0, 16.0, 24.0, 40.0])
+def test_no_tile_is_further_off_than_the_stage_without_a_flag(pitch_px, seed):
+    errors_px, flags, _ = scanned(pitch_px, stage_px=5.0, seed=seed)
+    for error_px, flag in zip(errors_px, flags, strict=True):
+        assert error_px < pitch_px / 2 or flag == "suspect"
+
+
+def test_one_periodic_tile_among_others_is_held_by_the_stage_and_flagged():
+    errors_px, flags, _ = scanned(12.0, stage_px=5.0, seed=1, only=lambda n: n == "r002_c002")
+    assert flags.count("suspect") == 1
+    assert np.sort(errors_px)[-2] < 0.5
+
+
+def test_the_seam_tells_which_shift_was_taken():
+    *_, graph = scanned(40.0, stage_px=3.0, seed=0)
+    assert max(seam.residual_px for seam in graph.seams(graph.solve())) < 1.0
+
+
+def test_a_single_match_that_carries_a_tile_far_from_the_stage_is_suspect():
+    graph, made = PoseGraph(5.0, shape_px=SHAPE_PX), Maker(4).made()
+    made.fill(graph)
+    last = made.tiles[-1]
+    sure = ((1e-4, 0.0), (0.0, 1e-4))
+    for name, dy_px, flag in (("near", 432.0, ""), ("far", 462.0, "suspect")):
+        shift = Shift(a=last.name, b=name, dx_px=0.0, dy_px=dy_px, covariance_px2=sure)
+        at = last.prior_px[0], last.prior_px[1] + 432.0
+        graph.extend(name, prior_px=at, blank=False, shifts=(shift,))
+        assert graph.placement(name).flag == flag
