@@ -149,9 +149,11 @@ class Alternative:
 class Shift:
     """How tile b lies against tile a: b's pixel (0, 0) is at (dx_px, dy_px) in a's pixels.
 
+    Of tiles turned against each other by `rotation_rad`, from x towards y, (dx_px, dy_px) is how
+    far a place at the middle of the overlap lies in a beyond where it lies in b.
     `covariance_px2` is 2x2 over (dx, dy). `ncc` is the mean-centred correlation on the true
-    overlap; `method` is "phase", or "none" where no match was accepted. `alternatives` are other
-    shifts that the overlap does not rule out, without the one given, best first.
+    overlap; `method` is "phase" or "sift", or "none" where no match was accepted. `alternatives`
+    are other shifts that the overlap does not rule out, without the one given, best first.
     """
 
     a: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -43,3 +43,5 @@ SettingsFile = Annotated[
         metavar="FILE", envvar="NIGHTSCOPE_SETTINGS", help="The instrument's settings, TOML."
     ),
 ]
+
+MatcherName = Annotated[Literal["auto", "phase", "sift"], typer.Option(help="How overlaps match.")]

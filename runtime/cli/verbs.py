@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from runtime.cli.allocator import give_back_what_is_freed
 from runtime.cli.bridge_verbs import bridge
 from runtime.cli.call import call, forward, load
 from runtime.cli.model_verbs import model
-from runtime.cli.options import AsJson, Out, SettingsFile
+from runtime.cli.options import AsJson, MatcherName, Out, SettingsFile
 
 app = typer.Typer(
     name="nightscope",
@@ -168,7 +168,7 @@ def stitch(
     overlap: Annotated[
         float | None, typer.Option(metavar="F", help="Overlap as a fraction, with --pattern.")
     ] = None,
-    matcher: Annotated[Literal["auto", "phase"], typer.Option(help="How overlaps match.")] = "auto",
+    matcher: MatcherName = "auto",
     stage_sigma_px: Annotated[
         float | None, typer.Option(metavar="S", help="How far positions may be off, px.")
     ] = None,

@@ -1,7 +1,8 @@
 """The matchers, tried in order of cost, until one is sure.
 
-A rung takes a strip pair and returns a match or None. Today's ladder has one rung, phase
-correlation; where it is not sure, there is no match, and the caller says so with method "none".
+A rung takes a strip pair and returns a match or None: phase correlation first, then, at ten times
+the cost, keypoints. Behind both is the same refinement. Where neither is sure there is no match,
+and the caller says so with method "none".
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from runtime.errors import ConfigRefused
 from runtime.stitch.match.phase import Peak, band_pass, candidates
 from runtime.stitch.match.refined import Match, nearer, refined
+from runtime.stitch.match.sift import match_sift
 from runtime.stitch.match.strips import StripPair
 from runtime.stitch.match.threshold import accept_above
 from runtime.tile import Alternative
@@ -69,7 +71,11 @@ def _apart_px(one: Alternative, other: Alternative) -> float:
     return float(np.hypot(one.dx_px - other.dx_px, one.dy_px - other.dy_px))
 
 
-LADDERS: dict[str, tuple[Rung, ...]] = {"auto": (match_phase,), "phase": (match_phase,)}
+LADDERS: dict[str, tuple[Rung, ...]] = {
+    "auto": (match_phase, match_sift),
+    "phase": (match_phase,),
+    "sift": (match_sift,),
+}
 
 
 def ladder(matcher: str) -> tuple[Rung, ...]:

@@ -11,7 +11,12 @@ from runtime.stitch.match.blocks import Blocks, rotation_rad
 from runtime.stitch.match.correlation import Floats
 from runtime.stitch.match.strips import XY, StripPair
 from runtime.stitch.match.subpixel import glance, refine
+from runtime.stitch.match.turned import RigidMotion, refine_turned
 from runtime.tile import Alternative, Covariance, PointPair
+
+TURNED_RAD = 2e-3
+"""Tiles turned by more than this are refined again, one turned back: a block of 64 px is blurred by
+a tenth of a pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,12 @@ def refined(pair: StripPair, shift_px: tuple[int, int], *, ncc: float, method: s
     blocks = refine(*pair.overlap(*_raw(pair), shift_px))
     if blocks is None:
         return None
+    points = _point_pairs(pair, shift_px, blocks)
+    if abs(rotation_rad(blocks)) > TURNED_RAD:
+        ends = (np.array([getattr(p, end) for p in points]) for end in ("a_px", "b_px"))
+        turned = match_turned(pair, RigidMotion.fitted(*ends), method=method)
+        if turned is not None:
+            return turned
     dx, dy = blocks.shift_px + shift_px
     return Match(
         (float(dx), float(dy)),
@@ -41,8 +52,24 @@ def refined(pair: StripPair, shift_px: tuple[int, int], *, ncc: float, method: s
         _covariance(blocks.covariance_px2),
         ncc,
         method,
-        _point_pairs(pair, shift_px, blocks),
+        points,
     )
+
+
+def match_turned(pair: StripPair, motion: RigidMotion, *, method: str) -> Match | None:
+    """Return the match of tiles turned against each other, None where their blocks disagree."""
+    found = refine_turned(pair, motion)
+    if found is None:
+        return None
+    dx, dy = found.shift_px.tolist()
+    points = tuple(
+        PointPair(a_px=tuple(a), b_px=tuple(b), covariance_px2=_covariance(covariance))
+        for a, b, covariance in zip(
+            found.a_px.tolist(), found.b_px.tolist(), found.covariances_px2, strict=True
+        )
+    )
+    covariance = _covariance(found.covariance_px2)
+    return Match((dx, dy), found.rotation_rad, covariance, found.ncc, method, points)
 
 
 def nearer(pair: StripPair, shift_px: tuple[int, int]) -> Alternative | None:

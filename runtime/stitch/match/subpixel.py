@@ -39,12 +39,13 @@ AGREE_PX = 1.0
 """Blocks further than this from the others follow a fold, a speck or noise."""
 
 
-def refine(a: Image, b: Image) -> Blocks | None:
+def refine(a: Image, b: Image, layout: Layout | None = None) -> Blocks | None:
     """Return the shift left between two equal float32 crops already aligned to the pixel.
 
-    None when fewer than half of the blocks agree: then the integer match was chance.
+    `layout` is where blocks are cut, along the whole overlap if not given. None when fewer than
+    half of the blocks agree: then the integer match was chance.
     """
-    layout = Layout.of(a.shape[0], a.shape[1])
+    layout = layout or Layout.of(a.shape[0], a.shape[1])
     seen = BlockSpectra.of(layout.cut(a))
     rigid = _rigid(seen, b, layout)
     if rigid is not None and rigid.agreeing == 1.0 and len(rigid.shifts_px) > 1:
