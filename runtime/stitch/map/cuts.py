@@ -35,7 +35,6 @@ avoided, the path keeps to the middle."""
 LEAST_CELLS = 3
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,3 @@ class KeptTiles:
         while self._bytes > self._most_bytes and len(self._tiles) > 1:
             self._bytes -= self._tiles.popitem(last=False)[1].nbytes
         return pixels
-
-    def forget(self, tile_id: str) -> None:
-        """Let a tile go, whose pixels are no longer those kept."""
-        pixels = self._tiles.pop(tile_id, None)
-        if pixels is not None:
-            self._bytes -= pixels.nbytes
