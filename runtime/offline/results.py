@@ -70,6 +70,18 @@ def judged(scan: RecordedScan, placing: Placing, solved: Solved) -> Quality:
     return quality(solved.placed, solved.seams, placing.shifts, truth)
 
 
+def in_words(found: Quality) -> str:
+    """Return the map's own number in a sentence."""
+    truth = found.truth.summary()
+    mismatch = truth["mismatch_px"]
+    if mismatch["median"] is None:
+        return "nothing in the overlaps could be compared in the map"
+    return (
+        f"pictures of neighbours lie {mismatch['median']:.2f} px apart in the map (median; p95 "
+        f"{mismatch['p95']:.2f} px); {truth['blocks_lost']} of {truth['blocks']} blocks lost"
+    )
+
+
 def write_report(
     out: Path, name: str, *, outcome: Outcome, placing: Placing, found: Quality, scan: RecordedScan,
     inventory: Inventory,

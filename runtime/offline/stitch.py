@@ -20,6 +20,7 @@ from runtime.offline.results import (
     MOSAIC,
     PLACEMENTS,
     REGISTERED,
+    in_words,
     judged,
     new_mosaic,
     summary,
@@ -167,6 +168,7 @@ class FolderStitch:
         write_registered(out / REGISTERED, placing, solved)
         if found is not None:
             numbers["quality"] = found.summary()
+            numbers["words"] = [*numbers["words"], in_words(found)]
             numbers |= write_report(
                 out, self._request.folder.resolve().name, outcome=outcome, placing=placing,
                 found=found, scan=inventory.scan, inventory=inventory,

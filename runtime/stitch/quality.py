@@ -5,11 +5,12 @@ what a seam measured. *Left out* says how far that measurement is from what all 
 a seam that pulls the map towards itself has a small residual and a large one of these. *Mismatch*
 (`runtime.stitch.map.truth`) compares the placed pictures themselves, and needs no measurement.
 
-With weights as they are, least squares predict a seam from the others at its residual over
-(1 - h), where its leverage h is its weight times the effective resistance of the graph between its
-two tiles (R. D. Cook, "Detection of influential observation in linear regression", Technometrics 19
-(1977), doi:10.1080/00401706.1977.10489493). So nothing is solved again. A seam with h = 1 is a
-bridge: without it, nothing holds its two sides together.
+What the others predict is the least-squares place over all measurements that the map believes, as
+it is turned, with one left out: its residual there over (1 - h), where its leverage h is its weight
+times the effective resistance of the graph between its two tiles (R. D. Cook, "Detection of
+influential observation in linear regression", Technometrics 19 (1977),
+doi:10.1080/00401706.1977.10489493). So nothing is solved again. A seam with h = 1 is a bridge:
+without it, nothing holds its two sides together.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import SuperLU, splu
 
 from runtime.stitch.graph.robust import CUT_PX, CUT_SIGMAS
 from runtime.stitch.map.truth import MapTruth
@@ -36,6 +37,10 @@ BEYOND_SIGMAS = 4.0
 LEAST_SIGMA_PX = 0.03
 """Covariances count what noise does; below this, pixels and interpolation do the rest."""
 
+MODEL_SIGMA_PX = 0.5
+"""What lenses, scans and interpolation add to the noise that a covariance counts: without it, one
+seam with little noise would outvote all around it."""
+
 BRIDGE = 1 - 1e-6
 MOST_SOLVED = 2000
 """Seams left out in turn; of a larger scan, those with the largest residuals."""
@@ -43,6 +48,7 @@ MOST_SOLVED = 2000
 AT_ONCE = 64
 
 Pair = tuple[str, str]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +111,7 @@ def quality(
     """Return the quality of a map; `shifts` are the measurements behind its matched `seams`."""
     matched = [seam for seam in seams if seam.method != "none"]
     sigmas = {(s.a, s.b): _sigma_px(shifts[s.a, s.b]) for s in matched}
-    left_out = _left_out(matched, sigmas)
+    left_out = _left_out(placed, matched, sigmas)
     mismatch = {(seam.a, seam.b): seam.median_px for seam in truth.seams}
     judged = []
     for seam in seams:
@@ -180,57 +186,95 @@ def _sigma_px(shift: Shift) -> float:
     return float(np.sqrt(np.linalg.eigvalsh(np.array(shift.covariance_px2)).max()))
 
 
-def _left_out(matched: Sequence[Seam], sigmas: Mapping[Pair, float]) -> dict[Pair, float]:
+def _left_out(
+    placed: Mapping[str, Placement], matched: Sequence[Seam], sigmas: Mapping[Pair, float]
+) -> dict[Pair, float]:
     """Return how far each seam lies from what the others predict, those that they do predict."""
-    # As the graph decides whom to believe: the others have no say in the map, and are predicted
-    # without themselves as it is.
-    rejected = {
-        (s.a, s.b): s.residual_px
-        for s in matched
-        if s.residual_px > np.hypot(CUT_PX, CUT_SIGMAS * sigmas[s.a, s.b])
-    }
-    kept = [seam for seam in matched if (seam.a, seam.b) not in rejected]
+    # As the graph decides whom to believe: the others have no say in the map.
+    kept = [s for s in matched if s.residual_px <= np.hypot(CUT_PX, CUT_SIGMAS * sigmas[s.a, s.b])]
     if not kept:
-        return rejected
-    weights = np.array([max(sigmas[s.a, s.b], LEAST_SIGMA_PX) ** -2 for s in kept])
-    index = {name: i for i, name in enumerate(sorted({n for s in kept for n in (s.a, s.b)}))}
-    ends = np.array([(index[s.a], index[s.b]) for s in kept])
-    most = np.argsort([-s.residual_px for s in kept], kind="stable")[:MOST_SOLVED]
-    leverage = weights[most] * _resistance(ends, weights, len(index), ends[most])
-    predicted = {
-        (kept[i].a, kept[i].b): kept[i].residual_px / (1 - h)
-        for i, h in zip(most.tolist(), leverage.tolist(), strict=True)
-        if h < BRIDGE
-    }
-    return predicted | {
-        pair: residual for pair, residual in rejected.items() if set(pair) <= index.keys()
-    }
-
-
-def _resistance(
-    ends: NDArray[np.int64], weights: NDArray[np.float64], count: int, wanted: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return the effective resistance (m,) between the nodes of each `wanted` pair (m, 2) in a
-    graph of conductances `weights` (n,) between `ends` (n, 2).
-    """
-    a, b = ends.T
-    lines = np.concatenate([a, b, a, b])
-    columns = np.concatenate([b, a, a, b])
-    values = np.concatenate([-weights, -weights, weights, weights])
-    laplacian = sparse.csc_matrix((values, (lines, columns)), shape=(count, count))
-    _, group = connected_components(laplacian, directed=False)
-    # One node of every group is held; the others are found against it.
-    free = np.ones(count, np.bool_)
-    free[np.unique(group, return_index=True)[1]] = False
-    at = np.cumsum(free) - 1
-    solver = splu(laplacian[free][:, free].tocsc())
-    found = np.zeros(len(wanted))
-    for start in range(0, len(wanted), AT_ONCE):
-        part = wanted[start : start + AT_ONCE]
-        current = np.zeros((int(free.sum()), len(part)))
-        for column, pair in enumerate(part.tolist()):
-            for node, sign in zip(pair, (1.0, -1.0), strict=True):
-                if free[node]:
-                    current[at[node], column] += sign
-        found[start : start + len(part)] = (current * solver.solve(current)).sum(axis=0)
+        return {}
+    weights = np.array([(sigmas[s.a, s.b] ** 2 + MODEL_SIGMA_PX**2) ** -1 for s in kept])
+    network = _Network.of(kept, weights)
+    at = network.solve([_in_map(seam, placed[seam.a]) for seam in kept])
+    believed = {(seam.a, seam.b): weight for seam, weight in zip(kept, weights, strict=True)}
+    most = sorted(matched, key=lambda seam: -seam.residual_px)[:MOST_SOLVED]
+    judged = [seam for seam in most if network.joins(seam.a, seam.b)]
+    resistance = network.resistance([(seam.a, seam.b) for seam in judged])
+    found = {}
+    for seam, ohm in zip(judged, resistance.tolist(), strict=True):
+        a, b = (at[network.index[name]] for name in (seam.a, seam.b))
+        off_px = float(np.linalg.norm(b - a - _in_map(seam, placed[seam.a])))
+        leverage = believed.get((seam.a, seam.b), 0.0) * ohm
+        if leverage < BRIDGE:
+            found[seam.a, seam.b] = float(off_px / (1 - leverage))
     return found
+
+
+def _in_map(seam: Seam, a: Placement) -> Floats:
+    """Return a seam's measured shift as the map turns its first tile, (x, y)."""
+    c, s = np.cos(a.theta_rad), np.sin(a.theta_rad)
+    return np.array([c * seam.dx_px - s * seam.dy_px, s * seam.dx_px + c * seam.dy_px])
+
+
+@dataclass(frozen=True, slots=True)
+class _Network:
+    """Tiles joined by seams of some weight, as nodes by conductances; one node of every group is
+    held at 0, and `at` (n,) numbers the others, -1 for those.
+    """
+
+    index: dict[str, int]
+    group: NDArray[np.int32]
+    at: NDArray[np.int64]
+    seams: sparse.csr_matrix
+    weights: Floats
+    solver: SuperLU
+
+    @classmethod
+    def of(cls, seams: Sequence[Seam], weights: Floats) -> _Network:
+        names = sorted({name for seam in seams for name in (seam.a, seam.b)})
+        index = {name: number for number, name in enumerate(names)}
+        ends = np.array([(index[seam.a], index[seam.b]) for seam in seams])
+        lines = np.repeat(np.arange(len(seams)), 2)
+        signs = np.tile([-1.0, 1.0], len(seams))
+        shape = (len(seams), len(names))
+        incidence = sparse.csr_matrix((signs, (lines, ends.ravel())), shape=shape)
+        _, group = connected_components(incidence.T @ incidence, directed=False)
+        free = np.ones(len(names), np.bool_)
+        free[np.unique(group, return_index=True)[1]] = False
+        at = np.where(free, np.cumsum(free) - 1, -1)
+        incidence = incidence[:, free]
+        laplacian = (incidence.T @ sparse.diags(weights) @ incidence).tocsc()
+        return cls(index, group, at, incidence, weights, splu(laplacian))
+
+    def joins(self, a: str, b: str) -> bool:
+        """Return whether seams lead from one tile to the other."""
+        known = a in self.index and b in self.index
+        return known and bool(self.group[self.index[a]] == self.group[self.index[b]])
+
+    def solve(self, shifts: Sequence[Floats]) -> Floats:
+        """Return the places (n, 2) that fit the seams' shifts best."""
+        pull = self.seams.T @ (self.weights[:, None] * np.array(shifts))
+        return self._all(self.solver.solve(np.asarray(pull)))
+
+    def resistance(self, pairs: Sequence[Pair]) -> Floats:
+        """Return the effective resistance (m,) between the tiles of each pair."""
+        found = np.zeros(len(pairs))
+        for start in range(0, len(pairs), AT_ONCE):
+            part = pairs[start : start + AT_ONCE]
+            ends = np.array([[self.index[name] for name in pair] for pair in part])
+            current = np.zeros((self.seams.shape[1] + 1, len(part)))
+            # What flows into a held node, the last line, is of no account.
+            current[self.at[ends[:, 1]], np.arange(len(part))] += 1.0
+            current[self.at[ends[:, 0]], np.arange(len(part))] -= 1.0
+            voltage = self._all(self.solver.solve(current[:-1]))
+            along = np.arange(len(part))
+            found[start : start + len(part)] = (
+                voltage[ends[:, 1], along] - voltage[ends[:, 0], along]
+            )
+        return found
+
+    def _all(self, solved: Floats) -> Floats:
+        """Return what was solved for the free nodes for all of them, 0 for those held."""
+        every: Floats = np.vstack([solved, np.zeros((1, solved.shape[1]))])[self.at]
+        return every

@@ -110,6 +110,7 @@ def test_the_report_is_one_page_with_the_numbers_of_the_summary(folder, tmp_path
     mismatch = summary["quality"]["truth"]["mismatch_px"]
     assert f"{mismatch['median']:.2f} px" in page
     assert mismatch["p95"] < 0.5
+    assert f"lie {mismatch['median']:.2f} px apart in the map" in summary["words"][-1]
     assert "spare.png" in page
     placed = json.loads((out / "placements.json").read_text())
     matched = [seam for seam in placed["seams"] if seam["method"] != "none"]
