@@ -41,6 +41,8 @@ def unproven(model: GraphModel, belief: Belief) -> Mask:
     seams = np.bincount(ends[believed].ravel(), minlength=len(model.stage.centres_px))
     far = np.hypot(off_px[:, 0], off_px[:, 1]) > FAR_SIGMAS * model.stage.sigma_px
     found: Mask = far & (seams[: model.free] < 2)
+    if not len(model.seams.crowded):
+        return found
     crowded = set(ends[model.seams.crowded].ravel().tolist())
     ways = _ways(model, belief, {tile for tile in crowded if tile < model.free})
     doubted: set[int] = set()
