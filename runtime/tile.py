@@ -153,7 +153,8 @@ class Shift:
     far a place at the middle of the overlap lies in a beyond where it lies in b.
     `covariance_px2` is 2x2 over (dx, dy). `ncc` is the mean-centred correlation on the true
     overlap; `method` is "phase" or "sift", or "none" where no match was accepted. `alternatives`
-    are other shifts that the overlap does not rule out, without the one given, best first.
+    are other shifts that the overlap does not rule out, without the one given, best first;
+    `inliers` is how many keypoints agree, where keypoints were asked.
     """
 
     a: str
@@ -166,6 +167,7 @@ class Shift:
     method: str = "phase"
     pairs: tuple[PointPair, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    inliers: int = 0
 
     def __post_init__(self) -> None:
         _finite("Shift", dx_px=self.dx_px, dy_px=self.dy_px, rotation_rad=self.rotation_rad)
@@ -214,6 +216,19 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeamEvidence:
+    """What a seam's match rests on.
+
+    `candidates` is how many places of b the overlap allows, 0 where nothing was matched; `inliers`
+    how many keypoints agree, where keypoints were asked; `covariance_px2` 2x2 over (dx, dy).
+    """
+
+    candidates: int = 0
+    inliers: int = 0
+    covariance_px2: Covariance = UNSURE_PX2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seam:
     """One predicted overlap of tiles a and b, and its quality under the full solution.
 
@@ -228,6 +243,7 @@ class Seam:
     residual_px: float
     ncc: float
     method: str
+    evidence: SeamEvidence = SeamEvidence()
 
 
 FocusStatus = Literal["ok", "empty", "multi-peak", "edge", "saturated", "drifting", "lost"]

@@ -134,6 +134,9 @@ def write_placements(
             "residual_px": seam.residual_px,
             "ncc": seam.ncc,
             "method": seam.method,
+            "candidates": seam.evidence.candidates,
+            "inliers": seam.evidence.inliers,
+            "covariance_px2": seam.evidence.covariance_px2,
             **_of_seam(of_seam.get((seam.a, seam.b))),
         }
         for seam in solved.seams

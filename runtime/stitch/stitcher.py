@@ -172,6 +172,7 @@ class Stitcher:
             method=match.method,
             pairs=match.pairs,
             alternatives=match.alternatives,
+            inliers=match.inliers,
         )
 
     def _cell(self, prior: XY) -> tuple[int, int]:

@@ -25,7 +25,7 @@ from runtime.stitch.graph.seam import measure
 from runtime.stitch.graph.settle import FLAGS, Settled, Shared, settle_all, settle_near
 from runtime.stitch.graph.store import Key, Mask, SeamRows, TileRows
 from runtime.stitch.match.strips import XY
-from runtime.tile import Placement, Seam, Shift
+from runtime.tile import Placement, Seam, SeamEvidence, Shift
 
 HOPS = 3
 """How many seams away from a new tile others may move at once."""
@@ -295,4 +295,9 @@ def _seam(shift: Shift, at_px: tuple[float, float], residual_px: float) -> Seam:
         residual_px=residual_px,
         ncc=shift.ncc,
         method=shift.method,
+        evidence=SeamEvidence(
+            candidates=0 if shift.method == "none" else 1 + len(shift.alternatives),
+            inliers=shift.inliers,
+            covariance_px2=shift.covariance_px2,
+        ),
     )

@@ -22,7 +22,8 @@ a tenth of a pixel."""
 @dataclass(frozen=True, slots=True)
 class Match:
     """How far b's content lies in a (x, y) at the middle of their overlap, how surely, how b is
-    turned against a, the points it rests on, and other places of b that may be as good.
+    turned against a, the points it rests on, other places of b that may be as good, and how many
+    keypoints agree.
     """
 
     shift_px: XY
@@ -32,6 +33,7 @@ class Match:
     method: str
     pairs: tuple[PointPair, ...]
     alternatives: tuple[Alternative, ...] = ()
+    inliers: int = 0
 
 
 def refined(pair: StripPair, shift_px: tuple[int, int], *, ncc: float, method: str) -> Match | None:

@@ -10,6 +10,8 @@ nothing in common and have this specimen's texture and noise.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +62,8 @@ def match_sift(pair: StripPair, chance: tuple[float, ...]) -> Match | None:
     if match is None or stays_put(match.shift_px):
         return None
     area_px = pair.area_px((round(match.shift_px[0]), round(match.shift_px[1])))
-    return match if match.ncc >= accept_above(chance, area_px=area_px) else None
+    sure = match.ncc >= accept_above(chance, area_px=area_px)
+    return replace(match, inliers=inliers) if sure else None
 
 
 Complex = NDArray[np.complex128]

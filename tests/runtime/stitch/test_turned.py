@@ -56,6 +56,7 @@ def test_point_pairs_of_turned_tiles_show_the_same_specimen(method, rung, prior,
     match = rung(strips_of(a, b, prior), chance)
     assert match is not None
     assert match.method == method
+    assert (match.inliers > 0) == (method == "sift")
     assert match.rotation_rad == pytest.approx(angles[1] - angles[0], abs=5e-4)
     assert len(match.pairs) >= 3
     for pair in match.pairs:
