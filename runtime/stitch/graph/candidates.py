@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.stitch.graph.model import Floats, GraphModel
-from runtime.stitch.graph.robust import BELIEVED, CUT_PX, CUT_SIGMAS, Belief, Cuts
+from runtime.stitch.graph.robust import BELIEVED, CUT_PX, Belief, Cuts
 
 Mask = NDArray[np.bool_]
 Way = tuple[int, Floats]
@@ -23,8 +23,9 @@ DECIDED = 8.0
 """Half a square of sigmas: the place taken is to be 3,000 times as likely as the next one. A scan
 of some hundred tiles has stage errors of three sigmas."""
 
-BROKEN = CUT_SIGMAS**2 / 2
-"""What it costs to say of a seam that none of its shifts is true: it is then an outlier."""
+BROKEN = 12.0
+"""What it costs to say that none of a seam's shifts is true: one match in fifty is false, and one
+in two thousand of these would agree with the other seams by chance."""
 
 MET_PX = 2 * CUT_PX
 
