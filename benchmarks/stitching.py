@@ -2,8 +2,9 @@
 
 Accuracy: 64 tiles of 512 x 512, 16 bit, stage jitter of 5 px (standard deviation), kinds of scan
 from `peers/grids.py`, several seeds. Printed are the errors of the tiles' centres after removing
-the common offset, the accepted seams that are wrong by 2 px or more, and for nightscope the tiles
-that lie further off than the stage would have been (three sigma) without a flag.
+the common offset (`shape`: after the map may be turned and scaled as a whole), the accepted seams
+that are wrong by 2 px or more, and for nightscope the tiles that lie further off than the stage
+would have been (three sigma) without a flag.
 
 Cost: the same grid as a folder of files, each tool a fresh process from files to placements and
 mosaic (m2stitch draws none), in turns: processor time, wall time and peak memory, and their ratios
@@ -162,7 +163,7 @@ def by_peer(tool: str, python: str, grid: Grid) -> Placed | str:
 
 def accuracy(asked: argparse.Namespace, peers: dict[str, str]) -> None:
     """Print the errors of every tool on every kind of scan."""
-    head = f"{'median':>8}{'p95':>8}{'max px':>8}{'wrong seams':>13}{'silent':>8}"
+    head = f"{'median':>8}{'p95':>8}{'max px':>8}{'shape':>9}{'max px':>8}{'wrong seams':>13}{'silent':>8}"
     for kind in asked.kinds or KINDS:
         print(f"\n{kind}\n{'tool':26}{head}", flush=True)
         grids = [made(KINDS[kind], seed=seed, source=asked.source) for seed in range(asked.seeds)]
@@ -178,7 +179,10 @@ def _row(tool: str, grids: list[Grid], found: list[Placed | str]) -> None:
         print(f"{tool:26}{next(one for one in found if isinstance(one, str))}", flush=True)
         return
     errors = [
-        np.percentile(grid.errors_px(one.centres_px), [50, 95, 100])
+        [
+            *np.percentile(grid.errors_px(one.centres_px), [50, 95, 100]),
+            *np.percentile(grid.shape_errors_px(one.centres_px), [50, 100]),
+        ]
         for grid, one in zip(grids, placed, strict=True)
     ]
     counted = [[one.wrong_seams, one.unflagged] for one in placed]

@@ -78,6 +78,19 @@ class Grid:
         off = centres_px - self.truth_px
         return np.hypot(*(off - np.median(off, axis=0)).T)
 
+    def shape_errors_px(self, centres_px: Floats) -> Floats:
+        """Return what is left of the errors when the whole map may be moved, turned and scaled.
+
+        Where tiles are turned or bent, the seams say little or nothing of how the map as a whole
+        lies: only the stage does, to its jitter over the root of the number of tiles.
+        """
+        off = centres_px - self.truth_px
+        x, y = (self.truth_px - self.truth_px.mean(axis=0)).T
+        none, one = np.zeros_like(x), np.ones_like(x)
+        terms = np.stack([np.stack([x, -y, one, none], 1), np.stack([y, x, none, one], 1)], 1)
+        fitted = np.linalg.lstsq(terms.reshape(-1, 4), off.ravel(), rcond=None)[0]
+        return np.hypot(*(off - terms @ fitted).T)
+
     def seam_errors_px(self, seams: list[tuple[int, int, Floats]]) -> Floats:
         """Return how wrong measured shifts (a, b, origin of b in a's pixels) are, in pixels.
 
