@@ -163,7 +163,7 @@ def by_peer(tool: str, python: str, grid: Grid) -> Placed | str:
 
 def accuracy(asked: argparse.Namespace, peers: dict[str, str]) -> None:
     """Print the errors of every tool on every kind of scan."""
-    head = f"{'median':>8}{'p95':>8}{'max px':>8}{'shape':>9}{'max px':>8}{'wrong seams':>13}{'silent':>8}"
+    head = "  median     p95  max px   shape  max px  wrong seams  silent"
     for kind in asked.kinds or KINDS:
         print(f"\n{kind}\n{'tool':26}{head}", flush=True)
         grids = [made(KINDS[kind], seed=seed, source=asked.source) for seed in range(asked.seeds)]
