@@ -64,7 +64,9 @@ def _most_likely(pair: StripPair, peaks: list[Peak]) -> Match | None:
         if match is not None:
             others = (rival for rival in rivals if rival is not chosen)
             return replace(match, alternatives=tuple(others))
-    return None
+    # Along a bent seam every peak is the place of a part, and between them no block need agree.
+    tried = (refined(pair, peak.shift_px, ncc=peak.ncc, method="phase") for peak in peaks)
+    return next((match for match in tried if match is not None), None) if len(rivals) == 1 else None
 
 
 def _apart_px(one: Alternative, other: Alternative) -> float:
