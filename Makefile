@@ -79,6 +79,8 @@ $(BIN)/python:
 # A stamp is older than pyproject.toml when the dependencies may have changed.
 $(VENV)/.base: $(BIN)/python pyproject.toml
 	$(INSTALL) -e .
+	@# Compiled once, here, and not by the first scan or by every test process for itself.
+	$(BIN)/nightscope doctor --warm >/dev/null
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base

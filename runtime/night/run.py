@@ -78,11 +78,12 @@ class Night:
         if self.journal.fact("created") is None:
             self.journal.note(created=asdict(self.clock.instant()))
         self.folder.make_ready()
-        opening = begin(self._classifier)
+        opening, warming = begin(self._classifier), begin(warm_stitching)
         if self.settings.calibration.automatic and not self.journal.fact("calibrated"):
             opening.result()  # a model that is refused is refused before anything moves
             self._calibrate()
         with self.open_microscope(self.settings, truth=self.folder.truth) as rig:
+            result_of(warming, clock=rig.clock)  # a tile's budget has no time for a compiler
             self._scan(rig, result_of(opening, clock=rig.clock))
         finish().export_map(self.folder, self.journal)
         self.journal.note(state="finished", finished=asdict(self.clock.instant()))
@@ -155,6 +156,13 @@ class Night:
                 }
             )
         return classifier
+
+
+def warm_stitching() -> None:
+    """Compile what matches and places tiles, on an errand's thread; imported there too."""
+    from runtime.stitch.warm import warm_kernels
+
+    warm_kernels()
 
 
 def finish() -> ModuleType:

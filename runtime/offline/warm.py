@@ -8,11 +8,10 @@ from runtime.clock import SystemClock
 from runtime.config.settings import ModelsSection
 from runtime.inference.bundle import SUFFIX
 from runtime.inference.opening import open_model
-from runtime.preprocess.warm import warm_kernels
-from runtime.stitch.graph.pose_graph import PoseGraph
-from runtime.stitch.match.subpixel import refine
+from runtime.preprocess.warm import warm_kernels as warm_preprocessing
+from runtime.stitch.warm import warm_kernels as warm_stitching
 from runtime.tasks.registry import RECORDS, work_of
-from runtime.tile import Picture, PointPair, Shift
+from runtime.tile import Picture
 
 
 def warm_caches(models: ModelsSection) -> float:
@@ -22,10 +21,8 @@ def warm_caches(models: ModelsSection) -> float:
     """
     clock = SystemClock()
     start_s = clock.now_s()
-    warm_kernels()
-    texture = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
-    refine(texture, texture)
-    _warm_graph()
+    warm_preprocessing()
+    warm_stitching()
     for path in sorted(models.folder.glob(f"*{SUFFIX}")):
         model = open_model(
             path,
@@ -43,13 +40,3 @@ def warm_caches(models: ModelsSection) -> float:
             blank = [np.full(one.shape, 100, dtype) for one in model.bundle.pictures(0)]
             work.answer(work.prepare([Picture(pixels=p, pixel_size_um=size_um) for p in blank]))
     return clock.now_s() - start_s
-
-
-def _warm_graph() -> None:
-    """Place two tiles by one seam: every kernel of the pose graph has a part in it."""
-    graph = PoseGraph(1.0, shape_px=(8, 8))
-    pairs = tuple(PointPair(a_px=(7.0, y), b_px=(0.0, y)) for y in (0.0, 2.0, 5.0, 7.0))
-    seam = Shift(a="a", b="b", dx_px=7.0, dy_px=0.0, pairs=pairs)
-    graph.extend("a", prior_px=(0.0, 0.0), blank=False, shifts=())
-    graph.extend("b", prior_px=(7.0, 0.0), blank=False, shifts=(seam,))
-    graph.solve()

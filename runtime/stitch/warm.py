@@ -1,0 +1,35 @@
+"""Compile every kernel of matching and solving into Numba's cache, so that no tile waits for it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from runtime.stitch.stitcher import Stitcher
+from runtime.tile import Pixels
+
+SIDE_PX, STEP_PX, COLUMNS, ROWS = 96, 64, 4, 3
+"""As many tiles as it takes until a new one is solved for with its neighbourhood alone."""
+
+
+@cache
+def warm_kernels() -> None:
+    """Compile or load the kernels; half a minute the first time on a machine, seconds after, and
+    nothing again in one process.
+
+    By stitching a dozen tiles of noise: the kernels come in the types that a scan asks them for.
+    """
+    extent = (SIDE_PX + ROWS * STEP_PX, SIDE_PX + COLUMNS * STEP_PX)
+    noise = np.random.default_rng(0).integers(0, 4000, extent, dtype=np.uint16)
+    stitcher = Stitcher(px_from_stage=np.eye(2), stage_sigma_px=2.0, shape_px=(SIDE_PX, SIDE_PX))
+
+    def tile(x: int, y: int) -> Pixels:
+        return noise[y : y + SIDE_PX, x : x + SIDE_PX]
+
+    steps = ((column * STEP_PX, row * STEP_PX) for row in range(ROWS) for column in range(COLUMNS))
+    places = {f"{x}_{y}": (x, y) for x, y in steps}
+    for name, (x, y) in places.items():
+        stitcher.add(name, tile(x, y), x_um=x, y_um=y, earlier=lambda one: tile(*places[one]))
+        stitcher.moved()
+    stitcher.solve()
