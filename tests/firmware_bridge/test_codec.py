@@ -109,7 +109,7 @@ def test_damage_that_sixteen_bits_of_check_would_pass_is_caught():
 
 def test_frames_by_the_ten_thousand_over_bad_lines_come_whole_or_not_at_all():
     whole = corrupt = 0
-    for line in range(40):
+    for line in range(10):
         random, lane = Random(line), Lane(Faults.bytewise(0.01), seed=f"codec {line}")
         sent = set()
         for command_id in range(1000):
@@ -126,8 +126,8 @@ def test_frames_by_the_ten_thousand_over_bad_lines_come_whole_or_not_at_all():
         received = splitter.feed(lane.take(0.0))
         assert sent.issuperset(received)
         whole, corrupt = whole + len(received), corrupt + splitter.corrupt
-    assert whole > 16_000
-    assert corrupt > 16_000
+    assert whole > 4_000
+    assert corrupt > 4_000
 
 
 def test_endless_run_is_dropped_without_growing():
