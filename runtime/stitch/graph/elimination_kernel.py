@@ -35,7 +35,7 @@ def fill_pattern(ends, rank, count):  # type: ignore[no-untyped-def]  # pragma: 
         for p in range(begin[j], begin[j + 1]):
             if mark[touched[p]] != j:
                 mark[touched[p]] = j
-                rows = _room(rows, size)
+                rows = with_room(rows, size)
                 rows[size] = touched[p]
                 size += 1
         child = first_child[j]
@@ -43,7 +43,7 @@ def fill_pattern(ends, rank, count):  # type: ignore[no-untyped-def]  # pragma: 
             for p in range(starts[child], starts[child + 1]):
                 if mark[rows[p]] != j:
                     mark[rows[p]] = j
-                    rows = _room(rows, size)
+                    rows = with_room(rows, size)
                     rows[size] = rows[p]
                     size += 1
             child = sibling[child]
@@ -78,7 +78,8 @@ def _lists(ends, rank, count):  # type: ignore[no-untyped-def]  # pragma: no cov
 
 
 @njit(cache=True, nogil=True)
-def _room(rows, size):  # type: ignore[no-untyped-def]  # pragma: no cover
+def with_room(rows, size):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the array, or a copy twice as long where `size` entries fill it."""
     if size < rows.size:
         return rows
     longer = np.empty(2 * rows.size, np.int64)

@@ -17,6 +17,7 @@ from runtime.stitch.graph.elimination_kernel import (
     selected_inverse,
     slots,
     substitute,
+    with_room,
 )
 from runtime.stitch.graph.linear_kernel import add_priors, add_seams, misfits
 
@@ -45,7 +46,7 @@ def around(seeds, hops, last, before, ends, place):  # type: ignore[no-untyped-d
                 seam = link // 2
                 other = ends[seam, 1 - link % 2]
                 if other >= 0 and place[other] < 0:
-                    tiles = _longer(tiles, count)
+                    tiles = with_room(tiles, count)
                     tiles[count] = other
                     place[other] = count
                     count += 1
@@ -57,23 +58,13 @@ def around(seeds, hops, last, before, ends, place):  # type: ignore[no-untyped-d
             seam = link // 2
             other = ends[seam, 1 - link % 2]
             if other >= 0 and (place[other] >= near or place[other] > i):
-                seams = _longer(seams, found)
+                seams = with_room(seams, found)
                 seams[found] = seam
                 found += 1
             link = before[link]
     for i in range(count):
         place[tiles[i]] = -1
     return tiles, count, near, seams, found
-
-
-@njit(cache=True, nogil=True)
-def _longer(array, size):  # type: ignore[no-untyped-def]  # pragma: no cover
-    if size < array.size:
-        return array
-    longer = np.empty(2 * array.size, np.int64)
-    for i in range(size):
-        longer[i] = array[i]
-    return longer
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
