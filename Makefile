@@ -9,6 +9,8 @@ VENV ?= .venv
 OUT ?= demo-run
 BIN := $(VENV)/bin
 FIRMWARE := $(MAKE) --no-print-directory -C firmware_bridge/firmware
+# Images of Python set it; then every worker would compile every test and library for itself.
+unexport PYTHONDONTWRITEBYTECODE
 # In the order of the files: else the long nights, few tests a file, come last and a core has nothing to do.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check

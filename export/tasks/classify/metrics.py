@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from runtime.errors import ConfigRefused
 
@@ -127,7 +126,9 @@ def auroc(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> float | N
     pairs = positives * (len(positive) - positives)
     if pairs == 0:
         return None
-    rank_sum = float(rankdata(score)[positive].sum())
+    _, which, ties = np.unique(score, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(ties) - (ties - 1) / 2
+    rank_sum = float(ranks[which][positive].sum())
     return (rank_sum - positives * (positives + 1) / 2) / pairs
 
 
