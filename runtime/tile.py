@@ -138,11 +138,16 @@ class PointPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alternative:
-    """Another place of tile b that explains the overlap about as well, as on periodic specimens."""
+    """Another place of tile b that explains the overlap about as well, as on periodic specimens.
+
+    `lead_nats` is by how much the shift given is likelier for the overlap than this place, the
+    natural logarithm of the ratio: negative where the flaws of the specimen speak for this one.
+    """
 
     dx_px: float
     dy_px: float
     ncc: float
+    lead_nats: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,96 +1,240 @@
-"""Which tiles lie where they do for want of better evidence.
+"""Which tiles lie where they do for want of better evidence, and which had better lie elsewhere.
 
-On a periodic specimen a tile one period further matches all its neighbours as well, and only the
-stage tells the two apart. And a single match may carry a tile far from the stage with nothing that
-says otherwise. Neither is wrong, and neither is to pass without a flag.
+On a periodic specimen a tile one period further, or several together, may match all neighbours as
+well, and only the stage and a few flaws of the specimen tell. A false match may carry a tile off,
+where another one contradicts it. So every move that would meet a seam otherwise is weighed: what
+the stage says of it, what seams cost at the place they then have, and what those that would break.
+A move that gains is made; one that costs little leaves a doubt, and is not to pass without a flag.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.stitch.graph.model import Floats, GraphModel
-from runtime.stitch.graph.robust import BELIEVED, CUT_PX, Belief, Cuts
+from runtime.stitch.graph.robust import BELIEVED, Belief, Cuts, choose, renew
+from runtime.stitch.graph.seating import BROKEN, MET_PX, met
 
 Mask = NDArray[np.bool_]
-Way = tuple[int, Floats]
-"""The tile at the other end of a seam, and the ways (c, 2) to go that meet it."""
 
 DECIDED = 8.0
 """Half a square of sigmas: the place taken is to be 3,000 times as likely as the next one. A scan
 of some hundred tiles has stage errors of three sigmas."""
 
-BROKEN = 12.0
-"""What it costs to say that none of a seam's shifts is true: one match in fifty is false, and one
-in two thousand of these would agree with the other seams by chance."""
-
-MET_PX = 2 * CUT_PX
-
 FAR_SIGMAS = 4.0
 """Further than any stage error, a tile must have two seams that agree."""
 
+MOST_MOVED = 40
+"""Groups that may go along with another: what needs more is a matter of the whole scan."""
 
-def unproven(model: GraphModel, belief: Belief) -> Mask:
-    """Return which of the free tiles (n,) lie where something else is about as likely."""
-    stage_px = model.stage.corrected(belief.correction)
-    off_px = belief.poses[: model.free, :2] - stage_px[: model.free]
-    believed = belief.weights >= BELIEVED
-    ends = model.seams.ends
-    seams = np.bincount(ends[believed].ravel(), minlength=len(model.stage.centres_px))
+ROUNDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """Which of the free tiles (n,) might as well lie elsewhere, and by how much that adds to the
+    variance of their place on either axis (n,), px^2.
+    """
+
+    held: Mask
+    variance_px2: Floats
+
+
+def weighed(model: GraphModel, belief: Belief) -> tuple[Belief, Doubts]:
+    """Return the belief with all moves made that gain, and what is left in doubt."""
+    moves: list[_Move] = []
+    for left in reversed(range(ROUNDS)):
+        moves = _Rivals(model, belief).moves()
+        gaining = [move for move in moves if move.cost < 0]
+        if not gaining or left == 0:
+            break
+        belief = _moved(model, belief, gaining)
+    return belief, _doubts(model, belief, moves)
+
+
+def _doubts(model: GraphModel, belief: Belief, moves: list[_Move]) -> Doubts:
+    off_px = belief.poses[:, :2] - model.stage.corrected(belief.correction)
+    seams = np.bincount(model.seams.ends[belief.weights >= BELIEVED].ravel(), minlength=len(off_px))
     far = np.hypot(off_px[:, 0], off_px[:, 1]) > FAR_SIGMAS * model.stage.sigma_px
-    found: Mask = far & (seams[: model.free] < 2)
-    if not len(model.seams.crowded):
-        return found
-    crowded = set(ends[model.seams.crowded].ravel().tolist())
-    ways = _ways(model, belief, {tile for tile in crowded if tile < model.free})
-    doubted: set[int] = set()
-    # A neighbour that is not sure of its own place vouches for no other: it might go along.
-    while True:
-        more = {
-            tile
-            for tile in ways.keys() - doubted
-            if _lead(off_px[tile], ways[tile], doubted, model.stage.sigma_px) < DECIDED
+    held = (far & (seams < 2))[: model.free]
+    odds, squares = np.ones(model.free), np.zeros(model.free)
+    for move in moves:
+        tiles, odd = list(move.tiles), float(np.exp(-max(move.cost, 0.0)))
+        held[tiles] = True
+        odds[tiles] += odd
+        squares[tiles] += odd * float(move.way @ move.way)
+    return Doubts(held, squares / odds / 2)
+
+
+def _moved(model: GraphModel, belief: Belief, moves: list[_Move]) -> Belief:
+    """Return the belief after those moves that touch no other, the best first."""
+    poses, touched = belief.poses.copy(), set[int]()
+    beside = defaultdict(set)
+    for a, b in model.seams.ends.tolist():
+        beside[a].add(b)
+        beside[b].add(a)
+    for move in sorted(moves, key=lambda move: move.cost):
+        around = move.tiles.union(*(beside[tile] for tile in move.tiles))
+        if not touched & around:
+            poses[list(move.tiles), :2] += move.way
+            touched |= move.tiles
+    over = model.misfits(poses, model.seams.poses)
+    cuts = Cuts.of(model.seams.information)
+    measured = choose(model.seams, over, cuts)
+    agree = cuts.ratio(model.misfits(poses, measured)) <= 1
+    return renew(
+        model, replace(belief, poses=poses, measured=measured, weights=agree.astype(np.float64))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """Tiles that go the same way together, and what that costs."""
+
+    tiles: frozenset[int]
+    way: Floats
+    cost: float
+
+
+@dataclass(slots=True)
+class _Edge:
+    """A seam between two groups: the ways b may go to meet it, each with its cost."""
+
+    a: int
+    b: int
+    ways: Floats
+    costs: Floats
+    now: float
+    cut: dict[tuple[float, float], float] = field(default_factory=dict)
+
+    def added(self, way: Floats, *, of_b: bool) -> float:
+        """Return what the seam costs more when one of its ends goes a way and the other stays."""
+        x, y = way.tolist() if of_b else (-way).tolist()
+        if (x, y) not in self.cut:
+            off = self.ways - (x, y)
+            self.cut[x, y] = float(met(off[None], self.costs)[0]) - self.now
+        return self.cut[x, y]
+
+
+class _Rivals:
+    """The tiles in groups that go together, if at all, and the seams between them."""
+
+    def __init__(self, model: GraphModel, belief: Belief) -> None:
+        self._stage = model.stage
+        seams = _edges(model, belief)
+        self._tiles = _groups(model, seams)
+        group = {tile: name for name, tiles in self._tiles.items() for tile in tiles}
+        self._seams: defaultdict[int, list[_Edge]] = defaultdict(list)
+        for seam in seams:
+            seam.a, seam.b = group[seam.a], group[seam.b]
+            if seam.a != seam.b:
+                self._seams[seam.a].append(seam)
+                self._seams[seam.b].append(seam)
+        self._fixed = {group[tile] for tile in range(model.free, len(belief.poses))}
+        off_px = belief.poses[:, :2] - model.stage.corrected(belief.correction)
+        self._pull = {
+            name: off_px[sorted(self._tiles[name])].sum(axis=0)
+            for name in self._seams.keys() - self._fixed
         }
-        if not more:
-            found[sorted(doubted)] = True
-            return found
-        doubted |= more
+
+    def moves(self) -> list[_Move]:
+        """Return every move that costs less than what counts as decided."""
+        found = []
+        for name in sorted(self._pull):
+            for way in self._ways(name):
+                if self._strained(name, way) < 2 * DECIDED:
+                    move = self._joined(name, way)
+                    if move.cost < DECIDED:
+                        found.append(move)
+        return found
+
+    def _ways(self, name: int) -> Floats:
+        """Return the different ways (n, 2) of a group to meet one of its seams otherwise."""
+        ways = np.concatenate([s.ways if s.b == name else -s.ways for s in self._seams[name]])
+        ways = ways[(ways**2).sum(axis=1) > MET_PX**2]
+        kept: list[int] = []
+        for n in range(len(ways)):
+            if not kept or (((ways[kept] - ways[n]) ** 2).sum(axis=1) > MET_PX**2 / 4).all():
+                kept.append(n)
+        different: Floats = ways[kept]
+        return different
+
+    def _strained(self, name: int, way: Floats) -> float:
+        """Return what the stage has against a group's going a way."""
+        size = len(self._tiles[name])
+        along = float(2 * way @ self._pull[name] + size * (way @ way))
+        return along / (2 * self._stage.sigma_px**2)
+
+    def _joined(self, name: int, way: Floats) -> _Move:
+        """Return the move of a group, joined by those neighbours that are better off moving too."""
+        inside, waiting, cost = {name}, [name], self._added(name, way, set())
+        while waiting and len(inside) < MOST_MOVED:
+            seams = self._seams[waiting.pop()]
+            for other in sorted({end for seam in seams for end in (seam.a, seam.b)} - inside):
+                if other in self._fixed:
+                    continue
+                more = self._added(other, way, inside)
+                if more < 0:
+                    inside.add(other)
+                    waiting.append(other)
+                    cost += more
+        tiles = frozenset(tile for one in inside for tile in self._tiles[one])
+        return _Move(tiles, way, cost)
+
+    def _added(self, name: int, way: Floats, inside: set[int]) -> float:
+        """Return what it costs more if a group goes along with those that go already."""
+        cost = self._strained(name, way)
+        for seam in self._seams[name]:
+            own = seam.b == name
+            other = seam.a if own else seam.b
+            cost += -seam.added(way, of_b=not own) if other in inside else seam.added(way, of_b=own)
+        return cost
 
 
-def _ways(model: GraphModel, belief: Belief, tiles: set[int]) -> dict[int, list[Way]]:
-    """Return, for each seam of some tiles, the other tile and the ways that meet the seam."""
+def _edges(model: GraphModel, belief: Belief) -> list[_Edge]:
+    """Return the seams between tiles, with what each allows as the map lies now."""
     seams = model.seams
-    cuts = Cuts.of(seams.information)
-    off = cuts.ways_px(model.misfits(belief.poses, seams.poses))
+    off = Cuts.of(seams.information).ways_px(model.misfits(belief.poses, seams.poses))
     choices = dict(zip(seams.crowded.tolist(), seams.choices, strict=True))
-    ways: defaultdict[int, list[Way]] = defaultdict(list)
+    found, only = [], np.zeros((1, 3))
     for seam, (a, b) in enumerate(seams.ends.tolist()):
-        if a in tiles or b in tiles:
-            away = choices.get(seam, np.zeros((1, 2))) - off[seam]
-            away = away[np.isfinite(away[:, 0])]
-            angle = belief.poses[a, 2]
-            turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-            for tile, other, way in ((b, a, away @ turn), (a, b, -away @ turn)):
-                if tile in tiles:
-                    ways[tile].append((other, way))
-    return ways
+        known = choices.get(seam, only)
+        known = known[np.isfinite(known[:, 0])]
+        angle = belief.poses[a, 2]
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        ways = (known[:, :2] - off[seam]) @ turn
+        found.append(_Edge(a, b, ways, known[:, 2], float(met(ways[None], known[:, 2])[0])))
+    return found
 
 
-def _lead(off_px: Floats, ways: list[Way], doubted: set[int], sigma_px: float) -> float:
-    """Return by how much the best other place of a tile is worse than its own, in half squares."""
-    sure = [way for other, way in ways if other not in doubted]
-    here = _met(sure, np.zeros(2))
-    lead = np.inf
-    for way in np.concatenate([way for _, way in ways]):
-        if np.hypot(*way) > MET_PX:
-            stage = (((off_px + way) ** 2).sum() - (off_px**2).sum()) / (2 * sigma_px**2)
-            lead = min(lead, float(stage) + BROKEN * (here - _met(sure, way)))
-    return lead
+def _groups(model: GraphModel, seams: list[_Edge]) -> dict[int, list[int]]:
+    """Return the tiles, by a name, of groups that no move of interest takes apart.
 
+    A seam whose place leads by what counts as decided holds its tiles together, unless
+    one of them has seams that are not met and might gain more by that.
+    """
+    count = len(model.stage.centres_px)
+    parent, broken = list(range(count)), [0] * count
+    for seam in seams:
+        if seam.now >= BROKEN:
+            broken[seam.a] += 1
+            broken[seam.b] += 1
 
-def _met(ways: list[Floats], way: Floats) -> int:
-    """Return how many seams a tile meets that goes this way."""
-    return sum(bool(np.hypot(*(each - way).T).min() <= MET_PX) for each in ways)
+    def root(tile: int) -> int:
+        while parent[tile] != tile:
+            parent[tile] = tile = parent[parent[tile]]
+        return tile
+
+    for seam in seams:
+        others = seam.costs[(seam.ways**2).sum(axis=1) > MET_PX**2]
+        lead = float(others.min(initial=BROKEN)) - seam.now
+        if lead >= DECIDED + BROKEN * max(broken[seam.a], broken[seam.b]):
+            parent[root(seam.a)] = root(seam.b)
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for tile in range(count):
+        groups[root(tile)].append(tile)
+    return dict(groups)

@@ -56,7 +56,7 @@ class StagePrior:
 class Seams:
     """What the overlaps measured: `ends` (m, 2) tile indices a, b, `poses` (m, 3) of b in a's
     frame, their `information` (m, 3, 3). `crowded` (j,) are the seams with more than one candidate,
-    `choices` (j, c, 2) the ways to them, NaN where there are fewer.
+    `choices` (j, c, 3) the ways to them and what they cost in nats, NaN where there are fewer.
     """
 
     ends: Ints

@@ -254,7 +254,7 @@ class PoseGraph:
     def _way(self, row: int, choice: int) -> Floats:
         """Return the way from a seam's first candidate to another one, px."""
         ways = self._seams.choices.get(row)
-        return np.zeros(2) if ways is None else ways[choice]
+        return np.zeros(2) if ways is None else ways[choice, :2]
 
     def _residual_px(self, row: int, way: Floats, poses: Floats, shared: Shared) -> float:
         """Return how far b is from where a seam has it, where the seam is surest."""

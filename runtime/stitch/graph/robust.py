@@ -4,8 +4,8 @@ Truncated least squares needs no good start when its non-convexity is turned up 
 Antonante, Tzoumas and Carlone, doi:10.1109/LRA.2020.2965893). The first solve trusts every shift,
 the last one only those that agree with the rest. A whole overlap is believed or not, never a part
 of its points: a false match has them all agree. Where an overlap allows several shifts, the one
-nearest to the poses so far stands for it, at first the one nearest to the stage (Olson and
-Agarwal's maximum of a mixture, doi:10.1177/0278364913479413).
+nearest to the poses so far stands for it, at first to those of `seating` (Olson and Agarwal's
+maximum of a mixture, doi:10.1177/0278364913479413).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.stitch.graph.model import Floats, GraphModel, Seams
+from runtime.stitch.graph.seating import seated
 
 Mask = NDArray[np.bool_]
 
@@ -96,6 +97,8 @@ class Cuts:
 
 def believe(model: GraphModel, start: Floats) -> Belief:
     """Return what to believe of a graph whose free tiles are at `start` (n, 3) by the stage."""
+    if len(model.seams.crowded):
+        start = seated(model, start)
     cuts = Cuts.of(model.seams.information)
     belief = _truncated(model, cuts, start)
     for _ in range(WIDENINGS):
@@ -124,10 +127,10 @@ def choose(seams: Seams, over: Floats, cuts: Cuts) -> Floats:
     """
     measured = seams.poses.copy()
     if len(seams.crowded):
-        ways = cuts.ways_px(over)[seams.crowded][:, None, :] - seams.choices
+        ways = cuts.ways_px(over)[seams.crowded][:, None, :] - seams.choices[:, :, :2]
         far = np.nan_to_num((ways**2).sum(axis=2), nan=np.inf)
         best = far.argmin(axis=1)
-        measured[seams.crowded, :2] += seams.choices[np.arange(len(best)), best]
+        measured[seams.crowded, :2] += seams.choices[np.arange(len(best)), best, :2]
     return measured
 
 

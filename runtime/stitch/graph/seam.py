@@ -52,9 +52,9 @@ class Bend:
 class RelativePose:
     """Tile b's centre pose (3,) in the frame of tile a's centre, with its information (3, 3).
 
-    `follow` (3, n) is how the pose moves with the numbers of a distortion. `choices` (c, 2)
-    are the ways to the other places of b that the overlap does not rule out, the first of them
-    none; `scores` (c,) their NCC.
+    `follow` (3, n) is how the pose moves with the numbers of a distortion. `choices` (c, 3)
+    are the ways x, y to the other places of b that the overlap does not rule out, the first of them
+    none, and by how much the best of them is likelier for the overlap, nats.
     """
 
     pose: Floats
@@ -62,7 +62,6 @@ class RelativePose:
     follow: Floats
     bend: Bend | None
     choices: Floats
-    scores: Floats
 
 
 def measure(shift: Shift, *, shape_px: tuple[int, int]) -> RelativePose:
@@ -87,15 +86,13 @@ def measure(shift: Shift, *, shape_px: tuple[int, int]) -> RelativePose:
     bend = None
     if len(rows) >= FEWEST_POINTS:
         bend = Bend(normal, pull, square, 2 * len(rows) - 3, turn_rad, along)
-    other = [(alt.dx_px - shift.dx_px, alt.dy_px - shift.dy_px) for alt in shift.alternatives]
-    return RelativePose(
-        pose,
-        information,
-        follow,
-        bend,
-        np.array([(0.0, 0.0), *other]),
-        np.array([shift.ncc, *(alt.ncc for alt in shift.alternatives)]),
-    )
+    other = [
+        (alt.dx_px - shift.dx_px, alt.dy_px - shift.dy_px, alt.lead_nats)
+        for alt in shift.alternatives
+    ]
+    choices = np.array([(0.0, 0.0, 0.0), *other])
+    choices[:, 2] -= choices[:, 2].min()
+    return RelativePose(pose, information, follow, bend, choices)
 
 
 def _points(shift: Shift, middle: Floats) -> Floats:

@@ -13,7 +13,7 @@ import numpy as np
 
 from runtime.distortion import Distortion
 from runtime.stitch.graph.bending import LEAST_TURN_RAD, turn_sigma_rad, unbent
-from runtime.stitch.graph.candidates import unproven
+from runtime.stitch.graph.candidates import Doubts, weighed
 from runtime.stitch.graph.elimination import NO_PLAN
 from runtime.stitch.graph.model import (
     Floats,
@@ -123,10 +123,11 @@ def settle_near(
     else:
         model = GraphModel.of(model.stage, found, len(near))
         belief = believe(model, start)
+    belief, doubts = weighed(model, belief)
     state = _states(belief.poses, start, belief.weights, found.ends, tiles.blank[near])
     held = state[:, 4] == FLAGS.index("")
     state[:, 3] = np.where(held, _rim_sigmas(variances, tiles.state[rim, 3]), shared.sigma_px)
-    state[held & unproven(model, belief), 4] = FLAGS.index("suspect")
+    _flag(state, held, doubts)
     return Settled(near, state, used, belief.weights, _choice(model, belief), shared)
 
 
@@ -149,7 +150,7 @@ def _seams(tiles: TileRows, seams: SeamRows, rows: Ints, used: Ints, shared: Sha
     place[rows] = np.arange(len(rows))
     crowded = [i for i, row in enumerate(used.tolist()) if row in seams.choices]
     most = max((len(seams.choices[int(used[i])]) for i in crowded), default=1)
-    choices = np.full((len(crowded), most, 2), np.nan)
+    choices = np.full((len(crowded), most, 3), np.nan)
     for at, i in enumerate(crowded):
         ways = seams.choices[int(used[i])]
         choices[at, : len(ways)] = ways
@@ -166,7 +167,7 @@ def _before(tiles: TileRows, seams: SeamRows, rows: Ints, used: Ints, found: Sea
     """Return what is believed now."""
     measured = found.poses.copy()
     taken = seams.choice[used][found.crowded]
-    measured[found.crowded, :2] += found.choices[np.arange(len(taken)), taken]
+    measured[found.crowded, :2] += found.choices[np.arange(len(taken)), taken, :2]
     return Belief(tiles.state[rows, :3].copy(), np.zeros((0, 2)), seams.weight[used], measured)
 
 
@@ -175,13 +176,20 @@ def _settled(
 ) -> Settled:
     """Return the states and beliefs of the whole."""
     solved, used = rows
+    belief, doubts = weighed(model, belief)
     start = np.column_stack([model.stage.corrected(belief.correction), np.zeros(len(solved))])
     weights = belief.weights
     state = _states(belief.poses, start, weights, model.seams.ends, tiles.blank[solved])
     held = state[:, 4] == FLAGS.index("")
     state[:, 3] = _sigmas_px(model, belief, held)
-    state[held & unproven(model, belief), 4] = FLAGS.index("suspect")
+    _flag(state, held, doubts)
     return Settled(solved, state, used, weights, _choice(model, belief), shared)
+
+
+def _flag(state: Floats, held: Mask, doubts: Doubts) -> None:
+    """Say of tiles that might as well lie elsewhere that they do, in flag and sigma."""
+    state[held & doubts.held, 4] = FLAGS.index("suspect")
+    state[held, 3] = np.sqrt(state[held, 3] ** 2 + doubts.variance_px2[held])
 
 
 def _states(poses: Floats, start: Floats, weights: Floats, ends: Ints, blank: Mask) -> Floats:
@@ -207,7 +215,7 @@ def _choice(model: GraphModel, belief: Belief) -> Ints:
     choice = np.zeros(len(belief.weights), dtype=np.int64)
     if len(crowded):
         ways = belief.measured[crowded, :2] - model.seams.poses[crowded, :2]
-        off = np.abs(model.seams.choices - ways[:, None, :]).sum(axis=2)
+        off = np.abs(model.seams.choices[:, :, :2] - ways[:, None, :]).sum(axis=2)
         choice[crowded] = np.nan_to_num(off, nan=np.inf).argmin(axis=1)
     return choice
 

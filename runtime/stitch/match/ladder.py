@@ -15,6 +15,7 @@ import numpy as np
 from runtime.errors import ConfigRefused
 from runtime.stitch.match.phase import Peak, band_pass, candidates
 from runtime.stitch.match.refined import Match, nearer, refined
+from runtime.stitch.match.rivals import lead_nats
 from runtime.stitch.match.sift import match_sift
 from runtime.stitch.match.strips import StripPair
 from runtime.stitch.match.threshold import accept_above
@@ -28,6 +29,12 @@ ALIKE = 0.05
 
 MISFIT = 2.0
 """What leaves this many times the best one's residual power is another place."""
+
+RULED_OUT_NATS = 20.0
+"""A place this much less likely than the best one is no candidate, whatever the stage says."""
+
+GATE_SIGMAS = 3.0
+"""Where the gate ends, in standard deviations of the way that the stage predicts."""
 
 SAME_PX = 3.0
 """Candidates as near as this to one another are one."""
@@ -56,14 +63,27 @@ def _most_likely(pair: StripPair, peaks: list[Peak]) -> Match | None:
         if place.ncc >= least and all(_apart_px(place, rival) > SAME_PX for rival in rivals):
             # On the scale of every other match's NCC, which is taken on band-passed pixels.
             rivals.append(replace(place, ncc=place.ncc / best * peaks[0].ncc))
+    if len(rivals) > 1:
+        leads = lead_nats(pair, rivals).tolist()
+        told = zip(rivals, leads, strict=True)
+        rivals = [replace(rival, lead_nats=lead) for rival, lead in told if lead < RULED_OUT_NATS]
     dx, dy = pair.shift_px
     stage = Alternative(dx_px=dx, dy_px=dy, ncc=0.0)
-    for chosen in sorted(rivals, key=lambda place: _apart_px(place, stage)):
+
+    def unlikely(place: Alternative) -> float:
+        sigmas = GATE_SIGMAS * _apart_px(place, stage) / pair.gate_px
+        return place.lead_nats + sigmas**2 / 2
+
+    for chosen in sorted(rivals, key=unlikely):
         shift = (round(chosen.dx_px), round(chosen.dy_px))
         match = refined(pair, shift, ncc=chosen.ncc, method="phase")
         if match is not None:
-            others = (rival for rival in rivals if rival is not chosen)
-            return replace(match, alternatives=tuple(others))
+            others = tuple(
+                replace(rival, lead_nats=rival.lead_nats - chosen.lead_nats)
+                for rival in rivals
+                if rival is not chosen
+            )
+            return replace(match, alternatives=others)
     # Along a bent seam every peak is the place of a part, and between them no block need agree.
     tried = (refined(pair, peak.shift_px, ncc=peak.ncc, method="phase") for peak in peaks)
     return next((match for match in tried if match is not None), None) if len(rivals) == 1 else None

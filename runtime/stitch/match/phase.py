@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from runtime.stitch.match.correlation import Image, Spectra, whitened
+from runtime.stitch.match.correlation import Image, Spectra, ncc, whitened
 from runtime.stitch.match.strips import XY, Strip, StripPair
 
 LOCAL_MEAN_PX = 31
@@ -43,7 +43,10 @@ MOST_PEAKS = 32
 """Peaks judged where the first ones cannot be told apart: what a specimen with a pitch of 12 px has
 within the gate of a stage with a sigma of 7 px."""
 
-MOST_CANDIDATES = 16
+MOST_CANDIDATES = 32
+
+MOST_CLIMBED = 6
+"""Steps from a crest of the correlation to where the overlap agrees best."""
 
 PEAK_RADIUS_PX = 3
 
@@ -55,6 +58,9 @@ CREST_SHARE = 0.4
 
 ALIKE = 0.05
 """A lead in NCC that says nothing: the rim of the band-pass and shading make as much."""
+
+WIDE = 0.02
+"""Share of a peak that half a pixel costs: a texture of camera pixels loses a tenth and more."""
 
 RIVAL_SHARE = 0.7
 """A peak with less than this share of the best one's NCC is no rival."""
@@ -130,10 +136,13 @@ def candidates(pair: StripPair, a: Image, b: Image) -> list[Peak]:
     seen_a, seen_b = spectrum(a, size), spectrum(b, size)
     plain, corner = _gate(pair, np.asarray(fft.irfft2(seen_a * np.conj(seen_b), s=size)))
     whitened, _ = _gate(pair, correlate(seen_a, seen_b, size))
-    places, crests = _peaks(whitened), _crests(plain)
-    if len(crests) > 1:
-        places += [crest for crest in crests if crest not in places]
-    found = _judge(pair, a, b, [(corner[0] + x, corner[1] + y) for y, x in places])
+    found = _judge(pair, a, b, [(corner[0] + x, corner[1] + y) for y, x in _peaks(whitened)])
+    # A lattice has few frequencies, and whitening gives the noise in all others an equal say.
+    crests = _crests(plain)
+    if len(crests) > 1 or any(_lost_to_rounding(plain, *crest) < WIDE for crest in crests):
+        tops = {_top(pair, a, b, (corner[0] + x, corner[1] + y)) for y, x in crests}
+        others = sorted(tops - {peak.shift_px for peak in found})
+        found = sorted([*found, *_judge(pair, a, b, others)], key=lambda peak: -peak.ncc)
     if len(found) < 2:
         return found
     best = found[0]
@@ -162,6 +171,31 @@ def _judge(pair: StripPair, a: Image, b: Image, shifts_px: list[tuple[int, int]]
         if pair.area_px(shift) > least and not stays_put(shift)
     ]
     return sorted(judged, key=lambda peak: -peak.ncc)
+
+
+def _top(pair: StripPair, a: Image, b: Image, shift_px: tuple[int, int]) -> tuple[int, int]:
+    """Return where the overlap agrees best around a shift.
+
+    Crops that fade to their rims correlate best where much of them overlaps, and where little
+    varies along the way that is pixels from where they agree.
+    """
+    seen: dict[tuple[int, int], float] = {}
+
+    def agreement(x: int, y: int) -> float:
+        if (x, y) not in seen:
+            # Nothing is taken out here: it would be from some places and not from others.
+            inside = _in_gate(pair, (x, y))
+            seen[x, y] = ncc(*pair.overlap(a, b, (x, y))) if inside else -1.0
+        return seen[x, y]
+
+    x, y = shift_px
+    for _ in range(MOST_CLIMBED):
+        around = [(x, y), (x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1)]
+        best = max(around, key=lambda at: agreement(*at))
+        if best == (x, y):
+            break
+        x, y = best
+    return x, y
 
 
 def stays_put(shift_px: XY) -> bool:
@@ -230,6 +264,11 @@ def _gate(pair: StripPair, surface: Image) -> tuple[Image, tuple[int, int]]:
     rows = (y0 + pair.crop_offset[1] + steps) % surface.shape[0]
     columns = (x0 + pair.crop_offset[0] + steps) % surface.shape[1]
     return surface[np.ix_(rows, columns)], (x0, y0)
+
+
+def _in_gate(pair: StripPair, shift_px: tuple[int, int]) -> bool:
+    middle = (round(shift) for shift in pair.shift_px)
+    return all(abs(s - m) <= pair.gate_px for s, m in zip(shift_px, middle, strict=True))
 
 
 def _peaks(surface: Image) -> list[tuple[int, int]]:

@@ -50,6 +50,11 @@ def blocks_at(image: Image, layout: Layout, shifts_px: Floats) -> Stack:
     return blocks
 
 
+def moved(image: Image, shift_px: Floats) -> Image:
+    """Return the picture that shows at a point what it has `shift_px` (2,) x, y further on."""
+    return _block(image, (shift_px[1], shift_px[0]), (image.shape[0], image.shape[1]))
+
+
 def _block(image: Image, corner: tuple[float, float], size: tuple[int, int]) -> Image:
     whole = [int(np.floor(at)) for at in corner]
     spans = [(at - REACH, at + n + REACH) for at, n in zip(whole, size, strict=True)]

@@ -39,6 +39,12 @@ AGREE_PX = 1.0
 """Blocks further than this from the others follow a fold, a speck or noise."""
 
 
+GLANCED_PX = 0.05
+GLANCES = 6
+"""How often the second picture is cut again: what a block shows of a wide pitch is drawn towards
+no shift at all as long as both windows lie on different parts of it."""
+
+
 def refine(a: Image, b: Image, layout: Layout | None = None) -> Blocks | None:
     """Return the shift left between two equal float32 crops already aligned to the pixel.
 
@@ -66,7 +72,17 @@ def glance(a: Image, b: Image) -> tuple[Floats, float] | None:
     layout = Layout.of(a.shape[0], a.shape[1])
     first, second = (BlockSpectra.of(layout.cut(image)) for image in (a, b))
     shift = common_shift(first, second)
-    return None if shift is None else (shift, agreement(first, second, shift))
+    if shift is None:
+        return None
+    for _ in range(GLANCES):
+        second = BlockSpectra.of(blocks_at(b, layout, shift[None]))
+        found = vote(first, second).together()
+        if found is None:
+            return None
+        shift = shift + found[0]
+        if found[0] @ found[0] < GLANCED_PX**2:
+            break
+    return shift, agreement(first, second, np.zeros(2))
 
 
 def _rigid(seen: BlockSpectra, b: Image, layout: Layout) -> Blocks | None:

@@ -12,28 +12,42 @@ from tests.runtime.stitch.made_graphs import SHAPE_PX, MadeGraph, Maker, centre
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
 
 
-def periodic(shift: Shift, pitch_px: float, random: np.random.Generator) -> Shift:
-    """Return the match as a periodic specimen gives it: any of its places may come out best."""
+def periodic(
+    shift: Shift, pitch_px: float, random: np.random.Generator, lead_nats: float = 0.0
+) -> Shift:
+    """Return the match as a periodic specimen gives it: any of its places may come out best, and
+    its flaws give the true one a lead.
+    """
     ways = [(x * pitch_px, y * pitch_px) for x in (-1, 0, 1) for y in (-1, 0, 1)]
     first = ways.pop(int(random.integers(9)))
     at = shift.dx_px + first[0], shift.dy_px + first[1]
     pairs = tuple(
         replace(p, b_px=(p.b_px[0] - first[0], p.b_px[1] - first[1])) for p in shift.pairs
     )
+    given = lead_nats if first == (0, 0) else 0.0
     others = tuple(
-        Alternative(dx_px=shift.dx_px + x, dy_px=shift.dy_px + y, ncc=0.8) for x, y in ways
+        Alternative(
+            dx_px=shift.dx_px + x,
+            dy_px=shift.dy_px + y,
+            ncc=0.8,
+            lead_nats=given - (lead_nats if (x, y) == (0, 0) else 0.0),
+        )
+        for x, y in ways
     )
     return replace(shift, dx_px=at[0], dy_px=at[1], pairs=pairs, alternatives=others)
 
 
-def scanned(pitch_px: float, *, stage_px: float, seed: int, only=lambda name: True):
+def scanned(
+    pitch_px: float, *, stage_px: float, seed: int, only=lambda name: True, lead_nats: float = 0.0
+):
     maker = Maker(6, stage_px=stage_px, seed=seed)
     made, random = maker.made(), np.random.default_rng(seed)
     tiles = [
         replace(
             tile,
             shifts=tuple(
-                periodic(s, pitch_px, random) if only(s.a) or only(s.b) else s for s in tile.shifts
+                periodic(s, pitch_px, random, lead_nats) if only(s.a) or only(s.b) else s
+                for s in tile.shifts
             ),
         )
         for tile in made.tiles
@@ -58,6 +72,40 @@ def test_no_tile_is_further_off_than_the_stage_without_a_flag(pitch_px, seed):
     errors_px, flags, _ = scanned(pitch_px, stage_px=5.0, seed=seed)
     for error_px, flag in zip(errors_px, flags, strict=True):
         assert error_px < pitch_px / 2 or flag == "suspect"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_flaws_that_tell_a_little_in_each_seam_decide_together(seed):
+    errors_px, flags, _ = scanned(12.0, stage_px=5.0, seed=seed, lead_nats=6.0)
+    assert errors_px.max() < 0.5
+    assert flags.count("") > 30
+
+
+def test_a_tile_that_might_lie_a_period_further_says_so_in_its_sigma():
+    *_, graph = scanned(12.0, stage_px=5.0, seed=1, only=lambda name: name == "r002_c002")
+    placed = graph.solve()
+    assert 3.0 < placed["r002_c002"].sigma_px < 12.0
+    assert placed["r004_c004"].sigma_px < 0.5
+
+
+def test_of_two_contradicting_seams_of_a_corner_the_stage_decides_and_the_tile_is_suspect():
+    made = Maker(4, seed=3).made()
+    tiles = []
+    for tile in made.tiles:
+        shifts = tuple(
+            replace(
+                s,
+                dx_px=s.dx_px + 9,
+                pairs=tuple(replace(p, b_px=(p.b_px[0] - 9, p.b_px[1])) for p in s.pairs),
+            )
+            if (s.a, s.b) == ("r002_c000", "r003_c000")
+            else s
+            for s in tile.shifts
+        )
+        tiles.append(replace(tile, shifts=shifts))
+    placed = MadeGraph(tiles, made.truth, set()).fill(PoseGraph(5.0, shape_px=SHAPE_PX)).solve()
+    assert [name for name in made.truth if placed[name].flag] == ["r003_c000"]
+    assert placed["r003_c000"].sigma_px > 1.0
 
 
 def test_one_periodic_tile_among_others_is_held_by_the_stage_and_flagged():

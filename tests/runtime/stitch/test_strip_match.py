@@ -200,12 +200,19 @@ def test_rows_or_columns_alone_are_no_match(prior, stripes):
     assert match_phase(strips_of(a, b, prior=prior, gate_px=8), chance) is None
 
 
-def lattice(at, *, pitch, seed):
-    """A view of an endless lattice of dots, its pixel (0, 0) at `at`, under noise of its own."""
+def lattice(at, *, pitch, seed, flaws=0.0):
+    """A view of an endless lattice of dots, its pixel (0, 0) at `at`, under noise of its own.
+
+    Its dots may be brighter or darker here and there, by so large a share.
+    """
     height, width = SHAPE_PX
     y, x = np.mgrid[at[1] : at[1] + height, at[0] : at[0] + width]
     dots = np.tanh(2 * (np.cos(2 * np.pi * x / pitch) + np.cos(2 * np.pi * y / pitch)))
     noise = np.random.default_rng(seed).normal(0, 0.1, SHAPE_PX)
+    if flaws:
+        everywhere = np.random.default_rng(9).normal(1, 4 * flaws, (600, 600)).astype(np.float32)
+        part = cv2.GaussianBlur(everywhere, (0, 0), 1.5)
+        dots *= part[at[1] : at[1] + height, at[0] : at[0] + width]
     return (4000 + 1000 * (dots + noise)).astype(np.uint16)
 
 
@@ -223,6 +230,29 @@ def test_a_periodic_specimen_keeps_every_place_it_allows_and_takes_the_stages(pi
     assert from_stage[0] == from_stage.min()
     assert len(places) == len(set(map(tuple, np.rint(steps).tolist()))) >= (gate_px // pitch) ** 2
     assert np.hypot(*steps.T).min() < 0.05
+
+
+@pytest.mark.parametrize("pitch", [12, 17.3])
+def test_flaws_far_below_the_noise_tell_the_places_of_a_lattice_apart(pitch):
+    true, prior, gate_px = (220, 3), (212.0, 9.0), 20
+    a, b = (lattice(at, pitch=pitch, seed=at[0], flaws=0.03) for at in ((0, 0), true))
+    match = match_phase(strips_of(a, b, prior=prior, gate_px=gate_px), (8.0, 8.0))
+    assert match is not None
+    places = [(match.shift_px, 0.0)]
+    places += [((other.dx_px, other.dy_px), other.lead_nats) for other in match.alternatives]
+    likeliest = min(places, key=lambda place: place[1])[0]
+    assert likeliest == pytest.approx(true, abs=0.1)
+
+
+def test_a_pitch_as_wide_as_the_overlap_is_matched_to_a_pixel():
+    for true in ((220, 3), (217, -2), (223, 0)):
+        a, b = (
+            lattice((20, 20), pitch=36, seed=1),
+            lattice((20 + true[0], 20 + true[1]), pitch=36, seed=2),
+        )
+        peak = peak_of(a, b, prior=(220.0, 0.0), gate_px=12)
+        assert peak is not None
+        assert peak.shift_px == pytest.approx(true, abs=1)
 
 
 def test_a_specimen_that_does_not_repeat_has_one_place():
