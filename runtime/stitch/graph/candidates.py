@@ -109,15 +109,16 @@ class _Edge:
     ways: Floats
     costs: Floats
     now: float
-    cut: dict[tuple[float, float], float] = field(default_factory=dict)
+    cut: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def added(self, way: Floats, *, of_b: bool) -> float:
         """Return what the seam costs more when one of its ends goes a way and the other stays."""
         x, y = way.tolist() if of_b else (-way).tolist()
-        if (x, y) not in self.cut:
-            off = self.ways - (x, y)
-            self.cut[x, y] = float(met(off[None], self.costs)[0]) - self.now
-        return self.cut[x, y]
+        # Ways that differ by less than what counts as met cost the same.
+        key = round(x), round(y)
+        if key not in self.cut:
+            self.cut[key] = float(met(self.ways - (x, y), self.costs)) - self.now
+        return self.cut[key]
 
 
 class _Rivals:
@@ -136,8 +137,8 @@ class _Rivals:
                 self._seams[seam.b].append(seam)
         self._fixed = {group[tile] for tile in range(model.free, len(belief.poses))}
         off_px = belief.poses[:, :2] - model.stage.corrected(belief.correction)
-        self._pull = {
-            name: off_px[sorted(self._tiles[name])].sum(axis=0)
+        self._pull: dict[int, list[float]] = {
+            name: off_px[sorted(self._tiles[name])].sum(axis=0).tolist()
             for name in self._seams.keys() - self._fixed
         }
 
@@ -165,8 +166,8 @@ class _Rivals:
 
     def _strained(self, name: int, way: Floats) -> float:
         """Return what the stage has against a group's going a way."""
-        size = len(self._tiles[name])
-        along = float(2 * way @ self._pull[name] + size * (way @ way))
+        (x, y), (pull_x, pull_y), size = way.tolist(), self._pull[name], len(self._tiles[name])
+        along: float = 2 * (x * pull_x + y * pull_y) + size * (x * x + y * y)
         return along / (2 * self._stage.sigma_px**2)
 
     def _joined(self, name: int, way: Floats) -> _Move:
@@ -207,7 +208,7 @@ def _edges(model: GraphModel, belief: Belief) -> list[_Edge]:
         angle = belief.poses[a, 2]
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         ways = (known[:, :2] - off[seam]) @ turn
-        found.append(_Edge(a, b, ways, known[:, 2], float(met(ways[None], known[:, 2])[0])))
+        found.append(_Edge(a, b, ways, known[:, 2], float(met(ways, known[:, 2]))))
     return found
 
 

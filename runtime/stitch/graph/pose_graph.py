@@ -25,7 +25,7 @@ from runtime.stitch.graph.seam import measure
 from runtime.stitch.graph.settle import FLAGS, Settled, Shared, settle_all, settle_near
 from runtime.stitch.graph.store import Key, Mask, SeamRows, TileRows
 from runtime.stitch.match.strips import XY
-from runtime.tile import Placement, Seam, SeamEvidence, Shift
+from runtime.tile import Covariance, Placement, Seam, SeamEvidence, Shift
 
 HOPS = 3
 """How many seams away from a new tile others may move at once."""
@@ -298,6 +298,18 @@ def _seam(shift: Shift, at_px: tuple[float, float], residual_px: float) -> Seam:
         evidence=SeamEvidence(
             candidates=0 if shift.method == "none" else 1 + len(shift.alternatives),
             inliers=shift.inliers,
-            covariance_px2=shift.covariance_px2,
+            covariance_px2=_covariance_px2(shift, at_px),
         ),
     )
+
+
+def _covariance_px2(shift: Shift, at_px: tuple[float, float]) -> Covariance:
+    """Return what the overlap alone says of where b lies: with every place that it allows."""
+    if not shift.alternatives:
+        return shift.covariance_px2
+    places = [(alt.dx_px, alt.dy_px, alt.lead_nats) for alt in shift.alternatives]
+    rows = np.array([(shift.dx_px, shift.dy_px, 0.0), *places])
+    odds = np.exp(rows[:, 2].min() - rows[:, 2])
+    away = rows[:, :2] - at_px
+    (xx, xy), (_, yy) = (shift.covariance_px2 + (odds / odds.sum() * away.T) @ away).tolist()
+    return ((xx, xy), (xy, yy))

@@ -125,7 +125,7 @@ class _Trend:
 
 
 def met(off_px: Floats, costs: Floats) -> Floats:
-    """Return what a seam costs (n,) at places that are `off_px` (n, c, 2) from its c choices."""
+    """Return what a seam costs (...,) at places that are `off_px` (..., c, 2) off its c choices."""
     near = (off_px**2).sum(axis=-1) <= MET_PX**2
     cost: Floats = np.where(near, np.minimum(costs, BROKEN), BROKEN).min(axis=-1)
     return cost

@@ -116,7 +116,9 @@ def test_one_periodic_tile_among_others_is_held_by_the_stage_and_flagged():
 
 def test_the_seam_tells_which_shift_was_taken():
     *_, graph = scanned(40.0, stage_px=3.0, seed=0)
-    assert max(seam.residual_px for seam in graph.seams(graph.solve())) < 1.0
+    seams = graph.seams(graph.solve())
+    assert max(seam.residual_px for seam in seams) < 1.0
+    assert all(seam.evidence.covariance_px2[0][0] > 20.0**2 for seam in seams)
 
 
 def test_a_single_match_that_carries_a_tile_far_from_the_stage_is_suspect():
