@@ -91,24 +91,14 @@ class Grid:
         fitted = np.linalg.lstsq(terms.reshape(-1, 4), off.ravel(), rcond=None)[0]
         return np.hypot(*(off - terms @ fitted).T)
 
-    def seam_errors_px(self, seams: list[tuple[int, int, Floats]]) -> Floats:
-        """Return how wrong measured shifts (a, b, origin of b in a's pixels) are, in pixels.
-
-        Compared is the place of b's pixel (0, 0); for a bent camera that is where it would lie
-        without the distortion.
-        """
-        wrong = []
-        for a, b, shift in seams:
-            apart = turn(-self.theta_rad[a]) @ (self.truth_px[b] - self.truth_px[a])
-            wrong.append(float(np.hypot(*(shift - origin(apart, self, a, b)))))
-        return np.array(wrong)
-
-
-def origin(apart_px: Floats, grid: Grid, a: int, b: int) -> Floats:
-    """Return where b's pixel (0, 0) lies in a's pixels, given its centre's way from a's centre."""
-    middle = np.full(2, (SIZE_PX - 1) / 2)
-    at: Floats = middle + apart_px - turn(grid.theta_rad[b] - grid.theta_rad[a]) @ middle
-    return at
+    def apart_px(self, a: int, in_a: Floats, b: int, in_b: Floats) -> Floats:
+        """Return how far apart points (n, 2) x, y of tiles a and b truly lie in the specimen."""
+        bent, middle = bending(self.kind), np.full(2, (SIZE_PX - 1) / 2)
+        at = []
+        for tile, points in ((a, in_a), (b, in_b)):
+            straight = points if bent is None else bent.straightened(points)
+            at.append(self.truth_px[tile] + (straight - middle) @ turn(self.theta_rad[tile]).T)
+        return np.hypot(*(at[0] - at[1]).T)
 
 
 def turn(theta_rad: float) -> Floats:

@@ -13,7 +13,7 @@ from runtime.stitch.graph.pose_graph import PoseGraph
 from runtime.stitch.match.blank import is_blank
 from runtime.stitch.match.borders import OpenBorders, ReadPixels
 from runtime.stitch.match.ladder import climb, ladder
-from runtime.stitch.match.strips import XY, Neighbours, predict
+from runtime.stitch.match.strips import XY, Neighbours, StripPair, predict
 from runtime.tile import Matches, Pixels, Placement, Seam, Shift
 
 GATE_SIGMAS = 3.0
@@ -156,8 +156,11 @@ class Stitcher:
         return [pair for pair in pairs if pair is not None]
 
     def _match(self, pair: Neighbours, earlier: ReadPixels) -> Shift:
-        strips = self._borders.pair(pair, earlier)
-        match = climb(self._rungs, strips, self._borders.chance(pair)) if strips else None
+        def cut(turned: bool) -> StripPair | None:
+            return self._borders.pair(pair, earlier, turned=turned)
+
+        there = cut(False) is not None
+        match = climb(self._rungs, cut, self._borders.chance(pair)) if there else None
         if match is None:
             dx, dy = pair.shift_px
             return Shift(a=pair.a, b=pair.b, dx_px=dx, dy_px=dy, method="none")

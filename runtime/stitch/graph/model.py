@@ -37,7 +37,7 @@ OFFSET_SIGMA_PX = 1e-3
 class StagePrior:
     """What is known without a picture: `centres_px` (n, 2) by the stage, each with `sigma_px`; the
     angles' `turn_sigma_rad`; the `basis` (n, k) of the stage correction with its `basis_sigma`
-    (k,); k may be 0.
+    (k,); k may be 0. `told` (2 k, 2 k) is what else is known of the correction, as information.
     """
 
     centres_px: Floats
@@ -45,6 +45,7 @@ class StagePrior:
     turn_sigma_rad: float
     basis: Floats
     basis_sigma: Floats
+    told: Floats | None = None
 
     def corrected(self, correction: Floats) -> Floats:
         """Return where the stage has the centres (n, 2) under a correction (k, 2)."""
@@ -169,6 +170,8 @@ class GraphModel:
         one += np.diag(self.stage.basis_sigma**-2.0)
         both = np.zeros((2 * count, 2 * count))
         both[:count, :count] = both[count:, count:] = one
+        if self.stage.told is not None:
+            both += self.stage.told
         border: Floats = both - np.einsum("rxi,rxj->ij", coupling, along)
         return border
 
@@ -223,6 +226,20 @@ class StageFrame:
         centred = (centres_px - self.middle_px) / self.extent_px
         moved: Floats = centred @ correction[:2] + correction[2]
         return moved
+
+    def turn_rad(self, correction: Floats) -> float:
+        """Return by how much a correction (3, 2) turns the stage."""
+        return float(self._turning @ correction.T.ravel())
+
+    def unturned(self, sigma_rad: float) -> Floats:
+        """Return the information (6, 6) that the stage is turned by no more than `sigma_rad`."""
+        told: Floats = np.outer(self._turning, self._turning) / sigma_rad**2
+        return told
+
+    @property
+    def _turning(self) -> Floats:
+        """How the turn follows the coefficients (6,), x's before y's."""
+        return np.array([0.0, -0.5, 0.0, 0.5, 0.0, 0.0]) / self.extent_px
 
     @property
     def basis_sigma(self) -> Floats:

@@ -106,7 +106,7 @@ def believe(model: GraphModel, start: Floats) -> Belief:
             break
         cuts = cuts.wider()
         belief = _truncated(model, cuts, start)
-    return _polished(model, belief)
+    return polished(model, belief)
 
 
 def renew(model: GraphModel, before: Belief) -> Belief:
@@ -115,9 +115,9 @@ def renew(model: GraphModel, before: Belief) -> Belief:
     For a large graph whose seams were decided on one neighbourhood at a time.
     """
     cuts = Cuts.of(model.seams.information)
-    belief = _polished(model, before)
+    belief = polished(model, before)
     agree = _ratio(model, cuts, belief) <= 1
-    return _polished(model, replace(belief, weights=agree.astype(np.float64)))
+    return polished(model, replace(belief, weights=agree.astype(np.float64)))
 
 
 def choose(seams: Seams, over: Floats, cuts: Cuts) -> Floats:
@@ -164,7 +164,7 @@ def _round(model: GraphModel, cuts: Cuts, belief: Belief) -> Belief:
     return Belief(solved.poses, solved.correction, belief.weights, measured)
 
 
-def _polished(model: GraphModel, belief: Belief) -> Belief:
+def polished(model: GraphModel, belief: Belief) -> Belief:
     """Return the belief with its poses solved for, to where linearising again changes nothing."""
     poses = belief.poses
     for _ in range(ROUNDS):

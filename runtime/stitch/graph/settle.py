@@ -24,12 +24,28 @@ from runtime.stitch.graph.model import (
     StagePrior,
 )
 from runtime.stitch.graph.near_kernel import solve_near
-from runtime.stitch.graph.robust import BELIEVED, CUT_PX, CUT_SIGMAS, Belief, believe, renew
+from runtime.stitch.graph.robust import (
+    BELIEVED,
+    CUT_PX,
+    CUT_SIGMAS,
+    Belief,
+    believe,
+    polished,
+    renew,
+)
 from runtime.stitch.graph.store import Mask, SeamRows, TileRows
 from runtime.tile import PlacementFlag
 
 FLAGS: tuple[PlacementFlag, ...] = get_args(PlacementFlag)
 """Flags are kept by their number."""
+
+
+STRAIGHT_RAD = 1e-6
+SURER = 0.1
+"""Tiles that are straighter than this, against what the stage tells of a turn, say it all."""
+
+TURN_SIGMAS = 3.0
+"""A map turned by more than this lies in a camera that is turned against the stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +102,24 @@ def settle_all(tiles: TileRows, seams: SeamRows, shared: Shared, *, again: bool)
         belief = renew(model, _before(tiles, seams, rows, used, found))
     else:
         belief = believe(model, start)
+    if _turned_by_chance(stage, frame.turn_rad(belief.correction)):
+        model = replace(model, stage=replace(stage, told=frame.unturned(STRAIGHT_RAD)))
+        belief = polished(model, belief)
     fitted = Shared(shared.sigma_px, frame, belief.correction, turn, shared.distortion)
     return _settled(model, belief, (rows, used), tiles, fitted)
+
+
+def _turned_by_chance(stage: StagePrior, turn_rad: float) -> bool:
+    """Return whether the map is turned against the stage by no more than tiles that turn, each by
+    itself, are on average.
+
+    Then their angles do not tell how the map lies, and the stage knows better.
+    """
+    away = stage.centres_px - stage.centres_px.mean(axis=0)
+    by_stage = stage.sigma_px / max(float((away**2).sum()) ** 0.5, 1.0)
+    by_tiles = stage.turn_sigma_rad / len(away) ** 0.5
+    least = by_tiles > SURER * by_stage
+    return least and abs(turn_rad) < TURN_SIGMAS * float(np.hypot(by_tiles, by_stage))
 
 
 def settle_near(

@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-from runtime.stitch.match.strips import SIDES, Borders, Neighbours, Side, StripPair, cut
+from runtime.stitch.match.strips import (
+    SIDES,
+    Borders,
+    Neighbours,
+    Side,
+    StripPair,
+    cut,
+    turned_gate_px,
+)
 from runtime.stitch.match.threshold import chance_scores
 from runtime.tile import Pixels
 
@@ -66,10 +74,13 @@ class OpenBorders:
             if strips is not None and not self.open(name, side):
                 self._bytes -= strips.drop(side)
 
-    def pair(self, pair: Neighbours, earlier: ReadPixels) -> StripPair | None:
+    def pair(
+        self, pair: Neighbours, earlier: ReadPixels, *, turned: bool = False
+    ) -> StripPair | None:
         """Return the strips of two neighbours, None when a side is closed or too little is left.
 
-        `earlier` reads a tile whose strips are not in memory.
+        `earlier` reads a tile whose strips are not in memory; with `turned` there is room for what
+        tiles that are turned may lie off by.
         """
         ends = tuple(zip((pair.a, pair.b), pair.sides, strict=True))
         if not all(self.open(*end) for end in ends):
@@ -79,7 +90,8 @@ class OpenBorders:
                 self._strips[name] = self._strips.pop(name)  # the last to make room
             else:
                 self.keep(name, earlier(name))
-        return cut(pair, self._strips[pair.a], self._strips[pair.b], gate_px=self._gate_px)
+        gate_px = turned_gate_px(pair.shift_px, self._gate_px) if turned else self._gate_px
+        return cut(pair, self._strips[pair.a], self._strips[pair.b], gate_px=gate_px)
 
     def chance(self, pair: Neighbours) -> tuple[float, ...]:
         """Return what chance gives in the two tiles of a pair whose strips were cut."""

@@ -1,28 +1,31 @@
 """The matchers, tried in order of cost, until one is sure.
 
-A rung takes a strip pair and returns a match or None: phase correlation first, then, at ten times
-the cost, keypoints. Behind both is the same refinement. Where neither is sure there is no match,
-and the caller says so with method "none".
+Phase correlation first; where that is not sure, the same of strips turned by a few angles; then, at
+ten times the cost, keypoints. Behind all is the same refinement. Where none is sure there is no
+match, and the caller says so with method "none".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from runtime.errors import ConfigRefused
+from runtime.stitch.match.angles import match_angles
 from runtime.stitch.match.phase import Peak, band_pass, candidates
-from runtime.stitch.match.refined import Match, nearer, refined
+from runtime.stitch.match.refined import TURNED_RAD, Match, nearer, refined
 from runtime.stitch.match.rivals import lead_nats
 from runtime.stitch.match.sift import match_sift
 from runtime.stitch.match.strips import StripPair
 from runtime.stitch.match.threshold import accept_above
 from runtime.tile import Alternative
 
-Rung = Callable[[StripPair, tuple[float, ...]], Match | None]
+Cut = Callable[[bool], StripPair | None]
+"""Cuts the strips of a pair: straight, or (True) with room for turned tiles."""
 
+Rung = Callable[[Cut, tuple[float, ...]], Match | None]
 
 ALIKE = 0.05
 """A lead in NCC that says nothing: the rim of the band-pass and shading make as much."""
@@ -35,6 +38,13 @@ RULED_OUT_NATS = 20.0
 
 GATE_SIGMAS = 3.0
 """Where the gate ends, in standard deviations of the way that the stage predicts."""
+
+FEWEST_PAIRS, FAINT = 4, 0.5
+"""Of turned tiles a straight comparison finds two or three blocks that agree by luck, or blurred
+ones; so does noise, and then turning them is no better."""
+
+LEAD = 0.03
+"""By how much turned tiles must agree better than straight ones."""
 
 SAME_PX = 3.0
 """Candidates as near as this to one another are one."""
@@ -78,25 +88,62 @@ def _most_likely(pair: StripPair, peaks: list[Peak]) -> Match | None:
         shift = (round(chosen.dx_px), round(chosen.dy_px))
         match = refined(pair, shift, ncc=chosen.ncc, method="phase")
         if match is not None:
-            others = tuple(
+            others = (
                 replace(rival, lead_nats=rival.lead_nats - chosen.lead_nats)
                 for rival in rivals
                 if rival is not chosen
             )
-            return replace(match, alternatives=others)
+            within_px = SAME_PX + abs(match.rotation_rad) * max(pair.a.shape) / 2
+            return replace(match, alternatives=_elsewhere(match, others, within_px))
     # Along a bent seam every peak is the place of a part, and between them no block need agree.
     tried = (refined(pair, peak.shift_px, ncc=peak.ncc, method="phase") for peak in peaks)
     return next((match for match in tried if match is not None), None) if len(rivals) == 1 else None
+
+
+def _elsewhere(
+    match: Match, rivals: Iterable[Alternative], within_px: float
+) -> tuple[Alternative, ...]:
+    """Return the rivals that are no part of the match: a turned seam is at several shifts."""
+    dx, dy = match.shift_px
+    here = Alternative(dx_px=dx, dy_px=dy, ncc=match.ncc)
+    return tuple(rival for rival in rivals if _apart_px(rival, here) > within_px)
 
 
 def _apart_px(one: Alternative, other: Alternative) -> float:
     return float(np.hypot(one.dx_px - other.dx_px, one.dy_px - other.dy_px))
 
 
+def by_phase(cut: Cut, chance: tuple[float, ...]) -> Match | None:
+    """Return the phase-correlation match of a pair, of turned strips where straight ones are not
+    sure.
+    """
+    pair = cut(False)
+    straight = None if pair is None else match_phase(pair, chance)
+    if straight is not None and not _doubtful(straight):
+        return straight
+    wide = cut(True)
+    turned = None if wide is None else match_angles(wide, chance)
+    if straight is None or (turned is not None and turned.ncc > straight.ncc + LEAD):
+        return turned
+    return straight
+
+
+def _doubtful(match: Match) -> bool:
+    """Return whether a match may be what is left of one between turned tiles."""
+    turned = abs(match.rotation_rad) > TURNED_RAD and match.ncc < FAINT
+    return len(match.pairs) < FEWEST_PAIRS or turned
+
+
+def by_keypoints(cut: Cut, chance: tuple[float, ...]) -> Match | None:
+    """Return the match that keypoints agree on, or None."""
+    pair = cut(True)
+    return None if pair is None else match_sift(pair, chance)
+
+
 LADDERS: dict[str, tuple[Rung, ...]] = {
-    "auto": (match_phase, match_sift),
-    "phase": (match_phase,),
-    "sift": (match_sift,),
+    "auto": (by_phase, by_keypoints),
+    "phase": (by_phase,),
+    "sift": (by_keypoints,),
 }
 
 
@@ -109,10 +156,10 @@ def ladder(matcher: str) -> tuple[Rung, ...]:
     return LADDERS[matcher]
 
 
-def climb(rungs: tuple[Rung, ...], pair: StripPair, chance: tuple[float, ...]) -> Match | None:
+def climb(rungs: tuple[Rung, ...], cut: Cut, chance: tuple[float, ...]) -> Match | None:
     """Return the first match any rung is sure of, or None."""
     for rung in rungs:
-        match = rung(pair, chance)
+        match = rung(cut, chance)
         if match is not None:
             return match
     return None

@@ -152,11 +152,13 @@ def candidates(pair: StripPair, a: Image, b: Image) -> list[Peak]:
     return rivals[:MOST_CANDIDATES]
 
 
-def best_peak(pair: StripPair, a: Image, b: Image, surface: Image) -> Peak | None:
-    """Return the peak of a correlation whose overlap agrees best, None if all leave too little."""
+def best_peaks(pair: StripPair, a: Image, b: Image, surface: Image) -> list[Peak]:
+    """Return the highest peaks of a correlation, that whose overlap agrees best first.
+
+    Empty if all leave too little overlap.
+    """
     gated, (x0, y0) = _gate(pair, surface)
-    found = _judge(pair, a, b, [(x0 + x, y0 + y) for y, x in _peaks(gated)])
-    return found[0] if found else None
+    return _judge(pair, a, b, [(x0 + x, y0 + y) for y, x in _peaks(gated)])
 
 
 def _judge(pair: StripPair, a: Image, b: Image, shifts_px: list[tuple[int, int]]) -> list[Peak]:

@@ -20,7 +20,7 @@ from runtime.stitch.match.blank import is_blank
 from runtime.stitch.match.correlation import Floats
 from runtime.stitch.match.phase import smooth, stays_put
 from runtime.stitch.match.refined import Match, match_turned
-from runtime.stitch.match.strips import Strip, StripPair
+from runtime.stitch.match.strips import MOST_TURN_RAD, Strip, StripPair
 from runtime.stitch.match.threshold import accept_above
 from runtime.stitch.match.turned import RigidMotion
 
@@ -30,9 +30,6 @@ CONTRAST = 0.01
 
 RATIO = 0.8
 """The best match must be this much nearer than the second best."""
-
-MOST_TURN_RAD = np.deg2rad(7.0)
-"""How far tiles may be turned against each other."""
 
 INLIER_PX = 2.0
 TRIALS = 800
@@ -100,7 +97,7 @@ def _agreed(
 
     Random samples of two pairs (Fischler and Bolles, doi:10.1145/358669.358692), from a fixed seed.
     """
-    reach = pair.gate_px + np.sin(MOST_TURN_RAD) * max(pair.a.shape) / 2
+    reach = pair.gate_px + np.sin(2 * MOST_TURN_RAD) * max(pair.a.shape) / 2
     near = np.hypot(*(a - b - shift_px).T) <= reach * np.sqrt(2)
     a, b = a[near], b[near]
     if len(a) < 2:
@@ -126,7 +123,7 @@ def _sampled(a: Floats, b: Floats) -> tuple[Complex, Complex]:
     between_a, between_b = in_a[second] - in_a[first], in_b[second] - in_b[first]
     angles = np.angle(between_a * np.conj(between_b))
     # Pairs too near tell no angle; a change of length is no motion of a stiff tile.
-    good = (np.abs(between_a) > 4 * INLIER_PX) & (np.abs(angles) <= MOST_TURN_RAD)
+    good = (np.abs(between_a) > 4 * INLIER_PX) & (np.abs(angles) <= 2 * MOST_TURN_RAD)
     good &= np.abs(np.abs(between_a) - np.abs(between_b)) < 2 * INLIER_PX
     turns, first, second = np.exp(1j * angles[good]), first[good], second[good]
     return turns, (in_a[first] + in_a[second] - turns * (in_b[first] + in_b[second])) / 2

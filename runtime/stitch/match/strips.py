@@ -28,6 +28,9 @@ Span = tuple[int, int, int]
 MIN_OVERLAP_PX = 6
 """Narrower overlaps leave nothing after the band-pass."""
 
+MOST_TURN_RAD = float(np.deg2rad(5.5))
+"""How far a tile may be turned by itself, against the stage."""
+
 MIN_SHARED_SIDE = 0.35
 """Share of the common side; leaves out diagonal neighbours, keeps brick patterns."""
 
@@ -148,6 +151,14 @@ class StripPair:
         """Return the parts of two pictures as large as the crops that show the same specimen."""
         (xa, xb, width), (ya, yb, height) = self.box(shift_px)
         return a[ya : ya + height, xa : xa + width], b[yb : yb + height, xb : xb + width]
+
+
+def turned_gate_px(shift_px: XY, gate_px: int) -> int:
+    """Return how far a seam of tiles that may be turned can lie from its predicted place.
+
+    What the two are turned by on average moves the middle of their overlap sideways.
+    """
+    return gate_px + int(np.ceil(np.sin(MOST_TURN_RAD) * np.hypot(*shift_px)))
 
 
 def cut(pair: Neighbours, a: Borders, b: Borders, *, gate_px: int) -> StripPair | None:

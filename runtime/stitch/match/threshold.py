@@ -13,7 +13,7 @@ import numpy as np
 from scipy import fft
 
 from runtime.stitch.match.correlation import Spectra
-from runtime.stitch.match.phase import band_pass, best_peak, correlate, padded, spectrum
+from runtime.stitch.match.phase import band_pass, best_peaks, correlate, padded, spectrum
 from runtime.stitch.match.strips import StripPair
 from runtime.tile import Pixels
 
@@ -44,8 +44,8 @@ def chance_scores(pixels: Pixels, *, gate_px: int) -> tuple[float, ...]:
         turned = np.ascontiguousarray(second[::-1, ::-1])
         for other, seen in ((second, b), (turned, _turned(b, second.shape, size))):
             pair = StripPair(first, other, FAR, (0, 0), FAR, gate_px)
-            peak = best_peak(pair, first, other, correlate(a, seen, size))
-            scores.append(max(peak.ncc, 0.0) * float(np.sqrt(peak.area_px)) if peak else 0.0)
+            peaks = best_peaks(pair, first, other, correlate(a, seen, size))
+            scores.append(max((max(p.ncc, 0.0) * p.area_px**0.5 for p in peaks[:1]), default=0.0))
     return tuple(scores)
 
 

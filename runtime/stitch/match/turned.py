@@ -141,8 +141,9 @@ def _layout(inside: Mask) -> Layout | None:
         return None
     # The narrow ends of a slanting overlap must not make all blocks narrow.
     across = min(int(np.median(widths[wide])), plain.size[1]) // 2 * 2
+    most = upright.shape[1] - across
     corners = [
-        (int(y), int(np.flatnonzero(row).mean().round()) - across // 2)
+        (int(y), int(np.clip(np.flatnonzero(row).mean().round() - across // 2, 0, most)))
         for (y, _), row, width in zip(plain.corners, held, widths, strict=True)
         if width >= across
     ]

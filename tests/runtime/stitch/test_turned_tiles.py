@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from runtime.stitch.graph.pose_graph import PoseGraph
-from tests.runtime.stitch.made_graphs import SHAPE_PX, Maker
+from tests.runtime.stitch.made_graphs import SHAPE_PX, STEP_PX, Maker, turn
 
 
 def graph_of(maker: Maker) -> PoseGraph:
@@ -26,6 +26,33 @@ def test_tiles_that_do_not_turn_are_not_turned():
     placed = made.fill(graph_of(maker)).solve()
     assert max(abs(place.theta_rad) for place in placed.values()) < 1e-4
     assert np.percentile(np.hypot(*made.errors(placed)[:, :2].T), 95) < 0.15
+
+
+@pytest.mark.parametrize("turn_rad", [0.01, 0.05])
+def test_a_map_of_tiles_that_turn_lies_as_the_stage_has_it(turn_rad):
+    """How they turn on average says little of that, and the stage knows it to its own error."""
+    whole_rad = []
+    for seed in range(4):
+        maker = Maker(7, turn_rad=turn_rad, seed=seed)
+        made = maker.made()
+        placed = made.fill(graph_of(maker)).solve()
+        turned = [placed[name].theta_rad - pose[2] for name, pose in made.truth.items()]
+        whole_rad.append(np.median(turned))
+    by_stage = maker.stage_px / (np.sqrt(2 * 49) * 2 * STEP_PX.mean())
+    assert np.sqrt(np.mean(np.square(whole_rad))) < 2 * by_stage
+
+
+def test_a_camera_turned_against_the_stage_leaves_its_tiles_straight():
+    """All tiles are turned alike then, and the map lies as they do."""
+    maker = Maker(7)
+    made = maker.made()
+    turned = turn(0.01)
+    graph = graph_of(maker)
+    for tile in made.tiles:
+        x, y = turned @ tile.prior_px
+        graph.extend(tile.name, prior_px=(x, y), blank=False, shifts=tile.shifts)
+    placed = graph.solve()
+    assert max(abs(place.theta_rad) for place in placed.values()) < 1e-4
 
 
 @pytest.mark.parametrize("turn_rad", [0.0, 0.01])
