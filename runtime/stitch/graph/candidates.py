@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.stitch.graph.elimination import NO_PLAN
 from runtime.stitch.graph.model import Floats, GraphModel
 from runtime.stitch.graph.robust import BELIEVED, Belief, Cuts, choose, renew
 from runtime.stitch.graph.seating import BROKEN, MET_PX, met
@@ -86,6 +87,9 @@ def _moved(model: GraphModel, belief: Belief, moves: list[_Move]) -> Belief:
     cuts = Cuts.of(model.seams.information)
     measured = choose(model.seams, over, cuts)
     agree = cuts.ratio(model.misfits(poses, measured)) <= 1
+    # Where all agreed at once, nothing was planned to be eliminated.
+    if model.plan is NO_PLAN:
+        model = GraphModel.of(model.stage, model.seams, model.free)
     return renew(
         model, replace(belief, poses=poses, measured=measured, weights=agree.astype(np.float64))
     )
