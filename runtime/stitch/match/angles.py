@@ -53,7 +53,7 @@ STRAYED_PX = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _AtAngle:
     """The best shift under one angle: the way (2,) from the predicted one, its score, and whether
     it stands `alone` or has a rival.
     """
@@ -88,7 +88,7 @@ def match_angles(pair: StripPair, chance: tuple[float, ...]) -> Match | None:
 
 
 def _refined(
-    pair: StripPair, found: _Found, chance: tuple[float, ...], *, within_px: float
+    pair: StripPair, found: _AtAngle, chance: tuple[float, ...], *, within_px: float
 ) -> Match | None:
     """Return the match near what was found, None where it is not sure."""
     in_a, in_b = _middles(pair)
@@ -123,7 +123,7 @@ def _small(strip: Strip, factor: int) -> Image:
     return np.asarray(np.clip(detail / spread, -CLIP_SIGMAS, CLIP_SIGMAS), np.float32)
 
 
-def _search(pair: StripPair, a: Image, b: Image, factor: int, *, every: int = 1) -> list[_Found]:
+def _search(pair: StripPair, a: Image, b: Image, factor: int, *, every: int = 1) -> list[_AtAngle]:
     """Return the best shift for each angle that two tiles may be turned against each other by."""
     most = round(2 * MOST_TURN_RAD / STEP_RAD)
     angles = STEP_RAD * np.arange(-most, most + 1, every)
@@ -145,7 +145,7 @@ def _search(pair: StripPair, a: Image, b: Image, factor: int, *, every: int = 1)
             way = factor * (np.array(peaks[0].shift_px) - predicted)
             scores = [peak.ncc * peak.area_px**0.5 for peak in peaks]
             alone = all(score < RIVAL * scores[0] for score in scores[1:])
-            found.append(_Found(float(angle), way, scores[0], alone))
+            found.append(_AtAngle(float(angle), way, scores[0], alone))
     return found
 
 
