@@ -4,6 +4,7 @@ None hangs, none moves twice, none leaves a light on; and when the trouble is ov
 works again.
 """
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -353,6 +354,20 @@ def test_an_axis_that_never_arrives(driver: str) -> None:
         assert moved(rig, before)[0] <= rig.plant.steps[0] <= before[0]
         rig.works()
         assert rig.plant.steps == moved(rig, before)
+
+
+def test_a_stall_is_told_on_a_line_that_loses_every_other_position() -> None:
+    positions = itertools.count()
+
+    def say(said: bytes) -> bytes:
+        return b"" if b" " in said and next(positions) % 2 else said
+
+    with bench("sangaboard") as rig:
+        rig.ready()
+        rig.when_moving(rig.seize, takes_s=0.2)
+        rig.unruly.say = say
+        with pytest.raises(Stalled, match="free the axis, home, and resume"):
+            rig.act()
 
 
 def moved(rig: Bench, before: tuple[int, int, int]) -> tuple[int, int, int]:

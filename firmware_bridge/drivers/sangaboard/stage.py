@@ -27,7 +27,8 @@ POLL_S = 0.01
 CORRIDOR_STEPS = 64
 # v0.4 hears nothing while it moves, so it moves in legs, and a stop waits for one at most.
 LEG_S = 0.5
-TRIES = 32
+# Of one reading, even when the time for it is up.
+FEWEST_TRIES = 4
 RETREAT_AT_MOST_STEPS = 6000
 # All three axes, a bit each: without a number v1.0-beta crashes and restarts.
 HOME = b"home_min 7\n"
@@ -156,12 +157,16 @@ class SangaboardStage(LineStage):
             clock.sleep(duration_s=POLL_S)
 
     def _read(self, deadline_s: float) -> Steps:
-        """Return one reading. A v0.4 board answers when its move has ended. Raises ReplyTimeout."""
-        dialogue, clock = self._board.dialogue, self._board.clock
+        """Return one reading. A v0.4 board answers when its move has ended. Raises ReplyTimeout.
+
+        One answer lost just as the time is up says nothing of the board: it is asked again.
+        """
+        dialogue, clock, tries = self._board.dialogue, self._board.clock, 1
         while (found := dialogue.once(b"p?\n", POSITION)) is None:
             dialogue.retries += 1
-            if clock.now_s() > deadline_s:
-                raise dialogue.silent(b"p?\n", TRIES)
+            if clock.now_s() > deadline_s and tries >= FEWEST_TRIES:
+                raise dialogue.silent(b"p?\n", tries)
+            tries += 1
         x, y, z = (int(n) for n in found.groups())
         return x, y, z
 
