@@ -148,22 +148,19 @@ def test_nights_that_begin_at_once_measure_one_at_a_time_and_agree(
         assert (waits.result(), late.looks) == (first, 0)
 
 
-@pytest.mark.parametrize("damage", ["not json", "[]", '{"key": {}, "choice": {}}'])
-def test_a_damaged_or_stale_note_is_measured_again(
-    shipped: Bundle, tmp_path: Path, damage: str
-) -> None:
-    clock = SteppingClock()
+def test_a_damaged_or_stale_note_is_measured_again(shipped: Bundle, tmp_path: Path) -> None:
+    def looks() -> int:
+        clock = SteppingClock()
+        chosen(shipped, allowed=("onnxruntime",), threads=1, cache=tmp_path, clock=clock)
+        return clock.looks
 
-    def chooses() -> None:
-        choose(shipped, allowed=("onnxruntime",), threads=1, cache=tmp_path, clock=clock)
-
-    chooses()
+    assert looks() > 0
     note = the_note(tmp_path)
-    note.write_text(damage)
-    clock.looks = 0
-    chooses()
-    assert clock.looks > 0
-    assert json.loads(note.read_text())["choice"]["backend"] == "onnxruntime"
+    for damage in ("not json", "[]", '{"key": {}, "choice": {}}'):
+        note.write_text(damage)
+        assert looks() > 0, damage
+        assert json.loads(note.read_text())["choice"]["backend"] == "onnxruntime"
+        assert looks() == 0
 
 
 def test_other_settings_are_another_choice_and_neither_forgets(
