@@ -57,6 +57,7 @@ class Placed:
     centres_px: Floats
     wrong_seams: int | None = None
     unflagged: int | None = None
+    blank: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def nightscope(grid: Grid) -> Placed:
     )
     names = list(grid.tiles)
     points: dict[tuple[str, str], tuple[Floats, Floats]] = {}
-    for name, (x, y) in zip(names, grid.stage_px, strict=True):
+    for name, (x, y) in ((names[n], grid.stage_px[n]) for n in grid.order):
         found = stitcher.add(
             name, grid.tiles[name], x_um=x, y_um=y, earlier=lambda tile: grid.tiles[tile]
         )
@@ -85,6 +86,7 @@ def nightscope(grid: Grid) -> Placed:
         centres_px(solved, names),
         wrong_seams=_wrong_seams(grid, stitcher.seams(solved), points, names),
         unflagged=_unflagged(grid, solved, names),
+        blank=_blank(grid, solved, names),
     )
 
 
@@ -114,7 +116,18 @@ def _wrong_seams(
 def _unflagged(grid: Grid, solved: Mapping[str, Placement], names: list[str]) -> int:
     """Return how many tiles are further off than the stage ever is, and say nothing."""
     off = grid.errors_px(centres_px(dict(solved), names)) > GATE_SIGMAS * np.sqrt(2) * JITTER_PX
-    return sum(bool(far) and solved[name].flag == "" for name, far in zip(names, off, strict=True))
+    textured = [name for name, held in zip(names, grid.textured, strict=True) if held]
+    return sum(bool(f) and solved[name].flag == "" for name, f in zip(textured, off, strict=True))
+
+
+def _blank(grid: Grid, solved: Mapping[str, Placement], names: list[str]) -> str:
+    """Return in words how many of the tiles without any specimen are called blank."""
+    called = np.array([solved[name].flag == "blank" for name in names])
+    empty = grid.shown == 0
+    return (
+        f"{(called & empty).sum()} of {empty.sum()} empty tiles called blank, "
+        f"{(called & grid.textured).sum()} of {grid.textured.sum()} textured ones"
+    )
 
 
 def write(grid: Grid, folder: Path) -> None:
@@ -206,6 +219,9 @@ def _row(tool: str, grids: list[Grid], found: list[Placed | str]) -> None:
         for column, width in zip(zip(*counted, strict=True), (13, 8), strict=True)
     )
     print(f"{tool:26}" + "".join(f"{v:8.3f}" for v in np.median(errors, axis=0)) + said, flush=True)
+    for grid, one in zip(grids, placed, strict=True):
+        if grid.kind.trouble is not None and one.blank:
+            print(f"{'':26}{one.blank}", flush=True)
 
 
 def costs(asked: argparse.Namespace, peers: dict[str, str]) -> None:

@@ -3,7 +3,7 @@
 A tile's pixel q (x, y from its centre) shows the place centre + R(theta) straight(q) of the source,
 read there by Fourier shift, or by a cubic spline where tiles are turned or bent; `straight` is the
 camera's distortion, if it has one. The stage reports the nominal grid. Every tile has its own gain,
-pedestal and noise.
+pedestal and noise. Rows are taken to and fro.
 """
 
 from __future__ import annotations
@@ -25,7 +25,22 @@ ROOT = Path(__file__).resolve().parents[2]
 SECTION = ROOT / "runtime/instrument/simulator/specimen/s3_section.webp"
 SIDE, SIZE_PX, JITTER_PX, MARGIN_PX = 8, 512, 5.0, 90
 COUNTS_PER_GREY = 16.0
+TEXTURED_SHARE = 0.25
+SHADING, SPECKS = 0.15, 60
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """What else may be wrong: the share of the area that is `blank`, beyond a slanting line; the
+    camera turned against the stage; a stage that lies half its backlash behind its last move in x;
+    dust and shading of the sensor, in every tile alike (`dust`: how dark, as a share).
+    """
+
+    blank: float = 0.35
+    camera_deg: float = 0.5
+    backlash_px: float = 4.0
+    dust: float = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +57,7 @@ class Kind:
     bend_px: float = 0.0
     enlarged: float = 1.0
     pitch_px: float = 0.0
+    trouble: Trouble | None = None
 
 
 KINDS = {
@@ -55,6 +71,7 @@ KINDS = {
     "periodic, 12 px": Kind(pitch_px=12.0),
     "periodic, 24 px": Kind(pitch_px=24.0),
     "periodic, 40 px": Kind(pitch_px=40.0),
+    "hard": Kind(trouble=Trouble()),
     "soft": Kind(enlarged=3.0),
     "soft, 5 % overlap": Kind(enlarged=3.0, overlap=0.05),
     "soft, quarter contrast": Kind(enlarged=3.0, contrast=0.25, noise=100.0),
@@ -64,7 +81,7 @@ KINDS = {
 @dataclass(frozen=True)
 class Grid:
     """`tiles` by name; where the stage says their centres are, where they are (n, 2) x, y pixels,
-    and how they are turned (n,) in radians.
+    how they are turned (n,) in radians, and the share of each that shows specimen (n,).
     """
 
     kind: Kind
@@ -72,10 +89,23 @@ class Grid:
     stage_px: Floats
     truth_px: Floats
     theta_rad: Floats
+    shown: Floats
+
+    @property
+    def order(self) -> list[int]:
+        """The tiles in the order they are taken: each row the other way."""
+        rows = np.arange(len(self.tiles)).reshape(SIDE, SIDE)
+        rows[1::2] = rows[1::2, ::-1]
+        return rows.ravel().tolist()
+
+    @property
+    def textured(self) -> NDArray[np.bool_]:
+        """The tiles (n,) with enough specimen to be held by it."""
+        return self.shown >= TEXTURED_SHARE
 
     def errors_px(self, centres_px: Floats) -> Floats:
-        """Return each tile's distance from the truth, the common offset removed."""
-        off = centres_px - self.truth_px
+        """Return each textured tile's distance from the truth, the common offset removed."""
+        off = (centres_px - self.truth_px)[self.textured]
         return np.hypot(*(off - np.median(off, axis=0)).T)
 
     def shape_errors_px(self, centres_px: Floats) -> Floats:
@@ -84,8 +114,9 @@ class Grid:
         Where tiles are turned or bent, the seams say little or nothing of how the map as a whole
         lies: only the stage does, to its jitter over the root of the number of tiles.
         """
-        off = centres_px - self.truth_px
-        x, y = (self.truth_px - self.truth_px.mean(axis=0)).T
+        off = (centres_px - self.truth_px)[self.textured]
+        truth_px = self.truth_px[self.textured]
+        x, y = (truth_px - truth_px.mean(axis=0)).T
         none, one = np.zeros_like(x), np.ones_like(x)
         terms = np.stack([np.stack([x, -y, one, none], 1), np.stack([y, x, none, one], 1)], 1)
         fitted = np.linalg.lstsq(terms.reshape(-1, 4), off.ravel(), rcond=None)[0]
@@ -161,24 +192,63 @@ def extent_px(kind: Kind) -> int:
 
 def made(kind: Kind, *, seed: int, source: Path | None = None) -> Grid:
     """Return a scan of 64 tiles of 512 x 512, 16 bit."""
-    image = source_of(kind, source, seed=seed)
+    image, specimen = source_of(kind, source, seed=seed), None
     rng = np.random.default_rng(seed)
+    if kind.trouble is not None:
+        specimen = within(image.shape, kind.trouble.blank)
+        image = np.where(specimen, image, np.float32(np.median(image)))
+    sensor = sensor_of(kind, np.random.default_rng([seed, 1]))
     look = reader(image, bending(kind))
-    tiles, stage, truth, turns = {}, [], [], []
+    tiles, stage, truth, turns, shown = {}, [], [], [], []
     for row in range(SIDE):
         for column in range(SIDE):
             nominal = np.array([column, row]) * SIZE_PX * (1 - kind.overlap)
             nominal = MARGIN_PX + nominal + (SIZE_PX - 1) / 2
-            at = nominal + rng.normal(0, JITTER_PX, 2)
+            at = taken_at(kind, nominal, row) + rng.normal(0, JITTER_PX, 2)
             theta = np.deg2rad(rng.uniform(-kind.turn_deg, kind.turn_deg))
             seen = COUNTS_PER_GREY * kind.contrast * look(at, theta)
-            seen = seen * rng.uniform(0.9, 1.1) + rng.uniform(170, 230)
+            seen = (seen * rng.uniform(0.9, 1.1) + rng.uniform(170, 230)) * sensor
             seen += rng.normal(0, kind.noise, seen.shape)
             tiles[f"r{row:03}_c{column:03}"] = np.clip(np.rint(seen), 0, 65535).astype(np.uint16)
             stage.append(nominal)
             truth.append(at)
             turns.append(theta)
-    return Grid(kind, tiles, np.array(stage), np.array(truth), np.array(turns))
+            x, y = (int(v) - SIZE_PX // 2 for v in at)
+            part = True if specimen is None else specimen[y : y + SIZE_PX, x : x + SIZE_PX]
+            shown.append(float(np.mean(part)))
+    return Grid(kind, tiles, *(np.array(of) for of in (stage, truth, turns, shown)))
+
+
+def within(shape: tuple[int, ...], blank: float) -> NDArray[np.bool_]:
+    """Return where the specimen is: before a slanting line that leaves a share `blank` beyond."""
+    y, x = (np.arange(side) / side for side in shape)
+    return np.asarray(x[None, :] + y[:, None] < 2 - (2 * blank) ** 0.5)
+
+
+def sensor_of(kind: Kind, rng: np.random.Generator) -> Floats:
+    """Return what the sensor makes of an even light, (y, x): shading, and specks of dust."""
+    sensor = np.ones((SIZE_PX, SIZE_PX))
+    if kind.trouble is None:
+        return sensor
+    y, x = np.mgrid[:SIZE_PX, :SIZE_PX] / (SIZE_PX / 2) - 1
+    sensor -= SHADING * ((x - 0.2) ** 2 + (y + 0.1) ** 2) / 2
+    for _ in range(SPECKS):
+        speck_x, speck_y = rng.uniform(-1, 1, 2)
+        radius = rng.uniform(3, 10) / (SIZE_PX / 2)
+        away2 = ((x - speck_x) ** 2 + (y - speck_y) ** 2) / radius**2
+        sensor *= 1 - kind.trouble.dust * np.exp(-(away2**2))
+    return sensor
+
+
+def taken_at(kind: Kind, nominal_px: Floats, row: int) -> Floats:
+    """Return where in the camera's axes the stage goes for a nominal place."""
+    if kind.trouble is None:
+        return nominal_px
+    middle = extent_px(kind) / 2
+    behind = np.array([kind.trouble.backlash_px / 2 * (1 if row % 2 else -1), 0.0])
+    turned = turn(np.deg2rad(kind.trouble.camera_deg)) @ (nominal_px - middle)
+    at: Floats = middle + turned + behind
+    return at
 
 
 def reader(

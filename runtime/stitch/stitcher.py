@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from runtime.distortion import Distortion
 from runtime.errors import InputRefused
 from runtime.stitch.graph.pose_graph import PoseGraph
-from runtime.stitch.match.blank import is_blank
 from runtime.stitch.match.borders import OpenBorders, ReadPixels
-from runtime.stitch.match.ladder import climb, ladder
+from runtime.stitch.match.ladder import by_the_sensor, climb, ladder
 from runtime.stitch.match.strips import XY, Neighbours, StripPair, predict
 from runtime.tile import Matches, Pixels, Placement, Seam, Shift
 
@@ -89,8 +88,10 @@ class Stitcher:
             )
         self._borders.keep(tile_id, pixels)
         pairs = self._neighbours(tile_id, self.prior_px(x_um=x_um, y_um=y_um))
-        shifts = tuple(self._match(pair, earlier) for pair in pairs)
-        return Matches(shifts=shifts, blank=is_blank(pixels))
+        shifts = tuple(self._match(pair, tile_id, earlier) for pair in pairs)
+        unmatched = all(shift.method == "none" for shift in shifts)
+        blank = self._borders.blank(tile_id, beside=pairs if unmatched else ())
+        return Matches(shifts=shifts, blank=blank)
 
     def place(self, tile_id: str, matches: Matches, *, x_um: float, y_um: float) -> None:
         """Place a tile by its matches, new or from before an interruption.
@@ -155,13 +156,14 @@ class Stitcher:
         )
         return [pair for pair in pairs if pair is not None]
 
-    def _match(self, pair: Neighbours, earlier: ReadPixels) -> Shift:
+    def _match(self, pair: Neighbours, new: str, earlier: ReadPixels) -> Shift:
         def cut(turned: bool) -> StripPair | None:
             return self._borders.pair(pair, earlier, turned=turned)
 
         there = cut(False) is not None
-        match = climb(self._rungs, cut, self._borders.chance(pair)) if there else None
-        if match is None:
+        chance = self._borders.chance(pair) if there else ()
+        match = climb(self._rungs, cut, chance) if there else None
+        if match is None or by_the_sensor(match, self._borders.with_itself(pair, new), chance):
             dx, dy = pair.shift_px
             return Shift(a=pair.a, b=pair.b, dx_px=dx, dy_px=dy, method="none")
         return Shift(

@@ -25,6 +25,7 @@ from runtime.stitch.graph.elimination import Elimination, Factor
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 AFFINE_SIGMA = 0.03
 """How far the stage's scale and angle may be off, as a share of the distance travelled."""
@@ -109,16 +110,26 @@ class GraphModel:
         found[self.plan.tiles] += away + along @ correction
         return Stepped(found, correction.reshape(2, -1).T)
 
-    def covariances(self, poses: Floats, measured: Floats, weights: Floats) -> Covariances:
-        """Return the marginal covariances of the free tiles' places."""
+    def covariances(
+        self, poses: Floats, measured: Floats, weights: Floats, held: Mask
+    ) -> Covariances:
+        """Return the marginal covariances of the free tiles' places.
+
+        The scan as a whole is that of the tiles that are `held` (free,): one that only the stage
+        places would have all others share its error.
+        """
         factor, _ = self._factored(poses, measured, weights)
         coupling = self._coupling()
-        away = (poses[: self.free, :2] - poses[: self.free, :2].mean(axis=0))[self.plan.tiles]
+        share = (held if held.any() else np.ones(self.free))[self.plan.tiles].astype(np.float64)
+        share /= share.sum()
+        places = poses[: self.free, :2][self.plan.tiles]
+        away = places - share @ places
         # How the whole lies: its mean place, and its turn about that.
         whole = np.zeros((self.free, 3, 3))
-        whole[:, 0, 0] = whole[:, 1, 1] = 1 / self.free
+        whole[:, 0, 0] = whole[:, 1, 1] = share
         aside = np.column_stack([-away[:, 1], away[:, 0]])
-        whole[:, :2, 2] = aside / max(float((away**2).sum()), 1.0)
+        spread_px2 = float(share @ (away**2).sum(axis=1))
+        whole[:, :2, 2] = share[:, None] * aside / max(spread_px2, 1.0)
         solved = factor.solve(np.concatenate([whole, coupling], axis=2))
         with_whole, along = solved[:, :, :3], solved[:, :2, 3:]
         spread = np.linalg.inv(self._border(coupling, solved[:, :, 3:]))

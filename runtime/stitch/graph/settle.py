@@ -257,7 +257,7 @@ def _sigmas_px(model: GraphModel, belief: Belief, held: Mask) -> Floats:
 
     Of a tile that matches hold, against the scan as a whole; of others, against the stage.
     """
-    found = model.covariances(belief.poses, belief.measured, belief.weights)
+    found = model.covariances(belief.poses, belief.measured, belief.weights, held)
     covariance = np.where(held[:, None, None], found.apart, found.own)
     sigmas: Floats = np.sqrt(np.trace(covariance, axis1=1, axis2=2) / 2)
     return sigmas

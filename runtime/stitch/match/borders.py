@@ -8,8 +8,9 @@ reads no tile but those its new ones touch.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from runtime.stitch.match.blank import Detail
 from runtime.stitch.match.strips import (
     SIDES,
     Borders,
@@ -44,6 +45,7 @@ class OpenBorders:
         self._strips: dict[str, Borders] = {}
         self._bytes = 0
         self._chance: dict[str, tuple[float, ...]] = {}
+        self._detail: dict[str, Detail] = {}
         self._met: defaultdict[tuple[str, Side], float] = defaultdict(float)
 
     def keep(self, tile_id: str, pixels: Pixels) -> None:
@@ -56,7 +58,7 @@ class OpenBorders:
         borders = Borders.of(pixels, depth_px=self._depth_px, sides=sides)
         if tile_id not in self._chance:
             self._chance[tile_id] = chance_scores(pixels, gate_px=self._gate_px)
-        self._strips[tile_id] = borders
+        self._strips[tile_id], self._detail[tile_id] = borders, Detail.of(pixels)
         self._bytes += borders.nbytes
         # The two of the pair being matched stay, however little room there is.
         while self._bytes > self._most_bytes and len(self._strips) > 2:
@@ -73,6 +75,8 @@ class OpenBorders:
             strips = self._strips.get(name)
             if strips is not None and not self.open(name, side):
                 self._bytes -= strips.drop(side)
+                if not strips.held:
+                    self._detail.pop(name, None)
 
     def pair(
         self, pair: Neighbours, earlier: ReadPixels, *, turned: bool = False
@@ -93,11 +97,31 @@ class OpenBorders:
         gate_px = turned_gate_px(pair.shift_px, self._gate_px) if turned else self._gate_px
         return cut(pair, self._strips[pair.a], self._strips[pair.b], gate_px=gate_px)
 
+    def with_itself(self, pair: Neighbours, tile_id: str) -> StripPair | None:
+        """Return the strips of a kept tile as if it were both of a pair: what agrees is not the
+        specimen.
+        """
+        own = self._strips[tile_id]
+        if not all(side in own.held for side in pair.sides):
+            return None
+        return cut(pair, own, own, gate_px=self._gate_px)
+
     def chance(self, pair: Neighbours) -> tuple[float, ...]:
         """Return what chance gives in the two tiles of a pair whose strips were cut."""
         return self._chance[pair.a] + self._chance[pair.b]
 
+    def blank(self, tile_id: str, *, beside: Iterable[Neighbours] = ()) -> bool:
+        """Return whether a tile that was just kept shows nothing, or nothing that is not the
+        sensor's: that it shares with one `beside` which it was compared with.
+        """
+        detail = self._detail[tile_id]
+        others = (pair.a if pair.b == tile_id else pair.b for pair in beside)
+        return detail.blank or any(
+            detail.blank_beside(self._detail[other]) for other in others if other in self._detail
+        )
+
     def _let_go(self, tile_id: str) -> None:
         strips = self._strips.pop(tile_id, None)
+        self._detail.pop(tile_id, None)
         if strips is not None:
             self._bytes -= strips.nbytes

@@ -14,12 +14,13 @@ import numpy as np
 
 from runtime.errors import ConfigRefused
 from runtime.stitch.match.angles import match_angles
+from runtime.stitch.match.correlation import ncc
 from runtime.stitch.match.phase import Peak, band_pass, candidates
 from runtime.stitch.match.refined import TURNED_RAD, Match, nearer, refined
 from runtime.stitch.match.rivals import lead_nats
 from runtime.stitch.match.sift import match_sift
 from runtime.stitch.match.strips import StripPair
-from runtime.stitch.match.threshold import accept_above
+from runtime.stitch.match.threshold import accept_above, level_of
 from runtime.tile import Alternative
 
 Cut = Callable[[bool], StripPair | None]
@@ -45,6 +46,13 @@ ones; so does noise, and then turning them is no better."""
 
 LEAD = 0.03
 """By how much turned tiles must agree better than straight ones."""
+
+SURELY_TURNED_RAD = 0.02
+"""A sensor is not turned against itself; what looks so by less is a match of a few specks."""
+
+OWN_SHARE = 0.7
+"""A tile that agrees with itself by more than this share of its NCC with another one agrees by what
+is the sensor's."""
 
 SAME_PX = 3.0
 """Candidates as near as this to one another are one."""
@@ -138,6 +146,22 @@ def by_keypoints(cut: Cut, chance: tuple[float, ...]) -> Match | None:
     """Return the match that keypoints agree on, or None."""
     pair = cut(True)
     return None if pair is None else match_sift(pair, chance)
+
+
+def by_the_sensor(match: Match, own: StripPair | None, chance: tuple[float, ...]) -> bool:
+    """Return whether a tile agrees as well with itself, laid as the match has the other one.
+
+    Two specks that look alike, one on either side of the sensor, match in every pair of tiles, and
+    always alike. `own` are the tile's own strips; where chance reaches far less they are not asked.
+    """
+    if own is None or abs(match.rotation_rad) > SURELY_TURNED_RAD:
+        return False
+    x, y = (round(way) for way in match.shift_px)
+    if match.ncc > 2 * level_of(chance, area_px=own.area_px((x, y))):
+        return False
+    a, b = band_pass(own.a), band_pass(own.b)
+    around = [(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
+    return max(ncc(*own.overlap(a, b, at)) for at in around) > OWN_SHARE * match.ncc
 
 
 LADDERS: dict[str, tuple[Rung, ...]] = {

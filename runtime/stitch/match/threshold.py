@@ -49,10 +49,15 @@ def chance_scores(pixels: Pixels, *, gate_px: int) -> tuple[float, ...]:
     return tuple(scores)
 
 
+def level_of(scores: tuple[float, ...], *, area_px: int) -> float:
+    """Return the NCC that chance reaches over `area_px`, without any limit."""
+    level = float(np.mean(scores) + SIGMAS * np.std(scores))
+    return level / float(np.sqrt(max(area_px, 1)))
+
+
 def accept_above(scores: tuple[float, ...], *, area_px: int) -> float:
     """Return the NCC above which a match over `area_px` is no accident."""
-    level = np.mean(scores) + SIGMAS * np.std(scores)
-    return float(np.clip(level / np.sqrt(max(area_px, 1)), LOWEST, HIGHEST))
+    return float(np.clip(level_of(scores, area_px=area_px), LOWEST, HIGHEST))
 
 
 def _turned(seen: Spectra, shape: tuple[int, ...], size: tuple[int, int]) -> Spectra:

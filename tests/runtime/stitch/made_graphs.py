@@ -43,14 +43,16 @@ class MadeGraph:
     def errors(self, placed: dict[str, Placement]) -> NDArray[np.float64]:
         """Return what each tile's centre and angle have over the truth (n, 3).
 
-        Where the scan lies as a whole, and how it is turned, is taken out.
+        Where the scan lies as a whole, and how it is turned, is taken out: that of the tiles that
+        matches hold.
         """
         truth = np.array(list(self.truth.values()))
         off = np.array([centre(placed[name]) for name in self.truth]) - truth
-        off[:, :2] -= off[:, :2].mean(axis=0)
-        away = truth[:, :2] - truth[:, :2].mean(axis=0)
+        held = np.array([placed[name].flag == "" for name in self.truth])
+        off[:, :2] -= off[held, :2].mean(axis=0)
+        away = truth[:, :2] - truth[held, :2].mean(axis=0)
         aside = np.column_stack([-away[:, 1], away[:, 0]])
-        turned = (off[:, :2] * aside).sum() / (aside**2).sum()
+        turned = (off[held, :2] * aside[held]).sum() / (aside[held] ** 2).sum()
         off[:, :2] -= turned * aside
         off[:, 2] -= turned
         return off

@@ -27,13 +27,13 @@ def solved():
             graph._seams.pose[:seams],
             graph._seams.information[:seams],
             none,
-            np.zeros((0, 1, 2)),
+            np.zeros((0, 1, 3)),
         ),
     )
     poses, weights = np.column_stack([centres_px, np.zeros(count)]), np.ones(seams)
     for _ in range(8):
         poses = ours.step(poses, ours.seams.poses, weights).poses
-    covariances = ours.covariances(poses, ours.seams.poses, weights).own
+    covariances = ours.covariances(poses, ours.seams.poses, weights, np.ones(count, bool)).own
     return (poses, covariances), theirs(ours)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -107,6 +108,24 @@ def test_a_fixed_pattern_alone_is_no_match():
     stripes = 20 * rng.normal(size=(SHAPE_PX[0], 1)) + 20 * rng.normal(size=(1, SHAPE_PX[1]))
     made = scan(rows=3, columns=3, blank=lambda row, column: True, pattern=stripes)
     assert {seam.method for seam in seams(stitched(made))} == {"none"}
+
+
+def test_blank_tiles_that_show_the_sensors_dust_are_blank_where_one_came_before():
+    """Specks that shade a third of the sensor, as dark as the specimen."""
+    rng, dust = np.random.default_rng(3), np.zeros(SHAPE_PX, np.float32)
+    for x, y in rng.uniform(0, 1, (12, 2)) * (SHAPE_PX[1], SHAPE_PX[0]):
+        cv2.circle(dust, (round(x), round(y)), 6, -40.0, -1)
+    made = scan(rows=3, columns=4, blank=lambda row, column: column > 1, pattern=dust)
+    stitcher = stitched(made)
+    # Two specks match in every pair of tiles that lie one above the other.
+    assert {s.a[-2:] + s.b[-2:] for s in seams(stitcher) if s.method != "none"} <= {
+        "c0c0", "c0c1", "c1c1"
+    }  # fmt: skip
+    flags = {name: place.flag for name, place in stitcher.solve().items()}
+    assert {name for name, flag in flags.items() if flag == "blank"} >= {
+        f"r{row}_c{column}" for row in (1, 2) for column in (2, 3)
+    }
+    assert all(flags[f"r{row}_c{column}"] == "" for row in range(3) for column in (0, 1))
 
 
 def test_a_dust_peak_inside_the_gate_is_refused():

@@ -100,3 +100,20 @@ def test_a_shift_that_is_not_believed_makes_nothing_surer():
     placed = graph.solve()
     assert placed["far"].flag == "suspect"
     assert STAGE_PX < placed["far"].sigma_px < 1.5 * STAGE_PX
+
+
+def test_a_tile_that_nothing_holds_makes_no_other_less_sure():
+    """A scan's place as a whole is that of the tiles that hold together."""
+    sure = ((1e-4, 0.0), (0.0, 1e-4))
+    sigmas_px = []
+    for blank in (0, 3):
+        graph = PoseGraph(STAGE_PX, shape_px=SHAPE_PX)
+        for at in range(6):
+            before = [Shift(a=f"t{at - 1}", b=f"t{at}", dx_px=90.0, dy_px=0.0, covariance_px2=sure)]
+            at_px = (90.0 * at, 0.0)
+            graph.extend(f"t{at}", prior_px=at_px, blank=False, shifts=before if at else [])
+        for at in range(blank):
+            graph.extend(f"x{at}", prior_px=(900.0, 90.0 * at), blank=True, shifts=[])
+        sigmas_px.append(graph.solve()["t5"].sigma_px)
+    assert sigmas_px[1] == pytest.approx(sigmas_px[0], rel=0.01)
+    assert sigmas_px[0] < 0.1
