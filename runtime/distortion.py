@@ -46,6 +46,15 @@ class Distortion:
         """Return the value of every term (n, terms) at pixels (n, 2) x, y."""
         return terms(points_px, shape_px=self.shape_px, degree=self.degree)
 
+    def apart_px(self, other: Distortion | None) -> float:
+        """Return the longest way that two fields of one degree move a pixel of the rim apart; from
+        none, what this one moves it.
+        """
+        if other is None:
+            return self.largest_px
+        apart = self.coefficients_px - other.coefficients_px
+        return Distortion(self.shape_px, self.degree, apart).largest_px
+
     @property
     def largest_px(self) -> float:
         """The longest way that it moves a pixel of the tile's rim."""

@@ -15,6 +15,18 @@ from runtime.offline.inventory import Fate, Inventory, sharing_a_place
 from runtime.stitch.stitcher import Stitcher
 from runtime.tile import Matches, Pixels, Placement, Seam, Shift
 
+BENT_PX = 0.5
+"""What a field moves the rim by at least, or further than the one before, to be matched through."""
+
+LEARNT_TILES = 40
+"""So many tell a field well enough to match the rest through it from the start."""
+
+PASSES = 7
+"""Each pass finds seams that were too bent for the one before, and so tells the field better."""
+
+AGREE_PX = 2.0
+"""A seam further than this from where the map has it was not matched, or not as it lies."""
+
 STAGE_SIGMA_SHARE = 0.02
 """Stage error taken when none is given, as a share of the longer tile side: recorded positions
 are often nominal ones, and real stages miss them by a percent or two of a field."""
@@ -61,6 +73,7 @@ class Placing:
         self.extend(scan)
         self._matches: dict[str, Matches] = {}
         self._copies: dict[str, list[RecordedTile]] = {}
+        self._known: Distortion | None = None
         self._stitcher = self._new_stitcher()
 
     def extend(self, scan: RecordedScan) -> None:
@@ -77,7 +90,7 @@ class Placing:
     @property
     def any_match(self) -> bool:
         """Whether any two tiles were matched so far."""
-        return any(s.method != "none" for m in self._matches.values() for s in m.shifts)
+        return self._seams_matched > 0
 
     def moved(self) -> dict[str, Placement]:
         """Return the tiles placed for the first time or moved since the last call."""
@@ -91,10 +104,47 @@ class Placing:
         first = self._inventory.copy_of(tile, pixels)
         if first is not None:
             self._copies.setdefault(first, [self._by_name[first]]).append(tile)
+        self._match(tile, pixels)
+        if len(self._matches) == LEARNT_TILES:
+            self.straighten()
+
+    def straighten(self) -> None:
+        """Match the tiles again through the field that bends them all, until it is known.
+
+        Where the frames of a scanned beam are bent by many pixels, blocks of an overlap disagree
+        and seams are lost; through a field that is half right, more of them are found.
+        """
+        best, most = (self._stitcher, self._known, self._matches), -1
+        for left in reversed(range(PASSES)):
+            agreeing = self._agreeing()
+            if agreeing >= most:
+                best, most = (self._stitcher, self._known, self._matches), agreeing
+            field = self._stitcher.distortion
+            if left == 0 or field is None or field.apart_px(self._known) < BENT_PX:
+                break
+            self._match_through(field)
+        self._stitcher, self._known, self._matches = best
+
+    def _agreeing(self) -> int:
+        """Return how many seams are matched and lie where the others say."""
+        seams = self._stitcher.seams(self._stitcher.solve())
+        return sum(seam.method != "none" and seam.residual_px < AGREE_PX for seam in seams)
+
+    def _match_through(self, field: Distortion) -> None:
+        again, self._matches, self._known = list(self._matches), {}, field
+        self._stitcher = self._new_stitcher()
+        for tile_id in again:
+            self._match(self._by_id[tile_id], self.read(tile_id))
+
+    def _match(self, tile: RecordedTile, pixels: Pixels) -> None:
         x, y = self._centre_px(tile)
         matches = self._stitcher.match(tile.tile_id, pixels, x_um=x, y_um=y, earlier=self.read)
         self._stitcher.place(tile.tile_id, matches, x_um=x, y_um=y)
         self._matches[tile.tile_id] = matches
+
+    @property
+    def _seams_matched(self) -> int:
+        return sum(s.method != "none" for m in self._matches.values() for s in m.shifts)
 
     def read(self, tile_id: str) -> Pixels:
         """Return the pixels of a tile that was added; raises InputRefused when they are gone."""
@@ -182,6 +232,7 @@ class Placing:
             shape_px=self._scan.shape_px,
             matcher=self._matcher,
             border_px=border_px(self._scan.tiles, self._scan.shape_px, self._sigma_px),
+            known=self._known,
         )
 
 

@@ -152,6 +152,7 @@ class FolderStitch:
                 f"{self._request.folder}: no tile was written to its end",
                 remedy="wait until the files are there, and call this again",
             )
+        placing.straighten()
         solved = placing.solve()
         outcome = judge(solved, inventory, placing.file_name, looked.words)
         numbers = summary(solved, inventory, outcome) | {"look": looked.summary()}

@@ -12,6 +12,7 @@ from runtime.errors import InputRefused
 from runtime.stitch.graph.pose_graph import PoseGraph
 from runtime.stitch.match.borders import OpenBorders, ReadPixels
 from runtime.stitch.match.ladder import by_the_sensor, climb, ladder
+from runtime.stitch.match.straight import as_taken, straightened
 from runtime.stitch.match.strips import XY, Neighbours, StripPair, predict
 from runtime.tile import Matches, Pixels, Placement, Seam, Shift
 
@@ -27,8 +28,9 @@ class Stitcher:
     `px_from_stage` (2x2) turns stage micrometres into mosaic pixels; `stage_sigma_px` is the
     standard deviation of one stage position in pixels and sets the gate of the matcher; `shape_px`
     the (height, width) of every tile; `border_px` how deep a strip of past tiles is kept (default:
-    enough for 20 % overlap). Matching looks at stage positions and pixels only, never at
-    earlier results, so an interrupted scan gives the same shifts.
+    enough for 20 % overlap); `known` a field that bends every tile, through which they are then
+    matched. Matching looks at stage positions, pixels and that field only, never at earlier
+    results, so an interrupted scan gives the same shifts.
     """
 
     def __init__(
@@ -39,7 +41,9 @@ class Stitcher:
         shape_px: tuple[int, int],
         matcher: str = "auto",
         border_px: int | None = None,
+        known: Distortion | None = None,
     ) -> None:
+        self._known = known
         self._px_from_stage = np.asarray(px_from_stage, dtype=np.float64)
         self._shape_px = shape_px
         self._gate_px = int(np.ceil(GATE_SIGMAS * np.sqrt(2) * stage_sigma_px)) + GATE_MARGIN_PX
@@ -157,12 +161,17 @@ class Stitcher:
         return [pair for pair in pairs if pair is not None]
 
     def _match(self, pair: Neighbours, new: str, earlier: ReadPixels) -> Shift:
+        field = self._known
+
         def cut(turned: bool) -> StripPair | None:
-            return self._borders.pair(pair, earlier, turned=turned)
+            strips = self._borders.pair(pair, earlier, turned=turned)
+            return straightened(strips, field) if strips and field else strips
 
         there = cut(False) is not None
         chance = self._borders.chance(pair) if there else ()
         match = climb(self._rungs, cut, chance) if there else None
+        if match is not None and field is not None:
+            match = as_taken(match, pair.shift_px, field)
         if match is None or by_the_sensor(match, self._borders.with_itself(pair, new), chance):
             dx, dy = pair.shift_px
             return Shift(a=pair.a, b=pair.b, dx_px=dx, dy_px=dy, method="none")

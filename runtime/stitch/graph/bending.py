@@ -29,6 +29,9 @@ LEAST_BEND_RAD = 1e-4
 """How surely tiles do not turn from one to the next, each time in the same sense: along a row that
 would add up. So what all seams of one side turn by is the field's."""
 
+TOLD_TURN_RAD = 3e-3
+"""How surely a few blocks of a bent seam tell its angle."""
+
 ROUNDS = 8
 LEAST_GAIN = 6.0
 """By how much more than its own noise each coefficient must explain, on average: an F test."""
@@ -91,16 +94,20 @@ def _fit(bends: list[Bend]) -> tuple[Floats, float]:
     follow = np.array([bend.follow for bend in bends])
     numbers = np.zeros(normal.shape[1])
     # Before a first fit, all of the bend would count as noise, and all turns as the field's.
-    noise, turned, weights = 1.0, LEAST_BEND_RAD, np.ones(len(bends))
-    alike = min(1.0, ALIKE / len(bends))
+    alike, weights = min(1.0, ALIKE / len(bends)), np.ones(len(bends))
+    # Few seams can be fitted to nothing: the share of the values that the numbers take up counts
+    # as noise of the size assumed.
+    eaten = min(len(numbers) / float(values.sum()), 1.0)
+    noise, turned = 1.0, LEAST_BEND_RAD + eaten * TOLD_TURN_RAD
     for _ in range(ROUNDS):
         held = weights[:, None] * follow / turned**2
         whole = np.einsum("s,sij->ij", weights / noise, normal) + held.T @ follow
         wanted = weights / noise @ pull + held.T @ turns
         numbers = -np.linalg.solve(alike * whole + np.diag(LIKELY_PX**-2.0), alike * wanted)
         left = _left(normal, pull, square, numbers) / values
-        noise = max(float(np.median(left)), 1e-3)
-        turned = max(float(np.median(np.abs(turns + follow @ numbers))) / 0.6745, LEAST_BEND_RAD)
+        noise = float(np.median(left)) + eaten
+        turned = float(np.median(np.abs(turns + follow @ numbers))) / 0.6745
+        turned = max(turned, LEAST_BEND_RAD) + eaten * TOLD_TURN_RAD
         weights = (1 + left / (4 * noise)) ** -2.0
     nothing = np.zeros_like(numbers)
     explained = _left(normal, pull, square, nothing) - _left(normal, pull, square, numbers)

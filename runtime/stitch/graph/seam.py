@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.stitch.graph import linear_kernel as kernel
-from runtime.stitch.graph.field import AXES, CUBES, POWERS
+from runtime.stitch.graph.field import AXES, CUBES, POWERS, SQUARES
 from runtime.tile import Shift
 
 Floats = NDArray[np.float64]
@@ -31,6 +31,10 @@ BEND_SIGMA_PX = 0.2
 LEAST_VARIANCE_PX2 = 1e-6
 FEWEST_POINTS = 4
 """Two points have nothing left over for a bend after a shift and an angle; more average noise."""
+
+
+DEEP_PX = 12.0
+"""Points that lie closer to one line say nothing of a pure square, whatever little they seem to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,10 @@ def measure(shift: Shift, *, shape_px: tuple[int, int]) -> RelativePose:
         BEND_SIGMA_PX**2,
     )
     normal, pull, square, turn_rad, along = told
+    if _depth_px(rows) < DEEP_PX:
+        seen = ~SQUARES
+        normal, pull = normal * np.outer(seen, seen), pull * seen
+        follow, along = follow * seen, along * seen
     bend = None
     if len(rows) >= FEWEST_POINTS:
         bend = Bend(normal, pull, square, 2 * len(rows) - 3, turn_rad, along)
@@ -93,6 +101,12 @@ def measure(shift: Shift, *, shape_px: tuple[int, int]) -> RelativePose:
     choices = np.array([(0.0, 0.0, 0.0), *other])
     choices[:, 2] -= choices[:, 2].min()
     return RelativePose(pose, information, follow, bend, choices)
+
+
+def _depth_px(rows: Floats) -> float:
+    """Return how far the points lie to either side of the line along which they lie, rms."""
+    off = rows[:, :2] - rows[:, :2].mean(axis=0)
+    return float(np.linalg.svd(off, compute_uv=False)[-1]) / len(rows) ** 0.5
 
 
 def _points(shift: Shift, middle: Floats) -> Floats:

@@ -40,19 +40,20 @@ def follow(a: Image, seen: BlockSpectra, b: Image, layout: Layout) -> Blocks | N
     line through the first predicts. The deformation is not noise that averages out, so the
     covariance of the shift is the whole scatter; those of the blocks are their own.
     """
-    places = along(layout.centres_px)
+    places, lanes = along(layout.centres_px), layout.lane
     line = np.zeros((len(places), 2))
     for reach_px in REACH_PX:
         shifts, weights = _search(a, b, layout, line, reach_px)
         voting = weights > VOTE_SHARE * weights.max()
-        if voting.sum() < 2:
+        if max(np.bincount(lanes[voting], minlength=1)) < 2:
             return None
-        line = _trend(places, shifts, voting)
+        line = _trend(places, lanes, shifts, voting)
     agree = (weights > 0) & (_apart(shifts, line) < AGREE_PX)
     if agree.sum() < LEAST_BLOCKS:
         return None
+    within = np.clip(line, *np.outer((-1, 1), layout.size[::-1]))
     shifts, covariances, evidence = _likeliest(
-        seen, b, layout, np.where(agree[:, None], shifts, line)
+        seen, b, layout, np.where(agree[:, None], shifts, within)
     )
     agree &= np.isfinite(covariances[:, 0, 0]) & (_apart(shifts, line) < AGREE_PX)
     if agree.sum() < LEAST_BLOCKS:
@@ -95,21 +96,29 @@ def _search(
     base = (layout.corners - corners_b)[:, ::-1]
     stacks = layout.cut(a), layout.cut(b, corners_b)
     correlation = Correlation.of(*stacks)
-    start = _coarse_shifts(correlation, wanted - base, reach_px)
+    # A line through few blocks may lead out of the picture: there is nothing to be found there.
+    half = np.array(layout.size[::-1]) // 2
+    start = _coarse_shifts(correlation, np.clip(wanted - base, -half, half), reach_px)
     shifts = correlation.peaks(start, step_px=STEP_PX) + start
     return shifts + base, _weights(*stacks, start) * np.isfinite(shifts[:, 0])
 
 
-def _trend(places: Floats, shifts: Floats, voting: NDArray[np.bool_]) -> Floats:
+def _trend(places: Floats, lanes: Ints, shifts: Floats, voting: NDArray[np.bool_]) -> Floats:
     """Return the straight line (n, 2) through the voting blocks that outliers do not tilt.
 
-    Theil and Sen's median of pairwise slopes.
+    Theil and Sen's median of pairwise slopes. Every lane has a level of its own, for an overlap
+    may be stretched from one rim to the other.
     """
-    x, y = places[voting], shifts[voting]
-    first, second = np.triu_indices(len(x), 1)
-    slope = np.median((y[second] - y[first]) / (x[second] - x[first])[:, None], axis=0)
-    level = np.median(y - np.outer(x, slope), axis=0)
-    line: Floats = np.outer(places, slope) + level
+    first, second = np.triu_indices(len(places), 1)
+    told = voting[first] & voting[second] & (lanes[first] == lanes[second])
+    first, second = first[told], second[told]
+    rise, run = shifts[second] - shifts[first], places[second] - places[first]
+    slope = np.median(rise / run[:, None], axis=0)
+    line: Floats = np.outer(places, slope)
+    off = shifts - line
+    for lane in np.unique(lanes):
+        heard = voting & (lanes == lane)
+        line[lanes == lane] += np.median(off[heard if heard.any() else voting], axis=0)
     return line
 
 

@@ -11,6 +11,9 @@ from runtime.stitch.match.correlation import Floats, Image, Ints, Stack
 
 BLOCKS = 8
 BLOCK_MIN_PX, BLOCK_MAX_PX = 32, 160
+LANE_MIN_PX = 48
+"""Lanes narrower than this hold too little."""
+
 LAP_PX = 4
 """Neighbouring blocks share this much, so that what one fades out the other has."""
 
@@ -20,30 +23,45 @@ FLOOR_PX, BLOCK_FLOOR_PX = 0.005, 0.01
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Blocks of `size` (height, width) at `corners` (n, 2) y, x, in order along the seam."""
+    """Blocks of `size` (height, width) at `corners` (n, 2) y, x, in order along the seam.
+
+    Of several `lanes` the blocks side by side follow one another.
+    """
 
     corners: Ints
     size: tuple[int, int]
+    lanes: int = 1
 
     @classmethod
-    def of(cls, height: int, width: int) -> Self:
-        """Return the blocks of an overlap, spread along its longer side."""
+    def of(cls, height: int, width: int, *, lanes: int = 1) -> Self:
+        """Return the blocks of an overlap, spread along its longer side.
+
+        In two lanes side by side, if it is deep enough, they also tell how it is stretched from one
+        rim to the other.
+        """
         long, short = max(height, width), min(height, width)
         count = min(BLOCKS, max(long // BLOCK_MIN_PX, 2))
         along = min(long // count + LAP_PX, BLOCK_MAX_PX) // 2 * 2
-        across = min(short, BLOCK_MAX_PX) // 2 * 2
         starts = [int((i + 0.5) * long / count - along / 2) for i in range(count)]
         starts = [min(max(start, 0), long - along) for start in starts]
-        middle = (short - across) // 2
+        lanes = min(lanes, max(short // LANE_MIN_PX, 1))
+        across = min(short // lanes, BLOCK_MAX_PX) // 2 * 2
+        sides = [(short - across) // 2] if lanes == 1 else [0, short - across]
+        corners = np.array([(start, side) for start in starts for side in sides])
         if height >= width:
-            return cls(np.array([(start, middle) for start in starts]), (along, across))
-        return cls(np.array([(middle, start) for start in starts]), (across, along))
+            return cls(corners, (along, across), lanes)
+        return cls(corners[:, ::-1].copy(), (across, along), lanes)
 
     @property
     def centres_px(self) -> Floats:
         """The centres (n, 2) x, y of the blocks."""
         centres: Floats = self.corners[:, ::-1] + (np.array(self.size[::-1]) - 1) / 2
         return centres
+
+    @property
+    def lane(self) -> Ints:
+        """The lane (n,) in which each block lies, counted from 0."""
+        return np.arange(len(self.corners)) % self.lanes
 
     def cut(self, image: Image, corners: Ints | None = None) -> Stack:
         """Return the blocks (n, y, x) of a picture, or those at other corners."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.stitch.match.blocks import Blocks, rotation_rad
+from runtime.stitch.match.blocks import Blocks, Layout, rotation_rad
 from runtime.stitch.match.correlation import Floats
 from runtime.stitch.match.strips import XY, StripPair
 from runtime.stitch.match.subpixel import glance, refine
@@ -38,7 +38,7 @@ class Match:
 
 def refined(pair: StripPair, shift_px: tuple[int, int], *, ncc: float, method: str) -> Match | None:
     """Return the match near a whole shift between the tiles, None where its blocks disagree."""
-    blocks = refine(*pair.overlap(*_raw(pair), shift_px))
+    blocks = _blocks(pair, shift_px)
     if blocks is None:
         return None
     points = _point_pairs(pair, shift_px, blocks)
@@ -56,6 +56,14 @@ def refined(pair: StripPair, shift_px: tuple[int, int], *, ncc: float, method: s
         method,
         points,
     )
+
+
+def _blocks(pair: StripPair, shift_px: tuple[int, int]) -> Blocks | None:
+    """Return what blocks say, from fewer lanes, and so larger blocks, where many disagree."""
+    a, b = pair.overlap(*_raw(pair), shift_px)
+    layouts = (Layout.of(*a.shape, lanes=lanes) for lanes in range(pair.lanes, 0, -1))
+    tried = (refine(a, b, layout) for layout in layouts)
+    return next((blocks for blocks in tried if blocks is not None), None)
 
 
 def match_turned(

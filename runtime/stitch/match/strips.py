@@ -117,7 +117,7 @@ class StripPair:
 
     `a`, `b` are (y, x) arrays; `origin_a`, `origin_b` the (x, y) of their first pixels in their
     tiles; `shift_px` the predicted place of b's origin in a; `gate_px` how far from it a match
-    may lie, per axis.
+    may lie, per axis; `lanes` in how many lanes along the overlap its blocks are to lie.
     """
 
     a: Strip
@@ -126,6 +126,7 @@ class StripPair:
     origin_b: tuple[int, int]
     shift_px: XY
     gate_px: int
+    lanes: int = 1
 
     @property
     def crop_offset(self) -> tuple[int, int]:

@@ -10,8 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 
 import runtime
+from runtime.distortion import Distortion, exponents
 from runtime.stitch.stitcher import Stitcher
 from runtime.tile import Matches, Pixels, Placement
 
@@ -127,3 +129,29 @@ def scan(
                 )
             )
     return Scan(tiles, truth)
+
+
+@cache
+def specimen() -> Pixels:
+    """Return the section as a lens shows it: nothing finer than a few pixels."""
+    return cv2.GaussianBlur(section(), (0, 0), 1.5)
+
+
+def exposed(at: Placement, distortion: Distortion | None = None) -> Pixels:
+    """Return what a camera at a place sees of the section, 16 bit."""
+    y, x = np.mgrid[0 : SHAPE_PX[0], 0 : SHAPE_PX[1]].astype(np.float64)
+    points = np.column_stack([x.ravel(), y.ravel()])
+    if distortion is not None:
+        points = distortion.straightened(points)
+    cos, sin = np.cos(at.theta_rad), np.sin(at.theta_rad)
+    seen_x = at.x_px + cos * points[:, 0] - sin * points[:, 1]
+    seen_y = at.y_px + sin * points[:, 0] + cos * points[:, 1]
+    seen = map_coordinates(specimen(), [seen_y, seen_x], order=3)
+    return np.clip(16 * seen.reshape(SHAPE_PX), 0, 65535).astype(np.uint16)
+
+
+def keystone(strength_px: float = 8.0) -> Distortion:
+    """Return a field whose frames are wider at the bottom and longer at the right."""
+    wanted = {(1, 1): (strength_px, strength_px), (2, 0): (-strength_px / 2, 0.0)}
+    rows = [wanted.get(power, (0.0, 0.0)) for power in exponents(2)]
+    return Distortion(SHAPE_PX, 2, np.array(rows))

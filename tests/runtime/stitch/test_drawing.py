@@ -1,12 +1,9 @@
 """What one place of the map shows: turned and bent tiles, cuts, tones, and what lies underneath."""
 
-from functools import cache
 from itertools import pairwise
 
-import cv2
 import numpy as np
 import pytest
-from scipy.ndimage import map_coordinates
 
 from runtime.distortion import Distortion, exponents
 from runtime.stitch.map.cuts import FEATHER_PX, SeamCut, costs, least_paths
@@ -15,7 +12,7 @@ from runtime.stitch.map.overlaps import look_into, nearby, neighbours
 from runtime.stitch.map.render import Layer, Style, draw
 from runtime.stitch.map.warp import Warp
 from runtime.tile import Placement
-from tests.runtime.stitch.stitch_scans import SHAPE_PX, scan, section
+from tests.runtime.stitch.stitch_scans import SHAPE_PX, exposed, scan, specimen
 
 BOX = (420, 420, 560, 540)
 
@@ -29,25 +26,6 @@ def bend(strength_px):
 
 def place(name, x_px, y_px, theta_rad=0.0, flag=""):
     return Placement(tile_id=name, x_px=x_px, y_px=y_px, theta_rad=theta_rad, flag=flag)
-
-
-@cache
-def specimen():
-    """Return the section as a lens shows it: nothing finer than a few pixels."""
-    return cv2.GaussianBlur(section(), (0, 0), 1.5)
-
-
-def exposed(at, distortion=None):
-    """Return what a camera at a place sees of the section, 16 bit."""
-    y, x = np.mgrid[0 : SHAPE_PX[0], 0 : SHAPE_PX[1]].astype(np.float64)
-    points = np.column_stack([x.ravel(), y.ravel()])
-    if distortion is not None:
-        points = distortion.straightened(points)
-    cos, sin = np.cos(at.theta_rad), np.sin(at.theta_rad)
-    seen_x = at.x_px + cos * points[:, 0] - sin * points[:, 1]
-    seen_y = at.y_px + sin * points[:, 0] + cos * points[:, 1]
-    seen = map_coordinates(specimen(), [seen_y, seen_x], order=3)
-    return np.clip(16 * seen.reshape(SHAPE_PX), 0, 65535).astype(np.uint16)
 
 
 def drawn(tiles, *, cuts=None, box_px=BOX, distortion=None, shading=None):
