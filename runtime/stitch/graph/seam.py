@@ -106,7 +106,7 @@ def measure(shift: Shift, *, shape_px: tuple[int, int]) -> RelativePose:
 def _depth_px(rows: Floats) -> float:
     """Return how far the points lie to either side of the line along which they lie, rms."""
     off = rows[:, :2] - rows[:, :2].mean(axis=0)
-    return float(np.linalg.svd(off, compute_uv=False)[-1]) / len(rows) ** 0.5
+    return float(np.linalg.svd(off, compute_uv=False)[-1] / np.sqrt(len(rows)))
 
 
 def _points(shift: Shift, middle: Floats) -> Floats:

@@ -41,7 +41,7 @@ Span = tuple[int, int]
 
 def lead_nats(pair: StripPair, places: Sequence[Alternative]) -> Floats:
     """Return by how much the best of the places is likelier than each (n,), natural logarithm."""
-    seen = _Seen(pair, places)
+    seen = _InBoth(pair, places)
     first = [seen.sigmas(0, other) for other in range(len(places))]
     best = int(np.argmin(first))
     against = first if best == 0 else [seen.sigmas(best, other) for other in range(len(places))]
@@ -50,7 +50,7 @@ def lead_nats(pair: StripPair, places: Sequence[Alternative]) -> Floats:
     return found
 
 
-class _Seen:
+class _InBoth:
     """Both crops, smoothed, each moved by the fraction of a pixel that every place asks for."""
 
     def __init__(self, pair: StripPair, places: Sequence[Alternative]) -> None:
