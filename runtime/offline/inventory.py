@@ -20,14 +20,16 @@ from runtime.instrument.camera.recorded import Listing, RecordedTile
 from runtime.tile import Pixels
 
 Fate = Literal[
-    "absent", "no place", "damaged", "foreign", "duplicate", "same place", "far away", "not named"
-]
+    "absent", "no place", "damaged", "foreign", "duplicate", "same picture", "same place",
+    "far away", "not named",
+]  # fmt: skip
 MEANINGS: dict[Fate, str] = {
     "absent": "named, but not in the folder",
     "no place": "named without a position",
     "damaged": "cannot be read",
     "foreign": "of another size or type than the others",
     "duplicate": "with the content of another tile",
+    "same picture": "with the picture of another tile, taken again: stage or camera stood still",
     "same place": "said to lie where another tile lies",
     "far away": "far from all the others",
     "not named": "in the folder, but not named by positions or pattern",

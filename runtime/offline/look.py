@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.errors import InputRefused
 from runtime.instrument.camera.recorded import Listing, RecordedScan, RecordedTile
 from runtime.offline.claims import Claim, Pair, claims_of, neighbours
 from runtime.offline.mending import Mending, mending, overlaps
+from runtime.offline.still import made_small, one_picture
 from runtime.stitch.look.geometry import Geometry, fit
 from runtime.stitch.look.whole import Small, WholeShift, chance_score, whole_shift
 from runtime.stitch.match.blank import is_blank
@@ -46,6 +48,9 @@ LEAST_AGREEING = 3
 SURE, SOUND, BETTER = 0.7, 0.9, 0.15
 """Share of the matched pairs that must agree on a geometry; share of all pairs from which nothing
 else is tried; and by how much another reading of the names must be better than the one given."""
+
+MOST, MOST_SHEAR_DEG = 0.5, 8.0
+"""Share of the pairs along one axis that must agree; no stage's axes are further from square."""
 
 ReadTile = Callable[[RecordedTile], Pixels | None]
 
@@ -107,9 +112,15 @@ class Judged:
 
     @property
     def sure(self) -> bool:
-        """Whether the geometry is more than chance: a scan is contradicted by no single pair."""
+        """Whether the geometry is more than chance: a scan is contradicted by no single pair, nor
+        by a row that lies elsewhere: most pairs along either axis must agree, and on no shear.
+        """
+        if self.geometry is None or abs(self.geometry.shear_deg) > MOST_SHEAR_DEG:
+            return False
         least = max(min(LEAST_AGREEING, self.pairs), 1)
-        return self.agreeing >= max(least, SURE * self.matched)
+        axes = [self.geometry.agree[self.along == axis] for axis in (0, 1)]
+        most = all(len(some) == 0 or some.mean() >= MOST for some in axes)
+        return most and self.agreeing >= max(least, SURE * self.matched)
 
     @property
     def share(self) -> float:
@@ -141,11 +152,13 @@ class Look:
     def look(self, *, mend: bool) -> Looked:
         """Return what was seen.
 
-        Raises InputRefused when the pictures contradict the positions and `mend` is false.
+        Raises InputRefused when the pictures contradict the positions and `mend` is false, and
+        when they are all one picture.
         """
         given = self._judge(self._claims[0], SIDES_PX[0])
         if given.stands and given.share >= SOUND:
             return self._as_claimed(given)
+        self._refuse_still()
         best = self._best_of(given)
         if best.stands and not best.claim.says:
             return self._as_claimed(best)
@@ -163,6 +176,18 @@ class Look:
             words=(f"mended: {found.sentence}",),
             mending=found,
         )
+
+    def _refuse_still(self) -> None:
+        """Raise InputRefused where all tiles looked at so far show one picture."""
+        looked_at = {tile_id for (tile_id, _), small in self._small.items() if small is not None}
+        read = (self._read(self._tiles[tile_id]) for tile_id in sorted(looked_at))
+        seen = [made_small(pixels) for pixels in read if pixels is not None]
+        if len(seen) > 2 and one_picture(seen):
+            raise InputRefused(
+                f"{self._scan.folder}: all pictures show one place: stage or camera stood still",
+                value=f"{len(seen)} of {len(seen)} pictures compared are the same but for noise",
+                remedy="see that both move and take pictures, and take the scan again",
+            )
 
     def _best_of(self, given: Judged) -> Judged:
         """Return the claim that the pairs fit best, the given one unless another is better."""

@@ -147,7 +147,11 @@ def overlaps(seen: Geometry, scan: RecordedScan, overlap: float) -> Matrix:
 
 
 def _of_angle(seen: Geometry) -> str:
-    angle = seen.angle_deg
-    if abs(np.radians(angle)) < SEEN_SHARE:
+    return camera_turned(seen.angle_deg)
+
+
+def camera_turned(angle_deg: float) -> str:
+    """Return in words how far the camera is turned against the stage, "" for next to nothing."""
+    if abs(np.radians(angle_deg)) < SEEN_SHARE:
         return ""
-    return f"the camera is turned by {angle:.1f}° against the stage"
+    return f"the camera is turned by {angle_deg:.1f}° against the stage"

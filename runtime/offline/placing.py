@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from runtime.distortion import Distortion
 from runtime.instrument.camera.recorded import RecordedScan, RecordedTile
 from runtime.offline.inventory import Fate, Inventory, sharing_a_place
+from runtime.offline.still import made_small, same_pictures
 from runtime.stitch.stitcher import Stitcher
 from runtime.tile import Matches, Pixels, Placement, Seam, Shift
 
@@ -30,6 +31,10 @@ AGREE_PX = 2.0
 STAGE_SIGMA_SHARE = 0.02
 """Stage error taken when none is given, as a share of the longer tile side: recorded positions
 are often nominal ones, and real stages miss them by a percent or two of a field."""
+
+
+FEWEST_HELD, TURN_SIGMAS = 4, 4.0
+"""Tiles that tell how the camera is turned, and how surely."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +203,7 @@ class Placing:
         losers: dict[str, RecordedTile] = {}
         rivals: list[tuple[Fate, Sequence[RecordedTile]]] = [
             *(("duplicate", group) for group in self._copies.values()),
+            *(("same picture", group) for group in self._same_pictures(solved)),
             *(("same place", group) for group in sharing_a_place(added)),
         ]
         for fate, group in rivals:
@@ -209,6 +215,42 @@ class Placing:
                     fits = ", which its neighbours match" if held[winner.tile_id] else ""
                     self._inventory.leave_out(tile, fate, f"as {winner.file.name}{fits}")
         return list(losers.values())
+
+    def camera_turn_deg(self, solved: Solved) -> float:
+        """Return how far the camera is turned against the stage, clockwise with y down; 0 where
+        that is no more than tiles that turn, each by itself, are on average.
+        """
+        held = [place for place in solved.placed.values() if place.flag == ""]
+        if len(held) < FEWEST_HELD:
+            return 0.0
+        claimed = np.array([self._centre_px(self._by_id[place.tile_id]) for place in held])
+        corners = np.array([(place.x_px, place.y_px) for place in held])
+        turns = np.array([place.theta_rad for place in held])
+        half = (np.array(self._scan.shape_px[::-1]) - 1) / 2 @ (1, 1j)
+        seen = corners @ (1, 1j) + half * np.exp(1j * turns)
+        said = claimed @ (1, 1j)
+        whole = np.angle(np.sum((seen - seen.mean()) * np.conj(said - said.mean())))
+        turn = float(whole - np.median(turns))
+        by_chance = TURN_SIGMAS * float(np.std(turns)) / len(turns) ** 0.5
+        return float(np.degrees(turn)) if abs(turn) > by_chance else 0.0
+
+    def _same_pictures(self, solved: Solved) -> list[list[RecordedTile]]:
+        """Return the groups of tiles that are one picture, where some are not matched as claimed.
+
+        All tiles are read again for that.
+        """
+        doubted = [
+            tile_id
+            for tile_id in solved.textured
+            if solved.placed[tile_id].flag in ("stage-only", "suspect")
+        ]
+        if not doubted:
+            return []
+        copies = {tile.tile_id for group in self._copies.values() for tile in group[1:]}
+        names = [tile_id for tile_id in solved.placed if tile_id not in copies]
+        pictures = {tile_id: made_small(self.read(tile_id)) for tile_id in names}
+        groups = same_pictures(pictures, [name for name in doubted if name not in copies])
+        return [[self._by_id[tile_id] for tile_id in group] for group in groups]
 
     def _place_again(self, without: set[str]) -> None:
         """Place all tiles but those, by the matches they have."""

@@ -14,6 +14,7 @@ from runtime.instrument.camera.recorded import Listing, RecordedScan, list_scan
 from runtime.offline.claims import claims_of
 from runtime.offline.inventory import Inventory
 from runtime.offline.look import Look, Looked
+from runtime.offline.mending import camera_turned
 from runtime.offline.outcome import judge
 from runtime.offline.placing import Placing, sigma_px
 from runtime.offline.results import (
@@ -154,7 +155,9 @@ class FolderStitch:
             )
         placing.straighten()
         solved = placing.solve()
-        outcome = judge(solved, inventory, placing.file_name, looked.words)
+        turned = camera_turned(placing.camera_turn_deg(solved))
+        words = (*looked.words, turned) if turned else looked.words
+        outcome = judge(solved, inventory, placing.file_name, words)
         numbers = summary(solved, inventory, outcome) | {"look": looked.summary()}
         if outcome.verdict == "nothing":
             return numbers

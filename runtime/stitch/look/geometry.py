@@ -42,11 +42,21 @@ class Geometry:
     @property
     def angle_deg(self) -> float:
         """How far the axes are turned beyond that, clockwise as seen with y down."""
-        angles = [
-            np.arctan2(t[0] * v[1] - t[1] * v[0], t @ v)
+        return float(np.mean(self._angles_deg()))
+
+    @property
+    def shear_deg(self) -> float:
+        """How far the axes are from a right angle."""
+        x, y = self._angles_deg()
+        return y - x
+
+    def _angles_deg(self) -> tuple[float, float]:
+        """Return how far each axis is turned beyond the square turn."""
+        x, y = (
+            float(np.degrees(np.arctan2(t[0] * v[1] - t[1] * v[0], t @ v)))
             for t, v in zip(self.turn.T, self.matrix.T, strict=True)
-        ]
-        return float(np.degrees(np.mean(angles)))
+        )
+        return x, y
 
     @property
     def scales(self) -> tuple[float, float]:

@@ -27,8 +27,9 @@ PEAK_RADIUS_PX = 4
 LEAST_SIDE_PX = 6
 """Overlaps narrower than this in the small picture hold nothing to compare."""
 
-FIXED_PATTERN_PX = 2.0
-"""Shifts closer to none than this are dust and sensor pattern, which stay with the sensor."""
+FIXED_PATTERN_PX = COARSE_SIGMA_PX
+"""Shifts closer to none than this are dust and sensor pattern, which stay with the sensor: they
+agree as far off as the coarsest detail is wide."""
 
 LEAST_SPREAD = 0.02
 """What rounding leaves of a constant tile, in digital numbers."""
