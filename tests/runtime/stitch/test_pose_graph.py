@@ -89,6 +89,60 @@ def test_the_running_solution_leaves_them_out_too():
     assert np.sum(errors_px(placed, truth) > 1.0) <= 1
 
 
+@pytest.mark.parametrize("seed", [0, 3])
+def test_noise_larger_than_believed_is_no_reason_to_disbelieve_most(seed):
+    """Every shift is off by 5 px, fifty times its sigma: more noise than the cut was made for."""
+    random, side = np.random.default_rng(seed), 6
+    made, truth = PoseGraph(20.0, shape_px=SHAPE_PX), {}
+    for row, column in np.ndindex(side, side):
+        name, at = f"r{row}_c{column}", STEP_PX * np.array([column, row])
+        truth[name] = at + random.normal(0, 20.0, 2)
+        shifts = []
+        for other in (f"r{row - 1}_c{column}", f"r{row}_c{column - 1}"):
+            if other in truth:
+                way = random.uniform(0, 2 * np.pi)
+                dx, dy = truth[name] - truth[other] + 5.0 * np.array([np.cos(way), np.sin(way)])
+                sure = ((0.01, 0.0), (0.0, 0.01))
+                shifts.append(Shift(a=other, b=name, dx_px=dx, dy_px=dy, covariance_px2=sure))
+        made.extend(name, prior_px=tuple(at), blank=False, shifts=shifts)
+    assert sum(bool(place.flag) for place in made.solve().values()) <= 4
+
+
+def pair_of(*shifts, again=None):
+    """Tiles a and b, 100 px apart by the stage, with shifts between them; b may be taken again."""
+    made = PoseGraph(5.0, shape_px=SHAPE_PX)
+    made.extend("a", prior_px=(0.0, 0.0), blank=False, shifts=[])
+    made.extend("b", prior_px=(100.0, 0.0), blank=False, shifts=shifts)
+    if again is not None:
+        made.extend("b", prior_px=(100.0, 0.0), blank=False, shifts=again)
+    return made
+
+
+def test_of_two_shifts_between_the_same_tiles_the_later_one_counts_alone():
+    early = Shift(a="b", b="a", dx_px=-99.0, dy_px=0.0)
+    late = Shift(a="a", b="b", dx_px=103.0, dy_px=0.0)
+    both, one = pair_of(early, late), pair_of(late)
+    assert both.solve() == one.solve()
+    assert list(both.shifts) == [("a", "b")]
+
+
+def test_a_retake_forgets_the_seams_that_its_new_picture_does_not_show():
+    made = pair_of(Shift(a="a", b="b", dx_px=103.0, dy_px=0.0), again=[])
+    assert made.shifts == {}
+    assert made.solve() == pair_of().solve()
+    assert {place.flag for place in made.solve().values()} == {"stage-only"}
+
+
+def test_the_sigma_of_a_new_tile_holds_that_of_the_tiles_it_was_solved_beside():
+    made, running_px, around = PoseGraph(200.0, shape_px=SHAPE_PX), 0.0, ((1.0, 0.0), (0.0, 1.0))
+    for n in range(60):
+        name, before = f"t{n:03d}", f"t{n - 1:03d}"
+        shift = Shift(a=before, b=name, dx_px=STEP_PX, dy_px=0.0, covariance_px2=around)
+        made.extend(name, prior_px=(STEP_PX * n, 0.0), blank=False, shifts=[shift] if n else [])
+        running_px = made.placement(name).sigma_px
+    assert running_px > 0.8 * made.solve()["t059"].sigma_px > 2.5
+
+
 def test_a_tile_whose_only_match_is_false_is_suspect():
     made, _ = graph(5)
     shift = Shift(a="r04_c04", b="far", dx_px=60.0, dy_px=0.0)
