@@ -12,6 +12,10 @@ import numpy as np
 import pytest
 
 from runtime.errors import InputRefused
+from runtime.instrument.camera.files import read_image
+from runtime.instrument.camera.recorded import list_scan
+from runtime.offline import inventory
+from runtime.offline.inventory import Inventory
 from runtime.offline.stitch import stitch_folder
 from tests.runtime.stitch.stitch_scans import SHAPE_PX, Scan, scan
 
@@ -210,3 +214,22 @@ def test_tiles_that_no_match_holds_to_the_rest_are_told_as_groups(folder: Path) 
     summary = stitch(folder)
     assert summary["exit_code"] == 5
     assert any("groups of tiles" in sentence for sentence in summary["words"])
+
+
+def test_tiles_read_last_are_kept_within_a_bound(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(path: Path) -> np.ndarray:
+        read.append(path.name)
+        return read_image(path)
+
+    listed = Inventory(list_scan(folder, pattern=PATTERN, overlap=OVERLAP))
+    tiles = listed.tiles
+    monkeypatch.setattr(inventory, "read_image", counted)
+    monkeypatch.setattr(inventory, "KEPT_BYTES", 3 * made().tiles[0].pixels.nbytes)
+    for tile in (*tiles[:4], *tiles[1:4], tiles[0]):
+        listed.pixels(tile)
+    names = [tile.file.name for tile in tiles[:4]]
+    assert read == [*names, names[0]], "three are at hand, the fourth made room"
