@@ -29,6 +29,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -42,7 +43,9 @@ sys.path.insert(0, str(ROOT))
 
 from peers.grids import JITTER_PX, KINDS, SIDE, SIZE_PX, Floats, Grid, centres_px, made  # noqa: E402
 
+from runtime.distortion import Distortion  # noqa: E402
 from runtime.stitch.stitcher import Stitcher  # noqa: E402
+from runtime.stitch.straighten import straighten  # noqa: E402
 from runtime.tile import Placement, Seam, Shift  # noqa: E402
 
 PEERS = ROOT / "benchmarks/peers/stitchers.py"
@@ -69,22 +72,41 @@ class Cost:
     peak_mb: float
 
 
-def nightscope(grid: Grid) -> Placed:
-    """Return the placements of the product's own stitcher, tiles added one by one."""
-    stitcher = Stitcher(
-        px_from_stage=np.eye(2), stage_sigma_px=JITTER_PX, shape_px=(SIZE_PX, SIZE_PX)
-    )
-    names = list(grid.tiles)
-    points: dict[tuple[str, str], tuple[Floats, Floats]] = {}
-    for name, (x, y) in ((names[n], grid.stage_px[n]) for n in grid.order):
-        found = stitcher.add(
-            name, grid.tiles[name], x_um=x, y_um=y, earlier=lambda tile: grid.tiles[tile]
+@dataclass(frozen=True)
+class Matched:
+    """A grid as our stitcher matched it through a field, or none: `points` by the pair of tiles."""
+
+    stitcher: Stitcher
+    points: dict[tuple[str, str], tuple[Floats, Floats]]
+    known: Distortion | None = None
+
+    @classmethod
+    def of(cls, grid: Grid, known: Distortion | None = None) -> Matched:
+        """Return the grid matched, tiles added one by one."""
+        stitcher = Stitcher(
+            px_from_stage=np.eye(2),
+            stage_sigma_px=JITTER_PX,
+            shape_px=(SIZE_PX, SIZE_PX),
+            known=known,
         )
-        points |= {(s.a, s.b): _points(s) for s in found.shifts if s.method != "none"}
-    solved = stitcher.solve()
+        names = list(grid.tiles)
+        points: dict[tuple[str, str], tuple[Floats, Floats]] = {}
+        for name, (x, y) in ((names[n], grid.stage_px[n]) for n in grid.order):
+            found = stitcher.add(
+                name, grid.tiles[name], x_um=x, y_um=y, earlier=lambda tile: grid.tiles[tile]
+            )
+            points |= {(s.a, s.b): _points(s) for s in found.shifts if s.method != "none"}
+        return cls(stitcher, points, known)
+
+
+def nightscope(grid: Grid) -> Placed:
+    """Return the placements of the product's own stitcher, as `nightscope stitch` drives it."""
+    names = list(grid.tiles)
+    matched = straighten(Matched.of(grid), partial(Matched.of, grid))
+    solved = matched.stitcher.solve()
     return Placed(
         centres_px(solved, names),
-        wrong_seams=_wrong_seams(grid, stitcher.seams(solved), points, names),
+        wrong_seams=_wrong_seams(grid, matched.stitcher.seams(solved), matched.points, names),
         unflagged=_unflagged(grid, solved, names),
         blank=_blank(grid, solved, names),
     )

@@ -14,19 +14,11 @@ from runtime.instrument.camera.recorded import RecordedScan, RecordedTile
 from runtime.offline.inventory import Fate, Inventory, sharing_a_place
 from runtime.offline.still import made_small, same_pictures
 from runtime.stitch.stitcher import Stitcher
+from runtime.stitch.straighten import straighten
 from runtime.tile import Matches, Pixels, Placement, Seam, Shift
-
-BENT_PX = 0.5
-"""What a field moves the rim by at least, or further than the one before, to be matched through."""
 
 LEARNT_TILES = 40
 """So many tell a field well enough to match the rest through it from the start."""
-
-PASSES = 7
-"""Each pass finds seams that were too bent for the one before, and so tells the field better."""
-
-AGREE_PX = 2.0
-"""A seam further than this from where the map has it was not matched, or not as it lies."""
 
 STAGE_SIGMA_SHARE = 0.02
 """Stage error taken when none is given, as a share of the longer tile side: recorded positions
@@ -54,6 +46,15 @@ class Solved:
         return tuple(seam for seam in self.seams if seam.method != "none")
 
 
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """The tiles as matched through a field, or none: by id, and placed by a stitcher."""
+
+    stitcher: Stitcher
+    matches: dict[str, Matches]
+    known: Distortion | None = None
+
+
 class Placing:
     """A stitcher for files: what cannot be read, or is another tile's copy, costs its own place.
 
@@ -76,10 +77,8 @@ class Placing:
         self._by_id: dict[str, RecordedTile] = {}
         self._by_name: dict[str, RecordedTile] = {}
         self.extend(scan)
-        self._matches: dict[str, Matches] = {}
         self._copies: dict[str, list[RecordedTile]] = {}
-        self._known: Distortion | None = None
-        self._stitcher = self._new_stitcher()
+        self._pass = _Pass(self._new_stitcher(), {})
 
     def extend(self, scan: RecordedScan) -> None:
         """Take over a scan that has more tiles than before, those added so far where they were."""
@@ -90,16 +89,16 @@ class Placing:
     @property
     def added(self) -> tuple[RecordedTile, ...]:
         """The tiles that were added, where they are said to lie."""
-        return tuple(self._by_id[tile_id] for tile_id in self._matches)
+        return tuple(self._by_id[tile_id] for tile_id in self._pass.matches)
 
     @property
     def any_match(self) -> bool:
         """Whether any two tiles were matched so far."""
-        return self._seams_matched > 0
+        return any(s.method != "none" for m in self._pass.matches.values() for s in m.shifts)
 
     def moved(self) -> dict[str, Placement]:
         """Return the tiles placed for the first time or moved since the last call."""
-        return self._stitcher.moved()
+        return self._pass.stitcher.moved()
 
     def add(self, tile: RecordedTile) -> None:
         """Read, match and place one tile; one that cannot be read is left out of the inventory."""
@@ -109,47 +108,25 @@ class Placing:
         first = self._inventory.copy_of(tile, pixels)
         if first is not None:
             self._copies.setdefault(first, [self._by_name[first]]).append(tile)
-        self._match(tile, pixels)
-        if len(self._matches) == LEARNT_TILES:
+        self._match(self._pass, tile, pixels)
+        if len(self._pass.matches) == LEARNT_TILES:
             self.straighten()
 
     def straighten(self) -> None:
-        """Match the tiles again through the field that bends them all, until it is known.
+        """Match the tiles again through the field that bends them all, where one does."""
+        self._pass = straighten(self._pass, self._through)
 
-        Where the frames of a scanned beam are bent by many pixels, blocks of an overlap disagree
-        and seams are lost; through a field that is half right, more of them are found.
-        """
-        best, most = (self._stitcher, self._known, self._matches), -1
-        for left in reversed(range(PASSES)):
-            agreeing = self._agreeing()
-            if agreeing >= most:
-                best, most = (self._stitcher, self._known, self._matches), agreeing
-            field = self._stitcher.distortion
-            if left == 0 or field is None or field.apart_px(self._known) < BENT_PX:
-                break
-            self._match_through(field)
-        self._stitcher, self._known, self._matches = best
+    def _through(self, field: Distortion) -> _Pass:
+        found = _Pass(self._new_stitcher(field), {}, field)
+        for tile_id in self._pass.matches:
+            self._match(found, self._by_id[tile_id], self.read(tile_id))
+        return found
 
-    def _agreeing(self) -> int:
-        """Return how many seams are matched and lie where the others say."""
-        seams = self._stitcher.seams(self._stitcher.solve())
-        return sum(seam.method != "none" and seam.residual_px < AGREE_PX for seam in seams)
-
-    def _match_through(self, field: Distortion) -> None:
-        again, self._matches, self._known = list(self._matches), {}, field
-        self._stitcher = self._new_stitcher()
-        for tile_id in again:
-            self._match(self._by_id[tile_id], self.read(tile_id))
-
-    def _match(self, tile: RecordedTile, pixels: Pixels) -> None:
+    def _match(self, into: _Pass, tile: RecordedTile, pixels: Pixels) -> None:
         x, y = self._centre_px(tile)
-        matches = self._stitcher.match(tile.tile_id, pixels, x_um=x, y_um=y, earlier=self.read)
-        self._stitcher.place(tile.tile_id, matches, x_um=x, y_um=y)
-        self._matches[tile.tile_id] = matches
-
-    @property
-    def _seams_matched(self) -> int:
-        return sum(s.method != "none" for m in self._matches.values() for s in m.shifts)
+        matches = into.stitcher.match(tile.tile_id, pixels, x_um=x, y_um=y, earlier=self.read)
+        into.stitcher.place(tile.tile_id, matches, x_um=x, y_um=y)
+        into.matches[tile.tile_id] = matches
 
     def read(self, tile_id: str) -> Pixels:
         """Return the pixels of a tile that was added; raises InputRefused when they are gone."""
@@ -162,12 +139,12 @@ class Placing:
     @property
     def distortion(self) -> Distortion | None:
         """The field that `solve` found all tiles to share, if any."""
-        return self._stitcher.distortion
+        return self._pass.stitcher.distortion
 
     @property
     def shifts(self) -> dict[tuple[str, str], Shift]:
         """What was measured in every predicted overlap, by the ids of its tiles."""
-        return {(s.a, s.b): s for matches in self._matches.values() for s in matches.shifts}
+        return {(s.a, s.b): s for matches in self._pass.matches.values() for s in matches.shifts}
 
     def solve(self) -> Solved:
         """Return the places of all tiles, each content and each place once.
@@ -189,17 +166,17 @@ class Placing:
         )
 
     def _solved(self) -> Solved:
-        placed = self._stitcher.solve()
+        placed = self._pass.stitcher.solve()
         listed = [tile.tile_id for tile in self._scan.tiles if tile.tile_id in placed]
         return Solved(
             placed={tile_id: placed[tile_id] for tile_id in listed},
-            seams=self._stitcher.seams(placed),
-            textured=frozenset(i for i in listed if not self._matches[i].blank),
+            seams=self._pass.stitcher.seams(placed),
+            textured=frozenset(i for i in listed if not self._pass.matches[i].blank),
         )
 
     def _losers(self, solved: Solved) -> list[RecordedTile]:
         held = Counter(name for seam in solved.matched for name in (seam.a, seam.b))
-        added = [tile for tile in self._scan.tiles if tile.tile_id in self._matches]
+        added = [tile for tile in self._scan.tiles if tile.tile_id in self._pass.matches]
         losers: dict[str, RecordedTile] = {}
         rivals: list[tuple[Fate, Sequence[RecordedTile]]] = [
             *(("duplicate", group) for group in self._copies.values()),
@@ -254,27 +231,27 @@ class Placing:
 
     def _place_again(self, without: set[str]) -> None:
         """Place all tiles but those, by the matches they have."""
-        self._stitcher = self._new_stitcher()
-        for tile_id, matches in self._matches.items():
+        self._pass = replace(self._pass, stitcher=self._new_stitcher(self._pass.known))
+        for tile_id, matches in self._pass.matches.items():
             if tile_id in without:
                 continue
             kept = tuple(s for s in matches.shifts if not without & {s.a, s.b})
             x, y = self._centre_px(self._by_id[tile_id])
-            self._stitcher.place(tile_id, replace(matches, shifts=kept), x_um=x, y_um=y)
+            self._pass.stitcher.place(tile_id, replace(matches, shifts=kept), x_um=x, y_um=y)
 
     def _centre_px(self, tile: RecordedTile) -> tuple[float, float]:
         """Return a tile's stage counted in pixels: its centre, as a camera would have had it."""
         height, width = self._scan.shape_px
         return tile.x_px + (width - 1) / 2, tile.y_px + (height - 1) / 2
 
-    def _new_stitcher(self) -> Stitcher:
+    def _new_stitcher(self, known: Distortion | None = None) -> Stitcher:
         return Stitcher(
             px_from_stage=np.eye(2),
             stage_sigma_px=self._sigma_px,
             shape_px=self._scan.shape_px,
             matcher=self._matcher,
             border_px=border_px(self._scan.tiles, self._scan.shape_px, self._sigma_px),
-            known=self._known,
+            known=known,
         )
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import heapq
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.distortion import Distortion
-from runtime.stitch.graph.field import DEGREE, LIKELY_PX, coefficients_px, numbers_of
+from runtime.stitch.graph.field import DEGREE, HIGH, LIKELY_PX, coefficients_px, numbers_of
 from runtime.stitch.graph.model import Floats
 from runtime.stitch.graph.seam import Bend
 
@@ -34,7 +35,10 @@ TOLD_TURN_RAD = 3e-3
 
 ROUNDS = 8
 LEAST_GAIN = 6.0
-"""By how much more than its own noise each coefficient must explain, on average: an F test."""
+"""By how much more than its own noise each coefficient must explain, on average."""
+
+NONE_PX = 1e-3
+"""What a number is held to that is left out."""
 
 LEAST_PX = 0.1
 
@@ -75,49 +79,79 @@ class BendSample:
         bends = [bend for _, bend in sorted(self.bends.items())]
         if not bends:
             return None
-        numbers, gain = _fit(bends)
-        found = Distortion(shape_px, DEGREE, coefficients_px(numbers))
-        return found if gain > LEAST_GAIN and found.largest_px > LEAST_PX else None
+        said = _Said.of(bends)
+        simple, full = said.fitted(np.where(HIGH, NONE_PX, LIKELY_PX)), said.fitted(LIKELY_PX)
+        # Only where the higher orders show: what they take off the lower ones no seam tells.
+        high = full.gain(simple.numbers, of=HIGH) > LEAST_GAIN
+        fit, of = (full, LIKELY_PX > 0) if high else (simple, ~HIGH)
+        found = Distortion(shape_px, DEGREE, coefficients_px(fit.numbers))
+        told = fit.gain(np.zeros_like(fit.numbers), of=of) > LEAST_GAIN
+        return found if told and found.largest_px > LEAST_PX else None
 
 
-def _fit(bends: list[Bend]) -> tuple[Floats, float]:
-    """Return the numbers of a field (n,), and how much each explains in units of its noise.
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What s seams say of the field, a row each: see `Bend`."""
 
-    Seams that fit worse than most count less (Geman and McClure's weights about the median): a
-    false match has points that follow no field.
-    """
-    normal = np.array([bend.normal for bend in bends])
-    pull = np.array([bend.pull for bend in bends])
-    square = np.array([bend.square for bend in bends])
-    values = np.array([bend.values for bend in bends])
-    turns = np.array([bend.turn_rad for bend in bends])
-    follow = np.array([bend.follow for bend in bends])
-    numbers = np.zeros(normal.shape[1])
-    # Before a first fit, all of the bend would count as noise, and all turns as the field's.
-    alike, weights = min(1.0, ALIKE / len(bends)), np.ones(len(bends))
-    # Few seams can be fitted to nothing: the share of the values that the numbers take up counts
-    # as noise of the size assumed.
-    eaten = min(len(numbers) / float(values.sum()), 1.0)
-    noise, turned = 1.0, LEAST_BEND_RAD + eaten * TOLD_TURN_RAD
-    for _ in range(ROUNDS):
-        held = weights[:, None] * follow / turned**2
-        whole = np.einsum("s,sij->ij", weights / noise, normal) + held.T @ follow
-        wanted = weights / noise @ pull + held.T @ turns
-        numbers = -np.linalg.solve(alike * whole + np.diag(LIKELY_PX**-2.0), alike * wanted)
-        left = _left(normal, pull, square, numbers) / values
-        noise = float(np.median(left)) + eaten
-        turned = float(np.median(np.abs(turns + follow @ numbers))) / 0.6745
-        turned = max(turned, LEAST_BEND_RAD) + eaten * TOLD_TURN_RAD
-        weights = (1 + left / (4 * noise)) ** -2.0
-    nothing = np.zeros_like(numbers)
-    explained = _left(normal, pull, square, nothing) - _left(normal, pull, square, numbers)
-    return numbers, float(weights @ explained) / (len(numbers) * noise)
+    normal: Floats
+    pull: Floats
+    square: Floats
+    values: Floats
+    turn_rad: Floats
+    follow: Floats
+
+    @classmethod
+    def of(cls, bends: list[Bend]) -> _Said:
+        """Return the rows of some seams."""
+        names = [one.name for one in fields(Bend)]
+        return cls(*(np.array([getattr(bend, name) for bend in bends]) for name in names))
+
+    def fitted(self, likely_px: Floats) -> _FittedField:
+        """Return the field that fits, its numbers (n,) not much larger than `likely_px`.
+
+        Seams that fit worse than most count less (Geman and McClure's weights about the median): a
+        false match has points that follow no field.
+        """
+        numbers, count = np.zeros(len(likely_px)), len(self.values)
+        alike, weights = min(1.0, ALIKE / count), np.ones(count)
+        # Few seams can be fitted to nothing: the share of the values that the numbers take up
+        # counts as noise of the size assumed.
+        eaten = min(len(numbers) / float(self.values.sum()), 1.0)
+        # Before a first fit, all of the bend would count as noise, and all turns as the field's.
+        noise, turned = 1.0, LEAST_BEND_RAD + eaten * TOLD_TURN_RAD
+        for _ in range(ROUNDS):
+            held = weights[:, None] * self.follow / turned**2
+            whole = np.einsum("s,sij->ij", weights / noise, self.normal) + held.T @ self.follow
+            wanted = weights / noise @ self.pull + held.T @ self.turn_rad
+            numbers = -np.linalg.solve(alike * whole + np.diag(likely_px**-2.0), alike * wanted)
+            left = self.left(numbers) / self.values
+            noise = float(np.median(left)) + eaten
+            turned = float(np.median(np.abs(self.turn_rad + self.follow @ numbers))) / 0.6745
+            turned = max(turned, LEAST_BEND_RAD) + eaten * TOLD_TURN_RAD
+            weights = (1 + left / (4 * noise)) ** -2.0
+        return _FittedField(self, numbers, noise, weights)
+
+    def left(self, numbers: Floats) -> Floats:
+        """Return the weighted squares (s,) that each seam has left under a field."""
+        left = self.square + 2 * self.pull @ numbers + (self.normal @ numbers) @ numbers
+        return np.maximum(left, 0.0)
 
 
-def _left(normal: Floats, pull: Floats, square: Floats, numbers: Floats) -> Floats:
-    """Return the weighted squares (s,) that each seam has left under a field."""
-    left = square + 2 * pull @ numbers + (normal @ numbers) @ numbers
-    return np.maximum(left, 0.0)
+@dataclass(frozen=True, slots=True)
+class _FittedField:
+    """A field's `numbers` (n,), the variance of what it leaves, and what each seam counts (s,)."""
+
+    said: _Said
+    numbers: Floats
+    noise: float
+    weights: Floats
+
+    def gain(self, over: Floats, *, of: NDArray[np.bool_]) -> float:
+        """Return how much each number `of` (n,) those that differ explains beyond another field's
+        numbers (n,), in units of the noise: an F test.
+        """
+        explained = self.said.left(over) - self.said.left(self.numbers)
+        return float(self.weights @ explained) / (int(of.sum()) * self.noise)
 
 
 def turn_sigma_rad(poses: Floats, information: Floats) -> float:

@@ -44,7 +44,10 @@ SQUARES = (POWERS.sum(axis=1) == 2) & (POWERS.min(axis=1) == 0)
 """Which numbers (n,) stand for pure squares."""
 
 NUMBERS = len(AXES)
-LIKELY_PX = np.where(POWERS.sum(axis=1) <= 3, SIMPLE_PX, HIGH_PX)
+HIGH = POWERS.sum(axis=1) > 3
+"""Which numbers (n,) are above the third order."""
+
+LIKELY_PX = np.where(HIGH, HIGH_PX, SIMPLE_PX)
 
 
 def _basis() -> Floats:

@@ -124,7 +124,7 @@ def test_a_scan_whose_frames_are_bent_is_matched_through_what_bends_them(tmp_pat
     for row in range(3):
         for column in range(3):
             at = Placement(tile_id="", x_px=60.0 + 200 * column, y_px=60.0 + 176 * row)
-            cv2.imwrite(str(tmp_path / f"r{row}_c{column}.png"), exposed(at, keystone(6.0)))
+            cv2.imwrite(str(tmp_path / f"r{row}_c{column}.png"), exposed(at, keystone(5.0)))
     summary = stitch_folder(
         tmp_path, positions=None, pattern="r{row}_c{col}.png", overlap=0.2, out=tmp_path / "out",
         report=True,
