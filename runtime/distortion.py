@@ -8,6 +8,7 @@ Constant and linear terms are left out: they are the tile's place and the pixel 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ UNBENDING_ROUNDS = 6
 """Each round of the inverse shrinks the error by the field's slope, a few per cent."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Distortion:
     """One distortion field for all tiles of `shape_px` (height, width).
 
@@ -54,6 +55,12 @@ class Distortion:
             return self.largest_px
         apart = self.coefficients_px - other.coefficients_px
         return Distortion(self.shape_px, self.degree, apart).largest_px
+
+    @property
+    def fingerprint(self) -> str:
+        """What is the same for fields that move every pixel alike, and for no others."""
+        coefficients = np.ascontiguousarray(self.coefficients_px, np.float64).tobytes()
+        return sha256(repr((self.shape_px, self.degree)).encode() + coefficients).hexdigest()
 
     @property
     def largest_px(self) -> float:

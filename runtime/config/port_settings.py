@@ -53,8 +53,18 @@ class SimulatedSection(Strict):
     driver: Literal["simulated"]
 
 
+class BentSection(Strict):
+    """How the simulated camera bends its frames: a corner is moved by `corner_px`.
+
+    "radial" is a lens, along the way from the middle; "scan" a scanned beam, without symmetry.
+    """
+
+    kind: Literal["radial", "scan"]
+    corner_px: Annotated[float, Field(ge=-40, le=40)]
+
+
 class SimulatedCameraSection(Strict):
-    """The camera of the simulated microscope.
+    """The camera of the simulated microscope; its frames are straight unless `distortion` is given.
 
     It looks at the simulated specimen from wherever the stage stands, be that simulated or real.
     """
@@ -62,6 +72,7 @@ class SimulatedCameraSection(Strict):
     driver: Literal["simulated"]
     width_px: Annotated[int, Field(ge=64, le=4096)] = 512
     height_px: Annotated[int, Field(ge=64, le=4096)] = 448
+    distortion: BentSection | None = None
 
 
 class RecordedSection(Strict):

@@ -105,12 +105,14 @@ class Bench:
     @cached_property
     def world(self) -> World:
         """Return the simulated world."""
+        from runtime.instrument.simulator.lens import lens
         from runtime.instrument.simulator.specimen import Specimen
         from runtime.instrument.simulator.world import World
 
         settings, camera = self.settings, self.settings.camera
         if not isinstance(camera, SimulatedCameraSection):
             camera = SimulatedCameraSection(driver="simulated")
+        size_px = {"width_px": camera.width_px, "height_px": camera.height_px}
         specimen = Specimen()
         begin(lambda: specimen.levels)  # decoded while the board is opened and homed
         return World(
@@ -121,6 +123,7 @@ class Bench:
             camera_height_px=camera.height_px,
             specimen=specimen,
             truth=self._truth,
+            distortion=None if camera.distortion is None else lens(camera.distortion, **size_px),
         )
 
     @cached_property

@@ -29,9 +29,13 @@ class SimulatedCamera:
 
     @property
     def info(self) -> CameraInfo:
-        """Return what this camera is; its id names the seed, which its fixed pattern hangs on."""
+        """Return what this camera is; its id names what it is made of: the seed, which its fixed
+        pattern hangs on, and the distortion.
+        """
+        bend = self._world.distortion
         return CameraInfo(
-            camera_id=f"SIMULATED-camera-{self._world.seed}",
+            camera_id=f"SIMULATED-camera-{self._world.seed}"
+            + ("" if bend is None else f"-bent-{bend.fingerprint[:8]}"),
             width_px=self._world.camera_width_px,
             height_px=self._world.camera_height_px,
             full_scale=FULL_SCALE,
@@ -77,6 +81,7 @@ class SimulatedCamera:
                 exposure,
                 width_px=info.width_px,
                 height_px=info.height_px,
+                distortion=self._world.distortion,
             )
             np.multiply(share, np.float32(rate * exposure.exposure_ms), out=light_e)
         turret = list(self._world.objectives).index(exposure.objective)

@@ -11,12 +11,14 @@ Variances add; so does that of the camera pixel's own width, p²/12.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.config.settings import Objective
+from runtime.distortion import Distortion
 from runtime.instrument.simulator.specimen import Specimen
 from runtime.instrument.simulator.truth import TrueExposure, specimen_from_px
 
@@ -43,8 +45,11 @@ def transmitted(
     *,
     width_px: int,
     height_px: int,
+    distortion: Distortion | None = None,
 ) -> Image:
     """Return the share of light that reaches each camera pixel, (y, x) float32 in 0..1.
+
+    A pixel p shows what without `distortion` would lie at `distortion.straightened(p)`.
 
     Sub-pixel true: a pyramid level fine enough for the blur is blurred by a Gaussian that sits
     where the first camera pixel truly lies between its pixels, then sampled by bicubic
@@ -59,22 +64,57 @@ def transmitted(
     sigma_px = math.sqrt(max(sigma_um**2 / level_px_um**2 - 1 / 12, 0.04))
     # One more on account of the centre between pixels.
     reach = math.ceil(REACH_SIGMAS * sigma_px) + 1
-    x0, y0, x1, y1 = _box(to_level, width_px, height_px, margin=reach + MARGIN_PX)
+    scale = exposure.pixel_size_um / level_px_um
+    bulge = 0 if distortion is None else math.ceil(scale * distortion.largest_px)
+    x0, y0, x1, y1 = _box(to_level, width_px, height_px, margin=reach + MARGIN_PX + bulge)
     window = specimen.window(level=level, x0=x0, y0=y0, x1=x1, y1=y1)
     first = to_level[:, 2] - (x0, y0)
     whole = np.floor(first)
     along_x, along_y = (_gaussian(reach, sigma_px, centre) for centre in first - whole)
     blurred = cv2.sepFilter2D(window, cv2.CV_32F, along_x, along_y)
     to_level[:, 2] = whole
-    seen = cv2.warpAffine(
-        blurred,
-        to_level,
-        (width_px, height_px),
-        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    seen = _sampled(np.asarray(blurred, np.float32), to_level, (width_px, height_px), distortion)
     # Bicubic interpolation may swing a little below black.
     return np.maximum(seen, 0, dtype=np.float32) * np.float32(1 / 255)
+
+
+def _sampled(
+    level: Image,
+    to_level: NDArray[np.float64],
+    size_px: tuple[int, int],
+    distortion: Distortion | None,
+) -> Image:
+    """Return what camera pixels show of a level, which the affine (2, 3) takes straight pixels to.
+
+    Where frames are bent, every pixel has a phase of its own, rounded to 1/32: alike in all frames.
+    """
+    if distortion is None:
+        seen = cv2.warpAffine(
+            level,
+            to_level,
+            size_px,
+            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+    else:
+        at = straight_px(distortion) @ to_level[:, :2].T + to_level[:, 2]
+        seen = cv2.remap(
+            level,
+            at.astype(np.float32),
+            np.empty(0, np.float32),
+            cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+    return np.asarray(seen, np.float32)
+
+
+@lru_cache(maxsize=2)
+def straight_px(distortion: Distortion) -> NDArray[np.float64]:
+    """Return where every pixel of a frame would lie without distortion, (y, x, 2) x, y."""
+    height, width = distortion.shape_px
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    straight = distortion.straightened(np.column_stack([x.ravel(), y.ravel()]))
+    return straight.reshape(height, width, 2)
 
 
 def _gaussian(reach: int, sigma_px: float, centre_px: float) -> Image:

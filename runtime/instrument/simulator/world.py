@@ -8,6 +8,7 @@ from threading import Lock
 
 from firmware_bridge.plant import BoardDescription
 from runtime.config.settings import Objective
+from runtime.distortion import Distortion
 from runtime.instrument.simulator import truth as witness
 from runtime.instrument.simulator.board import simulated_board
 from runtime.instrument.simulator.imperfections import draw
@@ -28,7 +29,8 @@ class World:
 
     Serves the board's emulator as its plant (by shape) and the simulated camera. `time` is its own,
     which passes by what its motions and exposures last. Every exposure's true state is appended to
-    `truth`, where one is named.
+    `truth`, where one is named. Its camera bends every frame by `distortion`, if it has one: the
+    middle of a frame stays where it was.
     """
 
     def __init__(
@@ -41,11 +43,12 @@ class World:
         camera_height_px: int,
         specimen: Specimen,
         truth: Path | None = None,
+        distortion: Distortion | None = None,
     ) -> None:
         self.seed, self.time = seed, VirtualTime(seed=seed, speed=speed)
         self.objectives = dict(objectives)
         self.camera_width_px, self.camera_height_px = camera_width_px, camera_height_px
-        self.specimen = specimen
+        self.specimen, self.distortion = specimen, distortion
         self._truth = truth
         self._hidden = draw(seed=seed, objectives=objectives)
         self._lock = Lock()

@@ -3,8 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from runtime.config.port_settings import BentSection
+from runtime.instrument.simulator.lens import lens
 from runtime.instrument.simulator.optics import blur_sigma_um, transmitted
-from runtime.instrument.simulator.truth import TrueExposure
+from runtime.instrument.simulator.truth import TrueExposure, specimen_from_px
 
 SIZE = {"width_px": 240, "height_px": 200}
 STILL = TrueExposure(
@@ -91,3 +93,30 @@ def test_beyond_the_picture_the_slide_is_clear(grating_specimen, objectives):
     assert image.dtype == np.float32
     assert np.ptp(image) < 1e-6
     assert image.mean() == pytest.approx(245 / 255)
+
+
+@pytest.mark.parametrize("kind", ["radial", "scan"])
+@pytest.mark.parametrize("corner_px", [6.0, -8.0])
+def test_a_bent_camera_sees_every_point_where_theory_has_it(
+    grating, grating_specimen, objectives, kind, corner_px
+):
+    """Known in closed form: the grating's value at the straightened place of every pixel."""
+    bend = lens(BentSection(kind=kind, corner_px=corner_px), **SIZE)
+    turned = replace(STILL, rotation_rad=0.012, centre_um=(3.1, -7.3))
+    image = transmitted(grating_specimen, objectives["10x"], turned, **SIZE, distortion=bend)
+    y, x = np.mgrid[0 : SIZE["height_px"], 0 : SIZE["width_px"]].astype(float)
+    straight = bend.straightened(np.column_stack([x.ravel(), y.ravel()]))
+    middle = np.array([(SIZE["width_px"] - 1) / 2, (SIZE["height_px"] - 1) / 2])
+    turn = specimen_from_px(rotation_rad=0.012, pixel_size_um=0.5)
+    at = np.array(turned.centre_um) + (straight - middle) @ turn.T
+    per_um = 2 * np.pi / grating.period_um
+    left = np.exp(-0.5 * (per_um * blur_sigma_um(objectives["10x"], turned)) ** 2)
+    expected = (128 + 50 * left * np.cos(per_um * at).sum(axis=1)).reshape(image.shape) / 255
+    steepest = 50 / 255 * left * per_um * STILL.pixel_size_um
+    off_px = np.abs(image - expected) / steepest
+    assert np.sqrt(np.mean(off_px**2)) < 0.02
+    assert off_px.max() < 0.1
+    corners = np.array([(0.0, 0.0), (239.0, 0.0), (0.0, 199.0), (239.0, 199.0)])
+    moved = np.hypot(*(bend.straightened(corners) - corners).T)
+    assert moved.max() == pytest.approx(abs(corner_px))
+    assert bend.straightened(middle[None])[0] == pytest.approx(middle)
