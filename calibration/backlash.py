@@ -43,12 +43,13 @@ class LostMotion:
     each_um: tuple[float, ...]
 
 
-def fit_reversals(travels_um: NDArray[Any]) -> LostMotion:
+def fit_reversals(travels_um: NDArray[Any], *, travel_variance_um2: float = 0.0) -> LostMotion:
     """Return the lost motion from n (2 or more) travels between arrivals from below and above.
 
     A picture taken from above lies `lost_um` further along the axis than one from below at the same
     reading. The scatter of the reversals gives σ, which knows that each picture but the first and
-    the last takes part in two of them.
+    the last takes part in two of them; it is no smaller than what the matcher claims for a travel,
+    `travel_variance_um2`, leaves.
     """
     each = np.asarray(travels_um, float)
     n = len(each)
@@ -57,7 +58,7 @@ def fit_reversals(travels_um: NDArray[Any]) -> LostMotion:
     of_mean = (2 * n - 1) / (n * (n - 1))
     return LostMotion(
         lost_um=float(each.mean()),
-        sigma_um=float(each.std(ddof=1) * np.sqrt(of_mean)),
+        sigma_um=float(np.sqrt(max(each.var(ddof=1), travel_variance_um2) * of_mean)),
         each_um=tuple(float(travel) for travel in each),
     )
 
@@ -121,8 +122,8 @@ def run(
     rig.approach(x_um=x_um, y_um=y_um)
     view = open_view(rig, settings, objective=objective, folder=folder)
     best_z_um = view.focus().z_um
-    across, ncc_x = _reversals(view, matrix, axis=0, at_um=x_um)
-    along, ncc_y = _reversals(view, matrix, axis=1, at_um=y_um)
+    lost_x, ncc_x = _reversals(view, matrix, axis=0, at_um=x_um)
+    lost_y, ncc_y = _reversals(view, matrix, axis=1, at_um=y_um)
     steps_um = [best_z_um + step * view.depth_of_field_um for step in CURVE]
     first, second, third, fourth = (
         _curve(view, steps_um[::way], run_up_um=-way * rig.motion.approach_z_um)
@@ -130,8 +131,8 @@ def run(
     )
     rig.approach(z_um=best_z_um)
     lost = {
-        "x": fit_reversals(across),
-        "y": fit_reversals(along),
+        "x": lost_x,
+        "y": lost_y,
         "z": fit_focus_reversal([first, fourth], [second, third]),
     }
     outcome = judge(lost, motion=rig.motion, worst_ncc=min(ncc_x, ncc_y))
@@ -140,17 +141,19 @@ def run(
 
 def _reversals(
     view: MicroscopeView, matrix: NDArray[Any], *, axis: int, at_um: float
-) -> tuple[NDArray[Any], float]:
-    """Return the travel along the axis at every reversal, and the worst match."""
+) -> tuple[LostMotion, float]:
+    """Return what the axis loses at a reversal, and the worst match."""
     run_up_um = view.rig.motion.approach_um
     pictures = [_arrive(view, axis, at_um, run_up_um=side * run_up_um) for side in (-1, 1) * CYCLES]
-    travels, matches = [], []
+    travels, matches, variances = [], [], []
     for turn, (before, after) in enumerate(pairwise(pictures)):
         shift = measure_shift(before, after)
         sign = 1 if turn % 2 == 0 else -1
         travels.append(sign * float((matrix @ (shift.dx_px, shift.dy_px))[axis]))
         matches.append(shift.ncc)
-    return np.array(travels), min(matches)
+        variances.append(float(matrix[axis] @ np.array(shift.covariance_px2) @ matrix[axis]))
+    variance_um2 = float(np.mean(variances))
+    return fit_reversals(np.array(travels), travel_variance_um2=variance_um2), min(matches)
 
 
 def _arrive(view: MicroscopeView, axis: int, at_um: float, *, run_up_um: float) -> Pixels:

@@ -52,12 +52,16 @@ class CameraStageFit:
         return float(np.sqrt(np.mean(np.sum(self.residuals_um**2, axis=1))))
 
 
-def fit_camera_stage(shifts_px: Matrix, moves_um: Matrix) -> CameraStageFit:
+def fit_camera_stage(
+    shifts_px: Matrix, moves_um: Matrix, *, shift_variance_px2: float = 0.0
+) -> CameraStageFit:
     """Return the matrix that least squares gives for n moves along at least two directions.
 
     `shifts_px` (n, 2) is (dx, dy), where the content of the moved picture lies against the first
-    one's; `moves_um` (n, 2) the stage's travel. The picture is regressed on the stage. Raises
-    ValueError when the moves lie on one line or are fewer than three.
+    one's; `moves_um` (n, 2) the stage's travel. The picture is regressed on the stage. The scatter
+    of the moves gives σ, but no smaller one than what the matcher claims for a shift,
+    `shift_variance_px2`, leaves. Raises ValueError when the moves lie on one line or are fewer than
+    three.
     """
     if len(moves_um) < 3 or np.linalg.matrix_rank(moves_um, tol=1e-6) < 2:
         raise ValueError("camera-stage needs at least three moves, not all along one line")
@@ -69,7 +73,7 @@ def fit_camera_stage(shifts_px: Matrix, moves_um: Matrix) -> CameraStageFit:
     misses_px = shifts_px - moves_um @ solution
     # Two coordinates a move, less the four elements that were fitted.
     spare = 2 * len(moves_um) - 4
-    variance_px2 = float(np.sum(misses_px**2)) / spare
+    variance_px2 = max(float(np.sum(misses_px**2)) / spare, shift_variance_px2)
     spread = np.linalg.inv(moves_um.T @ moves_um)
     # d(A⁻¹) = -A⁻¹ dA A⁻¹, with independent rows of A.
     sigma = np.sqrt(
@@ -145,7 +149,11 @@ def run(
     offsets = [(share * info.width_px * nominal_um, 0.0) for share in SHARES]
     offsets += [(0.0, share * info.height_px * nominal_um) for share in SHARES]
     shifts, moves_um = _tour(view, (x_um, y_um), offsets)
-    fit = fit_camera_stage(np.array([(s.dx_px, s.dy_px) for s in shifts]), moves_um)
+    fit = fit_camera_stage(
+        np.array([(s.dx_px, s.dy_px) for s in shifts]),
+        moves_um,
+        shift_variance_px2=float(np.mean([s.variance_px2 for s in shifts])),
+    )
     outcome = judge(
         fit,
         nominal_um=nominal_um,
@@ -177,6 +185,7 @@ def _tour(
             dx_px=shift.dx_px - drift.dx_px * (at + 1) / len(stops),
             dy_px=shift.dy_px - drift.dy_px * (at + 1) / len(stops),
             ncc=shift.ncc,
+            covariance_px2=shift.covariance_px2,
         )
         for at, shift in enumerate(shifts[:-1])
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from calibration import backlash, camera_stage, dark, flat_field, objective_offset
+from calibration import backlash, camera_stage, dark, distortion, flat_field, objective_offset
 from runtime.calibrated.loaded import overview_of, require_record
 from runtime.calibrated.record import CalibrationRecord, Kind
 from runtime.config.settings import Settings
@@ -28,12 +28,15 @@ class Run(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routine:
-    """One routine. Every `once_per` there is has a record of its own."""
+    """One routine. Every `once_per` there is has a record of its own; a run does without those
+    that are not `required`.
+    """
 
     kind: Kind
     once_per: Literal["camera", "stage", "objective", "other objective"]
     run: Run
     about: str
+    required: bool = True
 
 
 _TABLE = (
@@ -46,6 +49,13 @@ _TABLE = (
         once_per="objective",
         run=camera_stage.run,
         about="pixel size, rotation and handedness",
+    ),
+    Routine(
+        kind="distortion",
+        once_per="objective",
+        run=distortion.run,
+        about="how the lens bends the picture",
+        required=False,
     ),
     Routine(kind="backlash", once_per="stage", run=backlash.run, about="motion lost on reversals"),
     Routine(
@@ -99,7 +109,7 @@ def ensure(
     not pass either.
     """
     made = []
-    for routine in _TABLE:
+    for routine in (row for row in _TABLE if row.required):
         for objective in _needed(routine, objectives):
             if _serves(rig, settings, routine, objective):
                 continue

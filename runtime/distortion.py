@@ -65,11 +65,26 @@ class Distortion:
     @property
     def largest_px(self) -> float:
         """The longest way that it moves a pixel of the tile's rim."""
+        rim = self.rim_px
+        return float(np.hypot(*(self.straightened(rim) - rim).T).max())
+
+    @property
+    def rim_px(self) -> Floats:
+        """Places (n, 2) x, y all along the tile's rim."""
         height, width = self.shape_px
         x, y = np.linspace(0, width - 1, 33), np.linspace(0, height - 1, 33)
         sides = [(x, 0 * x), (x, 0 * x + height - 1), (0 * y, y), (0 * y + width - 1, y)]
-        rim = np.concatenate([np.column_stack(side) for side in sides])
-        return float(np.hypot(*(self.straightened(rim) - rim).T).max())
+        return np.concatenate([np.column_stack(side) for side in sides])
+
+
+def degree_of(count: int) -> int:
+    """Return the degree of a field of so many terms; raises ValueError where there is none."""
+    degree = 2
+    while len(exponents(degree)) < count:
+        degree += 1
+    if len(exponents(degree)) != count:
+        raise ValueError(f"no distortion has {count} terms")
+    return degree
 
 
 def exponents(degree: int) -> list[tuple[int, int]]:

@@ -23,6 +23,7 @@ from calibration.outcome import Measured, Measurement
 from calibration.registry import file_away
 from runtime.clock import SystemClock
 from runtime.config.settings import MotionSection, Settings
+from runtime.distortion import Distortion
 from runtime.errors import CameraFailed
 from runtime.instant import Instant
 from runtime.instrument.rig import Rig
@@ -75,12 +76,15 @@ class Bench:
     """Stage, light, camera, turret and clock in one.
 
     Frames are dated by `own_s`, which frames alone advance, so an interruption shows in nothing.
-    `moves` are (x, y, z) after each; `frames` where each frame was taken, lost ones too, and
-    `rising` which axes came to that place from below; `trips` counts the watchdog's, `resumed` the
-    moments it was taken back to.
+    Frames are bent by `bend`, which is calibrated where it is `bend_measured`. `moves` are
+    (x, y, z) after each; `frames` where each frame was taken, lost ones too, and `rising` which
+    axes came to that place from below; `trips` counts the watchdog's, `resumed` the moments it was
+    taken back to.
     """
 
     world: np.ndarray = field(default_factory=specimen)
+    bend: Distortion | None = None
+    bend_measured: bool = False
     width_px: int = 160
     height_px: int = 128
     lose: Callable[[Bench], bool] = lambda bench: False
@@ -195,14 +199,26 @@ class Bench:
         scale = PIXEL_UM[self.mounted] / PIXEL_UM["10x"]
         middle = (np.array(self.world.shape[::-1]) - 1) / 2 + (x_um / 0.5, y_um / 0.5)
         shape = int(self.width_px * scale), int(self.height_px * scale)
-        picture = cv2.getRectSubPix(self.world, shape, (float(middle[0]), float(middle[1])))
-        picture = cv2.resize(picture, (self.width_px, self.height_px))
+        if self.bend is None:
+            picture = cv2.getRectSubPix(self.world, shape, (float(middle[0]), float(middle[1])))
+            picture = cv2.resize(picture, (self.width_px, self.height_px))
+        else:
+            picture = self.bent(middle, scale)
         blur_px = 0.25 * abs(z_um - self.best_z_um) / scale
         if blur_px > 0.05:
             picture = cv2.GaussianBlur(picture, (0, 0), blur_px)
         seed = abs(hash(tuple(round(v * 1000) for v in self.at_um)))
         noise = np.random.default_rng(seed).normal(0, 8, picture.shape)
         return np.clip(picture + noise, 0, 4095).astype(np.uint16)
+
+    def bent(self, middle_px: np.ndarray, scale: float) -> np.ndarray:
+        """Return the world around a place as a camera with the distortion sees it, by Lanczos."""
+        height, width = self.height_px, self.width_px
+        y, x = np.mgrid[0:height, 0:width].astype(float)
+        straight = self.bend.straightened(np.column_stack([x.ravel(), y.ravel()]))
+        at = middle_px + (straight - ((width - 1) / 2, (height - 1) / 2)) * scale
+        maps = at.reshape(height, width, 2).astype(np.float32)
+        return cv2.remap(self.world, maps, None, cv2.INTER_LANCZOS4)
 
     # -- what opens and calibrates it -------------------------------------------------------
 
@@ -254,6 +270,11 @@ def calibrate(
         matrix = {"m00": pixel_um, "m01": 0.0, "m10": 0.0, "m11": pixel_um}
         file("flat-field", name, name, {}, flat=np.ones(shape, np.float32))
         file("camera-stage", name, name, {"pixel_size_um": pixel_um, **matrix})
+    bend = rig.camera.bend
+    if rig.camera.bend_measured:
+        size = {"width_px": shape[1], "height_px": shape[0]}
+        values = {"largest_px": bend.largest_px, "sigma_px": 0.0, **size}
+        file("distortion", overview, overview, values, coefficients=bend.coefficients_px)
     for name in objectives[1:]:
         offset = dict(zip(("x_um", "y_um", "z_um"), OFFSET_UM[name], strict=True))
         file("objective-offset", name, f"{overview}>{name}", offset)

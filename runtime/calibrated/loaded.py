@@ -15,10 +15,13 @@ from runtime.calibrated.record import (
     CalibrationRecord,
     Kind,
     dependency_hash,
+    latest,
     require,
     require_passed,
 )
+from runtime.calibrated.straight import distortion_of
 from runtime.config.settings import Settings
+from runtime.distortion import Distortion
 from runtime.errors import CalibrationRefused
 from runtime.instrument.replay import Recording
 from runtime.instrument.rig import Rig
@@ -30,13 +33,15 @@ PIXEL_SIZE_LIMIT = 0.05
 class Calibrated:
     """Valid calibrations of the overview objective and of those that visit.
 
-    `records` are all of them, for the report and the journal.
+    `distortion` is the overview's, None where none was measured; `records` are all of them, for the
+    report and the journal.
     """
 
     overview: str
     matrices: dict[str, NDArray[np.float64]]
     correctors: dict[str, Corrector]
     offsets_um: dict[str, tuple[float, float, float]]
+    distortion: Distortion | None
     records: tuple[CalibrationRecord, ...]
 
     @classmethod
@@ -62,6 +67,7 @@ class Calibrated:
             },
             offsets_um={overview: (0.0, 0.0, 0.0)}
             | {name: reader.offset_um(overview, name) for name in objectives[1:]},
+            distortion=reader.distortion(overview),
             records=tuple(reader.records),
         )
 
@@ -71,25 +77,32 @@ class Calibrated:
         later.
 
         Its stage has the camera's axes and its pixel size is the settings'. Tiles are corrected
-        where the settings name the dark and flat-field records they were taken with, however old;
-        whose these are cannot be checked. Raises CalibrationRefused for a record that is missing or
-        failed, or a pixel size that is not the objective's.
+        where the settings name the dark and flat-field records they were taken with, however old,
+        and straightened where there is one of their distortion; whose these are cannot be checked.
+        Raises CalibrationRefused for a record that is missing or failed, or a pixel size that is
+        not the objective's.
         """
         _refuse_other_pixel_size(recording.pixel_size_um, settings, objective=objective)
         folder = None if settings.recording is None else settings.recording.corrected_by
         corrector: Corrector = NoCorrection()
         records: tuple[CalibrationRecord, ...] = ()
+        bend = None
         if folder is not None:
             records = (
                 require_passed(folder, kind="dark"),
                 require_passed(folder, kind="flat-field", objective=objective),
             )
             corrector = Corrector.from_records(*records, folder=folder)
+            bent = _measured(folder, objective)
+            if bent is not None:
+                bend = distortion_of(bent, folder=folder, shape_px=recording.scan.shape_px)
+                records = (*records, bent)
         return cls(
             overview=objective,
             matrices={objective: recording.stage_from_px},
             correctors={objective: corrector},
             offsets_um={objective: (0.0, 0.0, 0.0)},
+            distortion=bend,
             records=records,
         )
 
@@ -156,6 +169,20 @@ class _Reader:
     def offset_um(self, overview: str, objective: str) -> tuple[float, float, float]:
         record = self.need("objective-offset", objective, subject=f"{overview}>{objective}")
         return record.values["x_um"], record.values["y_um"], record.values["z_um"]
+
+    def distortion(self, objective: str) -> Distortion | None:
+        if _measured(self.folder, objective) is None:
+            return None
+        info = self._rig.camera.info
+        record = self.need("distortion", objective)
+        shape_px = info.height_px, info.width_px
+        return distortion_of(record, folder=self.folder, shape_px=shape_px)
+
+
+def _measured(folder: Path, objective: str) -> CalibrationRecord | None:
+    """Return the newest record of a distortion; one that failed measured none."""
+    found = latest(folder, kind="distortion", objective=objective)
+    return found if found is not None and found.passed else None
 
 
 def _refuse_other_pixel_size(pixel_size_um: float, settings: Settings, *, objective: str) -> None:

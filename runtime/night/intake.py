@@ -117,12 +117,16 @@ class Intake:
     # -- the whole map ----------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Solve the whole map once, robustly, and bring journal and mosaic to that solution."""
+        """Solve the whole map once, robustly, and bring journal and mosaic to that solution.
+
+        Where no distortion was calibrated, the map is drawn with the one that the overlaps show.
+        """
         solved = self.stitcher.solve()
         with self.journal.transaction():
             self.journal.set_placements(list(solved.values()))
             self.journal.set_seams(self.stitcher.seams(solved))
         with disk_full_is_resumable("the map"):
+            self.mosaic.straighten(self.stitcher.distortion)
             self.mosaic.settle(solved, self.corrected_pixels)
 
     def residual_px(self, matches: Matches) -> float | None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from runtime.clock import SystemClock
 from runtime.config.plan import Plan, PlannedTile
+from runtime.distortion import Distortion
 from runtime.instrument.rig import Rig
 from runtime.record.run_folder import RunFolder
 from runtime.stitch.map.mosaic import Mosaic
@@ -22,8 +23,12 @@ def map_of(
     rig: Rig,
     *,
     stage_from_px: NDArray[np.float64],
+    distortion: Distortion | None,
 ) -> tuple[Stitcher, Mosaic]:
-    """Return an empty stitcher and mosaic for the planned tiles; `stage_from_px` is 2x2, µm/px."""
+    """Return an empty stitcher and mosaic for the planned tiles; `stage_from_px` is 2x2, µm/px.
+
+    Both take out the calibrated `distortion`, if there is one.
+    """
     camera = rig.camera.info
     shape_px = (camera.height_px, camera.width_px)
     px_from_stage = np.linalg.inv(stage_from_px).astype(np.float64)
@@ -32,6 +37,8 @@ def map_of(
         px_from_stage=px_from_stage,
         stage_sigma_px=rig.stage_sigma_um / pixel_size_um,
         shape_px=shape_px,
+        known=distortion,
+        calibrated=True,
     )
     mosaic = Mosaic(
         folder.mosaic,
@@ -42,6 +49,7 @@ def map_of(
         simulated=rig.simulated,
         boot_id=SystemClock().instant().boot_id,
         bounds_px=_bounds_px(planned, px_from_stage, shape_px),
+        distortion=distortion,
     )
     return stitcher, mosaic
 

@@ -102,6 +102,7 @@ class Scan:
             planned,
             self.rig,
             stage_from_px=self.calibrated.stage_from_px(self.plan.objective),
+            distortion=self.calibrated.distortion,
         )
         intake = Intake(
             folder=self.folder,

@@ -29,8 +29,9 @@ class Stitcher:
     standard deviation of one stage position in pixels and sets the gate of the matcher; `shape_px`
     the (height, width) of every tile; `border_px` how deep a strip of past tiles is kept (default:
     enough for 20 % overlap); `known` a field that bends every tile, through which they are then
-    matched. Matching looks at stage positions, pixels and that field only, never at earlier
-    results, so an interrupted scan gives the same shifts.
+    matched; with `calibrated` it was measured, and the graph looks for no other. Matching looks at
+    stage positions, pixels and that field only, never at earlier results, so an interrupted scan
+    gives the same shifts.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class Stitcher:
         matcher: str = "auto",
         border_px: int | None = None,
         known: Distortion | None = None,
+        calibrated: bool = False,
     ) -> None:
         self._known = known
+        self._calibrated = known if calibrated else None
         self._px_from_stage = np.asarray(px_from_stage, dtype=np.float64)
         self._shape_px = shape_px
         self._gate_px = int(np.ceil(GATE_SIGMAS * np.sqrt(2) * stage_sigma_px)) + GATE_MARGIN_PX
@@ -53,7 +56,7 @@ class Stitcher:
         )
         self._rungs = ladder(matcher)
         self._cells: dict[tuple[int, int], list[str]] = {}
-        self._graph = PoseGraph(stage_sigma_px, shape_px=shape_px)
+        self._graph = PoseGraph(stage_sigma_px, shape_px=shape_px, calibrated=self._calibrated)
         self._priors: dict[str, XY] = {}
 
     def prior_px(self, *, x_um: float, y_um: float) -> XY:
@@ -138,11 +141,10 @@ class Stitcher:
 
     @property
     def distortion(self) -> Distortion | None:
-        """The field that `solve` found all tiles to share; None where there is none beyond noise.
-
-        It is that of the pixels that were matched: of what a field known before left.
+        """The field that all tiles share: the calibrated one, else that which `solve` found, None
+        where there is none beyond noise.
         """
-        return self._graph.distortion
+        return self._calibrated or self._graph.distortion
 
     def _neighbours(self, tile_id: str, prior: XY) -> list[Neighbours]:
         """Return the predicted overlaps with earlier tiles, sorted, so that ties never matter."""

@@ -141,7 +141,7 @@ def make_settings():
 
 @pytest.fixture(scope="session")
 def make_rig(specimen):
-    def make(settings):
+    def make(settings, *, specimen=specimen, distortion=None):
         world = World(
             seed=3,
             speed=1000.0,
@@ -149,6 +149,7 @@ def make_rig(specimen):
             camera_width_px=320,
             camera_height_px=256,
             specimen=specimen,
+            distortion=distortion,
         )
         clock, stage = InstantClock(), DirectStage(world)
         stage.home()

@@ -207,5 +207,12 @@ def test_a_lamp_that_is_out_is_named(rig, settings):
 
 
 def test_the_table_is_in_the_order_of_need():
-    assert list(ROUTINES) == ["dark", "flat-field", "camera-stage", "backlash", "objective-offset"]
+    assert list(ROUTINES) == [
+        "dark",
+        "flat-field",
+        "camera-stage",
+        "distortion",
+        "backlash",
+        "objective-offset",
+    ]
     assert all(routine.about for routine in ROUTINES.values())

@@ -47,13 +47,15 @@ make journal and map write the whole scan time and again, for a difference nobod
 
 class PoseGraph:
     """Poses of tiles of `shape_px` (height, width) in the mosaic, from shifts under a stage prior
-    of `sigma_px`.
+    of `sigma_px`. No distortion is looked for where one was `calibrated`.
     """
 
-    def __init__(self, sigma_px: float, *, shape_px: tuple[int, int]) -> None:
+    def __init__(
+        self, sigma_px: float, *, shape_px: tuple[int, int], calibrated: Distortion | None = None
+    ) -> None:
         self.shifts: dict[Key, Shift] = {}
         self.distortion: Distortion | None = None
-        self._shape_px = shape_px
+        self._shape_px, self._calibrated = shape_px, calibrated
         self._middle = (np.array(shape_px[::-1], dtype=np.float64) - 1) / 2
         self._half = float(self._middle[0]), float(self._middle[1])
         self._shared = Shared(sigma_px)
@@ -231,10 +233,10 @@ class PoseGraph:
         self.shifts[shift.a, shift.b] = replace(shift, pairs=())
         if shift.method == "none":
             return
-        key, seam = (shift.a, shift.b), measure(shift, shape_px=self._shape_px)
+        key, seam = (shift.a, shift.b), measure(shift, self._calibrated, shape_px=self._shape_px)
         ends = self._tiles.index[shift.a], self._tiles.index[shift.b]
         self._rows[pair] = self._seams.put(key, ends, seam)
-        if seam.bend is not None:
+        if seam.bend is not None and self._calibrated is None:
             self._bends.add(key, seam.bend)
 
     def _drop(self, pair: frozenset[str]) -> None:

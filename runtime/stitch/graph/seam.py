@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.distortion import Distortion
 from runtime.stitch.graph import linear_kernel as kernel
 from runtime.stitch.graph.field import AXES, CUBES, POWERS, SQUARES
 from runtime.tile import Shift
@@ -68,14 +69,20 @@ class RelativePose:
     choices: Floats
 
 
-def measure(shift: Shift, *, shape_px: tuple[int, int]) -> RelativePose:
+def measure(
+    shift: Shift, calibrated: Distortion | None = None, *, shape_px: tuple[int, int]
+) -> RelativePose:
     """Return the relative pose that a shift between tiles of `shape_px` (height, width) gives.
 
     A shift without point pairs counts as one point in the middle of the overlap: it says nothing of
-    the angle, unless it names one.
+    the angle, unless it names one. A `calibrated` field is taken out of the points.
     """
     middle = np.array([(shape_px[1] - 1) / 2, (shape_px[0] - 1) / 2])
     rows = _points(shift, middle)
+    if calibrated is not None:
+        rows[:, :2], rows[:, 2:4] = (
+            calibrated.straightened(p) for p in (rows[:, :2], rows[:, 2:4])
+        )
     pose, information, follow, *told = kernel.condense(
         rows,
         middle,

@@ -258,6 +258,17 @@ class Canvas:
         return {"name": self._info.name, "axes": axes, "type": "mean", "datasets": datasets}
 
 
+def outward(box_px: Iterable[float]) -> Bounds:
+    """Return the smallest box of whole pixels around one (x0, y0, x1, y1)."""
+    x0, y0, x1, y1 = box_px
+    return int(np.floor(x0)), int(np.floor(y0)), int(np.ceil(x1)), int(np.ceil(y1))
+
+
+def joined(a: Bounds, b: Bounds) -> Bounds:
+    """Return the smallest box around two."""
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+
+
 def level_shapes(bounds_px: Bounds) -> list[tuple[int, int]]:
     """Return the (height, width) of every level of a canvas."""
     height, width = bounds_px[3] - bounds_px[1], bounds_px[2] - bounds_px[0]

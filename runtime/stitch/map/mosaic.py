@@ -15,7 +15,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from hashlib import sha256
 from math import inf
 from pathlib import Path
 from shutil import rmtree
@@ -25,7 +24,7 @@ from numpy.typing import DTypeLike
 
 from runtime.distortion import Distortion
 from runtime.stitch.map.behind import Behind
-from runtime.stitch.map.canvas import Bounds, Canvas, CanvasInfo, Chunk
+from runtime.stitch.map.canvas import Bounds, Canvas, CanvasInfo, Chunk, joined, outward
 from runtime.stitch.map.gains import field, solve_shaded, solve_tones
 from runtime.stitch.map.kept import KeptTiles
 from runtime.stitch.map.ledger import Change, Ledger, Shown, block_of, chunks_of
@@ -59,7 +58,8 @@ class Mosaic:
 
     `bounds_px` (x0, y0, x1, y1) is the part of the mosaic the canvas covers, best given from the
     plan. Without it, or when a tile falls outside, the canvas is made again with room to spare and
-    everything is redrawn. Pixels no tile covers are 0. All tiles share one `distortion`, or none.
+    everything is redrawn. Pixels no tile covers are 0. All tiles share one `distortion`, or none;
+    `straighten` says so later.
     """
 
     def __init__(
@@ -81,14 +81,14 @@ class Mosaic:
         self._info = CanvasInfo(
             name=name, pixel_size_um=pixel_size_um, dtype=dtype, simulated=simulated
         )
-        self._boot_id, self._live = _drawn_under(boot_id, distortion), live
-        self._planned = None if bounds_px is None else _whole(bounds_px)
-        self._warp = Warp(tile_shape_px, distortion)
+        self._boot_id, self._live = boot_id, live
+        self._planned = None if bounds_px is None else outward(bounds_px)
+        self._distortion, self._warp = distortion, Warp(tile_shape_px, distortion)
         self._kept = KeptTiles()
         self._behind = Behind()
         self._tiles_of: defaultdict[Chunk, set[str]] = defaultdict(set)
         self._shown = Shown()
-        self._ledger = Ledger(folder / LEDGER, boot_id="")
+        self._ledger = self._ledger_of(folder)
         self._canvas: Canvas | None = None
         # Whether the ledger has yet to hear of what was shown before it was begun.
         self._untold = False
@@ -115,6 +115,15 @@ class Mosaic:
         written = self._draw(pixels, whole=False)
         self._publish()
         return written
+
+    def straighten(self, distortion: Distortion | None) -> None:
+        """Draw tiles with another distortion from here on; what is drawn is drawn anew."""
+        if _fingerprint(distortion) == _fingerprint(self._distortion):
+            return
+        self._distortion, self._warp = distortion, Warp(self._tile_shape_px, distortion)
+        if self._canvas is not None:
+            self._shown = Shown()
+            self._new_canvas(self._canvas.bounds_px)
 
     def settle(self, placements: Mapping[str, Placement], pixels: ReadPixels) -> int:
         """Draw all tiles as `placements` has them, all tones evened out at once; ends a scan.
@@ -151,7 +160,7 @@ class Mosaic:
     def _take_up(self) -> None:
         """Go on with what an earlier process drew, if one can tell what that was."""
         for folder in (self._aside, self._folder) if self._live else (self._aside,):
-            ledger = Ledger(folder / LEDGER, boot_id=self._boot_id)
+            ledger = self._ledger_of(folder)
             shown = ledger.shown()
             canvas = None if shown is None else Canvas.reopen(folder, info=self._info)
             if shown is not None and canvas is not None:
@@ -163,7 +172,7 @@ class Mosaic:
         """Begin an empty canvas out of sight; what is shown so far has to be drawn anew on it."""
         rmtree(self._aside, ignore_errors=True)
         canvas = self._canvas = Canvas(self._aside, info=self._info, bounds_px=bounds_px)
-        self._ledger = Ledger(self._aside / LEDGER, boot_id=self._boot_id)
+        self._ledger = self._ledger_of(self._aside)
         self._ledger.begin()
         self._untold = True
         self._show(replace(self._shown, torn=set(), rough=set(), unlifted=set()))
@@ -173,9 +182,9 @@ class Mosaic:
     def _canvas_for(self, places: Iterable[Placement]) -> Canvas:
         """Return the canvas of a settled map: as large as the plan and the tiles ask for."""
         hulls = np.array([self._warp.hull_px(place) for place in places])
-        bounds_px = _whole((*hulls[:, :2].min(axis=0), *hulls[:, 2:].max(axis=0)))
+        bounds_px = outward((*hulls[:, :2].min(axis=0), *hulls[:, 2:].max(axis=0)))
         if self._planned is not None:
-            bounds_px = _joined(bounds_px, self._planned)
+            bounds_px = joined(bounds_px, self._planned)
         if self._canvas is not None and self._canvas.bounds_px == bounds_px:
             return self._canvas
         return self._new_canvas(bounds_px)
@@ -183,11 +192,11 @@ class Mosaic:
     def _canvas_with_room(self, places: Iterable[Placement]) -> Canvas:
         """Return a canvas that holds some more tiles, with room to grow if it has to be new."""
         hulls = np.array([self._warp.hull_px(place) for place in places])
-        wanted = _whole((*hulls[:, :2].min(axis=0), *hulls[:, 2:].max(axis=0)))
+        wanted = outward((*hulls[:, :2].min(axis=0), *hulls[:, 2:].max(axis=0)))
         have = self._planned if self._canvas is None else self._canvas.bounds_px
-        if have is not None and _joined(have, wanted) == have:
+        if have is not None and joined(have, wanted) == have:
             return self._canvas or self._new_canvas(have)
-        x0, y0, x1, y1 = wanted if have is None else _joined(have, wanted)
+        x0, y0, x1, y1 = wanted if have is None else joined(have, wanted)
         room_x, room_y = (round(GROWTH_TILES * side) for side in self._tile_shape_px[::-1])
         return self._new_canvas((x0 - room_x, y0 - room_y, x1 + room_x, y1 + room_y))
 
@@ -201,7 +210,13 @@ class Mosaic:
         self._aside.rename(self._folder)
         rmtree(old, ignore_errors=True)
         self._canvas = Canvas.reopen(self._folder, info=self._info)
-        self._ledger = Ledger(self._folder / LEDGER, boot_id=self._boot_id)
+        self._ledger = self._ledger_of(self._folder)
+
+    def _ledger_of(self, folder: Path) -> Ledger:
+        """Return the ledger of a canvas; maps of another distortion are none to go on with."""
+        field = _fingerprint(self._distortion)
+        stamp = " ".join(filter(None, (self._boot_id, field))) if self._boot_id else ""
+        return Ledger(folder / LEDGER, boot_id=stamp)
 
     # -- what is to be shown ----------------------------------------------------------------
 
@@ -369,22 +384,8 @@ def _rounded(place: Placement) -> Placement:
     )
 
 
-def _drawn_under(boot_id: str, distortion: Distortion | None) -> str:
-    """Return what has to be the same for a map to be taken up; nothing if it never is."""
-    if not boot_id or distortion is None:
-        return boot_id
-    coefficients = np.ascontiguousarray(distortion.coefficients_px, np.float64).tobytes()
-    field = f"{distortion.shape_px} {distortion.degree} {sha256(coefficients).hexdigest()}"
-    return f"{boot_id} {field}"
-
-
-def _whole(box_px: Iterable[float]) -> Bounds:
-    x0, y0, x1, y1 = box_px
-    return int(np.floor(x0)), int(np.floor(y0)), int(np.ceil(x1)), int(np.ceil(y1))
-
-
-def _joined(a: Bounds, b: Bounds) -> Bounds:
-    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+def _fingerprint(distortion: Distortion | None) -> str:
+    return "" if distortion is None else distortion.fingerprint
 
 
 def _old(folder: Path) -> Path:

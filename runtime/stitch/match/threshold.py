@@ -14,8 +14,7 @@ from scipy import fft
 
 from runtime.stitch.match.correlation import Spectra
 from runtime.stitch.match.phase import band_pass, best_peaks, correlate, padded, spectrum
-from runtime.stitch.match.strips import StripPair
-from runtime.tile import Pixels
+from runtime.stitch.match.strips import Strip, StripPair
 
 SIDE_PX, DEPTH_PX = 384, 64
 """Size of the strips compared: enough to learn from, cheap beside a real match."""
@@ -30,7 +29,7 @@ FAR = (10_000, 10_000)
 """Where the second strip is said to lie, so that no peak is taken for a fixed pattern."""
 
 
-def chance_scores(pixels: Pixels, *, gate_px: int) -> tuple[float, ...]:
+def chance_scores(pixels: Strip, *, gate_px: int) -> tuple[float, ...]:
     """Return `ncc * sqrt(area)` of the best accidental matches of a tile's opposite sides.
 
     Each side is compared with the opposite one as it is, and turned by half a turn.
@@ -71,7 +70,7 @@ def _turned(seen: Spectra, shape: tuple[int, ...], size: tuple[int, int]) -> Spe
     return turned
 
 
-def _opposite_sides(pixels: Pixels, horizontal: bool) -> tuple[Pixels, Pixels]:
+def _opposite_sides(pixels: Strip, horizontal: bool) -> tuple[Strip, Strip]:
     """Return the middles of two opposite border strips of a tile, equal shapes (y, x)."""
     height, width = pixels.shape
     if horizontal:

@@ -224,6 +224,20 @@ def test_a_map_drawn_with_another_distortion_is_not_taken_up(tmp_path):
         assert set(read) == set(made.truth_px)
 
 
+def test_a_map_that_is_straightened_late_is_the_one_that_always_was(tmp_path):
+    made = scan(rows=1, columns=2)
+    bend = Distortion(SHAPE_PX, 2, np.full((len(exponents(2)), 2), 3.0))
+    late, early = (tmp_path / name for name in ("late", "early"))
+    mosaic = mosaic_in(late, boot_id="monday")
+    mosaic.update(true_places(made), reader(made))
+    mosaic.straighten(bend)
+    mosaic.settle(true_places(made), reader(made))
+    mosaic_in(early, boot_id="monday", distortion=bend).settle(true_places(made), reader(made))
+    assert files(late) == files(early)
+    mosaic.straighten(Distortion(SHAPE_PX, 2, bend.coefficients_px.copy()))
+    assert mosaic.settle(true_places(made), reader(made)) == 0
+
+
 def test_a_map_of_another_kind_is_not_taken_up(tmp_path):
     made = scan(rows=1, columns=2)
     mosaic_in(tmp_path, boot_id="monday").update(true_places(made), reader(made))
