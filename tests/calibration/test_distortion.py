@@ -74,6 +74,7 @@ def test_a_field_told_too_badly_is_not_used():
     assert "textured_field_um" in outcome.advice
 
 
+@pytest.mark.slow
 def test_a_place_at_the_specimens_rim_is_refused_with_what_is_needed(make_rig, settings):
     rig = make_rig(settings)
     for name in ("dark", "flat-field", "camera-stage"):
