@@ -34,6 +34,9 @@ MOST_MOVED = 40
 
 ROUNDS = 6
 
+_ONLY = np.zeros(1)
+"""What the one place of most seams costs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Doubts:
@@ -48,6 +51,9 @@ class Doubts:
 def weighed(model: GraphModel, belief: Belief) -> tuple[Belief, Doubts]:
     """Return the belief with all moves made that gain, and what is left in doubt."""
     moves: list[_Move] = []
+    if not len(model.seams.crowded) and bool((belief.weights >= BELIEVED).all()):
+        # Every seam is met, and none has another place.
+        return belief, _doubts(model, belief, moves)
     for left in reversed(range(ROUNDS)):
         moves = _Rivals(model, belief).moves()
         gaining = [move for move in moves if move.cost < 0]
@@ -106,13 +112,16 @@ class _Move:
 
 @dataclass(slots=True)
 class _Edge:
-    """A seam between two groups: the ways b may go to meet it, each with its cost."""
+    """A seam between two groups: the ways b may go to meet it, each with its cost, what it costs
+    now, and by how much less than if b lay elsewhere.
+    """
 
     a: int
     b: int
     ways: Floats
     costs: Floats
     now: float
+    lead: float
     cut: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def added(self, way: Floats, *, of_b: bool) -> float:
@@ -204,15 +213,20 @@ def _edges(model: GraphModel, belief: Belief) -> list[_Edge]:
     """Return the seams between tiles, with what each allows as the map lies now."""
     seams = model.seams
     off = Cuts.of(seams.information).ways_px(model.misfits(belief.poses, seams.poses))
-    choices = dict(zip(seams.crowded.tolist(), seams.choices, strict=True))
-    found, only = [], np.zeros((1, 3))
-    for seam, (a, b) in enumerate(seams.ends.tolist()):
-        known = choices.get(seam, only)
-        known = known[np.isfinite(known[:, 0])]
-        angle = belief.poses[a, 2]
-        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        ways = (known[:, :2] - off[seam]) @ turn
-        found.append(_Edge(a, b, ways, known[:, 2], float(met(ways, known[:, 2]))))
+    angle = belief.poses[seams.ends[:, 0], 2]
+    turns = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    ways = -np.einsum("mi,ijm->mj", off, turns)
+    now = np.where((ways**2).sum(axis=1) > MET_PX**2, BROKEN, 0.0)
+    rows = zip(seams.ends.tolist(), ways[:, None], now.tolist(), strict=True)
+    # Of a seam with one place, either that is met, or it is the one that is elsewhere.
+    found = [_Edge(a, b, way, _ONLY, cost, BROKEN - 2 * cost) for (a, b), way, cost in rows]
+    for seam, choices in zip(seams.crowded.tolist(), seams.choices, strict=True):
+        known = choices[np.isfinite(choices[:, 0])]
+        places, costs = (known[:, :2] - off[seam]) @ turns[:, :, seam], known[:, 2]
+        cost = float(met(places, costs))
+        others = costs[(places**2).sum(axis=1) > MET_PX**2]
+        lead = float(others.min(initial=BROKEN)) - cost
+        found[seam] = _Edge(found[seam].a, found[seam].b, places, costs, cost, lead)
     return found
 
 
@@ -235,9 +249,7 @@ def _groups(model: GraphModel, seams: list[_Edge]) -> dict[int, list[int]]:
         return tile
 
     for seam in seams:
-        others = seam.costs[(seam.ways**2).sum(axis=1) > MET_PX**2]
-        lead = float(others.min(initial=BROKEN)) - seam.now
-        if lead >= DECIDED + BROKEN * max(broken[seam.a], broken[seam.b]):
+        if seam.lead >= DECIDED + BROKEN * max(broken[seam.a], broken[seam.b]):
             parent[root(seam.a)] = root(seam.b)
     groups: defaultdict[int, list[int]] = defaultdict(list)
     for tile in range(count):

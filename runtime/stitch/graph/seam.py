@@ -11,6 +11,7 @@ an angle then does not move the tile.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import hypot, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +114,9 @@ def measure(
 def _depth_px(rows: Floats) -> float:
     """Return how far the points lie to either side of the line along which they lie, rms."""
     off = rows[:, :2] - rows[:, :2].mean(axis=0)
-    return float(np.linalg.svd(off, compute_uv=False)[-1] / np.sqrt(len(rows)))
+    (xx, xy), (_, yy) = (off.T @ off / len(rows)).tolist()
+    least = (xx + yy - hypot(xx - yy, 2 * xy)) / 2
+    return sqrt(max(least, 0.0))
 
 
 def _points(shift: Shift, middle: Floats) -> Floats:
