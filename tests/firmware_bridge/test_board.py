@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from firmware_bridge.board.bench_plant import BenchPlant
 from firmware_bridge.board.board import Board
-from firmware_bridge.board.outcomes import RING
+from firmware_bridge.board.outcomes import RING, OutcomeRing
 from firmware_bridge.frames.codec import Frame, FrameType
 from firmware_bridge.frames.protocol import (
     LIGHT_REQUEST,
@@ -282,3 +282,16 @@ class AnyLine(RuleBasedStateMachine):
 
 AnyLine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestAnyLine = AnyLine.TestCase
+
+
+def test_a_late_outcome_is_not_taken_for_that_of_the_command_in_its_place():
+    def frame(kind: FrameType, command_id: int) -> Frame:
+        return Frame(type=kind, session=SESSION, command_id=command_id, opcode=Opcode.STATUS)
+
+    ring = OutcomeRing()
+    ring.begin(frame(FrameType.REQUEST, 3))
+    ring.begin(frame(FrameType.REQUEST, 3 + RING))
+    ring.conclude(frame(FrameType.DONE, 3))
+    assert ring.outcome(3 + RING) is None
+    ring.conclude(frame(FrameType.DONE, 3 + RING))
+    assert ring.outcome(3 + RING) is not None

@@ -156,7 +156,8 @@ def test_a_damaged_or_stale_note_is_measured_again(shipped: Bundle, tmp_path: Pa
 
     assert looks() > 0
     note = the_note(tmp_path)
-    for damage in ("not json", "[]", '{"key": {}, "choice": {}}'):
+    of_another_machine = json.dumps(json.loads(note.read_text()) | {"key": {}})
+    for damage in ("not json", "[]", '{"key": {}, "choice": {}}', of_another_machine):
         note.write_text(damage)
         assert looks() > 0, damage
         assert json.loads(note.read_text())["choice"]["backend"] == "onnxruntime"

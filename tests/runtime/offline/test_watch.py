@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from runtime.clock import SystemClock
 from runtime.errors import InputRefused
 from runtime.offline.stitch import stitch_folder
-from runtime.offline.watch import watch_folder
+from runtime.offline.watch import Arrivals, watch_folder
 from tests.runtime.stitch.stitch_scans import scan
 
 HOW = {"pattern": "r{row}_c{col}.png", "overlap": 0.15}
@@ -146,3 +147,13 @@ def test_one_that_was_killed_and_is_called_again_ends_with_the_same_map(
     stitch_folder(folder, out=tmp_path / "whole", positions=None, **HOW)
     watched, whole = places(out), places(tmp_path / "whole")
     assert max(np.abs(np.subtract(watched[name], whole[name])).max() for name in whole) < 0.01
+
+
+def test_a_file_is_whole_once_it_was_the_same_at_two_looks(tmp_path: Path) -> None:
+    arrivals, file = Arrivals(tmp_path), tmp_path / "tile.tif"
+    for content, whole in ((b"ha", False), (b"half", False), (b"half", True), (b"more", False)):
+        if not file.exists() or file.read_bytes() != content:
+            file.write_bytes(content)
+            os.utime(file, ns=(0, len(content) + (content == b"more")))
+        arrivals.look()
+        assert arrivals.whole("tile.tif") is whole, content
