@@ -46,7 +46,7 @@ from peers.grids import JITTER_PX, KINDS, SIDE, SIZE_PX, Floats, Grid, centres_p
 from runtime.distortion import Distortion  # noqa: E402
 from runtime.stitch.stitcher import Stitcher  # noqa: E402
 from runtime.stitch.straighten import straighten  # noqa: E402
-from runtime.tile import Placement, Seam, Shift  # noqa: E402
+from runtime.tile import Backlash, Placement, Seam, Shift  # noqa: E402
 
 PEERS = ROOT / "benchmarks/peers/stitchers.py"
 WRONG_PX, GATE_SIGMAS = 2.0, 3.0
@@ -60,7 +60,7 @@ class Placed:
     centres_px: Floats
     wrong_seams: int | None = None
     unflagged: int | None = None
-    blank: str = ""
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ class Matched:
             stage_sigma_px=JITTER_PX,
             shape_px=(SIZE_PX, SIZE_PX),
             known=known,
+            in_order=True,
         )
         names = list(grid.tiles)
         points: dict[tuple[str, str], tuple[Floats, Floats]] = {}
@@ -108,7 +109,7 @@ def nightscope(grid: Grid) -> Placed:
         centres_px(solved, names),
         wrong_seams=_wrong_seams(grid, matched.stitcher.seams(solved), matched.points, names),
         unflagged=_unflagged(grid, solved, names),
-        blank=_blank(grid, solved, names),
+        said=_said(grid, solved, names, matched.stitcher.backlash),
     )
 
 
@@ -142,13 +143,16 @@ def _unflagged(grid: Grid, solved: Mapping[str, Placement], names: list[str]) ->
     return sum(bool(f) and solved[name].flag == "" for name, f in zip(textured, off, strict=True))
 
 
-def _blank(grid: Grid, solved: Mapping[str, Placement], names: list[str]) -> str:
-    """Return in words how many of the tiles without any specimen are called blank."""
+def _said(
+    grid: Grid, solved: Mapping[str, Placement], names: list[str], backlash: Backlash | None
+) -> str:
+    """Return in words how many tiles without any specimen are called blank, and the backlash."""
     called = np.array([solved[name].flag == "blank" for name in names])
     empty = grid.shown == 0
     return (
         f"{(called & empty).sum()} of {empty.sum()} empty tiles called blank, "
         f"{(called & grid.textured).sum()} of {grid.textured.sum()} textured ones"
+        + ("" if backlash is None else f"; {backlash.in_words()}")
     )
 
 
@@ -242,8 +246,8 @@ def _row(tool: str, grids: list[Grid], found: list[Placed | str]) -> None:
     )
     print(f"{tool:26}" + "".join(f"{v:8.3f}" for v in np.median(errors, axis=0)) + said, flush=True)
     for grid, one in zip(grids, placed, strict=True):
-        if grid.kind.trouble is not None and one.blank:
-            print(f"{'':26}{one.blank}", flush=True)
+        if grid.kind.trouble is not None and one.said:
+            print(f"{'':26}{one.said}", flush=True)
 
 
 def costs(asked: argparse.Namespace, peers: dict[str, str]) -> None:

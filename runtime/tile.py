@@ -251,6 +251,25 @@ class Seam:
     evidence: SeamEvidence = SeamEvidence()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlash:
+    """Where a tile lies that the stage came to by a move up, beyond one it came to by a move down.
+
+    For either axis of the stage the way (x, y) in mosaic pixels, and its standard error on either
+    axis; 0 with a standard error of 0 where the scan moved one way only.
+    """
+
+    x_px: tuple[float, float]
+    y_px: tuple[float, float]
+    sigma_px: tuple[float, float]
+
+    def in_words(self) -> str:
+        """Return the length of either, as "backlash 3.9 ± 0.2 px in x"."""
+        ways = zip("xy", (self.x_px, self.y_px), self.sigma_px, strict=True)
+        said = [f"{np.hypot(*way):.1f} ± {s:.1f} px in {axis}" for axis, way, s in ways if s > 0]
+        return "backlash " + ", ".join(said)
+
+
 FocusStatus = Literal["ok", "empty", "multi-peak", "edge", "saturated", "drifting", "lost"]
 
 

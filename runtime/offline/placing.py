@@ -15,7 +15,7 @@ from runtime.offline.inventory import Fate, Inventory, sharing_a_place
 from runtime.offline.still import made_small, same_pictures
 from runtime.stitch.stitcher import Stitcher
 from runtime.stitch.straighten import straighten
-from runtime.tile import Matches, Pixels, Placement, Seam, Shift
+from runtime.tile import Backlash, Matches, Pixels, Placement, Seam, Shift
 
 LEARNT_TILES = 40
 """So many tell a field well enough to match the rest through it from the start."""
@@ -142,6 +142,11 @@ class Placing:
         return self._pass.stitcher.distortion
 
     @property
+    def backlash(self) -> Backlash | None:
+        """What `solve` found of the stage's backlash, where files come in the order taken."""
+        return self._pass.stitcher.backlash
+
+    @property
     def shifts(self) -> dict[tuple[str, str], Shift]:
         """What was measured in every predicted overlap, by the ids of its tiles."""
         return {(s.a, s.b): s for matches in self._pass.matches.values() for s in matches.shifts}
@@ -252,6 +257,7 @@ class Placing:
             matcher=self._matcher,
             border_px=border_px(self._scan.tiles, self._scan.shape_px, self._sigma_px),
             known=known,
+            in_order=True,
         )
 
 

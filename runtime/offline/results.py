@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,9 @@ def write_placements(
         }
         for seam in solved.seams
     ]
-    path.write_text(json.dumps({"tiles": tiles, "seams": rows}, indent=1) + "\n")
+    backlash = {} if placing.backlash is None else {"backlash_px": asdict(placing.backlash)}
+    told = {"tiles": tiles, "seams": rows, **backlash}
+    path.write_text(json.dumps(told, indent=1) + "\n")
 
 
 def _of_tile(tile: TileQuality | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from runtime.stitch.match.borders import OpenBorders, ReadPixels
 from runtime.stitch.match.ladder import by_the_sensor, climb, ladder
 from runtime.stitch.match.straight import as_taken, straightened
 from runtime.stitch.match.strips import XY, Neighbours, StripPair, predict
-from runtime.tile import Matches, Pixels, Placement, Seam, Shift
+from runtime.tile import Backlash, Matches, Pixels, Placement, Seam, Shift
 
 GATE_SIGMAS = 3.0
 GATE_MARGIN_PX = 2
@@ -29,9 +29,10 @@ class Stitcher:
     standard deviation of one stage position in pixels and sets the gate of the matcher; `shape_px`
     the (height, width) of every tile; `border_px` how deep a strip of past tiles is kept (default:
     enough for 20 % overlap); `known` a field that bends every tile, through which they are then
-    matched; with `calibrated` it was measured, and the graph looks for no other. Matching looks at
-    stage positions, pixels and that field only, never at earlier results, so an interrupted scan
-    gives the same shifts.
+    matched; with `calibrated` it was measured, and the graph looks for no other; `in_order` says
+    that tiles are placed in the order they were taken, so that the way the stage came tells its
+    backlash. Matching looks at stage positions, pixels and that field only, never at earlier
+    results, so an interrupted scan gives the same shifts.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Stitcher:
         border_px: int | None = None,
         known: Distortion | None = None,
         calibrated: bool = False,
+        in_order: bool = False,
     ) -> None:
         self._known = known
         self._calibrated = known if calibrated else None
@@ -58,6 +60,9 @@ class Stitcher:
         self._cells: dict[tuple[int, int], list[str]] = {}
         self._graph = PoseGraph(stage_sigma_px, shape_px=shape_px, calibrated=self._calibrated)
         self._priors: dict[str, XY] = {}
+        self._in_order = in_order
+        self._stood_um: XY | None = None
+        self._heading: XY = (0.0, 0.0)
 
     def prior_px(self, *, x_um: float, y_um: float) -> XY:
         """Return where pixel (0, 0) of a tile taken at (x_um, y_um) lies in the mosaic, (x, y)."""
@@ -108,7 +113,13 @@ class Stitcher:
         prior = self.prior_px(x_um=x_um, y_um=y_um)
         for pair in self._neighbours(tile_id, prior):
             self._borders.meet(pair)
-        self._graph.extend(tile_id, prior_px=prior, blank=matches.blank, shifts=matches.shifts)
+        self._graph.extend(
+            tile_id,
+            prior_px=prior,
+            blank=matches.blank,
+            shifts=matches.shifts,
+            heading=self._headed((x_um, y_um)),
+        )
         before = self._priors.get(tile_id)
         if before is not None:
             self._cells[self._cell(before)].remove(tile_id)
@@ -145,6 +156,20 @@ class Stitcher:
         where there is none beyond noise.
         """
         return self._calibrated or self._graph.distortion
+
+    @property
+    def backlash(self) -> Backlash | None:
+        """What `solve` found of the stage's backlash; None where the order does not tell."""
+        return self._graph.backlash
+
+    def _headed(self, at_um: XY) -> XY:
+        """Return the sign of the last move of either axis, now that the stage is at a place."""
+        if not self._in_order:
+            return 0.0, 0.0
+        for_now = zip(self._stood_um or at_um, at_um, self._heading, strict=True)
+        x, y = (float(np.sign(now - before)) or last for before, now, last in for_now)
+        self._stood_um, self._heading = at_um, (x, y)
+        return x, y
 
     def _neighbours(self, tile_id: str, prior: XY) -> list[Neighbours]:
         """Return the predicted overlaps with earlier tiles, sorted, so that ties never matter."""

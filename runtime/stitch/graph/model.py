@@ -1,7 +1,8 @@
 """The linear algebra under the pose graph: one weighted solve, with the stage's own errors fitted.
 
 Unknowns are each tile's pose t = (p, angle), p the place of its centre, and a correction of the
-stage, affine about the scan's centre: a tile's stage position q is believed to lie at q + B(q) c.
+stage, affine about the scan's centre and with its backlash: a tile's stage position q is believed
+to lie at q + B(q) c.
 Minimised is
 
     sum_seams w_e |between(t_a, t_b) - m_e|^2_Lambda_e
@@ -9,7 +10,7 @@ Minimised is
         + sum_tiles angle_i^2 / sigma_angle^2 + |c / sigma_c|^2
 
 where between() is b's pose in a's frame, m_e the measured one and Lambda_e its information. One
-step linearises that and solves it exactly. The correction has three terms per axis; they are
+step linearises that and solves it exactly. The correction has five terms per axis; they are
 eliminated by a Schur complement, which leaves the sparse matrix of the grid alone.
 """
 
@@ -29,6 +30,9 @@ Mask = NDArray[np.bool_]
 
 AFFINE_SIGMA = 0.03
 """How far the stage's scale and angle may be off, as a share of the distance travelled."""
+
+BACKLASH_PX = 5.0
+"""How far apart a stage may stop that comes to one place from either side, a standard deviation."""
 
 OFFSET_SIGMA_PX = 1e-3
 """Nothing but the stage says where the scan lies as a whole, so its offset is held."""
@@ -144,7 +148,7 @@ class GraphModel:
         middle = np.einsum("rxv,rxw->vw", whole, with_whole)
         apart: Floats = own - shared - shared.transpose(0, 2, 1)
         apart += moves @ middle @ moves.transpose(0, 2, 1)
-        return Covariances(self._by_tile(own), self._by_tile(apart))
+        return Covariances(self._by_tile(own), self._by_tile(apart), np.asarray(spread, np.float64))
 
     def _factored(self, poses: Floats, measured: Floats, weights: Floats) -> tuple[Factor, Floats]:
         stage, plan = self.stage, self.plan
@@ -205,55 +209,62 @@ class GraphModel:
 @dataclass(frozen=True, slots=True)
 class Covariances:
     """Of the free tiles' places (n, 2, 2): `own` in the stage's frame; `apart` from the whole scan,
-    which leaves out where that lies and how it is turned.
+    which leaves out where that lies and how it is turned. And of the stage `correction` (2 k, 2 k),
+    x's coefficients before y's.
     """
 
     own: Floats
     apart: Floats
+    correction: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class StageFrame:
     """What the stage correction is written in: x and y from the scan's `middle_px` (2,) in units
-    of its half extent, and a constant.
+    of its half extent, a constant, and the sign of the last move of either axis of the stage over
+    their `even` (2,) mean: a constant move all one way is the scan's offset.
     """
 
     middle_px: Floats
     extent_px: float
+    even: Floats
 
     @classmethod
-    def of(cls, centres_px: Floats) -> StageFrame:
-        """Return the frame of the scan whose tiles the stage has at (n, 2)."""
+    def of(cls, centres_px: Floats, headings: Floats) -> StageFrame:
+        """Return the frame of the scan whose tiles the stage has at (n, 2), come to by `headings`
+        (n, 2), 0 where that is not known.
+        """
         middle = (centres_px.min(axis=0) + centres_px.max(axis=0)) / 2
-        return cls(middle, max(float(np.abs(centres_px - middle).max()), 1.0))
+        extent_px = max(float(np.abs(centres_px - middle).max()), 1.0)
+        return cls(middle, extent_px, headings.mean(axis=0))
 
-    def basis(self, centres_px: Floats) -> Floats:
-        """Return the terms of the correction (n, 3) at tiles (n, 2)."""
+    def basis(self, centres_px: Floats, headings: Floats) -> Floats:
+        """Return the terms of the correction (n, 5) at tiles (n, 2)."""
         centred = (centres_px - self.middle_px) / self.extent_px
-        return np.column_stack([centred, np.ones(len(centred))])
+        return np.column_stack([centred, np.ones(len(centred)), (headings - self.even) / 2])
 
-    def moved_px(self, centres_px: Floats, correction: Floats) -> Floats:
-        """Return by how much (n, 2) a correction (3, 2) moves tiles at (n, 2)."""
-        centred = (centres_px - self.middle_px) / self.extent_px
-        moved: Floats = centred @ correction[:2] + correction[2]
+    def moved_px(self, centres_px: Floats, headings: Floats, correction: Floats) -> Floats:
+        """Return by how much (n, 2) a correction (5, 2) moves tiles at (n, 2)."""
+        moved: Floats = self.basis(centres_px, headings) @ correction
         return moved
 
     def turn_rad(self, correction: Floats) -> float:
-        """Return by how much a correction (3, 2) turns the stage."""
+        """Return by how much a correction (5, 2) turns the stage."""
         return float(self._turning @ correction.T.ravel())
 
     def unturned(self, sigma_rad: float) -> Floats:
-        """Return the information (6, 6) that the stage is turned by no more than `sigma_rad`."""
+        """Return the information (10, 10) that the stage is turned by no more than `sigma_rad`."""
         told: Floats = np.outer(self._turning, self._turning) / sigma_rad**2
         return told
 
     @property
     def _turning(self) -> Floats:
-        """How the turn follows the coefficients (6,), x's before y's."""
-        return np.array([0.0, -0.5, 0.0, 0.5, 0.0, 0.0]) / self.extent_px
+        """How the turn follows the coefficients (10,), x's before y's."""
+        of_x, of_y = [0.0, -0.5, 0.0, 0.0, 0.0], [0.5, 0.0, 0.0, 0.0, 0.0]
+        return np.array([*of_x, *of_y]) / self.extent_px
 
     @property
     def basis_sigma(self) -> Floats:
-        """The prior sigma of each coefficient (3,), px."""
+        """The prior sigma of each coefficient (5,), px."""
         affine_px = AFFINE_SIGMA * self.extent_px
-        return np.array([affine_px, affine_px, OFFSET_SIGMA_PX])
+        return np.array([affine_px, affine_px, OFFSET_SIGMA_PX, BACKLASH_PX, BACKLASH_PX])

@@ -23,9 +23,9 @@ from runtime.stitch.graph.model import Floats, Ints
 from runtime.stitch.graph.robust import Cuts
 from runtime.stitch.graph.seam import measure
 from runtime.stitch.graph.settle import FLAGS, Settled, Shared, settle_all, settle_near
-from runtime.stitch.graph.store import Key, Mask, SeamRows, TileRows
+from runtime.stitch.graph.store import Heading, Key, Mask, SeamRows, TileRows
 from runtime.stitch.match.strips import XY
-from runtime.tile import Covariance, Placement, Seam, SeamEvidence, Shift
+from runtime.tile import Backlash, Covariance, Placement, Seam, SeamEvidence, Shift
 
 HOPS = 3
 """How many seams away from a new tile others may move at once."""
@@ -71,18 +71,29 @@ class PoseGraph:
     def __contains__(self, tile_id: str) -> bool:
         return tile_id in self._tiles.index
 
-    def extend(self, tile_id: str, *, prior_px: XY, blank: bool, shifts: Iterable[Shift]) -> None:
+    def extend(
+        self,
+        tile_id: str,
+        *,
+        prior_px: XY,
+        blank: bool,
+        shifts: Iterable[Shift],
+        heading: Heading = (0.0, 0.0),
+    ) -> None:
         """Add a tile with its matches to others; solved for when a placement is asked for.
 
-        `prior_px` is the stage's prediction (x, y) of its pixel (0, 0). Shifts of method "none" are
-        kept for the record and pull on nothing; one to a tile that is still to come waits for it. A
-        tile that is there already is a retake: what was known of its pictures before is forgotten,
-        the seams of others with it too.
+        `prior_px` is the stage's prediction (x, y) of its pixel (0, 0), `heading` the sign of the
+        last move of either of its axes, which tells its backlash, 0 where that is not known. Shifts
+        of method "none" are kept for the record and pull on nothing; one to a tile that is still to
+        come waits for it. A tile that is there already is a retake: what was known of its pictures
+        before is forgotten, the seams of others with it too.
         """
         if tile_id in self:
             self._forget(tile_id)
-        row = self._tiles.put(tile_id, centre_px=np.array(prior_px) + self._middle, blank=blank)
-        self._tiles.state[row, :2] = self._shared.corrected(self._tiles.centre_px[row][None])[0]
+        at_px = np.array(prior_px) + self._middle
+        row = self._tiles.put(tile_id, centre_px=at_px, heading=heading, blank=blank)
+        corrected_px = self._shared.corrected(at_px[None], self._tiles.heading[row][None])
+        self._tiles.state[row, :2] = corrected_px[0]
         for shift in [*self._waiting.pop(tile_id, ()), *shifts]:
             self._take(shift)
         self._unsolved.append(row)
@@ -125,6 +136,21 @@ class PoseGraph:
             name: self._placement(name, state)
             for name, state in zip(names, solved.state, strict=True)
         }
+
+    @property
+    def backlash(self) -> Backlash | None:
+        """What `solve` found to lie between the places that a move one way and the other leads to;
+        None where headings tell nothing of it.
+        """
+        shared = None if self._solved is None else self._solved.shared
+        if shared is None or shared.correction is None or shared.correction_px is None:
+            return None
+        told = np.ptp(self._tiles.heading[: len(self._tiles.names)], axis=0) > 0
+        if not told.any():
+            return None
+        (xx, xy), (yx, yy) = shared.correction[3:].tolist()
+        x_px, y_px = np.where(told, np.hypot(*shared.correction_px[3:].T) / 2**0.5, 0.0).tolist()
+        return Backlash(x_px=(xx, xy), y_px=(yx, yy), sigma_px=(x_px, y_px))
 
     def seams(self, placed: Mapping[str, Placement]) -> tuple[Seam, ...]:
         """Return every predicted overlap with its quality under what `solve` returned."""

@@ -50,8 +50,8 @@ TURN_SIGMAS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all tiles share: the stage's `sigma_px`, its correction (3, 2) in `frame`, how far
-    tiles turn, and the distortion.
+    """What all tiles share: the stage's `sigma_px`, its correction (5, 2) in `frame`, how far
+    tiles turn, the distortion, and the correction's own standard errors (5, 2).
     """
 
     sigma_px: float
@@ -59,12 +59,13 @@ class Shared:
     correction: Floats | None = None
     turn_sigma_rad: float = LEAST_TURN_RAD
     distortion: Distortion | None = None
+    correction_px: Floats | None = None
 
-    def corrected(self, centres_px: Floats) -> Floats:
-        """Return where the stage, as fitted so far, has centres (n, 2)."""
+    def corrected(self, centres_px: Floats, headings: Floats) -> Floats:
+        """Return where the stage, as fitted so far, has centres (n, 2), by headings (n, 2)."""
         if self.frame is None or self.correction is None:
             return centres_px
-        moved: Floats = centres_px + self.frame.moved_px(centres_px, self.correction)
+        moved: Floats = centres_px + self.frame.moved_px(centres_px, headings, self.correction)
         return moved
 
 
@@ -91,10 +92,11 @@ def settle_all(tiles: TileRows, seams: SeamRows, shared: Shared, *, again: bool)
     rows, used = tiles.sorted_rows(), seams.sorted_rows()
     centres_px = tiles.centre_px[rows]
     found = _seams(tiles, seams, rows, used, shared)
-    frame = StageFrame.of(centres_px)
+    headings = tiles.heading[rows]
+    frame = StageFrame.of(centres_px, headings)
     turn = turn_sigma_rad(found.poses, found.information)
     stage = StagePrior(
-        centres_px, shared.sigma_px, turn, frame.basis(centres_px), frame.basis_sigma
+        centres_px, shared.sigma_px, turn, frame.basis(centres_px, headings), frame.basis_sigma
     )
     model = GraphModel.of(stage, found)
     start = np.column_stack([centres_px, np.zeros(len(rows))])
@@ -133,7 +135,7 @@ def settle_near(
     rows = np.concatenate([near, rim])
     found = _seams(tiles, seams, rows, used, shared)
     start = tiles.state[rows, :3]
-    start[: len(near), :2] = shared.corrected(tiles.centre_px[near])
+    start[: len(near), :2] = shared.corrected(tiles.centre_px[near], tiles.heading[near])
     start[: len(near), 2] = 0.0
     before = _before(tiles, seams, rows, used, found)
     sigmas = np.array([shared.sigma_px, shared.turn_sigma_rad])
@@ -213,7 +215,8 @@ def _settled(
     weights = belief.weights
     state = _states(belief.poses, start, weights, model.seams.ends, tiles.blank[solved])
     held = state[:, 4] == FLAGS.index("")
-    state[:, 3] = _sigmas_px(model, belief, held)
+    state[:, 3], correction_px = _sigmas_px(model, belief, held)
+    shared = replace(shared, correction_px=correction_px)
     _flag(state, held, doubts)
     return Settled(solved, state, used, weights, _choice(model, belief), shared)
 
@@ -252,12 +255,12 @@ def _choice(model: GraphModel, belief: Belief) -> Ints:
     return choice
 
 
-def _sigmas_px(model: GraphModel, belief: Belief, held: Mask) -> Floats:
-    """Return each free tile's standard error on either axis, px.
+def _sigmas_px(model: GraphModel, belief: Belief, held: Mask) -> tuple[Floats, Floats]:
+    """Return each free tile's standard error on either axis, px, and the stage correction's (k, 2).
 
     Of a tile that matches hold, against the scan as a whole; of others, against the stage.
     """
     found = model.covariances(belief.poses, belief.measured, belief.weights, held)
     covariance = np.where(held[:, None, None], found.apart, found.own)
     sigmas: Floats = np.sqrt(np.trace(covariance, axis1=1, axis2=2) / 2)
-    return sigmas
+    return sigmas, np.sqrt(np.diag(found.correction)).reshape(2, -1).T

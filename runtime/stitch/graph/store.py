@@ -14,6 +14,7 @@ from runtime.stitch.graph.near_kernel import around
 from runtime.stitch.graph.seam import RelativePose
 
 Key = tuple[str, str]
+Heading = tuple[float, float]
 Mask = NDArray[np.bool_]
 Number = TypeVar("Number", bound=np.generic)
 START = 64
@@ -21,7 +22,8 @@ START = 64
 
 @dataclass(slots=True)
 class TileRows:
-    """One row a tile: the stage's `centre_px` (2,), whether it is `blank`, and its `state` (5,).
+    """One row a tile: the stage's `centre_px` (2,), the `heading` (2,) by which it came there,
+    whether it is `blank`, and its `state` (5,).
 
     A state is the pose of the centre (x, y, angle), its sigma in px and the number of its flag;
     `told` is the one last handed on.
@@ -30,17 +32,19 @@ class TileRows:
     names: list[str] = field(default_factory=list)
     index: dict[str, int] = field(default_factory=dict)
     centre_px: Floats = field(default_factory=lambda: np.zeros((START, 2)))
+    heading: Floats = field(default_factory=lambda: np.zeros((START, 2)))
     blank: Mask = field(default_factory=lambda: np.zeros(START, dtype=bool))
     state: Floats = field(default_factory=lambda: np.zeros((START, 5)))
     told: Floats = field(default_factory=lambda: np.zeros((START, 5)))
 
-    def put(self, name: str, *, centre_px: Floats, blank: bool) -> int:
+    def put(self, name: str, *, centre_px: Floats, heading: Heading, blank: bool) -> int:
         """Add a tile, or take a retake's stage position over; return its row."""
         row = self.index.setdefault(name, len(self.names))
         if row == len(self.names):
             self.names.append(name)
             self._grow(row + 1)
         self.centre_px[row], self.blank[row] = centre_px, blank
+        self.heading[row] = heading
         return row
 
     def sorted_rows(self) -> Ints:
@@ -49,6 +53,7 @@ class TileRows:
 
     def _grow(self, size: int) -> None:
         self.centre_px, self.blank = grown(self.centre_px, size), grown(self.blank, size)
+        self.heading = grown(self.heading, size)
         self.state, self.told = grown(self.state, size), grown(self.told, size)
         self.told[size - 1] = np.nan
 

@@ -7,6 +7,8 @@ from runtime.stitch.graph.pose_graph import PoseGraph
 from runtime.stitch.match.subpixel import refine
 from runtime.tile import Shift
 from tests.honest import assert_honest
+from tests.runtime.stitch.made_graphs import SHAPE_PX as MADE_SHAPE_PX
+from tests.runtime.stitch.made_graphs import Maker
 from tests.runtime.stitch.stitch_scans import cut, section
 
 SHIFT_PX, STAGE_PX, STEP_PX = 0.1, 5.0, 100.0
@@ -117,3 +119,37 @@ def test_a_tile_that_nothing_holds_makes_no_other_less_sure():
         sigmas_px.append(graph.solve()["t5"].sigma_px)
     assert sigmas_px[1] == pytest.approx(sigmas_px[0], rel=0.01)
     assert sigmas_px[0] < 0.1
+
+
+def with_backlash(backlash_px, *, told=True):
+    """Return a graph of a serpentine scan, its last tile blank, and the truth."""
+    made, graph = Maker(6, stage_px=0.5).made(), PoseGraph(0.5, shape_px=MADE_SHAPE_PX)
+    for at, tile in enumerate(made.tiles):
+        way, last = (1.0 if at // 6 % 2 == 0 else -1.0), at == len(made.tiles) - 1
+        graph.extend(
+            tile.name,
+            prior_px=(tile.prior_px[0] - way * backlash_px / 2, tile.prior_px[1]),
+            blank=last,
+            shifts=() if last else tile.shifts,
+            heading=(way, 1.0) if told else (0.0, 0.0),
+        )
+    return graph, made
+
+
+def test_the_backlash_of_a_stage_is_told_from_the_way_it_came_and_blank_tiles_follow():
+    graph, made = with_backlash(4.0)
+    placed, found = graph.solve(), graph.backlash
+    assert found is not None
+    assert found.sigma_px[0] < 0.3
+    assert found.sigma_px[1] == 0.0
+    assert found.x_px == pytest.approx((4.0, 0.0), abs=4 * found.sigma_px[0])
+    assert found.in_words().startswith(f"backlash {np.hypot(*found.x_px):.1f} ± ")
+    last = made.tiles[-1].name
+    assert placed[last].flag == "blank"
+    assert np.abs(made.errors(placed)[-1, :2]).max() < 4 * placed[last].sigma_px < 4.0
+
+
+def test_without_the_order_nothing_is_said_of_backlash():
+    graph, _ = with_backlash(0.0, told=False)
+    graph.solve()
+    assert graph.backlash is None
