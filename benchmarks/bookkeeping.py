@@ -44,8 +44,8 @@ from runtime.record.journal import Journal
 from runtime.record.rows import FocusRow, StoredTile, TileFile
 from runtime.record.run_folder import RunFolder
 from runtime.stitch.map.mosaic import Mosaic
+from runtime.stitch.match.ladder import Cut
 from runtime.stitch.match.refined import Match
-from runtime.stitch.match.strips import StripPair
 from runtime.stitch.stitcher import Stitcher
 from runtime.tile import (
     FocusVerdict,
@@ -67,8 +67,11 @@ GRAPH = (
     "runtime.stitch.graph.pose_graph.measure",
 )
 PIXELS = (
-    "runtime.stitch.stitcher.is_blank",
+    "runtime.stitch.match.borders.Detail.of",
+    "runtime.stitch.match.borders.OpenBorders.blank",
+    "runtime.stitch.match.borders.OpenBorders.with_itself",
     "runtime.stitch.match.borders.chance_scores",
+    "runtime.stitch.stitcher.by_the_sensor",
     "runtime.stitch.map.mosaic.look_into",
     "runtime.stitch.map.mosaic.solve_tones",
     "runtime.stitch.map.mosaic.Mosaic._draw",
@@ -166,7 +169,9 @@ class Night:
         ):
             yield
 
-    def _match(self, _: object, strips: StripPair, __: object) -> Match:
+    def _match(self, _: object, cut: Cut, __: object) -> Match:
+        strips = cut(False)
+        assert strips is not None
         dx, dy = strips.shift_px + self._random.normal(0, JITTER_PX, 2)
         pairs = tuple(PointPair(a_px=(n, n), b_px=(n - dx, n - dy)) for n in range(8))
         return Match((dx, dy), 0.0, ((0.01, 0.0), (0.0, 0.01)), 0.9, "phase", pairs)
