@@ -136,7 +136,10 @@ def judge(fit: DistortionFit, *, shape_px: tuple[int, int]) -> Measurement:
     if fit.worst_sigma_px > SIGMA_LIMIT_PX:
         advice = "too little detail: set calibration.textured_field_um to a place with more of it"
     elif after > RESIDUAL_LIMIT_PX:
-        advice = "frames do not agree on one field: look for vibration, or a specimen that moves"
+        advice = (
+            "frames do not agree on one field: look for vibration or a specimen that moves, or set "
+            "calibration.textured_field_um to a place with more detail"
+        )
     height, width = shape_px
     return Measurement(
         values={
