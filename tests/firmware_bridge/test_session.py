@@ -278,6 +278,24 @@ def test_round_trip_follows_what_it_measures_within_bounds():
     assert 2 * waits[0] < waits[-1]
 
 
+def test_an_answer_to_a_repeated_request_says_nothing_of_the_round_trip(clock, monkeypatch):
+    """It may answer either of the two (Karn and Partridge, doi:10.1145/118544.118549)."""
+    seen, measured = [], []
+    monkeypatch.setattr(RoundTrip, "measured", lambda _, duration_s: measured.append(duration_s))
+
+    def script(request):
+        seen.append(request)
+        return [answer(request)] if len(seen) != 2 else []
+
+    with session_with(script, clock) as session:
+        known = len(measured)
+        session.call(Opcode.STATUS)
+        assert len(measured) == known + 1
+        session.call(Opcode.STATUS)
+        assert len(seen) == 3
+        assert len(measured) == known + 1
+
+
 def test_reply_must_match_in_session_id_and_opcode():
     mine = Frame(type=FrameType.REQUEST, session=1, command_id=2, opcode=3)
     assert Ticket(mine).answers(answer(mine))

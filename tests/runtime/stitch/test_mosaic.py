@@ -2,6 +2,7 @@
 
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -320,6 +321,38 @@ def test_a_map_taken_away_by_a_process_that_died_then_is_put_back(tmp_path):
     (tmp_path / "map.ome.zarr").rename(tmp_path / "map.ome.zarr.old")
     mosaic_in(tmp_path)
     assert files(tmp_path) == old
+
+
+def test_a_process_that_dies_between_two_maps_loses_neither(tmp_path, monkeypatch):
+    made, before = scan(rows=1, columns=3), scan(rows=1, columns=2, seed=1)
+    mosaic_in(tmp_path, live=False).settle(true_places(before), reader(before))
+    old, rename = files(tmp_path), Path.rename
+
+    def dies(path, target):
+        if path.name.endswith(".part") and path.is_dir():
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", dies)
+        with pytest.raises(KeyboardInterrupt):
+            mosaic_in(tmp_path, live=False).settle(true_places(made), reader(made))
+    mosaic_in(tmp_path, live=False)
+    assert files(tmp_path) == old
+
+
+def test_who_has_a_chunk_open_while_it_is_drawn_again_reads_the_one_before(tmp_path):
+    made = scan(rows=1, columns=2)
+    mosaic, places = mosaic_in(tmp_path), true_places(made)
+    mosaic.update(places, reader(made))
+    chunks = [path for path in tmp_path.rglob("c/*/*") if path.is_file()]
+    before = [path.read_bytes() for path in chunks]
+    opened = [path.open("rb") for path in chunks]
+    assert mosaic.update(shifted(made, "r0_c0", by_px=9.0), reader(made)) > 0
+    assert [path.read_bytes() for path in chunks] != before
+    assert [file.read() for file in opened] == before
+    for file in opened:
+        file.close()
 
 
 def test_a_map_says_whether_it_is_finished(tmp_path):
