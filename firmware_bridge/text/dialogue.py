@@ -150,8 +150,9 @@ class Dialogue:
             if line is not None:
                 self.watch(line)
 
-    def agreed(self, question: bytes, answer: re.Pattern[str]) -> re.Match[str]:
-        """Return an answer that came twice word for word, so that damaged bytes are not believed.
+    def agreed(self, question: bytes, answer: re.Pattern[str], *, times: int = 2) -> re.Match[str]:
+        """Return an answer that came so many `times` word for word, so that damaged bytes are not
+        believed.
 
         Raises ReplyTimeout.
         """
@@ -159,7 +160,7 @@ class Dialogue:
         for _ in range(ROUNDS):
             found = self.ask(question, answer)
             seen[found.group()] += 1
-            if seen[found.group()] == 2:
+            if seen[found.group()] == times:
                 return found
         raise self.silent(question, ROUNDS)
 

@@ -80,6 +80,24 @@ def test_homes_on_boards_with_switches(build: SangaboardBuild) -> None:
         assert one.plant.steps[0] - one.plant.steps[1] == 100
 
 
+def test_switches_asked_after_in_damaged_questions_are_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handle, damaged = SangaboardFirmware._handle, [2]
+
+    def hears(firmware: SangaboardFirmware, line: str, now_s: float) -> None:
+        if line.startswith("endstops?") and damaged[0] > 0:
+            damaged[0] -= 1
+            line = f"~{line[1:]}"
+        handle(firmware, line, now_s)
+
+    monkeypatch.setattr(SangaboardFirmware, "_handle", hears)
+    with rig(replace(V1_BETA, endstops=True)) as one:
+        one.board.stage.home()
+        assert damaged == [0]
+        assert one.plant.steps == (5000,) * 3
+
+
 def test_homing_does_not_restart_a_board() -> None:
     """V1.0-beta does on a bare `home_min`, which does not say which axes."""
     with rig(replace(V1_BETA, endstops=True)) as one:

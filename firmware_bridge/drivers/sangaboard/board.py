@@ -30,6 +30,7 @@ RAMP_TIME = re.compile(r"ramp[_ ]time (\d+)")
 LED_CHANNELS = re.compile(r"CC:(\d+) PWM:(\d+)")
 ENDSTOPS = re.compile(r"(?:-1|0|1) (?:-1|0|1) (?:-1|0|1)")
 UNKNOWN = re.compile(r"Type 'help' .*|Command not recognised.*|Invalid command")
+SURELY_UNKNOWN = 5
 # Opening the port may have reset the board: an AVR's boot loader takes up to two seconds, so it is
 # asked for longer than that.
 GREETINGS = 2
@@ -155,10 +156,16 @@ class SangaboardBoard(LineBoard):
         raise self.dialogue.silent(b"blocking_moves false\n", SETTING_TRIES)
 
     def _knows(self, question: bytes, answer: re.Pattern[str]) -> re.Match[str] | None:
-        """Return the answer of a board built with a feature, or None of one without."""
+        """Return the answer of a board built with a feature, or None of one without.
+
+        Not to know a question is also the answer to a damaged one, and is to come more often.
+        """
         either = re.compile(f"(?:{answer.pattern})|{UNKNOWN.pattern}")
-        told = self.dialogue.agreed(question, either).group()
-        return answer.fullmatch(told)
+        told = answer.fullmatch(self.dialogue.agreed(question, either).group())
+        if told is None:
+            sure = self.dialogue.agreed(question, either, times=SURELY_UNKNOWN)
+            told = answer.fullmatch(sure.group())
+        return told
 
     def _watch(self, line: str) -> None:
         self._heard_banner(line, self.firmware)
