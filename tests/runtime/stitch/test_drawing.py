@@ -12,7 +12,7 @@ from runtime.stitch.map.overlaps import look_into, nearby, neighbours
 from runtime.stitch.map.render import Layer, Style, draw
 from runtime.stitch.map.warp import Warp
 from runtime.tile import Placement
-from tests.runtime.stitch.stitch_scans import SHAPE_PX, exposed, scan, specimen
+from tests.runtime.stitch.stitch_scans import SHAPE_PX, cut, exposed, scan, section, specimen
 
 BOX = (420, 420, 560, 540)
 
@@ -207,3 +207,20 @@ def test_shading_is_taken_out_of_what_is_drawn():
     assert with_it < 0.5 * rms_off_the_section(drawn([(at, pixels)]))
     turned = place("a", 400.5, 410.25, 2e-6)
     assert rms_off_the_section(drawn([(turned, pixels)], shading=1 / (1 + added) - 1)) < 4.0
+
+
+def drawn_at(tile, box_px, **place):
+    style = Style(Warp(tile.shape), np.uint16)
+    layer = Layer(tile, Placement(tile_id="a", **place), Tone())
+    return draw([layer], {}, box_px=box_px, style=style)
+
+
+def test_tiles_are_drawn_to_the_fraction_of_a_pixel():
+    image = section()[:400, :400]
+    tile = cut(image, at_px=(100.3, 90.7), shape=(120, 140)).round().astype(np.uint16)
+    rms = []
+    for x_px, y_px in ((100.3, 90.7), (100.0, 91.0)):
+        drawn = drawn_at(tile, (105, 95, 235, 205), x_px=x_px, y_px=y_px)
+        rms.append(float(np.sqrt(np.mean((drawn - image[95:205, 105:235]) ** 2))))
+    assert rms[0] < 0.6 * rms[1]
+    assert not drawn_at(tile, (200, 0, 210, 10), x_px=0.0, y_px=0.0).any()

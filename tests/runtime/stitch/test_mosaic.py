@@ -10,13 +10,10 @@ import zarr
 
 from runtime.distortion import Distortion, exponents
 from runtime.stitch.map.canvas import Canvas, halve, level_shapes
-from runtime.stitch.map.gains import Tone
 from runtime.stitch.map.mosaic import Mosaic
-from runtime.stitch.map.render import Layer, Style, draw
-from runtime.stitch.map.warp import Warp
 from runtime.tile import Placement
 from tests.other_readers import read_by_others
-from tests.runtime.stitch.stitch_scans import SHAPE_PX, cut, scan, section
+from tests.runtime.stitch.stitch_scans import SHAPE_PX, scan, section
 
 BOUNDS = (30.0, 30.0, 1100.0, 1000.0)
 
@@ -394,20 +391,3 @@ def test_the_canvas_grows_when_a_tile_falls_off_and_settles_as_if_it_had_not(tmp
     growing.settle(true_places(made), reader(made))
     mosaic_in(once, bounds_px=bounds_px).settle(true_places(made), reader(made))
     assert files(live) == files(once)
-
-
-def drawn_at(tile, box_px, **place):
-    style = Style(Warp(tile.shape), np.uint16)
-    layer = Layer(tile, Placement(tile_id="a", **place), Tone())
-    return draw([layer], {}, box_px=box_px, style=style)
-
-
-def test_tiles_are_drawn_to_the_fraction_of_a_pixel():
-    image = section()[:400, :400]
-    tile = cut(image, at_px=(100.3, 90.7), shape=(120, 140)).round().astype(np.uint16)
-    rms = []
-    for x_px, y_px in ((100.3, 90.7), (100.0, 91.0)):
-        drawn = drawn_at(tile, (105, 95, 235, 205), x_px=x_px, y_px=y_px)
-        rms.append(float(np.sqrt(np.mean((drawn - image[95:205, 105:235]) ** 2))))
-    assert rms[0] < 0.6 * rms[1]
-    assert not drawn_at(tile, (200, 0, 210, 10), x_px=0.0, y_px=0.0).any()
