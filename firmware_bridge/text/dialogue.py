@@ -17,6 +17,8 @@ from firmware_bridge.text.lines import LineSession, resembles
 # question's.
 SHORTEST_REPLY_S = 0.05
 TRIES = 32
+# From this many tries on each waits longer than the one before, up to so long: 3 s in all.
+GROWING, LONGER_S = 4, 0.1
 ROUNDS = 40
 # Over a line that damages three bytes in a hundred, of 4,055 questions one in nine was asked afresh
 # and none more than four times; of a board that answers every second one, all would be, for ever.
@@ -111,7 +113,9 @@ class Dialogue:
         for attempt in range(tries):
             self.retries += attempt > 0
             asked_s = self._clock.now_s()
-            found = self._timed(question, answer, timeout_s)
+            # A host that stands still for half a second has not lost its board.
+            longer_s = min(timeout_s * attempt / GROWING, LONGER_S)
+            found = self._timed(question, answer, max(timeout_s, longer_s))
             heard += self._heard
             if found is not None:
                 return found, _lateness_s(in_vain_s, heard, found.group())
