@@ -17,8 +17,9 @@ from firmware_bridge.text.lines import LineSession, resembles
 # question's.
 SHORTEST_REPLY_S = 0.05
 TRIES = 32
-# From this many tries on each waits longer than the one before, up to so long: 3 s in all.
-GROWING, LONGER_S = 4, 0.1
+# From this many tries on each waits longer than the one before, up to so long, 6 s in all: on a
+# busy controller an answer takes a tenth of a second, and too short a window takes each for late.
+GROWING, LONGER_S = 4, 0.4
 ROUNDS = 40
 # Over a line that damages three bytes in a hundred, of 4,055 questions one in nine was asked afresh
 # and none more than four times; of a board that answers every second one, all would be, for ever.
