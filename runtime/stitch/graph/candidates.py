@@ -148,6 +148,7 @@ class _Rivals:
             if seam.a != seam.b:
                 self._seams[seam.a].append(seam)
                 self._seams[seam.b].append(seam)
+        self._broken = {name: sum(s.now for s in around) for name, around in self._seams.items()}
         self._fixed = {group[tile] for tile in range(model.free, len(belief.poses))}
         off_px = belief.poses[:, :2] - model.stage.corrected(belief.correction)
         self._pull: dict[int, list[float]] = {
@@ -189,7 +190,7 @@ class _Rivals:
         while waiting and len(inside) < MOST_MOVED:
             seams = self._seams[waiting.pop()]
             for other in sorted({end for seam in seams for end in (seam.a, seam.b)} - inside):
-                if other in self._fixed:
+                if other in self._fixed or self._surely_stays(other, way, inside):
                     continue
                 more = self._added(other, way, inside)
                 if more < 0:
@@ -198,6 +199,14 @@ class _Rivals:
                     cost += more
         tiles = frozenset(tile for one in inside for tile in self._tiles[one])
         return _Move(tiles, way, cost)
+
+    def _surely_stays(self, name: int, way: Floats, inside: set[int]) -> bool:
+        """Return whether no seam could win a group what the stage has against its going along.
+
+        Most of a scan is one group, and to ask each of its seams would take a solve its square.
+        """
+        between = sum(len(self._seams[one]) for one in inside)
+        return self._strained(name, way) >= self._broken[name] + BROKEN * between
 
     def _added(self, name: int, way: Floats, inside: set[int]) -> float:
         """Return what it costs more if a group goes along with those that go already."""

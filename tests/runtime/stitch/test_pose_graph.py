@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from runtime.stitch.graph import pose_graph
+from runtime.stitch.graph import candidates, pose_graph
 from runtime.stitch.graph.pose_graph import PoseGraph
 from runtime.tile import Shift
 
@@ -252,3 +252,27 @@ def test_what_is_solved_for_does_not_grow_with_the_scan(monkeypatch):
     assert max(near) <= 60
     assert len(near) < 2 * 400
     assert sum(whole) < 6 * 400, "each tile takes part in a few full solves"
+
+
+def test_what_a_false_seam_costs_does_not_grow_with_their_number(monkeypatch):
+    """Tiles beside one are asked whether they had better move, not all that hold together."""
+    asked, inner = [], candidates._Edge.added
+
+    def counted(edge, way, *, of_b):
+        asked.append(1)
+        return inner(edge, way, of_b=of_b)
+
+    monkeypatch.setattr(candidates._Edge, "added", counted)
+    counts = []
+    for rows in ([2], [2, 5, 8, 11]):
+        made, _ = graph(14)
+        for row in rows:
+            name, at_px = f"again{row}", (STEP_PX * row, STEP_PX * row)
+            a, b = f"r{row:02d}_c{row:02d}", f"r{row:02d}_c{row + 1:02d}"
+            true = Shift(a=a, b=name, dx_px=0.0, dy_px=0.0)
+            wrong = Shift(a=b, b=name, dx_px=9.0 - STEP_PX, dy_px=7.0)
+            made.extend(name, prior_px=at_px, blank=False, shifts=[true, wrong])
+        asked.clear()
+        made.solve()
+        counts.append(len(asked) / len(rows))
+    assert 0 < counts[1] <= counts[0]
