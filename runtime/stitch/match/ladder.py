@@ -14,8 +14,7 @@ import numpy as np
 
 from runtime.errors import ConfigRefused
 from runtime.stitch.match.angles import match_angles
-from runtime.stitch.match.correlation import ncc
-from runtime.stitch.match.phase import Peak, band_pass, candidates
+from runtime.stitch.match.phase import Peak, band_pass, candidates, judged
 from runtime.stitch.match.refined import TURNED_RAD, Match, nearer, refined
 from runtime.stitch.match.rivals import lead_nats
 from runtime.stitch.match.sift import match_sift
@@ -53,6 +52,10 @@ SURELY_TURNED_RAD = 0.02
 OWN_SHARE = 0.7
 """A tile that agrees with itself by more than this share of its NCC with another one agrees by what
 is the sensor's."""
+
+THROUGHOUT = 0.8
+"""Specks agree in a stretch or two of the seam: where half of it agrees by this share of the whole,
+the specimen itself repeats."""
 
 SAME_PX = 3.0
 """Candidates as near as this to one another are one."""
@@ -152,7 +155,8 @@ def by_the_sensor(match: Match, own: StripPair | None, chance: tuple[float, ...]
     """Return whether a tile agrees as well with itself, laid as the match has the other one.
 
     Two specks that look alike, one on either side of the sensor, match in every pair of tiles, and
-    always alike. `own` are the tile's own strips; where chance reaches far less they are not asked.
+    always alike. A lattice agrees with itself too, but all along the seam. `own` are the tile's own
+    strips; where chance reaches far less they are not asked.
     """
     if own is None or abs(match.rotation_rad) > SURELY_TURNED_RAD:
         return False
@@ -161,7 +165,9 @@ def by_the_sensor(match: Match, own: StripPair | None, chance: tuple[float, ...]
         return False
     a, b = band_pass(own.a), band_pass(own.b)
     around = [(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
-    return max(ncc(*own.overlap(a, b, at)) for at in around) > OWN_SHARE * match.ncc
+    best = max((judged(*own.overlap(a, b, at), at) for at in around), key=lambda peak: peak.ncc)
+    repeats = float(np.median(best.along)) > THROUGHOUT * best.ncc
+    return best.ncc > OWN_SHARE * match.ncc and not repeats
 
 
 LADDERS: dict[str, tuple[Rung, ...]] = {

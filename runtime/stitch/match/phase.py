@@ -167,12 +167,12 @@ def _judge(pair: StripPair, a: Image, b: Image, shifts_px: list[tuple[int, int]]
     Those that leave too little overlap, or are what dust would give, are left out.
     """
     least = MIN_SHARE * pair.area_px((round(pair.shift_px[0]), round(pair.shift_px[1])))
-    judged = [
-        _judged(*pair.overlap(a, b, shift), shift)
+    seen = [
+        judged(*pair.overlap(a, b, shift), shift)
         for shift in shifts_px
         if pair.area_px(shift) > least and not stays_put(shift)
     ]
-    return sorted(judged, key=lambda peak: -peak.ncc)
+    return sorted(seen, key=lambda peak: -peak.ncc)
 
 
 def _top(pair: StripPair, a: Image, b: Image, shift_px: tuple[int, int]) -> tuple[int, int]:
@@ -205,8 +205,10 @@ def stays_put(shift_px: XY) -> bool:
     return float(np.hypot(*shift_px)) < FIXED_PATTERN_PX
 
 
-def _judged(a: Image, b: Image, shift_px: tuple[int, int]) -> Peak:
-    """Return how well the overlap agrees, without what the rows or columns of the sensor share."""
+def judged(a: Image, b: Image, shift_px: tuple[int, int]) -> Peak:
+    """Return how well the overlap a, b under a shift agrees, without what the rows or columns of
+    the sensor share.
+    """
     a, b = a - a.mean(), b - b.mean()
     for axis in (0, 1):
         if abs(shift_px[1 - axis]) < FIXED_PATTERN_PX:

@@ -6,7 +6,7 @@ import pytest
 
 from runtime.stitch.match.blank import is_blank, texture_ratio
 from runtime.stitch.match.correlation import ncc
-from runtime.stitch.match.ladder import match_phase
+from runtime.stitch.match.ladder import by_the_sensor, match_phase
 from runtime.stitch.match.phase import band_pass, candidates
 from runtime.stitch.match.strips import Borders, cut, predict
 from runtime.stitch.match.subpixel import refine
@@ -244,6 +244,17 @@ def test_flaws_far_below_the_noise_tell_the_places_of_a_lattice_apart(pitch):
     places += [((other.dx_px, other.dy_px), other.lead_nats) for other in match.alternatives]
     likeliest = min(places, key=lambda place: place[1])[0]
     assert likeliest == pytest.approx(true, abs=0.1)
+
+
+def test_a_lattice_that_agrees_with_itself_is_no_dust():
+    """The step of the stage is a whole number of its periods, so a tile matches itself as well."""
+    true, gate_px = (216, 0), 8
+    a, b = lattice((0, 0), pitch=12, seed=1), lattice(true, pitch=12, seed=2)
+    chance = chance_scores(a, gate_px=8) + chance_scores(b, gate_px=8)
+    match = match_phase(strips_of(a, b, prior=(216.0, 0.0), gate_px=gate_px), chance)
+    own = strips_of(b, b, prior=(216.0, 0.0), gate_px=gate_px)
+    assert match is not None
+    assert not by_the_sensor(match, own, chance)
 
 
 def test_a_pitch_as_wide_as_the_overlap_is_matched_to_a_pixel():
