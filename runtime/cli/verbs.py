@@ -203,7 +203,7 @@ def stitch(
     `nightscope stitch tiles --positions TileConfiguration.txt --out stitched --json`
     """
     call(
-        "runtime.cli.commands.folders:stitch",
+        "runtime.cli.commands.stitch:stitch",
         as_json,
         folder=folder,
         positions=positions,
@@ -235,7 +235,7 @@ def classify(
     `nightscope classify tiles --model runtime/models/mussel-tissue-1.3.0.nsb --pixel-size-um 0.5`
     """
     call(
-        "runtime.cli.commands.folders:classify",
+        "runtime.cli.commands.classify:classify",
         as_json,
         folder=folder,
         model=bundle,

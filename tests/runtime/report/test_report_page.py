@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime.record.journal import Journal
-from runtime.report import write_report
+from runtime.report.page import write_report
 
 VOID = {"br", "img", "input", "link", "meta"}
 

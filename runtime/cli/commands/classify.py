@@ -1,0 +1,32 @@
+"""`nightscope classify`: the runtime's classifier on a folder of images."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from runtime.cli.progress_bar import progress_bar
+from runtime.config.settings import SHIPPED_MODELS, ModelsSection
+from runtime.inference.bundle import find_bundle
+from runtime.offline.classify import classify_folder
+
+
+def classify(
+    *, folder: Path, model: str, out: Path, pixel_size_um: float | None, console: Console
+) -> dict[str, Any]:
+    """Label every image of a folder; return what `classify_folder` returns."""
+    with progress_bar(console) as bar:
+        task = bar.add_task("classifying", total=None)
+        return classify_folder(
+            folder,
+            model=find_bundle(SHIPPED_MODELS, model),
+            keys=SHIPPED_MODELS / "keys",
+            out=out,
+            pixel_size_um=pixel_size_um,
+            threads=len(os.sched_getaffinity(0)),
+            cache=ModelsSection().cache,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
