@@ -69,7 +69,6 @@ GRAPH = (
 PIXELS = (
     "runtime.stitch.match.borders.Detail.of",
     "runtime.stitch.match.borders.OpenBorders.blank",
-    "runtime.stitch.match.borders.OpenBorders.with_itself",
     "runtime.stitch.match.borders.chance_scores",
     "runtime.stitch.stitcher.by_the_sensor",
     "runtime.stitch.map.mosaic.look_into",

@@ -68,7 +68,7 @@ class Intake:
         at = shot.stage
         return self.stitcher.match(
             shot.tile_id,
-            picture.pixels,
+            self.stitcher.look(picture.pixels),
             x_um=at.x_um,
             y_um=at.y_um,
             earlier=self.corrected_pixels,

@@ -22,7 +22,7 @@ from runtime.tasks.registry import work_of
 from runtime.tile import Picture
 
 # What one answer is about.
-Seen = Sequence[Picture]
+Matchable = Sequence[Picture]
 WARM_UPS = 3
 Progress = Callable[[int, int], None]
 
@@ -64,7 +64,7 @@ def bench(
     }
 
 
-def _golden(bundle: Bundle) -> list[Seen]:
+def _golden(bundle: Bundle) -> list[Matchable]:
     size_um = bundle.manifest.input.middle_um
     return [
         [Picture(pixels=pixels, pixel_size_um=size_um) for pixels in bundle.pictures(index)]
@@ -73,7 +73,7 @@ def _golden(bundle: Bundle) -> list[Seen]:
 
 
 def _row(
-    bundle: Bundle, choice: Choice, golden: list[Seen], *, threads: int, clock: Clock
+    bundle: Bundle, choice: Choice, golden: list[Matchable], *, threads: int, clock: Clock
 ) -> dict[str, Any]:
     start_s = clock.now_s()
     try:
@@ -90,7 +90,7 @@ def _row(
 
 
 def _preprocessing(
-    bundle: Bundle, choice: Choice, golden: list[Seen], *, threads: int, clock: Clock
+    bundle: Bundle, choice: Choice, golden: list[Matchable], *, threads: int, clock: Clock
 ) -> dict[str, float]:
     session = open_choice(bundle, choice, threads=threads)
     work = work_of(Model(bundle=bundle, session=session, choice=choice), threads=threads)
@@ -98,7 +98,7 @@ def _preprocessing(
 
 
 def _percentiles(
-    work: Callable[[Seen], object], golden: list[Seen], *, clock: Clock
+    work: Callable[[Matchable], object], golden: list[Matchable], *, clock: Clock
 ) -> dict[str, float]:
     for seen in golden[:WARM_UPS]:
         work(seen)

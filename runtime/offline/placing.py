@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -13,8 +14,10 @@ from runtime.distortion import Distortion
 from runtime.instrument.camera.recorded import RecordedScan, RecordedTile
 from runtime.offline.inventory import Fate, Inventory, sharing_a_place
 from runtime.offline.still import made_small, same_pictures
+from runtime.stitch.match.borders import Matchable
 from runtime.stitch.stitcher import Stitcher
 from runtime.stitch.straighten import straighten
+from runtime.stitch.workers import Workers, workers
 from runtime.tile import Backlash, Matches, Pixels, Placement, Seam, Shift
 
 LEARNT_TILES = 40
@@ -100,31 +103,55 @@ class Placing:
         """Return the tiles placed for the first time or moved since the last call."""
         return self._pass.stitcher.moved()
 
-    def add(self, tile: RecordedTile) -> None:
-        """Read, match and place one tile; one that cannot be read is left out of the inventory."""
+    def add(self, tiles: Sequence[RecordedTile], heard: Callable[[int], object]) -> None:
+        """Read, match and place tiles one after another; `heard` is told how many are done.
+
+        One that cannot be read is left out of the inventory. Every core is busy with the overlaps
+        of a tile and what matching needs of the next ones.
+        """
+        with workers() as cores:
+            looks = cores.run(partial(self._look, tile) for tile in tiles)
+            for done, (tile, seen) in enumerate(zip(tiles, looks, strict=True), start=1):
+                if seen is not None:
+                    self._add(tile, *seen, cores)
+                heard(done)
+
+    def _look(self, tile: RecordedTile) -> tuple[Pixels, Matchable] | None:
         pixels = self._inventory.read(tile)
-        if pixels is None:
-            return
+        return None if pixels is None else (pixels, self._pass.stitcher.look(pixels))
+
+    def _add(self, tile: RecordedTile, pixels: Pixels, seen: Matchable, cores: Workers) -> None:
         first = self._inventory.copy_of(tile, pixels)
         if first is not None:
             self._copies.setdefault(first, [self._by_name[first]]).append(tile)
-        self._match(self._pass, tile, pixels)
+        self._match(self._pass, tile, seen, cores)
         if len(self._pass.matches) == LEARNT_TILES:
-            self.straighten()
+            self._straighten(cores)
 
     def straighten(self) -> None:
         """Match the tiles again through the field that bends them all, where one does."""
-        self._pass = straighten(self._pass, self._through)
+        with workers() as cores:
+            self._straighten(cores)
 
-    def _through(self, field: Distortion) -> _Pass:
+    def _straighten(self, cores: Workers) -> None:
+        self._pass = straighten(self._pass, partial(self._through, cores))
+
+    def _through(self, cores: Workers, field: Distortion) -> _Pass:
         found = _Pass(self._new_stitcher(field), {}, field)
-        for tile_id in self._pass.matches:
-            self._match(found, self._by_id[tile_id], self.read(tile_id))
+        tiles = [self._by_id[tile_id] for tile_id in self._pass.matches]
+        looks = cores.run(partial(self._look_again, tile) for tile in tiles)
+        for tile, seen in zip(tiles, looks, strict=True):
+            self._match(found, tile, seen, cores)
         return found
 
-    def _match(self, into: _Pass, tile: RecordedTile, pixels: Pixels) -> None:
+    def _look_again(self, tile: RecordedTile) -> Matchable:
+        return self._pass.stitcher.look(self._inventory.pixels(tile))
+
+    def _match(self, into: _Pass, tile: RecordedTile, seen: Matchable, cores: Workers) -> None:
         x, y = self._centre_px(tile)
-        matches = into.stitcher.match(tile.tile_id, pixels, x_um=x, y_um=y, earlier=self.read)
+        matches = into.stitcher.match(
+            tile.tile_id, seen, x_um=x, y_um=y, earlier=self.read, run=cores.run
+        )
         into.stitcher.place(tile.tile_id, matches, x_um=x, y_um=y)
         into.matches[tile.tile_id] = matches
 

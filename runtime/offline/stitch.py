@@ -113,10 +113,8 @@ class FolderStitch:
         placing = self._placing_for(self._inventory)
         there = {tile.tile_id for tile in placing.added}
         tiles = [tile for tile in self._inventory.tiles if tile.tile_id not in there]
-        for done, recorded in enumerate(tiles, start=1):
-            placing.add(recorded)
-            if progress is not None:
-                progress(len(there) + done, len(there) + len(tiles))
+        heard = progress or _unheard
+        placing.add(tiles, lambda done: heard(len(there) + done, len(there) + len(tiles)))
         return len(tiles)
 
     @property
@@ -217,6 +215,10 @@ class FolderStitch:
             stage_sigma_px=self._request.stage_sigma_px,
         )
         return self._placing
+
+
+def _unheard(*_: int) -> None:
+    """Have progress that nobody asked for go nowhere."""
 
 
 def _grown(looked: Looked, scan: RecordedScan) -> bool:

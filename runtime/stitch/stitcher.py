@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +11,25 @@ from numpy.typing import NDArray
 from runtime.distortion import Distortion
 from runtime.errors import InputRefused
 from runtime.stitch.graph.pose_graph import PoseGraph
-from runtime.stitch.match.borders import OpenBorders, ReadPixels
-from runtime.stitch.match.ladder import by_the_sensor, climb, ladder
+from runtime.stitch.match.borders import Facing, Matchable, OpenBorders, ReadPixels
+from runtime.stitch.match.ladder import Rung, by_the_sensor, climb, ladder
+from runtime.stitch.match.refined import Match
 from runtime.stitch.match.straight import as_taken, straightened
 from runtime.stitch.match.strips import XY, Neighbours, StripPair, predict
 from runtime.tile import Backlash, Matches, Pixels, Placement, Seam, Shift
+
+Jobs = Iterable[Callable[[], Shift]]
+Run = Callable[[Jobs], Iterable[Shift]]
 
 GATE_SIGMAS = 3.0
 GATE_MARGIN_PX = 2
 BORDER_SHARE = 0.3
 """Border strips kept by default, as a share of the longer side; enough for 20 % overlap."""
+
+
+def one_by_one(jobs: Jobs) -> Iterator[Shift]:
+    """Yield what jobs return, each done when it is asked for."""
+    return (job() for job in jobs)
 
 
 class Stitcher:
@@ -75,32 +85,47 @@ class Stitcher:
     ) -> Matches:
         """Match a new tile against the earlier ones it should overlap, and place it.
 
-        Arguments, result and errors are those of `match`.
+        `pixels` is (y, x); the other arguments, result and errors are those of `match`.
         """
-        matches = self.match(tile_id, pixels, x_um=x_um, y_um=y_um, earlier=earlier)
+        seen = self.look(pixels)
+        matches = self.match(tile_id, seen, x_um=x_um, y_um=y_um, earlier=earlier)
         self.place(tile_id, matches, x_um=x_um, y_um=y_um)
         return matches
 
+    def look(self, pixels: Pixels) -> Matchable:
+        """Return what matching needs of a tile's (y, x) pixels; may run on any thread."""
+        return self._borders.look(pixels)
+
     def match(
-        self, tile_id: str, pixels: Pixels, *, x_um: float, y_um: float, earlier: ReadPixels
+        self,
+        tile_id: str,
+        seen: Matchable,
+        *,
+        x_um: float,
+        y_um: float,
+        earlier: ReadPixels,
+        run: Run = one_by_one,
     ) -> Matches:
         """Return how a new tile lies against the placed ones it should overlap.
 
-        `pixels` is (y, x); (x_um, y_um) is where the stage stood. There is one shift per predicted
-        overlap, method "none" where nothing was matched. `earlier` reads a placed tile by id, when
-        its borders are not in memory: after an interruption, or in a very wide scan. Raises
+        `seen` is what `look` saw of it; (x_um, y_um) is where the stage stood. There is one shift
+        per predicted overlap, method "none" where nothing was matched. `earlier` reads a placed
+        tile by id, when its borders are not in memory: after an interruption, or in a very wide
+        scan. `run` runs the matching of each overlap and yields the results in their order. Raises
         InputRefused for a tile of another shape.
         """
-        if pixels.shape != self._shape_px:
+        if seen.borders.shape_px != self._shape_px:
             raise InputRefused(
                 f"tile {tile_id} has another shape than the scan",
-                value=pixels.shape,
+                value=seen.borders.shape_px,
                 limit=self._shape_px,
                 remedy="Stitch tiles of one camera setting together",
             )
-        self._borders.keep(tile_id, pixels)
+        self._borders.keep(tile_id, seen)
         pairs = self._neighbours(tile_id, self.prior_px(x_um=x_um, y_um=y_um))
-        shifts = tuple(self._match(pair, tile_id, earlier) for pair in pairs)
+        facing = [self._borders.facing(pair, tile_id, earlier) for pair in pairs]
+        shift = partial(_shift, rungs=self._rungs, field=self._known)
+        shifts = tuple(run(partial(shift, *job) for job in zip(pairs, facing, strict=True)))
         unmatched = all(shift.method == "none" for shift in shifts)
         blank = self._borders.blank(tile_id, beside=pairs if unmatched else ())
         return Matches(shifts=shifts, blank=blank)
@@ -187,35 +212,47 @@ class Stitcher:
         )
         return [pair for pair in pairs if pair is not None]
 
-    def _match(self, pair: Neighbours, new: str, earlier: ReadPixels) -> Shift:
-        field = self._known
-
-        def cut(turned: bool) -> StripPair | None:
-            strips = self._borders.pair(pair, earlier, turned=turned)
-            return straightened(strips, field) if strips and field else strips
-
-        there = cut(False) is not None
-        chance = self._borders.chance(pair) if there else ()
-        match = climb(self._rungs, cut, chance) if there else None
-        if match is not None and field is not None:
-            match = as_taken(match, pair.shift_px, field)
-        if match is None or by_the_sensor(match, self._borders.with_itself(pair, new), chance):
-            dx, dy = pair.shift_px
-            return Shift(a=pair.a, b=pair.b, dx_px=dx, dy_px=dy, method="none")
-        return Shift(
-            a=pair.a,
-            b=pair.b,
-            dx_px=match.shift_px[0],
-            dy_px=match.shift_px[1],
-            rotation_rad=match.rotation_rad,
-            covariance_px2=match.covariance_px2,
-            ncc=match.ncc,
-            method=match.method,
-            pairs=match.pairs,
-            alternatives=match.alternatives,
-            inliers=match.inliers,
-        )
-
     def _cell(self, prior: XY) -> tuple[int, int]:
         height, width = self._shape_px
         return int(np.floor(prior[0] / width)), int(np.floor(prior[1] / height))
+
+
+def _shift(
+    pair: Neighbours, facing: Facing | None, *, rungs: tuple[Rung, ...], field: Distortion | None
+) -> Shift:
+    """Return what the matchers find in an overlap, method "none" for nothing."""
+    match = None if facing is None else _match(pair, facing, rungs, field)
+    if match is None:
+        dx, dy = pair.shift_px
+        return Shift(a=pair.a, b=pair.b, dx_px=dx, dy_px=dy, method="none")
+    return Shift(
+        a=pair.a,
+        b=pair.b,
+        dx_px=match.shift_px[0],
+        dy_px=match.shift_px[1],
+        rotation_rad=match.rotation_rad,
+        covariance_px2=match.covariance_px2,
+        ncc=match.ncc,
+        method=match.method,
+        pairs=match.pairs,
+        alternatives=match.alternatives,
+        inliers=match.inliers,
+    )
+
+
+def _match(
+    pair: Neighbours, facing: Facing, rungs: tuple[Rung, ...], field: Distortion | None
+) -> Match | None:
+    """Return the match of two neighbours through a field, None where it is none of the specimen."""
+
+    @cache
+    def cut(turned: bool) -> StripPair | None:
+        strips = facing.wide if turned else facing.straight
+        return straightened(strips, field) if strips and field else strips
+
+    match = None if cut(False) is None else climb(rungs, cut, facing.chance)
+    if match is not None and field is not None:
+        match = as_taken(match, pair.shift_px, field)
+    if match is None or by_the_sensor(match, facing.own, facing.chance):
+        return None
+    return match

@@ -32,8 +32,8 @@ from runtime.stitch.map.overlaps import Overlap, Pair, look_into, nearby, neighb
 from runtime.stitch.map.render import Style
 from runtime.stitch.map.scene import Scene
 from runtime.stitch.map.warp import Warp
-from runtime.stitch.map.workers import on_all_cores
 from runtime.stitch.match.borders import ReadPixels
+from runtime.stitch.workers import on_all_cores
 from runtime.tile import Placement
 
 REDRAWN_TILES = 2

@@ -14,8 +14,8 @@ from itertools import combinations
 from runtime.stitch.map.canvas import Bounds, Canvas, Chunk
 from runtime.stitch.map.ledger import Shown, block_of
 from runtime.stitch.map.render import Layer, Style, draw
-from runtime.stitch.map.workers import on_all_cores
 from runtime.stitch.match.borders import ReadPixels
+from runtime.stitch.workers import on_all_cores
 from runtime.tile import Pixels
 
 

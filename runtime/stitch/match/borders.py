@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from runtime.stitch.match.blank import Detail
 from runtime.stitch.match.strips import (
@@ -33,12 +34,35 @@ MOST_BYTES = 256 * 2**20
 only the next row's side is still open."""
 
 
-class OpenBorders:
-    """Border strips `depth_px` deep, and the chance level of each tile seen.
+@dataclass(frozen=True, slots=True)
+class Matchable:
+    """What matching keeps of a tile: its borders, its chance level (see `threshold`), its detail.
 
-    The chance level (see `threshold`) is learnt from a tile's own pixels within `gate_px`, so it
-    comes out the same whenever the tile is read.
+    All of it comes from the tile's own pixels, so it is the same whenever the tile is read.
     """
+
+    borders: Borders
+    chance: tuple[float, ...]
+    detail: Detail
+
+
+@dataclass(frozen=True, slots=True)
+class Facing:
+    """Two neighbours as they face each other, free of what happens to their borders later.
+
+    `straight` are their strips, `wide` those with room for what turned tiles may lie off by, `own`
+    those of the newer tile as if it were both of the pair: what agrees there is not the specimen.
+    `chance` is what chance gives in the two.
+    """
+
+    straight: StripPair
+    wide: StripPair | None
+    own: StripPair | None
+    chance: tuple[float, ...]
+
+
+class OpenBorders:
+    """Border strips `depth_px` deep, and the chance level, within `gate_px`, of each tile seen."""
 
     def __init__(self, *, depth_px: int, gate_px: int, most_bytes: int = MOST_BYTES) -> None:
         self._depth_px, self._gate_px, self._most_bytes = depth_px, gate_px, most_bytes
@@ -48,17 +72,19 @@ class OpenBorders:
         self._detail: dict[str, Detail] = {}
         self._met: defaultdict[tuple[str, Side], float] = defaultdict(float)
 
-    def keep(self, tile_id: str, pixels: Pixels) -> None:
-        """Keep what neighbours will need of a tile's (y, x) pixels.
+    def look(self, pixels: Pixels) -> Matchable:
+        """Return what matching keeps of a tile's (y, x) pixels; on any thread."""
+        return self._look(pixels, chance_scores(pixels, gate_px=self._gate_px))
+
+    def keep(self, tile_id: str, seen: Matchable) -> None:
+        """Keep what neighbours will need of a tile.
 
         Room is made by letting go what was used longest ago.
         """
         self._let_go(tile_id)
-        sides = [side for side in SIDES if self.open(tile_id, side)]
-        borders = Borders.of(pixels, depth_px=self._depth_px, sides=sides)
-        if tile_id not in self._chance:
-            self._chance[tile_id] = chance_scores(pixels, gate_px=self._gate_px)
-        self._strips[tile_id], self._detail[tile_id] = borders, Detail.of(pixels)
+        borders = seen.borders.only(side for side in SIDES if self.open(tile_id, side))
+        self._strips[tile_id], self._detail[tile_id] = borders, seen.detail
+        self._chance[tile_id] = seen.chance
         self._bytes += borders.nbytes
         # The two of the pair being matched stay, however little room there is.
         while self._bytes > self._most_bytes and len(self._strips) > 2:
@@ -78,13 +104,11 @@ class OpenBorders:
                 if not strips.held:
                     self._detail.pop(name, None)
 
-    def pair(
-        self, pair: Neighbours, earlier: ReadPixels, *, turned: bool = False
-    ) -> StripPair | None:
-        """Return the strips of two neighbours, None when a side is closed or too little is left.
+    def facing(self, pair: Neighbours, new: str, earlier: ReadPixels) -> Facing | None:
+        """Return two neighbours as they face each other, None when a side is closed or too little
+        is left.
 
-        `earlier` reads a tile whose strips are not in memory; with `turned` there is room for what
-        tiles that are turned may lie off by.
+        `new` is the newer of the two; `earlier` reads a tile whose strips are not in memory.
         """
         ends = tuple(zip((pair.a, pair.b), pair.sides, strict=True))
         if not all(self.open(*end) for end in ends):
@@ -93,22 +117,17 @@ class OpenBorders:
             if name in self._strips:
                 self._strips[name] = self._strips.pop(name)  # the last to make room
             else:
-                self.keep(name, earlier(name))
-        gate_px = turned_gate_px(pair.shift_px, self._gate_px) if turned else self._gate_px
-        return cut(pair, self._strips[pair.a], self._strips[pair.b], gate_px=gate_px)
-
-    def with_itself(self, pair: Neighbours, tile_id: str) -> StripPair | None:
-        """Return the strips of a kept tile as if it were both of a pair: what agrees is not the
-        specimen.
-        """
-        own = self._strips[tile_id]
-        if not all(side in own.held for side in pair.sides):
+                self.keep(name, self._look_again(name, earlier(name)))
+        a, b, own = (self._strips[name] for name in (pair.a, pair.b, new))
+        straight = cut(pair, a, b, gate_px=self._gate_px)
+        if straight is None:
             return None
-        return cut(pair, own, own, gate_px=self._gate_px)
-
-    def chance(self, pair: Neighbours) -> tuple[float, ...]:
-        """Return what chance gives in the two tiles of a pair whose strips were cut."""
-        return self._chance[pair.a] + self._chance[pair.b]
+        return Facing(
+            straight,
+            cut(pair, a, b, gate_px=turned_gate_px(pair.shift_px, self._gate_px)),
+            cut(pair, own, own, gate_px=self._gate_px) if own.holds(pair.sides) else None,
+            self._chance[pair.a] + self._chance[pair.b],
+        )
 
     def blank(self, tile_id: str, *, beside: Iterable[Neighbours] = ()) -> bool:
         """Return whether a tile that was just kept shows nothing, or nothing that is not the
@@ -119,6 +138,13 @@ class OpenBorders:
         return detail.blank or any(
             detail.blank_beside(self._detail[other]) for other in others if other in self._detail
         )
+
+    def _look_again(self, tile_id: str, pixels: Pixels) -> Matchable:
+        chance = self._chance.get(tile_id)
+        return self.look(pixels) if chance is None else self._look(pixels, chance)
+
+    def _look(self, pixels: Pixels, chance: tuple[float, ...]) -> Matchable:
+        return Matchable(Borders.of(pixels, depth_px=self._depth_px), chance, Detail.of(pixels))
 
     def _let_go(self, tile_id: str) -> None:
         strips = self._strips.pop(tile_id, None)

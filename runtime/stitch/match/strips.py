@@ -80,7 +80,7 @@ class Borders:
     held: dict[Side, Pixels]
 
     @classmethod
-    def of(cls, pixels: Pixels, *, depth_px: int, sides: Iterable[Side] = SIDES) -> Borders:
+    def of(cls, pixels: Pixels, *, depth_px: int) -> Borders:
         """Copy border strips of a (y, x) image."""
         height, width = pixels.shape
         deep_x, deep_y = min(depth_px, width), min(depth_px, height)
@@ -90,7 +90,15 @@ class Borders:
             "top": pixels[:deep_y],
             "bottom": pixels[height - deep_y :],
         }
-        return cls((height, width), depth_px, {side: held[side].copy() for side in sides})
+        return cls((height, width), depth_px, {side: held[side].copy() for side in SIDES})
+
+    def only(self, sides: Iterable[Side]) -> Borders:
+        """Return the strips of these sides, to be held apart from the others."""
+        return Borders(self.shape_px, self.depth_px, {side: self.held[side] for side in sides})
+
+    def holds(self, sides: Iterable[Side]) -> bool:
+        """Return whether the strips of all these sides are still held."""
+        return all(side in self.held for side in sides)
 
     @property
     def nbytes(self) -> int:

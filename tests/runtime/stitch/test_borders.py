@@ -34,69 +34,69 @@ def borders():
 
 def test_a_side_that_a_neighbour_met_is_let_go(borders):
     for seed, name in enumerate("ab"):
-        borders.keep(name, pixels(seed))
+        borders.keep(name, borders.look(pixels(seed)))
     borders.meet(beside("a", "b"))
     assert set(borders._strips["a"].held) == {"left", "top", "bottom"}
     assert set(borders._strips["b"].held) == {"right", "top", "bottom"}
-    assert borders.pair(beside("a", "b"), unread) is None
+    assert borders.facing(beside("a", "b"), "b", unread) is None
 
 
 def test_a_side_met_by_half_waits_for_the_other_half(borders):
     for seed, name in enumerate("abc"):
-        borders.keep(name, pixels(seed))
+        borders.keep(name, borders.look(pixels(seed)))
     borders.meet(beside("a", "b", share=0.5))
-    assert borders.pair(beside("a", "c", share=0.5), unread) is not None
+    assert borders.facing(beside("a", "c", share=0.5), "c", unread) is not None
     borders.meet(beside("a", "c", share=0.5))
     assert not borders.open("a", "right")
 
 
 def test_a_tile_of_an_earlier_session_is_read_once_and_only_for_an_open_side(borders):
     borders.meet(below("a", "c"))
-    borders.keep("b", pixels(2))
+    borders.keep("b", borders.look(pixels(2)))
     read = []
 
     def earlier(tile_id):
         read.append(tile_id)
         return pixels(1)
 
-    assert borders.pair(below("a", "b"), earlier) is None
+    assert borders.facing(below("a", "b"), "b", earlier) is None
     assert read == []
-    first = borders.pair(beside("a", "b"), earlier)
-    second = borders.pair(beside("a", "b"), earlier)
+    first = borders.facing(beside("a", "b"), "b", earlier)
+    second = borders.facing(beside("a", "b"), "b", earlier)
     assert read == ["a"]
-    assert np.array_equal(first.a, second.a)
+    assert np.array_equal(first.straight.a, second.straight.a)
     assert set(borders._strips["a"].held) == {"left", "right", "top"}
 
 
 def test_a_tile_read_again_gives_the_same_strips_and_the_same_chance_level(borders):
     once, again = borders, OpenBorders(depth_px=DEPTH_PX, gate_px=5)
     for seed, name in enumerate("ab"):
-        once.keep(name, pixels(seed))
-    again.keep("b", pixels(1))
+        once.keep(name, once.look(pixels(seed)))
+    again.keep("b", again.look(pixels(1)))
     pair = beside("a", "b")
-    expected, found = once.pair(pair, unread), again.pair(pair, lambda _: pixels(0))
-    assert np.array_equal(found.a, expected.a)
-    assert np.array_equal(found.b, expected.b)
-    assert again.chance(pair) == once.chance(pair)
-    assert len(once.chance(pair)) == 8
+    expected, found = once.facing(pair, "b", unread), again.facing(pair, "b", lambda _: pixels(0))
+    assert np.array_equal(found.straight.a, expected.straight.a)
+    assert np.array_equal(found.straight.b, expected.straight.b)
+    assert found.chance == expected.chance
+    assert len(found.chance) == 8
 
 
 def test_what_is_kept_is_bounded_and_what_made_room_is_read_again():
     borders = OpenBorders(depth_px=DEPTH_PX, gate_px=5, most_bytes=3 * STRIPS_BYTES)
     for number in range(10):
-        borders.keep(f"t{number}", pixels(number))
+        borders.keep(f"t{number}", borders.look(pixels(number)))
         assert borders._bytes == sum(s.nbytes for s in borders._strips.values())
         assert borders._bytes <= 3 * STRIPS_BYTES
     assert list(borders._strips) == ["t7", "t8", "t9"]
-    assert borders.pair(beside("t0", "t9"), lambda _: pixels(0)) is not None
+    assert borders.facing(beside("t0", "t9"), "t9", lambda _: pixels(0)) is not None
     assert list(borders._strips) == ["t8", "t9", "t0"]
 
 
 def test_the_two_that_are_matched_stay_however_little_room_there_is():
     borders = OpenBorders(depth_px=DEPTH_PX, gate_px=5, most_bytes=1)
-    borders.keep("new", pixels(9))
+    borders.keep("new", borders.look(pixels(9)))
     for number in range(4):
-        strips = borders.pair(beside(f"t{number}", "new"), lambda _: pixels(1))
+        strips = borders.facing(beside(f"t{number}", "new"), "new", lambda _: pixels(1))
         assert strips is not None
     both_gone = OpenBorders(depth_px=DEPTH_PX, gate_px=5, most_bytes=1)
-    assert both_gone.pair(beside("a", "b"), lambda _: pixels(1)) is not None
+    assert both_gone.facing(beside("a", "b"), "b", lambda _: pixels(1)) is not None

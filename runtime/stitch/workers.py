@@ -1,0 +1,60 @@
+"""Work on pixels on every core, with as little in memory as that takes."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import cv2
+
+MOST_WORKERS = 4
+"""More would wait for the disk, and each holds a block and the tiles it shows."""
+
+Result = TypeVar("Result")
+
+
+class Workers:
+    """A few threads, as many as there are cores to use."""
+
+    def __init__(self, pool: ThreadPoolExecutor, count: int) -> None:
+        self._pool, self._count = pool, count
+
+    def run(self, jobs: Iterable[Callable[[], Result]]) -> Iterator[Result]:
+        """Yield the results of jobs in their order.
+
+        The jobs are taken from the iterable in the calling thread, just ahead of the work: so
+        whatever makes them may read files and databases, and more than a few are never held.
+        """
+        waiting: deque[Future[Result]] = deque()
+        for job in jobs:
+            waiting.append(self._pool.submit(job))
+            if len(waiting) > self._count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+@contextmanager
+def workers() -> Iterator[Workers]:
+    """Give threads to work with.
+
+    OpenCV, which lets go of the interpreter while it works, has one thread for each job meanwhile.
+    """
+    count = min(os.cpu_count() or 1, MOST_WORKERS)
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with ThreadPoolExecutor(count, thread_name_prefix="stitch") as pool:
+            yield Workers(pool, count)
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def on_all_cores(jobs: Iterable[Callable[[], Result]]) -> Iterator[Result]:
+    """Yield the results of jobs in their order, as `Workers.run` does, by threads of their own."""
+    with workers() as these:
+        yield from these.run(jobs)

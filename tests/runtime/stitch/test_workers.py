@@ -1,0 +1,58 @@
+"""Work on several cores: the same results in the same order, taken just ahead, errors told."""
+
+from functools import partial
+from threading import Barrier, current_thread
+
+import cv2
+import numpy as np
+import pytest
+
+from runtime.stitch.stitcher import Stitcher, one_by_one
+from runtime.stitch.workers import on_all_cores, workers
+from tests.runtime.stitch.stitch_scans import SHAPE_PX, nothing_earlier, recall, scan
+
+
+def test_results_come_in_the_order_of_the_jobs_though_others_end_first():
+    both = Barrier(2, timeout=10)
+    jobs = [lambda: both.wait() and 0, lambda: both.wait() and 0, *(partial(int, n) for n in "234")]
+    assert list(on_all_cores(jobs))[2:] == [2, 3, 4]
+
+
+def test_jobs_are_taken_by_the_caller_and_only_just_ahead_of_the_work():
+    taken = []
+
+    def jobs():
+        for number in range(100):
+            taken.append(current_thread())
+            yield partial(int, number)
+
+    with workers() as cores:
+        assert next(cores.run(jobs())) == 0
+    assert set(taken) == {current_thread()}
+    assert len(taken) < 10
+
+
+def test_an_error_in_a_job_reaches_the_caller_and_opencv_gets_its_threads_back():
+    threads = cv2.getNumThreads()
+    with pytest.raises(ZeroDivisionError):
+        list(on_all_cores([lambda: 1 // 0]))
+    assert cv2.getNumThreads() == threads
+
+
+def test_overlaps_matched_side_by_side_are_matched_as_one_by_one():
+    made = scan(noise=4.0)
+
+    def matched(run):
+        stitcher = Stitcher(px_from_stage=np.eye(2), stage_sigma_px=2.0, shape_px=SHAPE_PX)
+        found = []
+        for tile in made.tiles:
+            at = {"x_um": tile.x_um, "y_um": tile.y_um}
+            seen = stitcher.look(tile.pixels)
+            found.append(stitcher.match(tile.tile_id, seen, **at, earlier=nothing_earlier, run=run))
+            recall(stitcher, tile, found[-1])
+        return found
+
+    with workers() as cores:
+        together = matched(cores.run)
+    assert together == matched(one_by_one)
+    assert sum(len(matches.shifts) for matches in together) > len(made.tiles)
