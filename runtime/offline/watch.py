@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.errors import InputRefused
+from runtime.instrument.camera.files import IMAGE_SUFFIXES
 from runtime.offline.results import MOSAIC
 from runtime.offline.stitch import FolderStitch, Progress, StitchRequest
 from runtime.ports import Clock
@@ -24,13 +25,15 @@ Stat = tuple[int, int]
 class Arrivals:
     """Which files of a folder are written to the end: those that did not change between two looks.
 
-    A file that is half written cannot be read, or worse, can.
+    A file that is half written cannot be read, or worse, can. `rewritten` says whether, at the last
+    look, a picture that was whole had been written again, or was gone.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._before: dict[str, Stat] = {}
         self._whole: set[str] = set()
+        self.rewritten = False
 
     def look(self) -> bool:
         """Look again; return whether anything changed, or is known to be whole, since the last."""
@@ -41,6 +44,9 @@ class Arrivals:
         }
         whole = {name for name, stat in now.items() if self._before.get(name) == stat}
         changed = now != self._before or whole != self._whole
+        self.rewritten = any(
+            Path(name).suffix.lower() in IMAGE_SUFFIXES for name in self._whole - whole
+        )
         self._before, self._whole = now, whole
         return changed
 
@@ -60,9 +66,9 @@ def watch_folder(
 ) -> dict[str, Any]:
     """Place tiles as they come, on a map that can be viewed meanwhile, and finish as `stitch` does.
 
-    It ends when every file that positions name is there, or nothing came for `quiet_s`. Takes,
-    returns and raises what `stitch_folder` does; that the folder holds no tile yet is refused only
-    after the quiet time.
+    A tile that is written again replaces what it was. It ends when every file that positions name
+    is there, or nothing came for `quiet_s`. Takes, returns and raises what `stitch_folder` does;
+    that the folder holds no tile yet is refused only after the quiet time.
     """
     request = StitchRequest(folder=folder, **how)
     stitch, arrivals = FolderStitch(request), Arrivals(folder)
@@ -74,6 +80,9 @@ def watch_folder(
     while not stitch.complete and clock.now_s() - since_s < quiet_s:
         if arrivals.look():
             since_s = clock.now_s()
+            if arrivals.rewritten:
+                # What it showed before is in matches, copies and places: all are found anew.
+                stitch, mosaic = FolderStitch(request), None
             refused = _listed(request)
             if refused is None and stitch.take(arrivals.whole, progress):
                 mosaic = stitch.draw(mosaic, out / MOSAIC)

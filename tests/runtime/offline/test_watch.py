@@ -108,6 +108,24 @@ def test_a_file_that_is_half_written_is_waited_for(folder: Path, tmp_path: Path)
     assert (summary["exit_code"], summary["tiles"], summary["left_out"]) == (0, 9, [])
 
 
+def test_a_tile_that_is_written_again_is_taken_again(folder: Path, tmp_path: Path) -> None:
+    """The first time it was another tile's picture; by then it was placed and drawn."""
+    names, seen = list(encoded()), []
+
+    def look() -> None:
+        seen.append((tmp_path / "out" / "mosaic.ome.zarr" / "zarr.json").exists())
+
+    bring(folder, *names)()
+    (folder / names[4]).write_bytes(encoded()[names[8]])
+    clock = ScriptedClock(lambda: None, lambda: None, look, bring(folder, names[4]))
+    summary = watch(folder, tmp_path / "out", clock)
+    assert seen == [True]
+    assert (summary["exit_code"], summary["tiles"], summary["seams_matched"]) == (0, 9, 12)
+    stitch_folder(folder, out=tmp_path / "whole", positions=None, **HOW)
+    watched, whole = places(tmp_path / "out"), places(tmp_path / "whole")
+    assert max(np.abs(np.subtract(watched[name], whole[name])).max() for name in whole) < 0.01
+
+
 def test_it_ends_at_once_when_all_that_positions_name_are_there(
     folder: Path, tmp_path: Path
 ) -> None:
@@ -157,3 +175,13 @@ def test_a_file_is_whole_once_it_was_the_same_at_two_looks(tmp_path: Path) -> No
             os.utime(file, ns=(0, len(content) + (content == b"more")))
         arrivals.look()
         assert arrivals.whole("tile.tif") is whole, content
+        assert arrivals.rewritten is (content == b"more"), content
+
+
+def test_positions_that_grow_make_no_tile_new(tmp_path: Path) -> None:
+    arrivals, file = Arrivals(tmp_path), tmp_path / "TileConfiguration.txt"
+    for lines in ("a", "a", "a, b"):
+        file.write_text(lines)
+        os.utime(file, ns=(0, len(lines)))
+        arrivals.look()
+        assert not arrivals.rewritten
