@@ -25,8 +25,12 @@ OTHER_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 IMAGE_SUFFIXES = TIFF_SUFFIXES + MRC_SUFFIXES + OTHER_SUFFIXES
 
 # How whole files end: some decoders fill the rest of a cut one with grey and say nothing.
-ENDINGS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9"}
+JPEG_END = b"\xff\xd9"
+ENDINGS = {".png": b"IEND\xaeB`\x82", ".jpg": JPEG_END, ".jpeg": JPEG_END}
 ENDING_WITHIN = 64
+JPEG_BLOCK_PX, JPEG_FILLING = 8, 128
+# Any data do in which no marker (255) occurs; the bits of these differ enough to be coefficients.
+JPEG_MORE = bytes(range(1, 255))
 
 # What tifffile and mrcfile are known to raise on files cut short or overwritten (found by fuzzing).
 DAMAGED = (
@@ -207,10 +211,30 @@ def _decode(path: Path, content: bytes) -> NDArray[Any]:
         raise _damaged(path, "it ends too early")
     if not content:
         raise _damaged(path, "it is empty")
-    stored = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    stored = _decoded(content)
     if stored is None:
         raise _damaged(path, "it does not decode")
-    return np.asarray(stored)
+    if ending == JPEG_END and _filled_up(content, stored):
+        raise _damaged(path, "its data end too early")
+    return stored
+
+
+def _decoded(content: bytes) -> NDArray[Any] | None:
+    stored = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    return None if stored is None else np.asarray(stored)
+
+
+def _filled_up(content: bytes, stored: NDArray[Any]) -> bool:
+    """Return whether a JPEG with an end marker was cut before it, and filled up by the decoder.
+
+    Blocks that it has no data for become grey. So may honest ones; but whoever still waits for data
+    takes more of them for pixels, and a whole file shows the same with anything after its last.
+    """
+    if not (stored[-JPEG_BLOCK_PX:, -JPEG_BLOCK_PX:] == JPEG_FILLING).all():
+        return False
+    at = content.rfind(JPEG_END)
+    longer = _decoded(content[:at] + JPEG_MORE + content[at:])
+    return longer is None or not np.array_equal(stored, longer)
 
 
 def _damaged(path: Path, why: object) -> InputRefused:

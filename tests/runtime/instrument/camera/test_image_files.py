@@ -204,6 +204,29 @@ def test_a_truncated_file_is_refused_by_name(tmp_path, name, share):
     assert "unreadable or truncated" in str(refusal.value)
 
 
+def jpeg_cut(share):
+    """Return a JPEG with an end marker, but only a part of what is before it."""
+    whole = cv2.imencode(".jpg", GREY_8)[1].tobytes()
+    return whole[: int(len(whole) * share)] + whole[-2:]
+
+
+@pytest.mark.parametrize("share", [0.4, 0.6, 0.8, 0.95])
+def test_a_jpeg_that_is_cut_in_its_middle_is_refused_by_name(tmp_path, share):
+    (tmp_path / "a.jpg").write_bytes(jpeg_cut(share))
+    with pytest.raises(InputRefused, match="unreadable or truncated: its data end too early"):
+        read_image(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("grey", [0, 127, 128, 255])
+def test_a_whole_jpeg_is_read_whatever_its_last_corner_shows(tmp_path, grey):
+    pixels = GREY_8.copy()
+    pixels[24:, 24:] = grey
+    write_opencv(tmp_path / "a.jpg", pixels)
+    got = read_image(tmp_path / "a.jpg")
+    assert np.array_equal(got, cv2.imread(str(tmp_path / "a.jpg"), cv2.IMREAD_UNCHANGED))
+    assert (got[-8:, -8:] == grey).all()
+
+
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputRefused, match="No such file"):
         read_image(tmp_path / "a.png")
