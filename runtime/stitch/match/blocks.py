@@ -101,9 +101,9 @@ def rotation_rad(blocks: Blocks) -> float:
         return 0.0
     axis = int(spans[0] > spans[1])
     places, shifts = blocks.centres_px[:, 1 - axis], blocks.shifts_px[:, axis]
-    sure = blocks.covariances_px2[:, axis, axis] ** -0.5
-    terms = np.column_stack([np.ones_like(places), places]) * sure[:, None]
-    slope = float(np.linalg.lstsq(terms, shifts * sure, rcond=None)[0][1])
+    weight = 1 / blocks.covariances_px2[:, axis, axis]
+    away = places - (weight @ places) / weight.sum()
+    slope = float((weight * away) @ shifts / ((weight * away) @ away))
     return slope if axis else -slope
 
 

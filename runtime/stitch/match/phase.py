@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from runtime.stitch.match.correlation import Image, Spectra, ncc, whitened
+from runtime.stitch.match.phase_kernel import agreement_along
 from runtime.stitch.match.strips import XY, Strip, StripPair
 
 LOCAL_MEAN_PX = 31
@@ -209,20 +210,10 @@ def judged(a: Image, b: Image, shift_px: tuple[int, int]) -> Peak:
     """Return how well the overlap a, b under a shift agrees, without what the rows or columns of
     the sensor share.
     """
-    a, b = a - a.mean(), b - b.mean()
     for axis in (0, 1):
         if abs(shift_px[1 - axis]) < FIXED_PATTERN_PX:
             a, b = (part - part.mean(axis=1 - axis, keepdims=True) for part in (a, b))
-    lines = "ij,ij->i" if a.shape[0] >= a.shape[1] else "ij,ij->j"
-    shared, of_a, of_b = (
-        np.einsum(lines, p, q).astype(np.float64) for p, q in ((a, b), (a, a), (b, b))
-    )
-    stretch = np.arange(len(shared)) * STRETCHES // len(shared)
-    shared, of_a, of_b = (np.bincount(stretch, part, STRETCHES) for part in (shared, of_a, of_b))
-    power = np.sqrt(of_a * of_b)
-    along = np.divide(shared, power, out=np.zeros_like(power), where=power > 0)
-    whole = float(np.sqrt(of_a.sum() * of_b.sum()))
-    share = power / whole if whole > 0 else power
+    along, share = agreement_along(a, b, a.shape[0] >= a.shape[1], STRETCHES)
     return Peak(shift_px, along, share, a.size)
 
 

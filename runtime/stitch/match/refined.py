@@ -42,7 +42,8 @@ def refined(pair: StripPair, shift_px: tuple[int, int], *, ncc: float, method: s
     if blocks is None:
         return None
     points = _point_pairs(pair, shift_px, blocks)
-    if abs(rotation_rad(blocks)) > TURNED_RAD:
+    turn_rad = rotation_rad(blocks)
+    if abs(turn_rad) > TURNED_RAD:
         ends = (np.array([getattr(p, end) for p in points]) for end in ("a_px", "b_px"))
         turned = match_turned(pair, RigidMotion.fitted(*ends), method=method)
         if turned is not None:
@@ -50,7 +51,7 @@ def refined(pair: StripPair, shift_px: tuple[int, int], *, ncc: float, method: s
     dx, dy = blocks.shift_px + shift_px
     return Match(
         (float(dx), float(dy)),
-        rotation_rad(blocks),
+        turn_rad,
         _covariance(blocks.covariance_px2),
         ncc,
         method,

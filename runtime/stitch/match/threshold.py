@@ -9,6 +9,8 @@ The idea is ashlar's (Muhlich et al., doi:10.1093/bioinformatics/btac544).
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy import fft
 
@@ -50,13 +52,14 @@ def chance_scores(pixels: Strip, *, gate_px: int) -> tuple[float, ...]:
 
 def level_of(scores: tuple[float, ...], *, area_px: int) -> float:
     """Return the NCC that chance reaches over `area_px`, without any limit."""
-    level = float(np.mean(scores) + SIGMAS * np.std(scores))
-    return level / float(np.sqrt(max(area_px, 1)))
+    mean = sum(scores) / len(scores)
+    spread = math.sqrt(sum((score - mean) ** 2 for score in scores) / len(scores))
+    return (mean + SIGMAS * spread) / math.sqrt(max(area_px, 1))
 
 
 def accept_above(scores: tuple[float, ...], *, area_px: int) -> float:
     """Return the NCC above which a match over `area_px` is no accident."""
-    return float(np.clip(level_of(scores, area_px=area_px), LOWEST, HIGHEST))
+    return min(max(level_of(scores, area_px=area_px), LOWEST), HIGHEST)
 
 
 def _turned(seen: Spectra, shape: tuple[int, ...], size: tuple[int, int]) -> Spectra:
