@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from runtime.cli.allocator import give_back_what_is_freed
 from runtime.cli.bridge_verbs import bridge
 from runtime.cli.call import call, forward, load
 from runtime.cli.model_verbs import model
 from runtime.cli.options import AsJson, MatcherName, Out, SettingsFile
+from runtime.cli.process import give_back_what_is_freed, leave_cores_to_threads_of_ours
 
 app = typer.Typer(
     name="nightscope",
@@ -311,6 +311,7 @@ def export(context: typer.Context) -> None:
 def main() -> None:
     """Run `nightscope`; an unforeseen error ends with one line, its trace, and exit code 1."""
     give_back_what_is_freed()
+    leave_cores_to_threads_of_ours()
     try:
         app()
     except Exception as error:  # noqa: BLE001 - the one handler that catches everything

@@ -1,8 +1,9 @@
-"""What a night frees goes back to the system at once, instead of staying with the C library."""
+"""How the process uses the machine: memory that is freed goes back, BLAS keeps to one core."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 
 M_MMAP_THRESHOLD = -3
 """`mallopt`'s parameter; see mallopt(3)."""
@@ -23,3 +24,12 @@ def give_back_what_is_freed() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(M_MMAP_THRESHOLD, LARGE_BYTES))
+
+
+def leave_cores_to_threads_of_ours() -> None:
+    """Have BLAS work on one core, unless the user says otherwise; before NumPy is loaded.
+
+    Tiles are matched and drawn by several threads at once, each with matrices so small that more
+    cores do not help, while BLAS keeps those busy with waiting.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,15 +1,16 @@
+import os
 import subprocess
 import sys
 
 import pytest
 
-from runtime.cli.allocator import give_back_what_is_freed
+from runtime.cli.process import give_back_what_is_freed
 
 # Tiles between small blocks that stay, after one large block has come and gone.
 SCAN = """
 import sys
 import numpy as np
-from runtime.cli.allocator import give_back_what_is_freed
+from runtime.cli.process import give_back_what_is_freed
 
 def resident_mb():
     with open("/proc/self/statm") as file:
@@ -41,3 +42,18 @@ def test_freed_tiles_do_not_stay_with_the_process() -> None:
 
     assert left_mb("with") < 20
     assert left_mb("without") > 100
+
+
+@pytest.mark.parametrize(("said", "expected"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")])
+def test_blas_is_told_before_numpy_is_loaded_and_the_user_has_the_last_word(said, expected) -> None:
+    script = (
+        "import os, sys\n"
+        "import runtime.cli.verbs as verbs\n"
+        "verbs.app = lambda: print('numpy' in sys.modules, os.environ['OPENBLAS_NUM_THREADS'])\n"
+        "verbs.main()\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if "BLAS" not in name}
+    out = subprocess.run(
+        [sys.executable, "-c", script], env=kept | said, check=True, capture_output=True, text=True
+    ).stdout
+    assert out.split() == ["False", expected]
