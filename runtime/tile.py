@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -25,7 +26,7 @@ TILE_ID = re.compile(r"[A-Za-z0-9_\-]{1,64}")
 
 def _finite(record: str, **values: float) -> None:
     for name, value in values.items():
-        if not np.isfinite(value):
+        if not isfinite(value):
             raise ValueError(f"{record}.{name} is {value}; it must be a finite number")
 
 

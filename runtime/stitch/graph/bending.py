@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.distortion import Distortion
-from runtime.stitch.graph.field import DEGREE, HIGH, LIKELY_PX, coefficients_px, numbers_of
+from runtime.stitch.graph.field import DEGREE, HIGH, LIKELY_PX, coefficients_px
 from runtime.stitch.graph.model import Floats
 from runtime.stitch.graph.seam import Bend
 
@@ -171,9 +171,7 @@ def turn_sigma_rad(poses: Floats, information: Floats) -> float:
     return float(np.clip(beyond**0.5, LEAST_TURN_RAD, MOST_TURN_RAD))
 
 
-def unbent(poses: Floats, follow: Floats, distortion: Distortion | None) -> Floats:
+def unbent(poses: Floats, follow: Floats, numbers: Floats) -> Floats:
     """Return the relative poses (m, 3), which follow a field by (m, 3, n), as without it."""
-    if distortion is None:
-        return poses
-    moved: Floats = poses + follow @ numbers_of(distortion.coefficients_px)
+    moved: Floats = poses + follow @ numbers
     return moved

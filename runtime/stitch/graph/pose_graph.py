@@ -12,18 +12,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from math import cos, sin
+from math import cos, hypot, sin
 
 import numpy as np
 
 from runtime.distortion import Distortion
 from runtime.stitch.graph.bending import BendSample, unbent
+from runtime.stitch.graph.field import NUMBERS, numbers_of
 from runtime.stitch.graph.linear_kernel import misfits
 from runtime.stitch.graph.model import Floats, Ints
+from runtime.stitch.graph.near_kernel import EVERYBODY, NOBODY, take_over
 from runtime.stitch.graph.robust import Cuts
 from runtime.stitch.graph.seam import measure
 from runtime.stitch.graph.settle import FLAGS, Settled, Shared, settle_all, settle_near
-from runtime.stitch.graph.store import Heading, Key, Mask, SeamRows, TileRows
+from runtime.stitch.graph.store import Heading, Key, SeamRows, TileRows
 from runtime.stitch.match.strips import XY
 from runtime.tile import Backlash, Covariance, Placement, Seam, SeamEvidence, Shift
 
@@ -58,6 +60,7 @@ class PoseGraph:
         self._shape_px, self._calibrated = shape_px, calibrated
         self._middle = (np.array(shape_px[::-1], dtype=np.float64) - 1) / 2
         self._half = float(self._middle[0]), float(self._middle[1])
+        self._quiet = TOLD_PX, TOLD_SIGMA_SHARE, hypot(*self._half)
         self._shared = Shared(sigma_px)
         self._tiles, self._seams = TileRows(), SeamRows()
         self._rows: dict[frozenset[str], int] = {}
@@ -92,8 +95,6 @@ class PoseGraph:
             self._forget(tile_id)
         at_px = np.array(prior_px) + self._middle
         row = self._tiles.put(tile_id, centre_px=at_px, heading=heading, blank=blank)
-        corrected_px = self._shared.corrected(at_px[None], self._tiles.heading[row][None])
-        self._tiles.state[row, :2] = corrected_px[0]
         for shift in [*self._waiting.pop(tile_id, ()), *shifts]:
             self._take(shift)
         self._unsolved.append(row)
@@ -127,8 +128,7 @@ class PoseGraph:
         """
         if not self._tiles.names:
             return {}
-        self.distortion = self._bends.distortion(self._shape_px)
-        shared = replace(self._shared, distortion=self.distortion)
+        shared, self.distortion = self._bent()
         solved = settle_all(self._tiles, self._seams, shared, again=False)
         self._solved = solved
         names = [self._tiles.names[row] for row in solved.rows.tolist()]
@@ -194,57 +194,53 @@ class PoseGraph:
         self._unsolved.clear()
 
     def _settle_whole(self, *, again: bool) -> None:
-        field = self._bends.distortion(self._shape_px)
-        shared = replace(self._shared, distortion=field)
+        shared, _ = self._bent()
         settled = settle_all(self._tiles, self._seams, shared, again=again)
         self._shared = settled.shared
-        self._put(settled, np.ones(len(settled.rows), dtype=bool))
+        self._take_over(settled, EVERYBODY)
         self._since_full = 0
 
+    def _bent(self) -> tuple[Shared, Distortion | None]:
+        """Return what all tiles share, with the field that their seams agree on by now."""
+        found = self._bends.distortion(self._shape_px)
+        numbers = np.zeros(NUMBERS) if found is None else numbers_of(found.coefficients_px)
+        return replace(self._shared, numbers=numbers), found
+
     def _settle_near(self, new: int) -> None:
-        """Solve around a new tile, and on from where the change has not died down."""
-        restless, seen = [new], 0
+        """Solve around a new tile, and on from where the change has not died down.
+
+        The tiles around are held, so none but the new one is known better then; what the rest of
+        the scan adds comes with the next full solve.
+        """
+        restless, fresh, seen = np.array([new]), new, 0
         for _ in range(SPREADS):
-            settled = settle_near(self._tiles, self._seams, restless, self._shared, hops=HOPS)
-            away = self._tiles.state[settled.rows, :2] - settled.state[:, :2]
-            self._put(settled, settled.rows == (new if seen == 0 else -1))
-            seen += len(settled.rows)
-            far = np.hypot(away[:, 0], away[:, 1]) > TOLD_PX
-            restless = self._beside_held(settled, set(settled.rows[far].tolist()) - {new})
-            if not restless or seen > MOST_TILES:
+            settled = settle_near(
+                self._tiles, self._seams, restless, fresh, self._shared, hops=HOPS
+            )
+            restless, seen = self._take_over(settled, fresh), seen + len(settled.rows)
+            fresh = NOBODY
+            if not len(restless) or seen > MOST_TILES:
                 break
 
-    def _beside_held(self, settled: Settled, moved: set[int]) -> list[int]:
-        """Return the tiles that moved and have a seam to one that was held."""
-        if not moved:
-            return []
-        inside = set(settled.rows.tolist())
-        pairs = self._seams.ends[settled.seams].tolist()
-        outer = {a for a, b in pairs if b not in inside} | {b for a, b in pairs if a not in inside}
-        return sorted(moved & outer)
-
-    def _put(self, settled: Settled, surer: Mask) -> None:
-        """Take a solution over; sigmas only of `surer` tiles, for a held rim is not known better.
-
-        What the rest of the scan adds to them comes with the next full solve.
+    def _take_over(self, settled: Settled, surer: int) -> Ints:
+        """Take a solution over, sigmas only of the row `surer`; return the tiles that moved beside
+        one that was held.
         """
-        rows, state = settled.rows, settled.state.copy()
-        state[~surer, 3] = self._tiles.state[rows[~surer], 3]
-        self._seams.weight[settled.seams] = settled.weights
-        self._seams.choice[settled.seams] = settled.choice
-        self._move(rows, state)
-
-    def _move(self, rows: Ints, state: Floats) -> None:
-        self._tiles.state[rows] = state
-        self._moved.update(rows[self._differs(self._tiles.told[rows], state)].tolist())
-
-    def _differs(self, told: Floats, state: Floats) -> Mask:
-        """Return which tiles (n,) lie, or are flagged, other than was told."""
-        off = np.abs(state - told)
-        moved = np.hypot(off[:, 0], off[:, 1]) + off[:, 2] * float(np.hypot(*self._middle))
-        quiet: Mask = (moved <= TOLD_PX) & (off[:, 4] == 0)
-        quiet &= off[:, 3] <= np.maximum(TOLD_PX, TOLD_SIGMA_SHARE * told[:, 3])
-        return ~quiet
+        changed, restless = take_over(
+            settled.rows,
+            settled.state,
+            surer,
+            settled.seams,
+            settled.weights,
+            settled.choice,
+            self._seams.chains(len(self._tiles.names)),
+            self._tiles.columns,
+            self._seams.columns,
+            self._quiet,
+        )
+        self._moved.update(changed.tolist())
+        beside: Ints = np.sort(restless)
+        return beside
 
     def _take(self, shift: Shift) -> None:
         """Take in a shift; of two between the same tiles the later one counts."""
@@ -288,7 +284,7 @@ class PoseGraph:
         """Return how far b is from where a seam has it, where the seam is surest."""
         seams = self._seams
         ends = poses[seams.ends[row], :3]
-        pose = unbent(seams.pose[row], seams.follow[row], shared.distortion).copy()
+        pose = unbent(seams.pose[row], seams.follow[row], shared.numbers)
         pose[:2] += way
         over = misfits(np.ascontiguousarray(ends), np.array([[0, 1]]), pose[None])
         return float(np.hypot(*Cuts.of(seams.information[row][None]).ways_px(over)[0]))

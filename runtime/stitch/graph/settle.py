@@ -6,15 +6,15 @@ what all tiles share; a neighbourhood takes that over, and the tiles around it a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 import numpy as np
 
-from runtime.distortion import Distortion
 from runtime.stitch.graph.bending import LEAST_TURN_RAD, turn_sigma_rad, unbent
-from runtime.stitch.graph.candidates import Doubts, weighed
+from runtime.stitch.graph.candidates import FAR_SIGMAS, Doubts, weighed
 from runtime.stitch.graph.elimination import NO_PLAN
+from runtime.stitch.graph.field import NUMBERS
 from runtime.stitch.graph.model import (
     Floats,
     GraphModel,
@@ -23,11 +23,18 @@ from runtime.stitch.graph.model import (
     StageFrame,
     StagePrior,
 )
-from runtime.stitch.graph.near_kernel import solve_near
+from runtime.stitch.graph.near_kernel import CROWDED, SETTLED, Fitted, Flags, settle
+from runtime.stitch.graph.near_solve_kernel import Problem, Rules, variances
 from runtime.stitch.graph.robust import (
     BELIEVED,
     CUT_PX,
     CUT_SIGMAS,
+    LEAST_PLAUSIBLE,
+    MOST_REJECTED,
+    ROUNDS,
+    SETTLED_RAD,
+    STEP,
+    WIDENINGS,
     Belief,
     believe,
     polished,
@@ -39,6 +46,18 @@ from runtime.tile import PlacementFlag
 FLAGS: tuple[PlacementFlag, ...] = get_args(PlacementFlag)
 """Flags are kept by their number."""
 
+_HELD, _BLANK, _ALONE, _SUSPECT = (FLAGS.index(f) for f in ("", "blank", "stage-only", "suspect"))
+NUMBERED: Flags = (_HELD, _BLANK, _ALONE, _SUSPECT, FAR_SIGMAS)
+RULES: Rules = (
+    CUT_PX,
+    CUT_SIGMAS,
+    MOST_REJECTED,
+    WIDENINGS,
+    STEP,
+    ROUNDS,
+    LEAST_PLAUSIBLE,
+    SETTLED_RAD,
+)
 
 STRAIGHT_RAD = 1e-6
 SURER = 0.1
@@ -51,22 +70,24 @@ TURN_SIGMAS = 3.0
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What all tiles share: the stage's `sigma_px`, its correction (5, 2) in `frame`, how far
-    tiles turn, the distortion, and the correction's own standard errors (5, 2).
+    tiles turn, the `numbers` (n,) of the distortion, the correction's own standard errors (5, 2).
     """
 
     sigma_px: float
     frame: StageFrame | None = None
     correction: Floats | None = None
     turn_sigma_rad: float = LEAST_TURN_RAD
-    distortion: Distortion | None = None
+    numbers: Floats = field(default_factory=lambda: np.zeros(NUMBERS))
     correction_px: Floats | None = None
 
-    def corrected(self, centres_px: Floats, headings: Floats) -> Floats:
-        """Return where the stage, as fitted so far, has centres (n, 2), by headings (n, 2)."""
+    @property
+    def fitted(self) -> Fitted:
+        """All of it as the kernels take it."""
+        known = np.array([self.sigma_px, self.turn_sigma_rad]), self.numbers
         if self.frame is None or self.correction is None:
-            return centres_px
-        moved: Floats = centres_px + self.frame.moved_px(centres_px, headings, self.correction)
-        return moved
+            return np.zeros(2), 1.0, np.zeros(2), np.zeros((5, 2)), *known
+        frame, correction = self.frame, np.ascontiguousarray(self.correction)
+        return frame.middle_px, frame.extent_px, frame.even, correction, *known
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +128,7 @@ def settle_all(tiles: TileRows, seams: SeamRows, shared: Shared, *, again: bool)
     if _turned_by_chance(stage, frame.turn_rad(belief.correction)):
         model = replace(model, stage=replace(stage, told=frame.unturned(STRAIGHT_RAD)))
         belief = polished(model, belief)
-    fitted = Shared(shared.sigma_px, frame, belief.correction, turn, shared.distortion)
+    fitted = Shared(shared.sigma_px, frame, belief.correction, turn, shared.numbers)
     return _settled(model, belief, (rows, used), tiles, fitted)
 
 
@@ -125,44 +146,58 @@ def _turned_by_chance(stage: StagePrior, turn_rad: float) -> bool:
 
 
 def settle_near(
-    tiles: TileRows, seams: SeamRows, seeds: list[int], shared: Shared, *, hops: int
+    tiles: TileRows, seams: SeamRows, seeds: Ints, new: int, shared: Shared, *, hops: int
 ) -> Settled:
     """Solve for the tile rows within `hops` seams of the seeds; all others are held where they are.
 
     Where the new seams agree with what is believed, that is all; else all seams are decided on.
+    `new` is the row of a tile that was solved for never before, or `NOBODY`.
     """
-    near, rim, used = seams.around(seeds, hops)
-    rows = np.concatenate([near, rim])
-    found = _seams(tiles, seams, rows, used, shared)
-    start = tiles.state[rows, :3]
-    start[: len(near), :2] = shared.corrected(tiles.centre_px[near], tiles.heading[near])
-    start[: len(near), 2] = 0.0
-    before = _before(tiles, seams, rows, used, found)
-    sigmas = np.array([shared.sigma_px, shared.turn_sigma_rad])
-    agree, variances = solve_near(
-        start,
-        before.poses,
-        found.ends,
-        before.measured,
-        found.information,
-        before.weights,
-        len(near),
-        sigmas,
-        np.array([CUT_PX, CUT_SIGMAS]),
+    verdict, rows, near, state, used, weights, problem, poses = settle(
+        seeds,
+        new,
+        hops,
+        seams.chains(len(tiles.names)),
+        tiles.columns,
+        seams.columns,
+        shared.fitted,
+        RULES,
+        NUMBERED,
     )
-    model = GraphModel(_held_stage(start, shared), found, len(near), NO_PLAN)
-    if agree and not len(found.crowded):
-        weights = np.where(np.isnan(before.weights), 1.0, before.weights)
-        belief = replace(before, weights=weights, correction=np.zeros((0, 2)))
-    else:
-        model = GraphModel.of(model.stage, found, len(near))
+    if verdict == SETTLED:
+        return Settled(rows[:near], state, used, weights, np.zeros(len(used), np.int64), shared)
+    start, _, ends, measured, information, _ = problem
+    stage = _held_stage(start, shared)
+    if verdict == CROWDED:
+        model = GraphModel.of(stage, _seams(tiles, seams, rows, used, shared), near)
         belief = believe(model, start)
+    else:
+        none = np.zeros(0, np.int64), np.zeros((0, 1, 3))
+        found = Seams(ends, measured, information, *none)
+        model = GraphModel(stage, found, near, NO_PLAN)
+        belief = Belief(poses, np.zeros((0, 2)), weights, measured)
+    return _weighed_near(model, belief, problem, tiles, rows, used, shared)
+
+
+def _weighed_near(
+    model: GraphModel,
+    belief: Belief,
+    problem: Problem,
+    tiles: TileRows,
+    rows: Ints,
+    used: Ints,
+    shared: Shared,
+) -> Settled:
+    """Return the states of a neighbourhood in which it is not plain what to believe."""
+    near = model.free
     belief, doubts = weighed(model, belief)
-    state = _states(belief.poses, start, belief.weights, found.ends, tiles.blank[near])
-    held = state[:, 4] == FLAGS.index("")
-    state[:, 3] = np.where(held, _rim_sigmas(variances, tiles.state[rim, 3]), shared.sigma_px)
+    weights, ends = belief.weights, model.seams.ends
+    state = _states(belief.poses, problem[0], weights, ends, tiles.blank[rows[:near]])
+    held = state[:, 4] == _HELD
+    around_px = _rim_sigmas(variances(problem, belief.poses, weights), tiles.state[rows[near:], 3])
+    state[:, 3] = np.where(held, around_px, shared.sigma_px)
     _flag(state, held, doubts)
-    return Settled(near, state, used, belief.weights, _choice(model, belief), shared)
+    return Settled(rows[:near], state, used, weights, _choice(model, belief), shared)
 
 
 def _held_stage(start: Floats, shared: Shared) -> StagePrior:
@@ -190,7 +225,7 @@ def _seams(tiles: TileRows, seams: SeamRows, rows: Ints, used: Ints, shared: Sha
         choices[at, : len(ways)] = ways
     return Seams(
         place[seams.ends[used]],
-        unbent(seams.pose[used], seams.follow[used], shared.distortion),
+        unbent(seams.pose[used], seams.follow[used], shared.numbers),
         seams.information[used],
         np.array(crowded, dtype=np.int64),
         choices,
@@ -214,7 +249,7 @@ def _settled(
     start = np.column_stack([model.stage.corrected(belief.correction), np.zeros(len(solved))])
     weights = belief.weights
     state = _states(belief.poses, start, weights, model.seams.ends, tiles.blank[solved])
-    held = state[:, 4] == FLAGS.index("")
+    held = state[:, 4] == _HELD
     state[:, 3], correction_px = _sigmas_px(model, belief, held)
     shared = replace(shared, correction_px=correction_px)
     _flag(state, held, doubts)
@@ -223,7 +258,7 @@ def _settled(
 
 def _flag(state: Floats, held: Mask, doubts: Doubts) -> None:
     """Say of tiles that might as well lie elsewhere that they do, in flag and sigma."""
-    state[held & doubts.held, 4] = FLAGS.index("suspect")
+    state[held & doubts.held, 4] = _SUSPECT
     state[held, 3] = np.sqrt(state[held, 3] ** 2 + doubts.variance_px2[held])
 
 
@@ -238,9 +273,9 @@ def _states(poses: Floats, start: Floats, weights: Floats, ends: Ints, blank: Ma
     matched[ends] = True
     state = np.empty((count, 5))
     state[:, :3] = np.where(held[:count, None], poses[:count], start[:count])
-    alone = np.where(blank, FLAGS.index("blank"), FLAGS.index("stage-only"))
-    flags = np.where(matched[:count], FLAGS.index("suspect"), alone)
-    state[:, 4] = np.where(held[:count], FLAGS.index(""), flags)
+    alone = np.where(blank, _BLANK, _ALONE)
+    flags = np.where(matched[:count], _SUSPECT, alone)
+    state[:, 4] = np.where(held[:count], _HELD, flags)
     return state
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from runtime.stitch.graph.field import NUMBERS
 from runtime.stitch.graph.model import Floats, Ints
-from runtime.stitch.graph.near_kernel import around
+from runtime.stitch.graph.near_kernel import Chains, SeamColumns, TileColumns
 from runtime.stitch.graph.seam import RelativePose
 
 Key = tuple[str, str]
@@ -47,6 +47,11 @@ class TileRows:
         self.heading[row] = heading
         return row
 
+    @property
+    def columns(self) -> TileColumns:
+        """All of it as the kernels take it."""
+        return self.centre_px, self.heading, self.blank, self.state, self.told
+
     def sorted_rows(self) -> Ints:
         """Return the rows in the order of the tiles' ids, which is not that of their arrival."""
         return np.array(sorted(range(len(self.names)), key=self.names.__getitem__), dtype=np.int64)
@@ -62,7 +67,8 @@ class TileRows:
 class SeamRows:
     """One row a seam: its `ends` (2,) as tile rows, the relative `pose` (3,) with `information`
     (3, 3), how it would `follow` a distortion (3, n), what it counts now (`weight`, NaN
-    before the first solve), and which of its `choices` is taken now.
+    before the first solve), and which of its `choices` is taken now; it is `crowded` where it has
+    more than one.
 
     The seams of a tile are chained: `last` (tiles,) has two times the row of its last one, plus
     which end it is, `before` the link before each; -1 ends a chain. A row no longer used has ends
@@ -79,6 +85,7 @@ class SeamRows:
     follow: Floats = field(default_factory=lambda: np.zeros((START, 3, NUMBERS)))
     weight: Floats = field(default_factory=lambda: np.zeros(START))
     choice: Ints = field(default_factory=lambda: np.zeros(START, dtype=np.int64))
+    crowded: Mask = field(default_factory=lambda: np.zeros(START, dtype=bool))
     choices: dict[int, Floats] = field(default_factory=dict)
 
     def put(self, key: Key, ends: tuple[int, int], seam: RelativePose) -> int:
@@ -88,10 +95,11 @@ class SeamRows:
         self.ends, self.pose = grown(self.ends, row + 1), grown(self.pose, row + 1)
         self.information = grown(self.information, row + 1)
         self.follow, self.weight = grown(self.follow, row + 1), grown(self.weight, row + 1)
-        self.choice = grown(self.choice, row + 1)
+        self.choice, self.crowded = grown(self.choice, row + 1), grown(self.crowded, row + 1)
         self.ends[row], self.pose[row], self.information[row] = ends, seam.pose, seam.information
         self.follow[row], self.weight[row] = seam.follow, np.nan
-        if len(seam.choices) > 1:
+        self.crowded[row] = len(seam.choices) > 1
+        if self.crowded[row]:
             self.choices[row] = seam.choices
         self.before = grown(self.before, 2 * row + 2, fill=-1)
         self.last = grown(self.last, max(ends) + 1, fill=-1)
@@ -110,16 +118,17 @@ class SeamRows:
         used = np.flatnonzero(self.ends[: len(self.keys), 0] >= 0)
         return np.array(sorted(used.tolist(), key=self.keys.__getitem__), dtype=np.int64)
 
-    def around(self, seeds: list[int], hops: int) -> tuple[Ints, Ints, Ints]:
-        """Return the tiles within `hops` seams of the seeds, those beside them, and all seams of
-        the former.
-        """
-        self.last = grown(self.last, max(seeds) + 1, fill=-1)
+    def chains(self, tiles: int) -> Chains:
+        """Return the seams of each of a number of tiles as the kernels take them."""
+        self.last = grown(self.last, tiles, fill=-1)
         self.scratch = grown(self.scratch, len(self.last), fill=-1)
-        tiles, count, near, rows, used = around(
-            np.array(seeds), hops, self.last, self.before, self.ends, self.scratch
-        )
-        return tiles[:near], tiles[near:count], rows[:used]
+        return self.last, self.before, self.ends, self.scratch
+
+    @property
+    def columns(self) -> SeamColumns:
+        """All of it as the kernels take it."""
+        known = self.pose, self.information, self.follow
+        return *known, self.crowded, self.weight, self.choice
 
     def of_tile(self, tile: int) -> list[int]:
         """Return the rows of a tile's seams."""

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from runtime.stitch.graph import candidates, pose_graph
+from runtime.stitch.graph.near_kernel import EVERYBODY
 from runtime.stitch.graph.pose_graph import PoseGraph
+from runtime.stitch.graph.settle import Settled
 from runtime.tile import Shift
 
 STEP_PX = 100.0
@@ -143,6 +145,18 @@ def test_the_sigma_of_a_new_tile_holds_that_of_the_tiles_it_was_solved_beside():
     assert running_px > 0.8 * made.solve()["t059"].sigma_px > 2.5
 
 
+def test_the_sigma_of_a_new_tile_is_no_smaller_for_a_false_match():
+    sigmas_px = []
+    for false in (False, True):
+        made, _ = graph(5)
+        shifts = [Shift(a="r03_c04", b="new", dx_px=0.0, dy_px=0.5)]
+        if false:
+            shifts.append(Shift(a="r04_c03", b="new", dx_px=STEP_PX + 12.0, dy_px=-113.0))
+        made.extend("new", prior_px=(400.0, 300.0), blank=False, shifts=shifts)
+        sigmas_px.append(made.placement("new").sigma_px)
+    assert sigmas_px[1] == pytest.approx(sigmas_px[0], rel=0.01)
+
+
 def test_a_tile_whose_only_match_is_false_is_suspect():
     made, _ = graph(5)
     shift = Shift(a="r04_c04", b="far", dx_px=60.0, dy_px=0.0)
@@ -205,11 +219,12 @@ def test_only_tiles_that_moved_are_handed_on():
 
 
 def state(made: PoseGraph, **changed):
-    """Return what the graph holds of its one tile, with some of it changed."""
+    """Return what the graph holds of its one tile, with some of it changed, as surely known."""
     now = made._tiles.state[[0]].copy()
     for name, value in changed.items():
         now[0, ["x", "y", "theta", "sigma", "flag"].index(name)] = value
-    return np.array([0]), now
+    nothing = np.zeros(0, np.int64)
+    return Settled(np.array([0]), now, nothing, np.zeros(0), nothing, made._shared), EVERYBODY
 
 
 def test_small_moves_are_kept_back_until_they_add_up():
@@ -218,7 +233,7 @@ def test_small_moves_are_kept_back_until_they_add_up():
     start, x_px = made.moved()["a"], made._tiles.state[0, 0]
     told = []
     for step in range(1, 7):
-        made._move(*state(made, x=x_px + 0.004 * step))
+        made._take_over(*state(made, x=x_px + 0.004 * step))
         told += [place.x_px - start.x_px for place in made.moved().values()]
     assert told == pytest.approx([0.012, 0.024])
 
@@ -228,7 +243,7 @@ def test_a_flag_a_sigma_or_an_angle_that_changes_is_handed_on(changed):
     made = PoseGraph(5.0, shape_px=SHAPE_PX)
     made.extend("a", prior_px=(0.0, 0.0), blank=False, shifts=[])
     made.moved()
-    made._move(*state(made, **changed))
+    made._take_over(*state(made, **changed))
     assert made.moved() == {"a": made.placement("a")}
 
 
