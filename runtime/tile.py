@@ -252,6 +252,37 @@ class Seam:
     evidence: SeamEvidence = SeamEvidence()
 
 
+VISIBLE_PX = 0.5
+"""Half a pixel is what a reader of the map can just see; smaller faults are no suspicion."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeamQuality:
+    """One seam: `sigma_px` of what it measured, how far that is from what the others predict
+    (`left_out_px`, None where they predict nothing), how far its pictures lie apart in the map
+    (`mismatch_px`, None where nothing could be compared), and what speaks against it.
+    """
+
+    seam: Seam
+    sigma_px: float
+    left_out_px: float | None
+    mismatch_px: float | None
+    suspicions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileQuality:
+    """One tile: how many of its overlaps matched, its pictures' mismatch with its neighbours' in
+    the map, and what speaks against its place.
+    """
+
+    place: Placement
+    matched: int
+    overlaps: int
+    mismatch_px: float | None
+    suspicions: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlash:
     """Where a tile lies that the stage came to by a move up, beyond one it came to by a move down.

@@ -129,6 +129,31 @@ class Intake:
             self.mosaic.straighten(self.stitcher.distortion)
             self.mosaic.settle(solved, self.corrected_pixels)
 
+    def judge(self) -> None:
+        """Compare the tiles' pictures in the settled map; write down what each seam and tile is
+        worth, what the map is (`map_quality`), and how far its overlaps say that every frame is
+        bent though nothing was calibrated (`bent_px`).
+        """
+        from runtime.stitch.map.truth import block_mismatch
+        from runtime.stitch.quality import quality
+
+        placed, taken = self.journal.placements(), self.journal.tiles("overview")
+        if not taken:
+            return
+        truth = block_mismatch(
+            placed,
+            self.corrected_pixels,
+            shape_px=(taken[0].file.height_px, taken[0].file.width_px),
+            distortion=self.stitcher.distortion,
+        )
+        found = quality(placed, self.journal.seams(), self.journal.covariances_px2(), truth)
+        bend = self.stitcher.uncalibrated
+        with self.journal.transaction():
+            self.journal.set_judged(found.seams, found.tiles)
+            self.journal.note(
+                map_quality=found.summary(), bent_px=0.0 if bend is None else bend.largest_px
+            )
+
     def residual_px(self, matches: Matches) -> float | None:
         """Return how far a tile's placement disagrees with its matches, the worst of them."""
         return max(

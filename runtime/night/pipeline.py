@@ -50,7 +50,7 @@ class TileDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """One run, from where its journal stands to the settled map.
+    """One run, from where its journal stands to the settled and judged map.
 
     `acquirer` makes the `Acquirer` of an objective; `should_stop` is asked between tiles.
     """
@@ -68,7 +68,7 @@ class Pipeline:
     should_stop: Callable[[], bool]
 
     def run(self) -> None:
-        """Take every planned tile, visit every region, settle the map.
+        """Take every planned tile, visit every region, settle the map and judge it.
 
         Raises Stopped when asked to stop, after finishing what was already exposed.
         """
@@ -76,6 +76,7 @@ class Pipeline:
         self._take("overview", self.plan.objective, self.planned)
         self._visit(self._regions())
         alongside(self.intake.settle, clock=self.rig.clock)
+        alongside(self.intake.judge, clock=self.rig.clock)
         self.journal.add_timings(self.meter.drain())
 
     def _regions(self) -> list[Region]:
@@ -126,12 +127,14 @@ class Pipeline:
                 if self.should_stop():
                     raise Stopped("stopped on request", remedy="`nightscope resume` continues")
                 try:
-                    belt.put(acquire(acquirer, Journey.to(tile), self.meter))
+                    journey = acquire(acquirer, Journey.to(tile), self.meter)
                 except CameraFailed as error:
                     lost += 1
                     self._give_up(tile, error, lost)
                 else:
                     lost = 0
+                    with self.meter.waiting():
+                        belt.put(journey)
 
     def _take_in(self, journey: Journey) -> None:
         journey = take_in(self.intake, journey, self.meter)

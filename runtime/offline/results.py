@@ -24,7 +24,8 @@ from runtime.stitch.map.export import write_png
 from runtime.stitch.map.layer import write_mismatch
 from runtime.stitch.map.mosaic import Mosaic
 from runtime.stitch.map.truth import block_mismatch
-from runtime.stitch.quality import Quality, SeamQuality, TileQuality, quality
+from runtime.stitch.quality import Quality, quality
+from runtime.tile import SeamQuality, TileQuality
 
 REGISTERED = "TileConfiguration.registered.txt"
 PLACEMENTS = "placements.json"
@@ -68,19 +69,8 @@ def judged(scan: RecordedScan, placing: Placing, solved: Solved) -> Quality:
     truth = block_mismatch(
         solved.placed, placing.read, shape_px=scan.shape_px, distortion=placing.distortion
     )
-    return quality(solved.placed, solved.seams, placing.shifts, truth)
-
-
-def in_words(found: Quality) -> str:
-    """Return the map's own number in a sentence."""
-    truth = found.truth.summary()
-    mismatch = truth["mismatch_px"]
-    if mismatch["median"] is None:
-        return "nothing in the overlaps could be compared in the map"
-    return (
-        f"pictures of neighbours lie {mismatch['median']:.2f} px apart in the map (median; p95 "
-        f"{mismatch['p95']:.2f} px); {truth['blocks_lost']} of {truth['blocks']} blocks lost"
-    )
+    covariances_px2 = {pair: shift.covariance_px2 for pair, shift in placing.shifts.items()}
+    return quality(solved.placed, solved.seams, covariances_px2, truth)
 
 
 def write_report(

@@ -21,7 +21,6 @@ from runtime.offline.results import (
     MOSAIC,
     PLACEMENTS,
     REGISTERED,
-    in_words,
     judged,
     new_mosaic,
     summary,
@@ -29,6 +28,7 @@ from runtime.offline.results import (
     write_registered,
     write_report,
 )
+from runtime.report.judged import in_words
 from runtime.stitch.map.mosaic import Mosaic
 from runtime.stitch.stitcher import GATE_MARGIN_PX, GATE_SIGMAS
 
@@ -170,7 +170,7 @@ class FolderStitch:
         write_registered(out / REGISTERED, placing, solved)
         if found is not None:
             numbers["quality"] = found.summary()
-            numbers["words"] = [*numbers["words"], in_words(found)]
+            numbers["words"] = [*numbers["words"], in_words(numbers["quality"])]
             numbers |= write_report(
                 out, self._request.folder.resolve().name, outcome=outcome, placing=placing,
                 found=found, scan=inventory.scan, inventory=inventory,

@@ -41,7 +41,8 @@ class Meter:
     """Times stages against their budgets; the rows since the last `drain` go to the journal.
 
     What it keeps of the past is a histogram per stage, so that neither its memory nor its
-    `table`, which the live line asks for at every tile, grows with the night.
+    `table`, which the live line asks for at every tile, grows with the night. `waited_s` is how
+    long the control loop has stood still until compute had room for another tile.
     """
 
     def __init__(self, clock: Clock, budgets: Sequence[StageBudget]) -> None:
@@ -49,6 +50,7 @@ class Meter:
         self._clock = clock
         self._times = {stage: _Histogram() for stage in self._budgets_ms}
         self._fresh: deque[Timing] = deque()
+        self.waited_s = 0.0
 
     @contextmanager
     def time(self, stage: str, tile_id: str) -> Iterator[None]:
@@ -59,6 +61,15 @@ class Meter:
         timing = Timing(stage=stage, tile_id=tile_id, ms=ms, missed=ms > self._budgets_ms[stage])
         self._times[stage].add(timing)
         self._fresh.append(timing)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count what happens inside as the control loop's waiting for compute."""
+        start_s = self._clock.now_s()
+        try:
+            yield
+        finally:
+            self.waited_s += self._clock.now_s() - start_s
 
     def drain(self) -> list[Timing]:
         """Return the timings not yet journaled."""

@@ -31,7 +31,16 @@ from runtime.record.rows import (
     Timing,
 )
 from runtime.record.table import Table
-from runtime.tile import Label, Matches, Placement, Region, Seam
+from runtime.tile import (
+    Covariance,
+    Label,
+    Matches,
+    Placement,
+    Region,
+    Seam,
+    SeamQuality,
+    TileQuality,
+)
 
 RUN = Table("run", Fact, key=("key",))
 TILES = Table("tiles", StoredTile, key=("tile_id",), order="seq")
@@ -42,17 +51,19 @@ MATCHED = Table("matched", MatchedTile, key=("tile_id",))
 SHIFTS = Table("shifts", TileShift, key=("a", "b"), looked_up_by="tile_id")
 PLACEMENTS = Table("placements", Placement, key=("tile_id",))
 SEAMS = Table("seams", Seam, key=("a", "b"), order="a, b")
+JUDGED_SEAMS = Table("judged_seams", SeamQuality, key=("a", "b"), order="a, b")
+JUDGED_TILES = Table("judged_tiles", TileQuality, key=("tile_id",))
 REGIONS = Table("regions", FoundRegion, key=("region_id",), order="region_id")
 STAGES = Table("stages", StageBudget, key=("stage",))
 TIMINGS = Table("timings", Timing)
 EVENTS = Table("events", Event)
 TABLES: tuple[Table[Any], ...] = (
-    RUN, TILES, SKIPS, FOCUS, LABELS, MATCHED, SHIFTS, PLACEMENTS, SEAMS, REGIONS, STAGES, TIMINGS,
-    EVENTS,
+    RUN, TILES, SKIPS, FOCUS, LABELS, MATCHED, SHIFTS, PLACEMENTS, SEAMS, JUDGED_SEAMS,
+    JUDGED_TILES, REGIONS, STAGES, TIMINGS, EVENTS,
 )  # fmt: skip
 
 # To be raised whenever a record above gains, loses or renames a field (a test holds it to that).
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 Record = TypeVar("Record")
 
@@ -252,6 +263,22 @@ class Journal:
     def seams(self) -> list[Seam]:
         """Return the quality of every seam."""
         return self._all(SEAMS)
+
+    def covariances_px2(self) -> dict[tuple[str, str], Covariance]:
+        """Return that of every measured shift, by its tiles; without what else a shift holds."""
+        with self._lock:
+            rows = self._db.execute("SELECT a, b, covariance_px2 FROM shifts").fetchall()
+        return {(a, b): json.loads(covariance) for a, b, covariance in rows}
+
+    def set_judged(self, seams: Sequence[SeamQuality], tiles: Sequence[TileQuality]) -> None:
+        """Record what is known of every seam and tile of the finished map."""
+        with self.transaction():
+            self._put(JUDGED_SEAMS, seams)
+            self._put(JUDGED_TILES, tiles)
+
+    def judged(self) -> tuple[list[SeamQuality], list[TileQuality]]:
+        """Return what is known of every seam and tile; nothing before the map is finished."""
+        return self._all(JUDGED_SEAMS), self._all(JUDGED_TILES)
 
     def set_regions(self, regions: Sequence[Region]) -> None:
         """Record the regions to visit; found once, when the overview is complete."""

@@ -11,7 +11,10 @@ from runtime.record.journal import Journal
 
 def summarise(run_dir: Path, journal: Journal) -> dict[str, Any]:
     """Return the run's figures; `mechanics_share` is the part of the scan's wall time that stage,
-    focus and exposure took, so 1 means that compute hid behind them entirely.
+    focus and exposure took, so 1 means that compute hid behind them entirely; `stage_waited_s` how
+    long the stage stood still because compute had no room for another tile. `map` is what the
+    tiles' own pictures say of the finished map (`runtime.stitch.quality`), `bent_px` how far they
+    say that every frame is bent where no distortion was calibrated; None before it is finished.
     """
     timings, stages = journal.timings(), journal.stages()
     table = stage_table(timings, stages)
@@ -29,6 +32,9 @@ def summarise(run_dir: Path, journal: Journal) -> dict[str, Any]:
         "regions_visited": len(journal.visited()),
         "budgets": [_row(row) for row in table],
         "mechanics_share": round(mechanics_s(timings, stages) / scan_s, 3) if scan_s else 0.0,
+        "stage_waited_s": round(journal.fact("stage_waited_s", 0.0), 2),
+        "map": journal.fact("map_quality"),
+        "bent_px": journal.fact("bent_px"),
         "calibration_s": round(journal.fact("calibration_s", 0.0), 2),
         "first_tile_s": journal.fact("first_tile_s"),
         "peak_memory_mb": journal.fact("peak_memory_mb", 0.0),

@@ -9,8 +9,10 @@ import numpy as np
 
 from runtime.record.budget import StageTimes
 from runtime.report.findings import Finding
+from runtime.report.judged import mismatch_number, px
 from runtime.report.markup import Html, element, join
 from runtime.report.run_data import RunData
+from runtime.report.seams_view import bent
 from runtime.report.wording import DASH, area, counted, date, duration
 
 OUTCOMES = {
@@ -65,10 +67,11 @@ def _verdict(run: RunData, found: list[Finding], stages: list[StageTimes]) -> st
         return run.events[-1].message
     serious = {finding.tile_id for finding in found if finding.serious}
     late = [stage.stage for stage in stages if stage.late]
-    if not serious and not late:
+    if not serious and not late and not bent(run):
         return "Nothing needs your attention."
     parts = [f"{counted(len(serious), 'tile')} to look at"] if serious else []
     parts += [f"late: {', '.join(late)}"] if late else []
+    parts += ["frames are bent: see Seams"] if bent(run) else []
     return "; ".join(parts) + "."
 
 
@@ -99,7 +102,7 @@ def _headline(run: RunData, found: list[Finding]) -> Html:
         _number("Tiles", f"{len(run.overview)} of {run.planned}", _tiles_note(run, found)),
         _number("Regions visited", f"{len(run.visited)} of {len(run.regions)}", _visits_note(run)),
         _number("Area imaged", *_area(run)),
-        _number("Seam residual, p95", *_seams(run)),
+        _number(*_seams(run)),
         _number("Focus", *_focus(run)),
         _number("Duration", duration(run.facts["wall_s"]), _memory_note(run)),
         class_="headline",
@@ -134,14 +137,15 @@ def _area(run: RunData) -> tuple[str, str]:
     return area(width * scale, height * scale), f"at {scale:.4g} µm per pixel"
 
 
-def _seams(run: RunData) -> tuple[str, str]:
-    matched = [seam.residual_px for seam in run.seams if seam.method != "none"]
+def _seams(run: RunData) -> tuple[str, str, str]:
+    if run.facts["map_quality"]:
+        return mismatch_number(run.facts["map_quality"])
+    matched = [one.seam.residual_px for one in run.seams if one.seam.method != "none"]
     if not matched:
-        return DASH, "no seam matched yet"
+        return "Seam residual, p95", DASH, "no seam matched yet"
     p95 = float(np.percentile(matched, 95))
-    scale = run.pixel_size_um
     note = f"{len(matched)} of {counted(len(run.seams), 'seam')} matched"
-    return f"{p95:.2f} px", (f"{p95 * scale:.2f} µm; " if scale else "") + note
+    return "Seam residual, p95", px(p95), note
 
 
 def _focus(run: RunData) -> tuple[str, str]:

@@ -11,19 +11,21 @@ from typing import Any
 
 from runtime.record.journal import Journal
 from runtime.record.rows import Event, FocusRow, StageBudget, StoredTile, Timing
-from runtime.tile import Label, Placement, Region, Seam
+from runtime.tile import Label, Placement, Region, Seam, SeamQuality, TileQuality
 
 GRID_ID = re.compile(r"r(\d+)_c(\d+)")
 FACTS = (
     "name", "simulated", "created", "finished", "state", "tiles_planned", "plan", "settings",
     "model", "recording", "calibrations", "map_png", "depth_of_field_um", "wall_s",
-    "peak_memory_mb",
+    "peak_memory_mb", "map_quality", "bent_px", "stage_waited_s",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunData:
-    """Everything journaled about a run. A run that is not finished lacks facts and rows."""
+    """Everything journaled about a run. A run that is not finished lacks facts and rows; of its
+    seams only residuals are known.
+    """
 
     folder: Path
     facts: Mapping[str, Any]
@@ -33,7 +35,8 @@ class RunData:
     skips: dict[str, str]
     labels: dict[str, Label]
     placements: dict[str, Placement]
-    seams: list[Seam]
+    seams: list[SeamQuality]
+    tiles: list[TileQuality]
     regions: list[Region]
     visited: set[str]
     stages: list[StageBudget]
@@ -97,6 +100,7 @@ class RunData:
 
 def read_run(folder: Path, journal: Journal) -> RunData:
     """Return what `journal` says of the run in `folder`."""
+    seams, tiles = journal.judged()
     return RunData(
         folder=folder,
         facts={key: journal.fact(key) for key in FACTS},
@@ -106,13 +110,19 @@ def read_run(folder: Path, journal: Journal) -> RunData:
         skips=journal.skips(),
         labels=journal.labels(),
         placements=journal.placements(),
-        seams=journal.seams(),
+        seams=seams or [_unjudged(seam) for seam in journal.seams()],
+        tiles=tiles,
         regions=journal.regions(),
         visited=journal.visited(),
         stages=journal.stages(),
         timings=journal.timings(),
         events=journal.events(),
     )
+
+
+def _unjudged(seam: Seam) -> SeamQuality:
+    """Return a seam of a map that is not finished: nothing but its residual is known."""
+    return SeamQuality(seam=seam, sigma_px=0.0, left_out_px=None, mismatch_px=None, suspicions=())
 
 
 def _wall_s(instant: Mapping[str, Any] | None) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from runtime.tile import VISIBLE_PX
+
 # Ten steps of cividis: perceptually even, and nearly the same to a colour-blind reader (Nuñez,
 # Anderton & Renslow 2018, doi:10.1371/journal.pone.0199239).
 SEQUENTIAL = (
@@ -9,9 +11,9 @@ SEQUENTIAL = (
     "#8a8779", "#a69d75", "#c4b56c", "#e4cf5b", "#ffea46",
 )  # fmt: skip
 
-# Residuals in pixels up to which a seam belongs to each step; half a pixel is what a reader of the
-# map can just see. The CSS classes s0 to s3 colour them, and thicken the worse ones.
-SEAM_STEPS_PX = (0.25, 0.5, 1.0)
+# Residuals in pixels up to which a seam belongs to each step; what a reader of the map can just
+# see is one of them. The CSS classes s0 to s3 colour them, and thicken the worse ones.
+SEAM_STEPS_PX = (0.25, VISIBLE_PX, 1.0)
 
 # The style sheet colours the classes k0 to k6 (Okabe & Ito's qualitative set).
 CLASS_COLOURS = 7

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from runtime.report.markup import Html, element, legend, section, table
+from runtime.report.judged import (
+    EXPLAINED,
+    in_words,
+    seam_class,
+    seam_hint,
+    seam_legend,
+    seam_table,
+)
+from runtime.report.markup import Html, element, section, table
 from runtime.report.run_data import RunData
-from runtime.report.scales import SEAM_STEPS_PX, seam_step
 from runtime.report.svg import Schematic, canvas, schematic
-from runtime.tile import Seam
+from runtime.tile import VISIBLE_PX, SeamQuality
 
 WORST = 10
 
 
 def seams_section(run: RunData) -> Html:
-    """Return the quality of every seam."""
+    """Return the quality of every seam, and of the map as a whole."""
     grid = schematic(run)
     title = "Seams"
     if grid is None or not run.seams:
@@ -22,77 +31,111 @@ def seams_section(run: RunData) -> Html:
     return section(
         "seams",
         title,
-        _lead(run.seams),
-        element("div", _drawing(run, grid), _worst(run.seams), class_="two"),
+        _lead(run),
+        _bent(run),
+        element("div", _drawing(run, grid), _suspects(run), class_="two"),
+        _worst(run.seams),
     )
 
 
-def _lead(seams: list[Seam]) -> str:
-    matched = [seam for seam in seams if seam.method != "none"]
+def bent(run: RunData) -> bool:
+    """Return whether the overlaps show that frames are bent, though nothing was calibrated."""
+    return bool((run.facts["bent_px"] or 0.0) > VISIBLE_PX)
+
+
+def _lead(run: RunData) -> str:
+    matched = [one.seam for one in run.seams if one.seam.method != "none"]
     if not matched:
         return "No seam was matched: every tile lies where the stage put it."
     p50, p95 = np.percentile([seam.residual_px for seam in matched], [50, 95])
-    return (
-        f"{len(matched)} of {len(seams)} seams matched; residual median {p50:.2f} px, p95 "
+    said = (
+        f"{len(matched)} of {len(run.seams)} seams matched; residual median {p50:.2f} px, p95 "
         f"{p95:.2f} px, worst {max(s.residual_px for s in matched):.2f} px; median correlation "
         f"(NCC) {np.median([s.ncc for s in matched]):.2f}."
+    )
+    quality = run.facts["map_quality"]
+    if not quality:
+        return said
+    words = in_words(quality)
+    return f"{words[0].upper()}{words[1:]}. {said}"
+
+
+def _bent(run: RunData) -> Html | None:
+    """Return what is wrong with the frames, what that does to the map, and the cure."""
+    if not bent(run):
+        return None
+    objective = run.overview[0].shot.imaging.objective
+    cure = element("code", f"nightscope calibrate distortion --objective {objective}")
+    then = (
+        ("measured where they were taken, and named in ", element("code", "corrected_by"))
+        if run.facts["recording"]
+        else ("measured by ", cure)
+    )
+    return element(
+        "p",
+        element("strong", "BENT FRAMES"),
+        f" The overlaps show that lens or scan bends every frame, by {run.facts['bent_px']:.1f} px "
+        "at most. The map is drawn straight by that. But how large a frame is as a whole, overlaps "
+        "of a scan cannot tell, so tiles may lie some tenths of a pixel off, and more over the "
+        "whole map. The distortion should be ",
+        *then,
+        "; nights after that use it.",
+        class_="banner",
     )
 
 
 def _drawing(run: RunData, grid: Schematic) -> Html:
     cells = [grid.cell(t, t, class_="absent" if t in run.skips else "tile") for t in grid.places]
     lines = [
-        _seam(grid, seam) for seam in run.seams if seam.a in grid.places and seam.b in grid.places
+        _seam(grid, one)
+        for one in run.seams
+        if one.seam.a in grid.places and one.seam.b in grid.places
     ]
     drawing = canvas(
         *cells,
         *lines,
         width=grid.width,
         height=grid.height,
-        label="Tile grid with a line across every seam, coloured by residual",
+        label="Tile grid with a line across every seam, coloured by how well it holds",
         class_="grid-map seams",
     )
-    low, middle, high = SEAM_STEPS_PX
-    keys = legend(
-        [
-            ("line s0", f"up to {low} px"),
-            ("line s1", f"to {middle} px"),
-            ("line s2", f"to {high:g} px"),
-            ("line s3", f"above {high:g} px"),
-            ("line unmatched", "not matched"),
-        ]
-    )
-    return element("figure", drawing, keys)
+    return element("figure", drawing, seam_legend())
 
 
-def _seam(grid: Schematic, seam: Seam) -> Html:
+def _seam(grid: Schematic, one: SeamQuality) -> Html:
     """Return the link between two tiles' centres, leaving the middle of each tile free."""
-    (ax, ay), (bx, by) = grid.centre(seam.a), grid.centre(seam.b)
-    matched = seam.method != "none"
-    kind = f"s{seam_step(seam.residual_px)}" if matched else "unmatched"
-    words = (
-        f"residual {seam.residual_px:.2f} px, NCC {seam.ncc:.2f}, {seam.method}"
-        if matched
-        else "no match accepted"
-    )
+    (ax, ay), (bx, by) = grid.centre(one.seam.a), grid.centre(one.seam.b)
     return element(
         "line",
-        element("title", f"{seam.a} – {seam.b}\n{words}"),
+        element("title", seam_hint(one)),
         x1=ax + (bx - ax) * 0.24,
         y1=ay + (by - ay) * 0.24,
         x2=ax + (bx - ax) * 0.76,
         y2=ay + (by - ay) * 0.76,
-        class_=f"seam {kind}",
+        class_=seam_class(one),
     )
 
 
-def _worst(seams: list[Seam]) -> Html:
-    matched = [seam for seam in seams if seam.method != "none"]
-    worst = sorted(matched, key=lambda seam: -seam.residual_px)[:WORST]
-    rows = [(f"{s.a} – {s.b}", f"{s.residual_px:.2f}", f"{s.ncc:.2f}", s.method) for s in worst]
-    heading = "The worst matched seams" if worst else "No matched seam"
+def _suspects(run: RunData) -> Html:
+    """Return the tiles that the map may have wrong, and why."""
+    suspects = [tile for tile in run.tiles if tile.suspicions]
+    rows = [(element("code", t.place.tile_id), "; ".join(t.suspicions)) for t in suspects[:WORST]]
+    more = len(suspects) - len(rows)
     return element(
         "div",
-        element("h3", heading),
-        table(["Seam", "n:Residual, px", "n:NCC", "Method"], rows) if rows else None,
+        element("h3", "Tiles held weakly" if rows else "No tile is held weakly"),
+        table(["Tile", "Why"], rows) if rows else None,
+        element("p", f"And {more:,} more.", class_="empty") if more else None,
+    )
+
+
+def _worst(seams: Sequence[SeamQuality]) -> Html:
+    matched = [one for one in seams if one.seam.method != "none"]
+    if not matched:
+        return element("h3", "No matched seam")
+    return element(
+        "div",
+        element("h3", "The worst matched seams"),
+        element("p", EXPLAINED, class_="lead"),
+        seam_table(matched, most=WORST),
     )

@@ -7,13 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.record.storage import write_durably
-from runtime.report.markup import Html, element, join, legend, section, table
+from runtime.report.judged import (
+    EXPLAINED,
+    mismatch_number,
+    px,
+    seam_class,
+    seam_hint,
+    seam_legend,
+    seam_table,
+)
+from runtime.report.markup import Html, element, join, section, table
 from runtime.report.page import STYLE
 from runtime.report.pictures import map_picture
-from runtime.report.scales import SEAM_STEPS_PX, seam_step
 from runtime.report.svg import canvas
-from runtime.report.wording import DASH, counted
-from runtime.stitch.quality import Quality, SeamQuality, TileQuality
+from runtime.report.wording import counted
+from runtime.stitch.quality import Quality
+from runtime.tile import SeamQuality, TileQuality
 
 MOST_ROWS = 200
 """Rows of a table; the worst come first, and `placements.json` has them all."""
@@ -91,15 +100,10 @@ def _header(report: StitchReport) -> Html:
 
 def _headline(quality: Quality) -> Html:
     numbers, truth = quality.summary(), quality.truth.summary()
-    mismatch = truth["mismatch_px"]
     left_out = numbers["left_out_px"]
     matched = sum(one.seam.method != "none" for one in quality.seams)
     entries = [
-        (
-            "Mismatch in the map",
-            _px(mismatch["median"]),
-            f"median of {counted(truth['blocks_compared'], 'block')}; p95 {_px(mismatch['p95'])}",
-        ),
+        mismatch_number(numbers),
         (
             "Lost",
             counted(truth["blocks_lost"], "block"),
@@ -107,8 +111,8 @@ def _headline(quality: Quality) -> Html:
         ),
         (
             "Left out and predicted",
-            _px(left_out["median"]),
-            f"median of {counted(left_out['seams'], 'seam')}; worst {_px(left_out['max'])}",
+            px(left_out["median"]),
+            f"median of {counted(left_out['seams'], 'seam')}; worst {px(left_out['max'])}",
         ),
         (
             "Seams",
@@ -164,7 +168,7 @@ def _map(report: StitchReport) -> Html:
         "figure",
         element("div", *toggles, class_="toggles"),
         drawing,
-        _legend(),
+        seam_legend(("flag", "suspect tile")),
         class_="map-figure",
     )
     lead = (
@@ -172,20 +176,6 @@ def _map(report: StitchReport) -> Html:
         "its residual where no pictures could be compared. Point at it for its numbers."
     )
     return section("map", "Map", lead, figure)
-
-
-def _legend() -> Html:
-    low, middle, high = SEAM_STEPS_PX
-    return legend(
-        [
-            ("line s0", f"up to {low} px"),
-            ("line s1", f"to {middle} px"),
-            ("line s2", f"to {high:g} px"),
-            ("line s3", f"above {high:g} px"),
-            ("line unmatched", "not matched"),
-            ("flag", "suspect tile"),
-        ]
-    )
 
 
 def _boxes(report: StitchReport, *, suspect: bool) -> list[Html]:
@@ -221,69 +211,22 @@ def _line(
 ) -> Html:
     """Return the link across a seam, leaving the middle of each tile free."""
     (ax, ay), (bx, by) = a, b
-    kind = "unmatched" if one.seam.method == "none" else f"s{seam_step(_shown_px(one))}"
-    words = [f"{report.files[one.seam.a]} – {report.files[one.seam.b]}", *_said(one)]
     return element(
         "line",
-        element("title", "\n".join(words)),
+        element("title", seam_hint(one, report.files.__getitem__)),
         x1=ax + (bx - ax) * 0.3,
         y1=ay + (by - ay) * 0.3,
         x2=ax + (bx - ax) * 0.7,
         y2=ay + (by - ay) * 0.7,
-        class_=f"seam {kind}",
+        class_=seam_class(one),
     )
-
-
-def _shown_px(one: SeamQuality) -> float:
-    return one.seam.residual_px if one.mismatch_px is None else one.mismatch_px
-
-
-def _said(one: SeamQuality) -> list[str]:
-    if one.seam.method == "none":
-        return ["no match accepted", f"mismatch {_px(one.mismatch_px)}"]
-    return [
-        f"mismatch {_px(one.mismatch_px)}, residual {one.seam.residual_px:.2f} px, "
-        f"left out {_px(one.left_out_px)}, NCC {one.seam.ncc:.2f}",
-        *one.suspicions,
-    ]
 
 
 def _seams(report: StitchReport) -> Html:
-    seams = sorted(report.quality.seams, key=_badness, reverse=True)
-    rows = [
-        (
-            f"{report.files[one.seam.a]} – {report.files[one.seam.b]}",
-            _px(one.mismatch_px),
-            _px(one.seam.residual_px if one.seam.method != "none" else None),
-            _px(one.left_out_px),
-            _px(one.sigma_px if one.seam.method != "none" else None),
-            f"{one.seam.ncc:.2f}",
-            one.seam.method,
-            "; ".join(one.suspicions),
-        )
-        for one in seams[:MOST_ROWS]
-    ]
-    headings = [
-        "Seam",
-        "n:Mismatch",
-        "n:Residual",
-        "n:Left out",
-        "n:σ",
-        "n:NCC",
-        "Method",
-        "Suspect",
-    ]
-    lead = (
-        "Mismatch: how far the two tiles' pictures lie apart in the map. Residual: how far the map "
-        "is from what was measured. Left out: how far that is from what all other seams predict; – "
-        "where they predict nothing. The worst first" + _cut(len(seams))
-    )
-    return section("seams", "Seams", lead, table(headings, rows))
-
-
-def _badness(one: SeamQuality) -> tuple[bool, float]:
-    known = [v for v in (one.mismatch_px, one.left_out_px, one.seam.residual_px) if v is not None]
-    return bool(one.suspicions), max(known)
+    seams = report.quality.seams
+    lead = f"{EXPLAINED} The worst first" + _cut(len(seams))
+    rows = seam_table(seams, most=MOST_ROWS, name=report.files.__getitem__)
+    return section("seams", "Seams", lead, rows)
 
 
 def _tiles(report: StitchReport) -> Html:
@@ -294,7 +237,7 @@ def _tiles(report: StitchReport) -> Html:
             f"{tile.place.x_px:.2f}, {tile.place.y_px:.2f}",
             f"{tile.place.sigma_px:.2f} px",
             f"{tile.matched} of {tile.overlaps}",
-            _px(tile.mismatch_px),
+            px(tile.mismatch_px),
             "; ".join((*((tile.place.flag,) if tile.place.flag else ()), *tile.suspicions)),
         )
         for tile in tiles[:MOST_ROWS]
@@ -317,7 +260,3 @@ def _files(report: StitchReport) -> Html:
 
 def _cut(number: int) -> str:
     return "." if number <= MOST_ROWS else f"; {number - MOST_ROWS:,} more are in placements.json."
-
-
-def _px(value: float | None) -> str:
-    return DASH if value is None else f"{value:.2f} px"

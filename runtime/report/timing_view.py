@@ -34,10 +34,12 @@ def _lead(run: RunData, stages: list[StageTimes]) -> str:
     outcome = f"Late: {', '.join(late)}." if late else "Every stage kept its budget."
     waited_s = mechanics_s(run.timings, run.stages)
     compute_s = sum(t.ms for t in run.timings) / 1000 - waited_s
+    stood_still = duration(run.facts["stage_waited_s"] or 0.0)
     return (
         f"{outcome} Stage, focus and exposure took {duration(waited_s)}; computing "
-        f"{duration(compute_s)}, alongside. A budget is a 99th percentile: a stage is late when "
-        "more than one tile, and more than one in a hundred, missed it."
+        f"{duration(compute_s)}, alongside, for which the stage stood still for {stood_still}. A "
+        "budget is a 99th percentile: a stage is late when more than one tile, and more than one "
+        "in a hundred, missed it."
     )
 
 

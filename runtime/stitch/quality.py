@@ -28,10 +28,7 @@ from scipy.sparse.linalg import SuperLU, splu
 
 from runtime.stitch.graph.robust import CUT_PX, CUT_SIGMAS
 from runtime.stitch.map.truth import MapTruth
-from runtime.tile import Placement, Seam, Shift
-
-VISIBLE_PX = 0.5
-"""Half a pixel is what a reader of the map can just see; smaller faults are no suspicion."""
+from runtime.tile import VISIBLE_PX, Covariance, Placement, Seam, SeamQuality, TileQuality
 
 BEYOND_SIGMAS = 4.0
 LEAST_SIGMA_PX = 0.03
@@ -49,33 +46,6 @@ AT_ONCE = 64
 
 Pair = tuple[str, str]
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeamQuality:
-    """One seam: `sigma_px` of what it measured, how far that is from what the others predict
-    (`left_out_px`, None where they predict nothing), how far its pictures lie apart in the map
-    (`mismatch_px`, None where nothing could be compared), and what speaks against it.
-    """
-
-    seam: Seam
-    sigma_px: float
-    left_out_px: float | None
-    mismatch_px: float | None
-    suspicions: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TileQuality:
-    """One tile: how many of its overlaps matched, its pictures' mismatch with its neighbours' in
-    the map, and what speaks against its place.
-    """
-
-    place: Placement
-    matched: int
-    overlaps: int
-    mismatch_px: float | None
-    suspicions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +75,12 @@ class Quality:
 def quality(
     placed: Mapping[str, Placement],
     seams: Sequence[Seam],
-    shifts: Mapping[Pair, Shift],
+    covariances_px2: Mapping[Pair, Covariance],
     truth: MapTruth,
 ) -> Quality:
-    """Return the quality of a map; `shifts` are the measurements behind its matched `seams`."""
+    """Return the quality of a map; `covariances_px2` are those of its matched seams' shifts."""
     matched = [seam for seam in seams if seam.method != "none"]
-    sigmas = {(s.a, s.b): _sigma_px(shifts[s.a, s.b]) for s in matched}
+    sigmas = {(s.a, s.b): _sigma_px(covariances_px2[s.a, s.b]) for s in matched}
     left_out = _left_out(placed, matched, sigmas)
     mismatch = {(seam.a, seam.b): seam.median_px for seam in truth.seams}
     judged = []
@@ -181,9 +151,9 @@ def _along(seam: Seam) -> str:
     return "x" if abs(seam.dx_px) >= abs(seam.dy_px) else "y"
 
 
-def _sigma_px(shift: Shift) -> float:
+def _sigma_px(covariance_px2: Covariance) -> float:
     """Return the standard deviation of a shift along its less certain direction."""
-    return float(np.sqrt(np.linalg.eigvalsh(np.array(shift.covariance_px2)).max()))
+    return float(np.sqrt(np.linalg.eigvalsh(np.array(covariance_px2)).max()))
 
 
 def _left_out(

@@ -183,6 +183,11 @@ class Stitcher:
         return self._calibrated or self._graph.distortion
 
     @property
+    def uncalibrated(self) -> Distortion | None:
+        """The field that `solve` found where none was calibrated, None without one."""
+        return None if self._calibrated else self._graph.distortion
+
+    @property
     def backlash(self) -> Backlash | None:
         """What `solve` found of the stage's backlash; None where the order does not tell."""
         return self._graph.backlash

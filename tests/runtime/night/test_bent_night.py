@@ -69,12 +69,28 @@ def test_the_record_is_among_the_calibrations_and_draws_the_map(measured):
     assert measured.bench.bend.fingerprint in stamp(measured)
 
 
-def test_without_a_record_the_overlaps_tell_most_of_it(tmp_path):
+def test_a_calibrated_map_is_judged_by_its_own_pictures(measured):
+    quality, bent_px, (seams, tiles) = measured.read(
+        lambda journal: (journal.fact("map_quality"), journal.fact("bent_px"), journal.judged())
+    )
+    assert quality["truth"]["mismatch_px"]["p95"] < 0.1
+    assert quality["truth"]["blocks_compared"] > 30
+    assert (len(seams), len(tiles), bent_px) == (12, 9, 0.0)
+    assert all(one.mismatch_px is not None and one.left_out_px is not None for one in seams)
+    page = (measured.path / "report.html").read_text()
+    assert "Pictures of neighbours lie" in page
+    assert "BENT FRAMES" not in page
+
+
+def test_without_a_record_the_overlaps_tell_most_of_it_and_the_report_the_cure(tmp_path):
     """How large the frames are as a whole no overlap says, so that tiles lie worse."""
     night = Night(tmp_path / "night", bent(), PLAN)
-    night.go_on()
+    assert night.go_on()["bent_px"] == pytest.approx(6.0, abs=1.5)
     assert 0.1 < np.percentile(errors_px(night), 95) < 0.6
     assert len(stamp(night).split()) == 2
+    page = (night.path / "report.html").read_text()
+    assert "frames are bent: see Seams" in page
+    assert "nightscope calibrate distortion --objective 10x" in page
 
 
 def test_an_interrupted_night_ends_with_the_same_map(tmp_path, measured):

@@ -12,7 +12,16 @@ from runtime.instant import Instant
 from runtime.night.stages import budgets
 from runtime.record.journal import Journal
 from runtime.record.rows import FocusRow, StoredTile, Timing
-from runtime.tile import BLANK_DOUBT, FocusVerdict, Label, Placement, Region, Seam
+from runtime.tile import (
+    BLANK_DOUBT,
+    FocusVerdict,
+    Label,
+    Placement,
+    Region,
+    Seam,
+    SeamQuality,
+    TileQuality,
+)
 from tests.runtime.made import START_S, imaging, shot, stored
 
 ROWS, COLUMNS = 4, 5
@@ -110,6 +119,21 @@ def add_map(journal: Journal, folder: Path) -> None:
                 )  # fmt: skip
     journal.set_placements(placements)
     journal.set_seams(seams)
+    judged = [
+        SeamQuality(
+            seam=seam, sigma_px=0.05, left_out_px=2 * seam.residual_px, mismatch_px=0.04 * n,
+            suspicions=("the other seams predict another place",) if n == 7 else (),
+        )
+        for n, seam in enumerate(seams)
+    ]  # fmt: skip
+    weak = TileQuality(
+        place=placements[3], matched=1, overlaps=3, mismatch_px=0.4,
+        suspicions=("one seam alone holds it",),
+    )  # fmt: skip
+    journal.set_judged(judged, [weak])
+    truth = {"blocks": 90, "blocks_compared": 80, "blocks_lost": 3,
+             "mismatch_px": {"median": 0.31, "p95": 0.92}}  # fmt: skip
+    journal.note(map_quality={"truth": truth}, bent_px=4.21, stage_waited_s=17.0)
     height, width = STEP[0] * (ROWS - 1) + HEIGHT, STEP[1] * (COLUMNS - 1) + WIDTH
     picture = np.random.default_rng(0).normal(200, 20, (height, width)).clip(0, 255)
     cv2.imwrite(str(folder / "map.png"), picture.astype(np.uint8))

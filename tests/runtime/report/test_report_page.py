@@ -49,7 +49,15 @@ SAID = {
     "simulated": "Every image and time on this page comes from the simulated microscope.",
     "hurry": "Mechanical times are divided by 10.",
     "outcome": "Finished",
-    "verdict": "4 tiles to look at; late: classify.",
+    "verdict": "4 tiles to look at; late: classify; frames are bent: see Seams.",
+    "map in words": "Pictures of neighbours lie 0.31 px apart in the map (median; p95 0.92 px); "
+    "3 of 90 blocks lost: most seams cannot be seen, at the worst edges break.",
+    "map in a number": "Mismatch in the map 0.31 px median of 80 blocks; p95 0.92 px",
+    "bent frames": "bends every frame, by 4.2 px at most",
+    "cure": "measured by nightscope calibrate distortion --objective 10x ; nights after",
+    "weak tile": "r000_c003 one seam alone holds it",
+    "suspect seam": "the other seams predict another place",
+    "waiting": "for which the stage stood still for 17 s",
     "count": "19 of 20",
     "regions": "1 of 2",
     "duration": "7 h 40 min",
@@ -123,7 +131,7 @@ def test_a_run_paused_before_its_first_tile_has_a_page(tmp_path: Path) -> None:
 def test_tiles_without_placements_or_labels_have_a_page(night: Path) -> None:
     journal = Journal(night / "journal.sqlite")
     with journal.transaction():
-        for table in ("placements", "labels", "seams", "timings"):
+        for table in ("placements", "labels", "seams", "judged_seams", "timings"):
             journal._db.execute(f"DELETE FROM {table}")
     journal.note(state="scanning", map_png=None)
     journal.close()
@@ -145,3 +153,17 @@ def test_the_caller_chooses_where_it_goes(night: Path) -> None:
     journal.close()
     assert chosen.is_file()
     assert not (night / "report.html").exists()
+
+
+def test_seams_that_are_not_judged_yet_show_their_residuals(night: Path) -> None:
+    journal = Journal(night / "journal.sqlite")
+    with journal.transaction():
+        for table in ("judged_seams", "judged_tiles"):
+            journal._db.execute(f"DELETE FROM {table}")
+    journal.note(map_quality=None, bent_px=None)
+    journal.close()
+    _, text = page_of(night)
+    assert "Seam residual, p95" in text
+    assert "seams matched; residual median" in text
+    assert "Pictures of neighbours" not in text
+    assert "BENT FRAMES" not in text

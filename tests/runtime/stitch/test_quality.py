@@ -65,7 +65,8 @@ def shifts_of(matches: dict[str, Matches]) -> dict[tuple[str, str], Shift]:
 
 def judged(matches: dict[str, Matches], truth: MapTruth = NO_PICTURES) -> Quality:
     placed, seams = solved(matches)
-    return quality(placed, seams, shifts_of(matches), truth)
+    covariances = {pair: shift.covariance_px2 for pair, shift in shifts_of(matches).items()}
+    return quality(placed, seams, covariances, truth)
 
 
 def moved(shift: Shift, dx_px: float) -> Shift:
