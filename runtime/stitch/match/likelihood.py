@@ -14,7 +14,7 @@ The bound holds only where both windows see the same specimen, so b is cut again
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -100,14 +100,16 @@ class Votes:
 
     `curvature` (n, 2, 2) of the log-likelihood at the shift looked at, its `score` (n, 2), and
     the score's `variance` (n, 2, 2) as the scatter of the phases shows it; x before y. `texture`
-    (n,) is the mean curvature that the block would have if it were well aligned. `evidence` is how
-    much more likely the blocks are with what they share than without, nats.
+    (n,) is the mean curvature that the block would have if it were well aligned. `weight` is that
+    of all that has a vote, so that the curvature is a mean squared frequency of it, and `evidence`
+    how much more likely the blocks are with what they share than without, nats.
     """
 
     curvature: Floats
     score: Floats
     variance: Floats
     texture: Floats
+    weight: float
     evidence: float
 
     def together(self) -> tuple[Floats, Floats] | None:
@@ -152,8 +154,21 @@ class Votes:
             summed(self.score[kept], number),
             summed(self.variance[kept], number),
             summed(self.texture[kept], number),
+            self.weight,
             self.evidence,
         )
+
+    def periods(self, size: Size) -> float:
+        """Return how many periods of what tells the shift fit into a block of `size` (height,
+        width), along the axis on which they are fewest.
+        """
+        square = np.diag(self.curvature.sum(axis=0)) / max(self.weight, 1e-30)
+        return float((np.sqrt(np.maximum(square, 0.0)) * size[::-1]).min()) / (2 * np.pi)
+
+    def under(self, response: Floats) -> Votes:
+        """Return the votes of blocks of which a shift shows as `response` (2, 2) of it only."""
+        bent = self.curvature @ response
+        return replace(self, curvature=(bent + bent.transpose(0, 2, 1)) / 2)
 
 
 def summed(values: Floats, group: NDArray[np.int64]) -> Floats:
@@ -214,7 +229,8 @@ def _votes(cross: Spectra, a: BlockSpectra, b: BlockSpectra, shift_px: Floats) -
     variance = here.dependence * terms[:, [5, 6, 6, 7]].reshape(-1, 2, 2)
     evidence = -float((bins / here.dependence) @ np.log1p(-coherence))
     curvature = terms[:, [0, 1, 1, 2]].reshape(-1, 2, 2)
-    return Votes(curvature, terms[:, 3:5], variance, terms[:, 8], evidence)
+    told = float(weight.astype(np.float64) @ shared)
+    return Votes(curvature, terms[:, 3:5], variance, terms[:, 8], told, evidence)
 
 
 def _shared(cross: Spectra, here: Plane, shift_px: Floats) -> Floats:

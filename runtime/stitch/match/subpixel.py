@@ -26,6 +26,19 @@ ROUNDS = 3
 SETTLED, LEAST_PX = 0.3, 0.002
 """A step below this share of its own standard error, or below this, changes nothing."""
 
+FEW_PERIODS = 2.0
+"""What has fewer periods in a block shows a part of its shift only: the windows stay where they are
+when their content moves, and at the rim others come in. How much is measured then."""
+
+SLOW = 0.5
+"""The same is suspected where a step along an axis is longer than this share of the one before."""
+
+ASIDE_PX = 0.25
+"""How far aside the second picture is cut for that."""
+
+LEAST_SHOWN = 0.02
+MOST_STEP_PX, WIDE_ROUNDS = 1.0, 8
+
 APART_PX = 0.25
 """A block this far from the others is cut again where it lies: one step does not carry it."""
 
@@ -76,13 +89,41 @@ def glance(a: Image, b: Image) -> tuple[Floats, float] | None:
         return None
     for _ in range(GLANCES):
         second = BlockSpectra.of(blocks_at(b, layout, shift[None]))
-        found = vote(first, second).together()
+        votes = vote(first, second)
+        if votes.periods(layout.size) < FEW_PERIODS:
+            votes = _aware(votes, first, b, layout, shift)
+        found = votes.together()
         if found is None:
             return None
-        shift = shift + found[0]
-        if found[0] @ found[0] < GLANCED_PX**2:
+        step = _held(found[0], MOST_STEP_PX)
+        shift = shift + step
+        if step @ step < GLANCED_PX**2:
             break
     return shift, agreement(first, second, np.zeros(2))
+
+
+def _aware(votes: Votes, seen: BlockSpectra, b: Image, layout: Layout, looked: Floats) -> Votes:
+    """Return the votes for b as cut at `looked` (2,) that know how much of a shift they show.
+
+    Of a wide pitch it is a tenth, so steps and their errors are ten times what they seem.
+    """
+    here = votes.together()
+    if here is None:
+        return votes
+    response = np.empty((2, 2))
+    for axis, aside in enumerate(np.diag(np.where(here[0] < 0, -ASIDE_PX, ASIDE_PX))):
+        there = vote(seen, BlockSpectra.of(blocks_at(b, layout, (looked + aside)[None]))).together()
+        if there is None:
+            return votes
+        response[:, axis] = (here[0] - there[0]) / aside[axis]
+    least = float(np.linalg.eigvalsh(response + response.T)[0]) / 2
+    return votes.under(response + max(LEAST_SHOWN - least, 0.0) * np.eye(2))
+
+
+def _held(step: Floats, most_px: float) -> Floats:
+    """Return a step that leads no further than it is to be believed."""
+    held: Floats = step * min(1.0, most_px / max(float(np.hypot(*step)), 1e-9))
+    return held
 
 
 def _rigid(seen: BlockSpectra, b: Image, layout: Layout) -> Blocks | None:
@@ -91,9 +132,9 @@ def _rigid(seen: BlockSpectra, b: Image, layout: Layout) -> Blocks | None:
     settled = None if start is None else _settle(seen, b, layout, start)
     if settled is None:
         return None
-    looked, votes = settled
+    looked, votes, wide = settled
     centres = layout.centres_px
-    if np.median(votes.expected_sigma_px()) < MUTE_PX:
+    if not wide and np.median(votes.expected_sigma_px()) < MUTE_PX:
         return _judge(*_each(seen, b, layout, looked, votes), centres)
     while len(centres) > 1 and np.median(votes.expected_sigma_px()) > MUTE_PX:
         # So faint that a block alone says little: neighbours speak together.
@@ -105,19 +146,31 @@ def _rigid(seen: BlockSpectra, b: Image, layout: Layout) -> Blocks | None:
 
 def _settle(
     seen: BlockSpectra, b: Image, layout: Layout, start: Floats
-) -> tuple[Floats, Votes] | None:
-    """Return where b was last cut for all blocks at once, and their votes there."""
-    looked = start
-    for left in reversed(range(ROUNDS)):
+) -> tuple[Floats, Votes, bool] | None:
+    """Return where b was last cut for all blocks at once, their votes there, and whether they see a
+    wide pitch, of which a block cut for itself would tell too little.
+    """
+    looked, wide = start, False
+    before, most_px = np.zeros(2), MOST_STEP_PX
+    for done in range(WIDE_ROUNDS):
         votes = vote(seen, BlockSpectra.of(blocks_at(b, layout, looked[None])))
+        wide |= votes.periods(layout.size) < FEW_PERIODS
+        if wide:
+            votes = _aware(votes, seen, b, layout, looked)
         found = votes.together()
         if found is None:
             return None
         step, covariance = found
         least = max(SETTLED**2 * float(np.trace(covariance)), LEAST_PX**2)
-        if left == 0 or step @ step < least:
-            return looked, votes
-        looked = looked + step
+        if done + 1 >= (WIDE_ROUNDS if wide else ROUNDS) or step @ step < least:
+            return looked, votes, wide
+        slow = step * before > SLOW * before**2
+        wide |= bool((slow & (step**2 > SETTLED**2 * np.diag(covariance))).any())
+        if step @ before < 0:
+            # It went too far: what was seen there holds near there only.
+            most_px = float(np.hypot(*before)) / 2
+        before = _held(step, most_px)
+        looked = looked + before
     return None
 
 

@@ -49,6 +49,26 @@ def test_a_seam_along_x_is_as_honest_as_one_along_y():
     assert_honest(errors_px.ravel(), sigmas_px.ravel(), one_sigma=(0.55, 0.85))
 
 
+def test_of_a_lattice_with_hardly_a_period_in_the_overlap_the_shift_is_found_and_covered():
+    """Both windows stay where they are: of its shift such a lattice shows a tenth at once."""
+    rng, shape, pitch_px = np.random.default_rng(5), (224, 50), 40.0
+    (y, x), turns = np.mgrid[: shape[0], : shape[1]], 2 * np.pi / pitch_px
+    errors_px, sigmas_px = [], []
+    for _ in range(12):
+        at_px, off_px = rng.uniform(0, pitch_px, 2), rng.uniform(-0.8, 0.8, 2)
+        a, b = (
+            500 * (1 + np.cos(turns * (x + left))) * (1 + np.cos(turns * (y + top)))
+            + rng.normal(0, 20, shape)
+            for left, top in (at_px, at_px + off_px)
+        )
+        blocks = refine(a.astype(np.float32), b.astype(np.float32))
+        assert blocks is not None
+        errors_px.append(blocks.shift_px - off_px)
+        sigmas_px.append(np.sqrt(np.diag(blocks.covariance_px2)))
+    assert np.abs(errors_px).max() < 0.1
+    assert (np.abs(errors_px) < 4 * np.array(sigmas_px)).all()
+
+
 def grid(side, seed):
     """Return every tile's error and its σ, by place, on a grid with unbiased shifts."""
     rng = np.random.default_rng(seed)
