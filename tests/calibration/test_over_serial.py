@@ -1,5 +1,7 @@
 """The same routines through the real driver, the serial line and the board's emulator."""
 
+import pytest
+
 from calibration.routines import ensure
 from runtime.calibrated.loaded import Calibrated
 from runtime.config.port_settings import SimulationSection
@@ -8,6 +10,7 @@ from runtime.focus.loop import SweepRequest, sweep
 from runtime.instrument.opening import open_microscope
 
 
+@pytest.mark.slow  # so does the demo, whose errors tests/overnight/test_demo.py limits
 def test_calibrate_and_focus_over_the_wire(settings):
     quick = settings.model_copy(
         update={

@@ -126,6 +126,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow  # tests/runtime/night/test_journey.py says so of a disk that is full
 def test_a_disk_that_fills_up_pauses_and_the_run_resumes(
     cli_here, write_plan, demo, tmp_path, small_disk
 ):

@@ -1,9 +1,11 @@
 """Killed at any moment and resumed, a run ends as if nothing had happened."""
 
 import random
+import shutil
 import signal
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +32,27 @@ def same(found, expected):
         assert found[1][tile_id][2] == flag
 
 
+@pytest.fixture
+def finished(demo, tmp_path):
+    """The folder of a run of its own that is over: the demo's, copied."""
+    return Path(shutil.copytree(demo[2], tmp_path / "night"))
+
+
+def test_a_changed_configuration_is_refused(cli_here, finished):
+    settings = finished / "settings.toml"
+    settings.write_text(settings.read_text().replace("speed = 40", "speed = 20"))
+    code, result, _ = cli_here("resume", finished)
+    assert code == 3
+    assert "changed since the run began" in result["error"]
+
+
+def test_resuming_a_finished_run_changes_nothing(cli_here, demo, finished):
+    code, result, err = cli_here("resume", finished)
+    assert code in (0, 5), err
+    assert result["tiles_done"] == demo[1]["tiles_done"]
+    assert outcome(finished) == outcome(demo[2])
+
+
 @pytest.fixture(scope="module")
 def undisturbed(cli_here, write_plan, demo, tmp_path_factory):
     """The folder of a small run, on the demo's calibrations, that nobody disturbed."""
@@ -40,6 +63,7 @@ def undisturbed(cli_here, write_plan, demo, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow  # tests/runtime/night/test_journey.py kills one at a known frame
 def test_sigkill_in_mid_run(cli, cli_here, write_plan, demo, tmp_path, undisturbed):
     # Slow enough for a signal between two tiles, however busy the machine.
     plan, settings = write_plan(tmp_path, demo[2] / "calibration", speed=5)
@@ -56,24 +80,6 @@ def test_sigkill_in_mid_run(cli, cli_here, write_plan, demo, tmp_path, undisturb
     code, _, err = cli_here("resume", out)
     assert code in (0, 5), err
     same(outcome(out), outcome(undisturbed / "run"))
-
-
-def test_a_changed_configuration_is_refused(cli_here, undisturbed):
-    settings = undisturbed / "run" / "settings.toml"
-    kept = settings.read_text()
-    settings.write_text(kept.replace("speed = 200", "speed = 100"))
-    code, result, _ = cli_here("resume", undisturbed / "run")
-    settings.write_text(kept)
-    assert code == 3
-    assert "changed since the run began" in result["error"]
-
-
-def test_resuming_a_finished_run_changes_nothing(cli_here, undisturbed):
-    before = outcome(undisturbed / "run")
-    code, result, err = cli_here("resume", undisturbed / "run")
-    assert code in (0, 5), err
-    assert result["tiles_done"] == 9
-    assert outcome(undisturbed / "run") == before
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,9 @@
 
 import errno
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,18 @@ from runtime.record.run_folder import RunFolder, RunLock
 from runtime.stitch.map.mosaic import Mosaic
 from tests.night_fakes import BEST_Z_UM, Bench, Night
 
+ROOT = Path(__file__).parents[3]
+DIES = """
+import os, signal, sys
+from pathlib import Path
+from tests.night_fakes import Bench, Night
+
+def die(bench):
+    if len(bench.frames) == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Night(Path(sys.argv[1]), Bench(on_frame=die)).go_on()
+"""
 # Middles of the tiles in the order taken: three rows, forth and back, 60 by 48 µm apart.
 PLACES_UM = [(x, y) for y, way in ((-48, 1), (0, -1), (48, 1)) for x in (-60 * way, 0, 60 * way)]
 
@@ -157,6 +172,15 @@ def test_asked_to_stop_the_tile_in_hand_is_finished_and_the_rest_comes_later(nig
         assert len(taken) == 4
         assert journal.fact("state") == "paused"
     assert night.go_on()["exit_code"] == 0
+    assert outcome(night) == outcome(undisturbed[0])
+
+
+def test_killed_by_the_kernel_it_ends_as_if_nothing_had_happened(night, undisturbed):
+    died = subprocess.run([sys.executable, "-c", DIES, str(night.path)], cwd=ROOT, check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert night.read(lambda journal: journal.fact("state")) == "scanning"
+    assert night.go_on()["exit_code"] == 0
+    assert 9 - 4 <= len(night.bench.frames) <= 9
     assert outcome(night) == outcome(undisturbed[0])
 
 
