@@ -6,9 +6,9 @@ the common offset (`shape`: after the map may be turned and scaled as a whole), 
 that are wrong by 2 px or more, and for nightscope the tiles that lie further off than the stage
 would have been (three sigma) without a flag.
 
-Cost: the same grid as a folder of files, each tool a fresh process from files to placements and
-mosaic (m2stitch draws none), in turns: processor time, wall time and peak memory, and their ratios
-to nightscope.
+Cost: the same grid as a folder of files, each tool a fresh process, in turns: from start to
+mosaic (m2stitch draws none), and from files to places once the libraries are loaded; processor
+time, wall time and peak memory, and their ratios to nightscope.
 
 A peer runs in an environment of its own, for their dependencies exclude each other:
 
@@ -32,7 +32,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 
 import cv2
 import numpy as np
@@ -180,26 +179,40 @@ def write(grid: Grid, folder: Path) -> None:
 def command(tool: str, python: str, folder: Path, out: Path, *, mosaic: bool) -> list[str]:
     """Return what places the tiles of a folder in a process of its own."""
     if tool != "nightscope":
-        return [python, str(PEERS), tool, str(folder), str(out), *(["--mosaic"] if mosaic else [])]
+        return by_script(tool, python, folder, out, mosaic=mosaic)
     verb = [python, "-m", "runtime", "stitch", str(folder), "--positions", "stage.txt"]
     return [*verb, "--stage-sigma-px", str(JITTER_PX), "--out", str(out)]
 
 
+def by_script(tool: str, python: str, folder: Path, out: Path, *, mosaic: bool) -> list[str]:
+    """Return what calls a tool by its interface."""
+    return [python, str(PEERS), tool, str(folder), str(out), *(["--mosaic"] if mosaic else [])]
+
+
+LAUNCHER = """
+import json, os, sys, time
+began_s = time.perf_counter()
+_, status, used = os.wait4(os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ), 0)
+took = used.ru_utime + used.ru_stime, time.perf_counter() - began_s, used.ru_maxrss / 1024
+open(sys.argv[1], "w").write(json.dumps(took))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Starts a tool from a small process: Linux counts the memory of the one that started it as the
+tool's own, and a benchmark holds a grid."""
+
+
 def timed(arguments: list[str]) -> Cost:
     """Run to the end; raises CalledProcessError with what it printed when it fails."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)} if "runtime" in arguments else None
-    before, began_s = os.times(), perf_counter()
-    with tempfile.TemporaryFile("w+") as told:
-        process = subprocess.Popen(arguments, stdout=told, stderr=told, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in (0, 5):
-            told.seek(0)
-            raise subprocess.CalledProcessError(process.returncode, arguments, told.read()[-2000:])
-    wall_s, after = perf_counter() - began_s, os.times()
-    cpu_s = after.children_user + after.children_system
-    cpu_s -= before.children_user + before.children_system
-    return Cost(cpu_s, wall_s, usage.ru_maxrss / 1024)
+    ours = "nightscope" in arguments or "runtime" in arguments
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} if ours else None
+    with tempfile.NamedTemporaryFile("r") as took:
+        launched = [sys.executable, "-S", "-c", LAUNCHER, took.name, *arguments]
+        told = subprocess.run(
+            launched, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        if told.returncode not in (0, 5):
+            raise subprocess.CalledProcessError(told.returncode, arguments, told.stdout[-2000:])
+        return Cost(*json.load(took))
 
 
 def by_peer(tool: str, python: str, grid: Grid) -> Placed | str:
@@ -210,8 +223,8 @@ def by_peer(tool: str, python: str, grid: Grid) -> Placed | str:
         try:
             timed(command(tool, python, folder, folder / "out.json", mosaic=False))
         except subprocess.CalledProcessError as failed:
-            return (failed.output or "no word").strip().splitlines()[-1][:60]
-        corners = np.array(json.loads((folder / "out.json").read_text()))
+            return _last_word(failed)
+        corners = np.array(json.loads((folder / "out.json").read_text())["corners_px"])
     return Placed(corners + (SIZE_PX - 1) / 2)
 
 
@@ -252,21 +265,52 @@ def _row(tool: str, grids: list[Grid], found: list[Placed | str]) -> None:
 
 def costs(asked: argparse.Namespace, peers: dict[str, str]) -> None:
     """Print what each tool takes for the first kind, in alternating fresh processes."""
+    tools = {"nightscope": sys.executable} | peers
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write(made(KINDS["sharp"], seed=0, source=asked.source), folder)
-        tools = {"nightscope": sys.executable} | peers
-        taken: dict[str, list[Cost]] = {tool: [] for tool in tools}
-        for round_ in range(asked.rounds):
-            for tool, python in tools.items():
-                out = folder / f"{tool}-{round_}"
-                taken[tool].append(timed(command(tool, python, folder, out, mosaic=True)))
-    print(f"\n64 files to a mosaic\n{'tool':26}{'cpu s':>8}{'wall s':>8}{'peak MB':>9}   ratios")
+        for what, cost in (("mosaic", _to_mosaic), ("places", _to_places)):
+            taken: dict[str, list[Cost]] = {tool: [] for tool in tools}
+            failed: dict[str, str] = {}
+            for round_ in range(asked.rounds):
+                for tool in [tool for tool in tools if tool not in failed]:
+                    try:
+                        cost_now = cost(
+                            tool, tools[tool], folder, folder / f"{tool}-{what}{round_}"
+                        )
+                        taken[tool].append(cost_now)
+                    except subprocess.CalledProcessError as error:
+                        failed[tool] = _last_word(error)
+            _print_costs(f"64 files to {what}", taken, failed)
+
+
+def _to_mosaic(tool: str, python: str, folder: Path, out: Path) -> Cost:
+    """Return the cost of a whole process."""
+    return timed(command(tool, python, folder, out, mosaic=True))
+
+
+def _to_places(tool: str, python: str, folder: Path, out: Path) -> Cost:
+    """Return the cost of reading, matching and solving, in a process that has loaded its code."""
+    whole = timed(by_script(tool, python, folder, out, mosaic=False))
+    said = json.loads(out.read_text())
+    return Cost(said["cpu_s"], said["wall_s"], whole.peak_mb)
+
+
+def _print_costs(what: str, taken: dict[str, list[Cost]], failed: dict[str, str]) -> None:
+    print(f"\n{what}\n{'tool':26}{'cpu s':>8}{'wall s':>8}{'peak MB':>9}   ratios")
     base = _medians(taken["nightscope"])
     for tool, runs in taken.items():
+        if tool in failed:
+            print(f"{tool:26}{failed[tool]}", flush=True)
+            continue
         middle = _medians(runs)
         ratios = "".join(f"{v:7.2f}" for v in middle / base)
         print(f"{tool:26}{middle[0]:8.2f}{middle[1]:8.2f}{middle[2]:9.0f}  {ratios}", flush=True)
+
+
+def _last_word(error: subprocess.CalledProcessError) -> str:
+    """Return the last line that a tool printed before it failed."""
+    return (error.output or "no word").strip().splitlines()[-1][:60]
 
 
 def _medians(runs: list[Cost]) -> Floats:

@@ -1,7 +1,8 @@
-"""Other people's stitchers, each called by its own interface on a folder of `stitching.py`.
+"""Stitchers, each called by its own interface on a folder of `stitching.py`.
 
-Runs in the peer's own environment, so it imports nothing of ours. Writes where each tile's pixel
-(0, 0) lies, [[x, y], ...] in the order of the names, and with `--mosaic` the peer's own mosaic too.
+Runs in a peer's own environment, so nothing of ours is imported but for our own stitcher. Writes
+where each tile's pixel (0, 0) lies, [[x, y], ...] in the order of the names, and how long that took
+from files to places, libraries loaded; with `--mosaic` the peer's own mosaic too.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
+from importlib import import_module
 from pathlib import Path
+from time import perf_counter, process_time
 from typing import Any
 
 Corners = list[list[float]]
@@ -97,7 +100,36 @@ def stitch2d(folder: Path, facts: dict[str, Any], mosaic: Path | None) -> Corner
     return [corners[name] for name in wanted]
 
 
-STITCHERS = {"ashlar": ashlar, "m2stitch": m2stitch, "stitch2d": stitch2d}
+def nightscope(folder: Path, facts: dict[str, Any], mosaic: Path | None) -> Corners:
+    """Our own, from files to places; its command draws the map."""
+    from runtime.offline.stitch import FolderStitch, StitchRequest
+
+    del mosaic
+    request = StitchRequest(
+        folder=folder, positions=Path("stage.txt"), stage_sigma_px=facts["jitter_px"]
+    )
+    stitch = FolderStitch(request)
+    stitch.take()
+    placing = stitch._placing
+    assert placing is not None
+    placing.straighten()
+    placed = placing.solve().placed
+    return [[placed[name].x_px, placed[name].y_px] for name in facts["names"]]
+
+
+STITCHERS = {
+    "ashlar": ashlar, "m2stitch": m2stitch, "nightscope": nightscope, "stitch2d": stitch2d
+}  # fmt: skip
+
+LOADED = {"ashlar": "ashlar.reg", "nightscope": "runtime.offline.stitch"}
+"""What loads a tool's libraries, before the time counts."""
+
+
+def load(tool: str) -> None:
+    """Load what a tool uses: modules, and our compiled kernels."""
+    import_module(LOADED.get(tool, tool))
+    if tool == "nightscope":
+        import_module("runtime.stitch.warm").warm_kernels()
 
 
 def main() -> None:
@@ -110,8 +142,11 @@ def main() -> None:
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     facts = json.loads((asked.folder / "grid.json").read_text())
+    load(asked.tool)
+    cpu_s, wall_s = process_time(), perf_counter()
     corners = STITCHERS[asked.tool](asked.folder, facts, asked.out if asked.mosaic else None)
-    asked.out.write_text(json.dumps(corners))
+    took = {"cpu_s": process_time() - cpu_s, "wall_s": perf_counter() - wall_s}
+    asked.out.write_text(json.dumps({"corners_px": corners} | took))
 
 
 if __name__ == "__main__":
