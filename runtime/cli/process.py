@@ -12,8 +12,13 @@ LARGE_BYTES = 4_000_000
 """A tile of 1024 x 1024 in floating point. Smaller blocks are reused soon, and cost less kept."""
 
 
+M_ARENA_MAX, ARENAS = -8, 2
+"""Heaps that threads share. With one for each, a stitch of 64 tiles needs 25 MB more."""
+
+
 def give_back_what_is_freed() -> bool:
-    """Map blocks of `LARGE_BYTES` and more apart; return whether the C library can.
+    """Map blocks of `LARGE_BYTES` and more apart, and the rest in few heaps; return whether the C
+    library can.
 
     glibc raises its own limit to the largest block ever freed, up to 32 MB. From then on tiles lie
     between small blocks of several threads, and the process keeps what it needed at its worst
@@ -23,7 +28,7 @@ def give_back_what_is_freed() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    return bool(mallopt(M_MMAP_THRESHOLD, LARGE_BYTES))
+    return bool(mallopt(M_ARENA_MAX, ARENAS)) and bool(mallopt(M_MMAP_THRESHOLD, LARGE_BYTES))
 
 
 def leave_cores_to_threads_of_ours() -> None:
