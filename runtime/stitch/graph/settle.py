@@ -13,6 +13,7 @@ import numpy as np
 
 from runtime.stitch.graph.bending import LEAST_TURN_RAD, turn_sigma_rad, unbent
 from runtime.stitch.graph.candidates import FAR_SIGMAS, Doubts, weighed
+from runtime.stitch.graph.contested import contested
 from runtime.stitch.graph.elimination import NO_PLAN
 from runtime.stitch.graph.field import NUMBERS
 from runtime.stitch.graph.model import (
@@ -58,6 +59,9 @@ RULES: Rules = (
     LEAST_PLAUSIBLE,
     SETTLED_RAD,
 )
+
+LOOSE = 0.01
+"""What a seam counts that a tile in dispute hangs on: too little to carry its neighbours along."""
 
 STRAIGHT_RAD = 1e-6
 SURER = 0.1
@@ -196,7 +200,7 @@ def _weighed_near(
     held = state[:, 4] == _HELD
     around_px = _rim_sigmas(variances(problem, belief.poses, weights), tiles.state[rows[near:], 3])
     state[:, 3] = np.where(held, around_px, shared.sigma_px)
-    _flag(state, held, doubts)
+    _flag(state, held, (doubts, contested(model, belief)))
     return Settled(rows[:near], state, used, weights, _choice(model, belief), shared)
 
 
@@ -246,20 +250,28 @@ def _settled(
     """Return the states and beliefs of the whole."""
     solved, used = rows
     belief, doubts = weighed(model, belief)
-    start = np.column_stack([model.stage.corrected(belief.correction), np.zeros(len(solved))])
     weights = belief.weights
+    disputes = contested(model, belief)
+    if disputes.held.any():
+        # Where such a tile lies hangs on its seams, but no other tile is to hang on it.
+        loose = disputes.held[model.seams.ends].any(axis=1)
+        belief = replace(belief, weights=np.where(loose, LOOSE * weights, weights))
+        belief = polished(model, belief)
+    start = np.column_stack([model.stage.corrected(belief.correction), np.zeros(len(solved))])
     state = _states(belief.poses, start, weights, model.seams.ends, tiles.blank[solved])
     held = state[:, 4] == _HELD
     state[:, 3], correction_px = _sigmas_px(model, belief, held)
     shared = replace(shared, correction_px=correction_px)
-    _flag(state, held, doubts)
+    _flag(state, held, (doubts, disputes))
     return Settled(solved, state, used, weights, _choice(model, belief), shared)
 
 
-def _flag(state: Floats, held: Mask, doubts: Doubts) -> None:
+def _flag(state: Floats, held: Mask, doubts: tuple[Doubts, ...]) -> None:
     """Say of tiles that might as well lie elsewhere that they do, in flag and sigma."""
-    state[held & doubts.held, 4] = _SUSPECT
-    state[held, 3] = np.sqrt(state[held, 3] ** 2 + doubts.variance_px2[held])
+    doubted = np.any([doubt.held for doubt in doubts], axis=0)
+    variance_px2 = np.max([doubt.variance_px2 for doubt in doubts], axis=0)
+    state[held & doubted, 4] = _SUSPECT
+    state[held, 3] = np.sqrt(state[held, 3] ** 2 + variance_px2[held])
 
 
 def _states(poses: Floats, start: Floats, weights: Floats, ends: Ints, blank: Mask) -> Floats:
