@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from runtime.stitch.graph.pose_graph import PoseGraph  # noqa: E402
+from runtime.tile import Placement  # noqa: E402
 from tests.runtime.stitch.made_graphs import SHAPE_PX, MadeGraph, Maker  # noqa: E402
 
 TURN_RAD, OUTLIERS = 0.005, 0.02
@@ -52,12 +53,13 @@ def grown(made: MadeGraph) -> tuple[PoseGraph, Floats, float]:
     return graph, 1e3 * np.array(times_s), 1e3 * full_s[0] / len(times_s)
 
 
-def believed(graph: PoseGraph) -> set[tuple[str, str]]:
-    """Return the seams that the last whole solve believed."""
+def believed(graph: PoseGraph, placed: dict[str, Placement]) -> set[tuple[str, str]]:
+    """Return the seams that the last whole solve believed, and that hold no tile in doubt."""
     solved = graph._solved
     assert solved is not None
     pairs = zip(solved.seams.tolist(), solved.weights.tolist(), strict=True)
-    return {graph._seams.keys[row] for row, weight in pairs if weight >= 0.5}
+    held = {graph._seams.keys[row] for row, weight in pairs if weight >= 0.5}
+    return {pair for pair in held if not any(placed[name].flag for name in pair)}
 
 
 def rms_px(made: MadeGraph, poses: Floats) -> float:
@@ -144,7 +146,7 @@ def main() -> None:
         errors = made.errors(placed)[:, :2]
         sigma_px = np.array([placed[name].sigma_px for name in made.truth])
         chi2 = float(((errors / sigma_px[:, None]) ** 2).mean())
-        held, seams = believed(graph), len(graph._seams.keys)
+        held, seams = believed(graph, placed), len(graph._seams.keys)
         print(
             f"{len(made.tiles):7} tiles: {np.median(times_ms):.2f} ms a tile "
             f"(p99 {np.percentile(times_ms, 99):.2f}), full solves {full_ms:.2f} ms a tile; "
