@@ -197,16 +197,18 @@ def _add_product(out, a, b):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def condense(  # type: ignore[no-untyped-def]  # pragma: no cover
-    rows, middle, half, powers, axes, cubes, least, floor
+    rows, middle, half, powers, axes, cubes, squares, limits
 ):
     """Return what the points of a seam say: of the pose of b in a's frame, the pose (3,), its
     information and how it follows the numbers of a field (3, n); and of the field, as `fit_bend`
     does, with the angle of that fit and how it follows.
 
-    A row of `rows` (k, 8) has a point in a and in b, pixels x, y, and its covariance; `least` is
-    the smallest variance taken, `floor` what is added to it for the field's sake. The numbers are
-    told by their `powers` (n, 2) and `axes` (n,); `cubes` are those with a pure cube tied to them.
+    A row of `rows` (k, 8) has a point in a and in b, pixels x, y, and its covariance. The numbers
+    are told by their `powers` (n, 2) and `axes` (n,); `cubes` (n,) are those with a pure cube tied
+    to them, `squares` (n,) pure squares. The `limits` (3,) are the smallest variance taken, what is
+    added to it for the field's sake, and how deep points must lie to tell a square.
     """
+    least, floor, deep = limits
     a, b = np.empty((rows.shape[0], 2)), np.empty((rows.shape[0], 2))
     for k in range(rows.shape[0]):
         for x in range(2):
@@ -218,7 +220,31 @@ def condense(  # type: ignore[no-untyped-def]  # pragma: no cover
     weights = _inverses(rows, least, floor)
     free, _, held = fit_points(a, b, weights)
     along, normal, pull, square = fit_bend(a, b, weights, moves_a, moves_b, free, held)
+    if _depth(a) < deep:
+        for n in range(squares.size):
+            if squares[n]:
+                pull[n] = 0.0
+                for x in range(3):
+                    follow[x, n] = along[x, n] = 0.0
+                for other in range(squares.size):
+                    normal[n, other] = normal[other, n] = 0.0
     return pose, information, follow, normal, pull, square, free[2], along[2]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _depth(points):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return how far points (k, 2) lie to either side of the line along which they lie, rms."""
+    count = points.shape[0]
+    x = y = xx = xy = yy = 0.0
+    for k in range(count):
+        x += points[k, 0] / count
+        y += points[k, 1] / count
+    for k in range(count):
+        right, down = points[k, 0] - x, points[k, 1] - y
+        xx += right * right / count
+        xy += right * down / count
+        yy += down * down / count
+    return math.sqrt(max((xx + yy - math.hypot(xx - yy, 2 * xy)) / 2, 0.0))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -103,7 +103,7 @@ class PoseGraph:
         """Return the current estimate of one tile; raises KeyError for an unknown one."""
         self._catch_up()
         row = self._tiles.index[tile_id]
-        return self._placement(tile_id, self._tiles.state[row])
+        return self._placement(tile_id, self._tiles.state[row].tolist())
 
     def moved(self) -> dict[str, Placement]:
         """Return the tiles that are new, or whose estimate changed, since the last call.
@@ -113,13 +113,11 @@ class PoseGraph:
         """
         self._catch_up()
         rows = sorted(self._moved, key=self._tiles.names.__getitem__)
-        self._tiles.told[rows] = self._tiles.state[rows]
+        states = self._tiles.state[rows]
+        self._tiles.told[rows] = states
         self._moved.clear()
         names = [self._tiles.names[row] for row in rows]
-        return {
-            name: self._placement(name, self._tiles.state[row])
-            for name, row in zip(names, rows, strict=True)
-        }
+        return {n: self._placement(n, s) for n, s in zip(names, states.tolist(), strict=True)}
 
     def solve(self) -> dict[str, Placement]:
         """Return the robust solution of the whole graph; the same for the same set of records.
@@ -132,10 +130,8 @@ class PoseGraph:
         solved = settle_all(self._tiles, self._seams, shared, again=False)
         self._solved = solved
         names = [self._tiles.names[row] for row in solved.rows.tolist()]
-        return {
-            name: self._placement(name, state)
-            for name, state in zip(names, solved.state, strict=True)
-        }
+        states = solved.state.tolist()
+        return {n: self._placement(n, s) for n, s in zip(names, states, strict=True)}
 
     @property
     def backlash(self) -> Backlash | None:
@@ -289,8 +285,8 @@ class PoseGraph:
         over = misfits(np.ascontiguousarray(ends), np.array([[0, 1]]), pose[None])
         return float(np.hypot(*Cuts.of(seams.information[row][None]).ways_px(over)[0]))
 
-    def _placement(self, name: str, state: Floats) -> Placement:
-        x, y, theta, sigma, flag = state.tolist()
+    def _placement(self, name: str, state: list[float]) -> Placement:
+        x, y, theta, sigma, flag = state
         cosine, sine = cos(theta), sin(theta)
         right, down = self._half
         return Placement(

@@ -11,7 +11,6 @@ an angle then does not move the tile.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import hypot, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +36,9 @@ FEWEST_POINTS = 4
 
 DEEP_PX = 12.0
 """Points that lie closer to one line say nothing of a pure square, whatever little they seem to."""
+
+_LIMITS = LEAST_VARIANCE_PX2, BEND_SIGMA_PX**2, DEEP_PX
+_ONE_PLACE = np.zeros((1, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,38 +87,21 @@ def measure(
             calibrated.straightened(p) for p in (rows[:, :2], rows[:, 2:4])
         )
     pose, information, follow, *told = kernel.condense(
-        rows,
-        middle,
-        max(shape_px) / 2,
-        POWERS,
-        AXES,
-        CUBES,
-        LEAST_VARIANCE_PX2,
-        BEND_SIGMA_PX**2,
+        rows, middle, max(shape_px) / 2, POWERS, AXES, CUBES, SQUARES, _LIMITS
     )
     normal, pull, square, turn_rad, along = told
-    if _depth_px(rows) < DEEP_PX:
-        seen = ~SQUARES
-        normal, pull = normal * np.outer(seen, seen), pull * seen
-        follow, along = follow * seen, along * seen
     bend = None
     if len(rows) >= FEWEST_POINTS:
         bend = Bend(normal, pull, square, 2 * len(rows) - 3, turn_rad, along)
-    other = [
-        (alt.dx_px - shift.dx_px, alt.dy_px - shift.dy_px, alt.lead_nats)
-        for alt in shift.alternatives
-    ]
-    choices = np.array([(0.0, 0.0, 0.0), *other])
-    choices[:, 2] -= choices[:, 2].min()
+    choices = _ONE_PLACE
+    if shift.alternatives:
+        other = [
+            (alt.dx_px - shift.dx_px, alt.dy_px - shift.dy_px, alt.lead_nats)
+            for alt in shift.alternatives
+        ]
+        choices = np.array([(0.0, 0.0, 0.0), *other])
+        choices[:, 2] -= choices[:, 2].min()
     return RelativePose(pose, information, follow, bend, choices)
-
-
-def _depth_px(rows: Floats) -> float:
-    """Return how far the points lie to either side of the line along which they lie, rms."""
-    off = rows[:, :2] - rows[:, :2].mean(axis=0)
-    (xx, xy), (_, yy) = (off.T @ off / len(rows)).tolist()
-    least = (xx + yy - hypot(xx - yy, 2 * xy)) / 2
-    return sqrt(max(least, 0.0))
 
 
 def _points(shift: Shift, middle: Floats) -> Floats:
