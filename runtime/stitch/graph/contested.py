@@ -11,7 +11,7 @@ import numpy as np
 
 from runtime.stitch.graph.candidates import DECIDED, Doubts
 from runtime.stitch.graph.model import Floats, GraphModel, Ints, Mask
-from runtime.stitch.graph.robust import BELIEVED, Belief, Cuts
+from runtime.stitch.graph.robust import BELIEVED, Belief, Cuts, surest
 
 BY_CHANCE = 0.01
 """How often a whole scan may have a tile that is in doubt for seams which fit badly by chance."""
@@ -73,9 +73,8 @@ def _rivals(model: GraphModel, belief: Belief, off_px: Floats, broken: Ints) -> 
 
 def _fitting(model: GraphModel, off_px: Floats, believed: Mask) -> Mask:
     """Return which seams (m,) fit no worse than those that are believed do."""
-    place = np.linalg.inv(model.seams.information[:, :2, :2])
     square_px2 = (off_px**2).sum(axis=1)
-    square = square_px2 / (np.trace(place, axis1=1, axis2=2) / 2)
+    square = square_px2 / surest(model.seams.information)[1]
     usual = float(np.median(square[believed])) / MEDIAN_SQUARE if believed.any() else 1.0
     # Asked of are the seams of tiles that one is contradicted at: some four at either end.
     limit = 2 * np.log(8 * float((~believed).sum()) / BY_CHANCE)
