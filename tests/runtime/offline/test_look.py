@@ -217,7 +217,8 @@ def test_a_blank_scan_cannot_tell_and_goes_on(tmp_path: Path) -> None:
 def test_what_was_mended_is_told_and_written_beside_the_map(tmp_path: Path) -> None:
     folder, out = tmp_path / "scan", tmp_path / "out"
     folder.mkdir()
-    named = write(folder, lambda row, column: f"r{row}_c{COLUMNS - 1 - column}.png")
+    tiles = scan(rows=2, columns=3).tiles
+    named = write(folder, lambda row, column: f"r{row}_c{2 - column}.png", tiles)
 
     def stitch(fix: bool, positions: Path | None = None) -> dict:
         pattern, overlap = (GRID, OVERLAP) if positions is None else (None, None)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import map_coordinates, spline_filter
 
-import runtime
 from runtime.distortion import Distortion, exponents
+from runtime.instrument.simulator.specimen import read_section
 from runtime.stitch.stitcher import Stitcher
 from runtime.tile import Matches, Pixels, Placement
 
@@ -67,12 +66,7 @@ class Scan:
 @cache
 def section() -> NDArray[np.float32]:
     """Return a richly textured part of the committed mussel section (CC0)."""
-    path = (
-        Path(runtime.__file__).parent / "instrument" / "simulator" / "specimen" / "s3_section.webp"
-    )
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    assert image is not None
-    return image[2000:3400, 2000:3600].astype(np.float32)
+    return read_section()[2000:3400, 2000:3600].astype(np.float32)
 
 
 def cut(
@@ -137,6 +131,12 @@ def specimen() -> Pixels:
     return cv2.GaussianBlur(section(), (0, 0), 1.5)
 
 
+@cache
+def splines() -> NDArray[np.float64]:
+    """Return the coefficients by which it is interpolated: the same for every tile."""
+    return spline_filter(specimen(), order=3, mode="constant")
+
+
 def exposed(at: Placement, distortion: Distortion | None = None) -> Pixels:
     """Return what a camera at a place sees of the section, 16 bit."""
     y, x = np.mgrid[0 : SHAPE_PX[0], 0 : SHAPE_PX[1]].astype(np.float64)
@@ -146,7 +146,7 @@ def exposed(at: Placement, distortion: Distortion | None = None) -> Pixels:
     cos, sin = np.cos(at.theta_rad), np.sin(at.theta_rad)
     seen_x = at.x_px + cos * points[:, 0] - sin * points[:, 1]
     seen_y = at.y_px + sin * points[:, 0] + cos * points[:, 1]
-    seen = map_coordinates(specimen(), [seen_y, seen_x], order=3)
+    seen = map_coordinates(splines(), [seen_y, seen_x], order=3, output=np.float32, prefilter=False)
     return np.clip(16 * seen.reshape(SHAPE_PX), 0, 65535).astype(np.uint16)
 
 
