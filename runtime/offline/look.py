@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from runtime.offline.still import made_small, one_picture
 from runtime.stitch.look.geometry import Geometry, fit
 from runtime.stitch.look.whole import Small, WholeShift, chance_score, whole_shift
 from runtime.stitch.match.blank import is_blank
+from runtime.stitch.workers import on_all_cores
 from runtime.tile import Pixels
 
 SIDES_PX = (256, 768)
@@ -220,6 +222,9 @@ class Look:
     def _judge(self, claim: Claim, side_px: int) -> Judged:
         """Match pairs along x and y in turn, until enough agree with the claim or have texture."""
         pairs = neighbours(claim)
+        first = [pair for along in pairs for pair in along[: PAIRS // 2]]
+        for _ in on_all_cores(partial(self._shift, claim, pair, side_px) for pair in first):
+            pass  # what is seen is kept, and asked for below
         queues = [iter(along[:TRIED]) for along in pairs]
         seen: list[tuple[int, Pair, WholeShift]] = []
         for wanted in (PAIRS // 2, PAIRS):
@@ -242,7 +247,8 @@ class Look:
         matched = [one for one in seen if self._where_claimed(claim, *one[1:])]
         if len(matched) < len(seen):
             factor = CHANCE_FACTOR if pairs >= LEAST_AGREEING else CHANCE_FACTOR_ALONE
-            chances = {pair: self._chance(pair, side_px) for _, pair, _ in seen}
+            jobs = (partial(self._chance, pair, side_px) for _, pair, _ in seen)
+            chances = dict(zip((pair for _, pair, _ in seen), on_all_cores(jobs), strict=True))
             level = float(np.percentile(list(self._chances.values()), CHANCE_PERCENTILE))
             matched = [
                 one

@@ -14,9 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from runtime.stitch.match.correlation_kernel import whiten
+
 WHITENING = 0.7
 """Exponent on the cross-spectrum's magnitude: 0 is plain correlation, 1 pure phase. Pure phase
 gives noise-only frequencies the same vote as the specimen's."""
+
+LEAST_SHARE = 1e-6
+"""Of the highest magnitude: less than that is rounding."""
 
 REACH_PX = 1.6
 """Half width of the fine grid."""
@@ -87,9 +92,8 @@ class Correlation:
 
 def whitened(cross: Spectra) -> Spectra:
     """Return a cross-spectrum (last two axes y, x) with its magnitudes evened out."""
-    magnitude = np.abs(cross)
-    floor = np.float32(1e-6) * magnitude.max() + np.float32(1e-20)
-    result: Spectra = cross / (magnitude + floor) ** np.float32(WHITENING)
+    result = np.empty(cross.shape, np.complex64)
+    whiten(np.ascontiguousarray(cross).reshape(-1), LEAST_SHARE, WHITENING, result.reshape(-1))
     return result
 
 

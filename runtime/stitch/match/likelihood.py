@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from runtime.stitch.match.correlation import WHITENING, Correlation, Floats, Spectra, Stack
+from runtime.stitch.match.correlation import Correlation, Floats, Spectra, Stack, whitened
 from runtime.stitch.match.likelihood_kernel import count_votes, level, ring_power, ring_shared
 
 TAPER_PX = 4
@@ -186,10 +186,8 @@ def common_shift(a: BlockSpectra, b: BlockSpectra) -> Floats | None:
     """
     here = plane(a.size)
     cross = (a.spectra * np.conj(b.spectra)).sum(axis=0, keepdims=True)
-    magnitude = np.abs(cross)
-    floor = np.float32(1e-6) * magnitude.max() + np.float32(1e-20)
-    whitened = cross * here.used / (magnitude + floor) ** np.float32(WHITENING)
-    start = Correlation(whitened, here.shape).peaks(np.zeros((1, 2), np.int64), step_px=STEP_PX)
+    seen = Correlation(whitened(cross * here.used), here.shape)
+    start = seen.peaks(np.zeros((1, 2), np.int64), step_px=STEP_PX)
     shift: Floats = start[0]
     for _ in range(STARTING_STEPS):
         if not np.isfinite(shift).all():

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from runtime.stitch.match.correlation import Image, Spectra, ncc, whitened
-from runtime.stitch.match.phase_kernel import agreement_along
+from runtime.stitch.match.correlation_kernel import agreement_along, detail_of, square_at
 from runtime.stitch.match.strips import XY, Strip, StripPair
 
 LOCAL_MEAN_PX = 31
@@ -120,11 +120,8 @@ def band_pass(pixels: Strip) -> Image:
     A strip without any variation but rounding comes back as zeros.
     """
     smoothed = smooth(pixels)
-    detail = smoothed - cv2.blur(smoothed, (LOCAL_MEAN_PX, LOCAL_MEAN_PX))
-    spread = float(detail.std())
-    if spread < LEAST_SPREAD:
-        return np.zeros_like(smoothed)
-    scaled: Image = np.clip(detail / spread, -CLIP_SIGMAS, CLIP_SIGMAS)
+    local_mean = cv2.blur(smoothed, (LOCAL_MEAN_PX, LOCAL_MEAN_PX))
+    scaled: Image = detail_of(smoothed, local_mean, LEAST_SPREAD, CLIP_SIGMAS)
     return scaled
 
 
@@ -255,10 +252,8 @@ def _taper(shape: tuple[int, int]) -> Image:
 def _gate(pair: StripPair, surface: Image) -> tuple[Image, tuple[int, int]]:
     """Return the part of the surface inside the gate and the tile shift (x, y) of its corner."""
     x0, y0 = (round(shift) - pair.gate_px for shift in pair.shift_px)
-    steps = np.arange(2 * pair.gate_px + 1)
-    rows = (y0 + pair.crop_offset[1] + steps) % surface.shape[0]
-    columns = (x0 + pair.crop_offset[0] + steps) % surface.shape[1]
-    return surface[np.ix_(rows, columns)], (x0, y0)
+    row, column = y0 + pair.crop_offset[1], x0 + pair.crop_offset[0]
+    return square_at(surface, row, column, 2 * pair.gate_px + 1), (x0, y0)
 
 
 def _in_gate(pair: StripPair, shift_px: tuple[int, int]) -> bool:
