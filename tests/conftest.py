@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, settings
 # A busy machine is slow, and slow is not wrong.
 CALM = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 
+gc.disable()  # until all tests are loaded: nothing is garbage until then
+
 settings.register_profile("same", derandomize=True, **CALM)
 settings.register_profile("explore", **CALM)
 settings.load_profile("same")
@@ -34,3 +36,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Keep the libraries and the tests themselves from the collector, which would find nothing."""
     gc.freeze()
+    gc.enable()

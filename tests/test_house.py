@@ -43,10 +43,18 @@ class Written(NamedTuple):
     """The name in every `except`, "everything" for a bare one."""
 
 
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield every statement and handler below a node. Most nodes are expressions, and hold none."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield child
+            yield from statements(child)
+
+
 @cache
 def written(path: Path) -> Written:
     found = Written([], [], [])
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+    for node in statements(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1

@@ -67,7 +67,9 @@ def test_where_the_stage_decides_the_right_candidates_are_taken(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("pitch_px", [12.0, 16.0, 24.0, 40.0])
+@pytest.mark.parametrize(
+    "pitch_px", [12.0, *(pytest.param(n, marks=pytest.mark.slow) for n in (16.0, 24.0)), 40.0]
+)
 def test_no_tile_is_further_off_than_the_stage_without_a_flag(pitch_px, seed):
     errors_px, flags, _ = scanned(pitch_px, stage_px=5.0, seed=seed)
     for error_px, flag in zip(errors_px, flags, strict=True):
