@@ -29,6 +29,12 @@ of some hundred tiles has stage errors of three sigmas."""
 FAR_SIGMAS = 4.0
 """Further than any stage error, a tile must have two seams that agree."""
 
+TRUSTED = 8
+"""How many tiles' errors the claim of a stage is worth."""
+
+MEDIAN_SQUARE = 2 * float(np.log(2))
+"""The median of a distance squared, in squares of its standard deviation on either axis."""
+
 MOST_MOVED = 40
 """Groups that may go along with another: what needs more is a matter of the whole scan."""
 
@@ -138,7 +144,8 @@ class _Rivals:
     """The tiles in groups that go together, if at all, and the seams between them."""
 
     def __init__(self, model: GraphModel, belief: Belief) -> None:
-        self._stage = model.stage
+        off_px = belief.poses[:, :2] - model.stage.corrected(belief.correction)
+        self._sigma_px = _stage_sigma_px(model, off_px)
         seams = _edges(model, belief)
         self._tiles = _groups(model, seams)
         group = {tile: name for name, tiles in self._tiles.items() for tile in tiles}
@@ -150,7 +157,6 @@ class _Rivals:
                 self._seams[seam.b].append(seam)
         self._broken = {name: sum(s.now for s in around) for name, around in self._seams.items()}
         self._fixed = {group[tile] for tile in range(model.free, len(belief.poses))}
-        off_px = belief.poses[:, :2] - model.stage.corrected(belief.correction)
         self._pull: dict[int, list[float]] = {
             name: off_px[sorted(self._tiles[name])].sum(axis=0).tolist()
             for name in self._seams.keys() - self._fixed
@@ -182,7 +188,7 @@ class _Rivals:
         """Return what the stage has against a group's going a way."""
         (x, y), (pull_x, pull_y), size = way.tolist(), self._pull[name], len(self._tiles[name])
         along: float = 2 * (x * pull_x + y * pull_y) + size * (x * x + y * y)
-        return along / (2 * self._stage.sigma_px**2)
+        return along / (2 * self._sigma_px**2)
 
     def _joined(self, name: int, way: Floats) -> _Move:
         """Return the move of a group, joined by those neighbours that are better off moving too."""
@@ -216,6 +222,20 @@ class _Rivals:
             other = seam.a if own else seam.b
             cost += -seam.added(way, of_b=not own) if other in inside else seam.added(way, of_b=own)
         return cost
+
+
+def _stage_sigma_px(model: GraphModel, off_px: Floats) -> float:
+    """Return the sigma to weigh moves with, of a stage that is `off_px` (n, 2) from the map.
+
+    Only the stage speaks against the other places of a lattice, so a stage that errs more than it
+    claims, as one against which the camera is turned does, must not decide by its claim.
+    """
+    claimed2 = model.stage.sigma_px**2
+    if not len(model.seams.crowded):
+        return float(claimed2**0.5)
+    seen2 = float(np.median((off_px[: model.free] ** 2).sum(axis=1))) / MEDIAN_SQUARE
+    count = model.free
+    return float(max(claimed2, (TRUSTED * claimed2 + count * seen2) / (TRUSTED + count)) ** 0.5)
 
 
 def _edges(model: GraphModel, belief: Belief) -> list[_Edge]:

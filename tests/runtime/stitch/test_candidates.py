@@ -38,7 +38,13 @@ def periodic(
 
 
 def scanned(
-    pitch_px: float, *, stage_px: float, seed: int, only=lambda name: True, lead_nats: float = 0.0
+    pitch_px: float,
+    *,
+    stage_px: float,
+    seed: int,
+    only=lambda name: True,
+    lead_nats: float = 0.0,
+    claimed_px: float | None = None,
 ):
     maker = Maker(6, stage_px=stage_px, seed=seed)
     made, random = maker.made(), np.random.default_rng(seed)
@@ -52,7 +58,9 @@ def scanned(
         )
         for tile in made.tiles
     ]
-    graph = MadeGraph(tiles, made.truth, set()).fill(PoseGraph(stage_px, shape_px=SHAPE_PX))
+    graph = MadeGraph(tiles, made.truth, set()).fill(
+        PoseGraph(claimed_px or stage_px, shape_px=SHAPE_PX)
+    )
     placed = graph.solve()
     off = np.array([centre(placed[name]) - pose for name, pose in made.truth.items()])[:, :2]
     off -= np.median(off, axis=0)
@@ -74,6 +82,15 @@ def test_no_tile_is_further_off_than_the_stage_without_a_flag(pitch_px, seed):
     errors_px, flags, _ = scanned(pitch_px, stage_px=5.0, seed=seed)
     for error_px, flag in zip(errors_px, flags, strict=True):
         assert error_px < pitch_px / 2 or flag == "suspect"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_stage_that_errs_more_than_it_claims_decides_next_to_nothing_on_a_lattice(seed):
+    errors_px, flags, _ = scanned(24.0, stage_px=10.0, seed=seed, claimed_px=5.0)
+    off = errors_px > 12.0
+    assert off.sum() > 15
+    assert sum(flag == "" for flag in flags) < 4
+    assert sum(flag == "" for flag, far in zip(flags, off, strict=True) if far) < 3
 
 
 @pytest.mark.parametrize("seed", SEEDS)
