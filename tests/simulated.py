@@ -8,7 +8,7 @@ from rich.console import Console
 from calibration.routines import ensure
 from runtime.clock import SystemClock
 from runtime.instrument.opening import open_microscope
-from runtime.night.run import carry_out
+from runtime.night.run import Calibrate, carry_out
 from runtime.record.run_folder import RunFolder
 
 # A test adds sections of its own below.
@@ -83,14 +83,16 @@ focus: {{start_z_um: {z_um}, range_um: 80}}
     return plan + (f"model: {model}\n" if model else "")
 
 
-def spend_night(path: Path, *, plan: str, settings: str) -> tuple[RunFolder, dict[str, Any]]:
+def spend_night(
+    path: Path, *, plan: str, settings: str, calibrate: Calibrate = ensure
+) -> tuple[RunFolder, dict[str, Any]]:
     """Carry a night out in a new folder, with its calibrations; return folder and summary."""
     folder = RunFolder(path)
     folder.create(plan_text=plan, settings_text=settings).close()
     summary = carry_out(
         folder,
         open_microscope=open_microscope,
-        calibrate=ensure,
+        calibrate=calibrate,
         console=Console(quiet=True),
         clock=SystemClock(),
     )

@@ -33,6 +33,8 @@ def map_of(
     shape_px = (camera.height_px, camera.width_px)
     px_from_stage = np.linalg.inv(stage_from_px).astype(np.float64)
     pixel_size_um = float(np.sqrt(abs(np.linalg.det(stage_from_px))))
+    # The rig comes to every tile from below: its slack is the same in all of them, and nothing for
+    # the graph to tell. Recordings that were taken otherwise are what `nightscope stitch` is for.
     stitcher = Stitcher(
         px_from_stage=px_from_stage,
         stage_sigma_px=rig.stage_sigma_um / pixel_size_um,

@@ -71,8 +71,9 @@ def _verdict(run: RunData, found: list[Finding], stages: list[StageTimes]) -> st
         return "Nothing needs your attention."
     parts = [f"{counted(len(serious), 'tile')} to look at"] if serious else []
     parts += [f"late: {', '.join(late)}"] if late else []
-    parts += ["frames are bent: see Seams"] if bent(run) else []
-    return "; ".join(parts) + "."
+    parts += ["frames are bent, see Seams"] if bent(run) else []
+    said = "; ".join(parts)
+    return f"{said[0].upper()}{said[1:]}."
 
 
 def _facts(run: RunData) -> Html:

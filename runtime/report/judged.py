@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from runtime.report.markup import Html, legend, table
+from runtime.report.markup import Html, element, legend, table
 from runtime.report.scales import SEAM_STEPS_PX, seam_step
 from runtime.report.wording import DASH, counted
 from runtime.tile import VISIBLE_PX, SeamQuality
@@ -13,11 +13,14 @@ from runtime.tile import VISIBLE_PX, SeamQuality
 HEADINGS = (
     "Seam", "n:Mismatch", "n:Residual", "n:Left out", "n:σ", "n:NCC", "Method", "Suspect",
 )  # fmt: skip
-EXPLAINED = (
-    "Mismatch: how far the two tiles' pictures lie apart in the map. Residual: how far the map is "
-    "from what was measured. Left out: how far that is from what all other seams predict; – where "
-    "they predict nothing."
+MEANINGS = (
+    ("Mismatch", "how far the two tiles' pictures lie apart in the map; it colours the seams"),
+    ("Residual", "how far the map is from what was measured at the seam"),
+    ("Left out", "how far that is from what all other seams predict; – where they predict nothing"),
+    ("σ", "how sure the measurement says it is, one standard deviation"),
+    ("NCC", "how alike the two pictures are, 1 for the same"),
 )
+"""What the numbers of a seam are."""
 
 
 def in_words(numbers: Mapping[str, Any]) -> str:
@@ -39,6 +42,12 @@ def _meaning(mismatch: Mapping[str, float]) -> str:
     if mismatch["median"] <= VISIBLE_PX:
         return "most seams cannot be seen, at the worst edges break"
     return "edges break or show twice, so do not measure across seams"
+
+
+def meanings() -> Html:
+    """Return what the numbers of a seam are, as a list."""
+    pairs = [element("div", element("dt", name), element("dd", what)) for name, what in MEANINGS]
+    return element("dl", *pairs, class_="meanings")
 
 
 def px(value: float | None) -> str:

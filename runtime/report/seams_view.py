@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from runtime.report.judged import (
-    EXPLAINED,
     in_words,
+    meanings,
     seam_class,
     seam_hint,
     seam_legend,
@@ -33,7 +33,7 @@ def seams_section(run: RunData) -> Html:
         title,
         _lead(run),
         _bent(run),
-        element("div", _drawing(run, grid), _suspects(run), class_="two"),
+        element("div", _drawing(run, grid), _told(run), class_="two"),
         _worst(run.seams),
     )
 
@@ -75,9 +75,9 @@ def _bent(run: RunData) -> Html | None:
         "p",
         element("strong", "BENT FRAMES"),
         f" The overlaps show that lens or scan bends every frame, by {run.facts['bent_px']:.1f} px "
-        "at most. The map is drawn straight by that. But how large a frame is as a whole, overlaps "
-        "of a scan cannot tell, so tiles may lie some tenths of a pixel off, and more over the "
-        "whole map. The distortion should be ",
+        "at most. The map is drawn straight by that, so its seams fit. But overlaps of a scan "
+        "tell only a part of how a frame is bent, so tiles may lie a pixel or more from their "
+        "true places. The distortion should be ",
         *then,
         "; nights after that use it.",
         class_="banner",
@@ -116,6 +116,13 @@ def _seam(grid: Schematic, one: SeamQuality) -> Html:
     )
 
 
+def _told(run: RunData) -> Html:
+    """Return what the numbers are, and the tiles that the map may have wrong."""
+    if not run.facts["map_quality"]:
+        return element("div")
+    return element("div", meanings(), _suspects(run))
+
+
 def _suspects(run: RunData) -> Html:
     """Return the tiles that the map may have wrong, and why."""
     suspects = [tile for tile in run.tiles if tile.suspicions]
@@ -136,6 +143,6 @@ def _worst(seams: Sequence[SeamQuality]) -> Html:
     return element(
         "div",
         element("h3", "The worst matched seams"),
-        element("p", EXPLAINED, class_="lead"),
         seam_table(matched, most=WORST),
+        class_="below",
     )

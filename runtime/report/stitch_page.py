@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runtime.record.storage import write_durably
 from runtime.report.judged import (
-    EXPLAINED,
+    meanings,
     mismatch_number,
     px,
     seam_class,
@@ -224,9 +224,9 @@ def _line(
 
 def _seams(report: StitchReport) -> Html:
     seams = report.quality.seams
-    lead = f"{EXPLAINED} The worst first" + _cut(len(seams))
+    lead = "The worst come first" + _cut(len(seams))
     rows = seam_table(seams, most=MOST_ROWS, name=report.files.__getitem__)
-    return section("seams", "Seams", lead, rows)
+    return section("seams", "Seams", lead, meanings(), rows)
 
 
 def _tiles(report: StitchReport) -> Html:

@@ -26,7 +26,7 @@ def area(width_um: float, height_um: float) -> str:
 
 def signed_um(um: float, *, decimals: int = 1) -> str:
     """Return a signed height or place in micrometres, with a true minus sign."""
-    return f"{um:+.{decimals}f} µm".replace("-", "−")
+    return f"{round(um, decimals) + 0.0:+.{decimals}f} µm".replace("-", "−")
 
 
 def milliseconds(ms: float) -> str:

@@ -31,7 +31,7 @@ def demo(
     plan_text = (SHIPPED / "plan.yaml").read_text(encoding="utf-8")
     folder.create(plan_text=plan_text, settings_text=settings_text).close()
     summary = resume(run=out, calibrate=calibrate, console=console)
-    summary |= _against_the_truth(folder)
+    summary |= against_the_truth(folder)
     console.print(
         f"map: {folder.picture}\nreport: {folder.report}\n"
         "next: open the report, or try `nightscope demo --seed 1 --out another`"
@@ -39,7 +39,7 @@ def demo(
     return summary
 
 
-def _against_the_truth(folder: RunFolder) -> dict[str, Any]:
+def against_the_truth(folder: RunFolder) -> dict[str, Any]:
     """Return the run's errors, by code the pipeline cannot see."""
     section = Specimen()
     height_px, width_px = section.levels[0].shape

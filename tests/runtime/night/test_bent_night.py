@@ -89,7 +89,7 @@ def test_without_a_record_the_overlaps_tell_most_of_it_and_the_report_the_cure(t
     assert 0.1 < np.percentile(errors_px(night), 95) < 0.6
     assert len(stamp(night).split()) == 2
     page = (night.path / "report.html").read_text()
-    assert "frames are bent: see Seams" in page
+    assert "rames are bent, see Seams" in page
     assert "nightscope calibrate distortion --objective 10x" in page
 
 

@@ -37,6 +37,7 @@ def test_a_coordinate_that_is_no_number_is_refused() -> None:
 
 WORDS = {
     "one": (counted(1, "tile"), "1 tile"),
+    "no negative zero": (signed_um(-0.3, decimals=0), "+0 µm"),
     "many": (counted(1200, "tile"), "1,200 tiles"),
     "micrometres": (length(20), "20 µm"),
     "millimetres": (length(1430), "1.43 mm"),
