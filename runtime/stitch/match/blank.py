@@ -47,9 +47,8 @@ class Detail:
     def of(cls, pixels: Strip) -> Detail:
         """Return the detail of a (y, x) image."""
         image = pixels.astype(np.float32)
-        noise = _spread(np.asarray(cv2.filter2D(image, -1, _LAPLACE_PAIR), np.float32)) / 6.0
         # Quantisation alone is a noise of 1/sqrt(12) digital numbers.
-        noise = max(noise, 12**-0.5) ** 2 * _noise_gain()
+        noise = max(noise_of(image), 12**-0.5) ** 2 * _noise_gain()
         band = _band(image)
         kept = np.ascontiguousarray(_thinned(band, KEPT_SAMPLES))
         return cls(kept, _spread(band), noise)
@@ -75,6 +74,11 @@ class Detail:
             < BLANK_RATIO * (self.noise + gain**2 * other.noise)
             for gain in GAINS
         )
+
+
+def noise_of(image: NDArray[np.float32]) -> float:
+    """Return the standard deviation of a (y, x) image's pixel noise."""
+    return _spread(np.asarray(cv2.filter2D(image, -1, _LAPLACE_PAIR), np.float32)) / 6.0
 
 
 def texture_ratio(pixels: Strip) -> float:

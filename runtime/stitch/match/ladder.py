@@ -14,7 +14,7 @@ import numpy as np
 
 from runtime.errors import ConfigRefused
 from runtime.stitch.match.angles import match_angles
-from runtime.stitch.match.phase import Peak, band_pass, candidates, judged
+from runtime.stitch.match.phase import Peak, band_pass, candidates, judged, reachable_ncc
 from runtime.stitch.match.refined import TURNED_RAD, Match, nearer, refined
 from runtime.stitch.match.rivals import lead_nats
 from runtime.stitch.match.sift import match_sift
@@ -42,6 +42,11 @@ GATE_SIGMAS = 3.0
 FEWEST_PAIRS, FAINT = 4, 0.5
 """Of turned tiles a straight comparison finds two or three blocks that agree by luck, or blurred
 ones; so does noise, and then turning them is no better."""
+
+LUCKY_PAIRS, LUCKY_SHARE = 2, 0.7
+"""So few blocks, of strips that agree by less than this share of what their noise would leave,
+agree by luck: right matches of faint tiles have 0.8 and more, wrong ones of sparse tiles that turn
+0.6 and less."""
 
 LEAD = 0.03
 """By how much turned tiles must agree better than straight ones."""
@@ -136,7 +141,13 @@ def by_phase(cut: Cut, chance: tuple[float, ...]) -> Match | None:
     turned = None if wide is None else match_angles(wide, chance)
     if straight is None or (turned is not None and turned.ncc > straight.ncc + LEAD):
         return turned
-    return straight
+    return None if pair is None or _lucky(straight, pair) else straight
+
+
+def _lucky(match: Match, pair: StripPair) -> bool:
+    """Return whether two blocks found each other, and most of what the strips show did not."""
+    few = len(match.pairs) <= LUCKY_PAIRS
+    return few and match.ncc < LUCKY_SHARE * reachable_ncc(pair)
 
 
 def _doubtful(match: Match) -> bool:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from runtime.stitch.match.blank import noise_of
 from runtime.stitch.match.correlation import Image, Spectra, ncc, whitened
 from runtime.stitch.match.correlation_kernel import agreement_along, detail_of, square_at
 from runtime.stitch.match.strips import XY, Strip, StripPair
@@ -123,6 +124,17 @@ def band_pass(pixels: Strip) -> Image:
     local_mean = cv2.blur(smoothed, (LOCAL_MEAN_PX, LOCAL_MEAN_PX))
     scaled: Image = detail_of(smoothed, local_mean, LEAST_SPREAD, CLIP_SIGMAS)
     return scaled
+
+
+def reachable_ncc(pair: StripPair) -> float:
+    """Return the NCC that both strips' noise would leave if they showed the same."""
+    shares = []
+    for pixels in (pair.a, pair.b):
+        smoothed = smooth(pixels)
+        power = float((smoothed - cv2.blur(smoothed, (LOCAL_MEAN_PX, LOCAL_MEAN_PX))).var())
+        noise = noise_of(pixels.astype(np.float32)) ** 2 / (4 * np.pi * SMOOTHING_SIGMA_PX**2)
+        shares.append(max(1 - noise / power, 0.0) if power > 0 else 0.0)
+    return float((shares[0] * shares[1]) ** 0.5)
 
 
 def candidates(pair: StripPair, a: Image, b: Image) -> list[Peak]:

@@ -6,8 +6,8 @@ import pytest
 
 from runtime.stitch.match.blank import is_blank, texture_ratio
 from runtime.stitch.match.correlation import ncc
-from runtime.stitch.match.ladder import by_the_sensor, match_phase
-from runtime.stitch.match.phase import band_pass, candidates
+from runtime.stitch.match.ladder import by_phase, by_the_sensor, match_phase
+from runtime.stitch.match.phase import band_pass, candidates, reachable_ncc
 from runtime.stitch.match.strips import Borders, cut, predict
 from runtime.stitch.match.subpixel import refine
 from runtime.stitch.match.threshold import accept_above, chance_scores
@@ -275,3 +275,35 @@ def test_a_specimen_that_does_not_repeat_has_one_place():
         match = match_phase(strips_of(a, b, prior=(215.0, 0.0), gate_px=20), chance)
         assert match is not None
         assert match.alternatives == ()
+
+
+def specks(rng, shared):
+    """A flat field with specks of its own, and some that are `shared` (n, 2) x, y."""
+    height, width = SHAPE_PX
+    image = np.full(SHAPE_PX, 1000, np.float32)
+    for x, y in shared:
+        cv2.circle(image, (x, y), 5, 300.0, -1)
+    for x, y in rng.uniform(0, 1, (25, 2)) * (width, height):
+        radius, grey = round(rng.uniform(3, 6)), float(rng.uniform(300, 1700))
+        cv2.circle(image, (round(x), round(y)), radius, grey, -1)
+    return (cv2.GaussianBlur(image, (0, 0), 1) + rng.normal(0, 10, SHAPE_PX)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("seed", [0, 3, 11])
+def test_two_specks_that_agree_among_many_that_do_not_are_no_match(seed):
+    rng = np.random.default_rng(seed)
+    a, b = (specks(rng, np.array([(230, 60), (238, 75)]) - at) for at in ((0, 0), (212, 4)))
+    chance = chance_scores(a, gate_px=12) + chance_scores(b, gate_px=12)
+    pair = strips_of(a, b, prior=(212.0, 0.0), gate_px=12)
+    assert match_phase(pair, chance) is not None
+    assert by_phase(lambda _: pair, chance) is None
+
+
+@pytest.mark.parametrize("noise", [5.0, 40.0, 120.0])
+def test_what_noise_leaves_of_an_agreement_is_known_beforehand(noise):
+    rng = np.random.default_rng(4)
+    a, b = (
+        seen((300 + x, 400)) + rng.normal(0, noise, SHAPE_PX).astype(np.float32) for x in (0, 200)
+    )
+    pair = strips_of(a, b, prior=(200.0, 0.0), gate_px=0)
+    assert reachable_ncc(pair) == pytest.approx(ncc(band_pass(pair.a), band_pass(pair.b)), abs=0.05)
