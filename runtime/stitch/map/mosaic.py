@@ -110,8 +110,7 @@ class Mosaic:
         dirty = self._move(places) if places else set[Chunk]()
         if not dirty | self._shown.torn:
             return 0
-        overlaps = self._tone(places, pixels)
-        self._announce(places, overlaps, dirty, whole=False)
+        self._announce(places, self._tone(places, pixels), dirty, whole=False)
         written = self._draw(pixels, whole=False)
         self._publish()
         return written
@@ -204,6 +203,9 @@ class Mosaic:
         """Put a canvas that was drawn out of sight in the place of the one before."""
         if not self._aside.exists() or not (self._live or settled):
             return
+        if not self._live:
+            # Nobody goes on with it, and readers wonder at a file that is not Zarr's.
+            (self._aside / LEDGER).unlink(missing_ok=True)
         old = _old(self._folder)
         if self._folder.exists():
             self._folder.rename(old)
