@@ -150,22 +150,24 @@ def _settle(
     """Return where b was last cut for all blocks at once, their votes there, and whether they see a
     wide pitch, of which a block cut for itself would tell too little.
     """
-    looked, wide = start, False
+    looked, wide, aware = start, False, False
     before, most_px = np.zeros(2), MOST_STEP_PX
     for done in range(WIDE_ROUNDS):
         votes = vote(seen, BlockSpectra.of(blocks_at(b, layout, looked[None])))
         wide |= votes.periods(layout.size) < FEW_PERIODS
-        if wide:
+        aware |= wide
+        if aware:
             votes = _aware(votes, seen, b, layout, looked)
         found = votes.together()
         if found is None:
             return None
         step, covariance = found
         least = max(SETTLED**2 * float(np.trace(covariance)), LEAST_PX**2)
-        if done + 1 >= (WIDE_ROUNDS if wide else ROUNDS) or step @ step < least:
+        if done + 1 >= (WIDE_ROUNDS if aware else ROUNDS) or step @ step < least:
             return looked, votes, wide
         slow = step * before > SLOW * before**2
-        wide |= bool((slow & (step**2 > SETTLED**2 * np.diag(covariance))).any())
+        # Bent blocks, which disagree, are slow too; each is cut where it lies all the same.
+        aware |= bool((slow & (step**2 > SETTLED**2 * np.diag(covariance))).any())
         if step @ before < 0:
             # It went too far: what was seen there holds near there only.
             most_px = float(np.hypot(*before)) / 2
