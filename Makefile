@@ -11,7 +11,8 @@ BIN := $(VENV)/bin
 FIRMWARE := $(MAKE) --no-print-directory -C firmware_bridge/firmware
 # Images of Python set it; then every worker would compile every test and library for itself.
 unexport PYTHONDONTWRITEBYTECODE
-# In the order of the files: else the long nights, few tests a file, come last and a core has nothing to do.
+# In the order that tests/conftest.py gives the files: else the long nights, few tests a file, come last
+# and a core has nothing to do.
 # One thread of BLAS a worker: with more, each waits for the others' cores, and busily.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check

@@ -67,8 +67,17 @@ def places(out: Path) -> dict[str, tuple[float, float]]:
     return {tile["file"]: (tile["x_px"] - x, tile["y_px"] - y) for tile in tiles}
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[float, float]]:
+    """Where the tiles lie that were all there from the beginning."""
+    folder = tmp_path_factory.mktemp("whole")
+    bring(folder, *encoded())()
+    stitch_folder(folder, out=folder / "out", positions=None, **HOW)
+    return places(folder / "out")
+
+
 def test_tiles_that_come_one_after_another_end_where_a_whole_folder_does(
-    folder: Path, tmp_path: Path
+    folder: Path, tmp_path: Path, whole: dict[str, tuple[float, float]]
 ) -> None:
     """The last row comes first: what is placed stays, though the grid is counted anew."""
     names = sorted(encoded(), reverse=True)
@@ -76,8 +85,7 @@ def test_tiles_that_come_one_after_another_end_where_a_whole_folder_does(
     summary = watch(folder, tmp_path / "watched", clock)
     assert (summary["exit_code"], summary["tiles"], summary["seams_matched"]) == (0, 9, 12)
     assert clock.passed_s >= 10
-    stitch_folder(folder, out=tmp_path / "whole", positions=None, **HOW)
-    watched, whole = places(tmp_path / "watched"), places(tmp_path / "whole")
+    watched = places(tmp_path / "watched")
     assert max(np.abs(np.subtract(watched[name], whole[name])).max() for name in whole) < 0.01
 
 
@@ -108,7 +116,9 @@ def test_a_file_that_is_half_written_is_waited_for(folder: Path, tmp_path: Path)
     assert (summary["exit_code"], summary["tiles"], summary["left_out"]) == (0, 9, [])
 
 
-def test_a_tile_that_is_written_again_is_taken_again(folder: Path, tmp_path: Path) -> None:
+def test_a_tile_that_is_written_again_is_taken_again(
+    folder: Path, tmp_path: Path, whole: dict[str, tuple[float, float]]
+) -> None:
     """The first time it was another tile's picture; by then it was placed and drawn."""
     names, seen = list(encoded()), []
 
@@ -121,8 +131,7 @@ def test_a_tile_that_is_written_again_is_taken_again(folder: Path, tmp_path: Pat
     summary = watch(folder, tmp_path / "out", clock)
     assert seen == [True]
     assert (summary["exit_code"], summary["tiles"], summary["seams_matched"]) == (0, 9, 12)
-    stitch_folder(folder, out=tmp_path / "whole", positions=None, **HOW)
-    watched, whole = places(tmp_path / "out"), places(tmp_path / "whole")
+    watched = places(tmp_path / "out")
     assert max(np.abs(np.subtract(watched[name], whole[name])).max() for name in whole) < 0.01
 
 
@@ -149,7 +158,7 @@ def test_a_folder_to_which_nothing_comes_is_refused_after_the_quiet_time(
 
 
 def test_one_that_was_killed_and_is_called_again_ends_with_the_same_map(
-    folder: Path, tmp_path: Path
+    folder: Path, tmp_path: Path, whole: dict[str, tuple[float, float]]
 ) -> None:
     names = list(encoded())
 
@@ -162,8 +171,7 @@ def test_one_that_was_killed_and_is_called_again_ends_with_the_same_map(
         watch(folder, out, first)
     summary = watch(folder, out, ScriptedClock(bring(folder, *names[5:])))
     assert (summary["exit_code"], summary["tiles"]) == (0, 9)
-    stitch_folder(folder, out=tmp_path / "whole", positions=None, **HOW)
-    watched, whole = places(out), places(tmp_path / "whole")
+    watched = places(out)
     assert max(np.abs(np.subtract(watched[name], whole[name])).max() for name in whole) < 0.01
 
 
