@@ -4,6 +4,8 @@ import csv
 import shutil
 from pathlib import Path
 
+import pytest
+
 
 def test_doctor_finds_this_machine_ready(cli_here):
     code, result, err = cli_here("doctor", "--warm")
@@ -12,10 +14,14 @@ def test_doctor_finds_this_machine_ready(cli_here):
     assert {"numpy", "models", "caches"} <= {check["check"] for check in result["checks"]}
 
 
-def test_the_shipped_model_is_listed_and_verifies(cli_here):
+def test_the_shipped_model_is_listed(cli_here):
     code, result, err = cli_here("model", "list")
     assert code == 0, err
     assert [row["name"] for row in result["models"]] == ["mussel-tissue"]
+
+
+@pytest.mark.slow  # tests/runtime/offline/test_model_verbs.py calls what the verb calls
+def test_the_shipped_model_verifies(cli_here):
     code, result, err = cli_here("model", "verify", "mussel-tissue")
     assert code == 0, err
     assert {row["precision"] for row in result["golden"]} == {"int8", "fp32"}

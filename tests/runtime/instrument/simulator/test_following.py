@@ -72,6 +72,7 @@ def test_what_a_simulated_camera_took_is_marked_whatever_held_the_specimen(wante
         assert rig.without_failsafe == ()
 
 
+@pytest.mark.slow
 def test_a_whole_night_runs_with_the_board_in_the_loop(bench, tmp_path):
     plant, port = bench
     plan = looped_plan(rows=2, columns=2, specimen_um=SPECIMEN_UM)
