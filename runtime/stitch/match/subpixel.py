@@ -150,30 +150,39 @@ def _settle(
     """Return where b was last cut for all blocks at once, their votes there, and whether they see a
     wide pitch, of which a block cut for itself would tell too little.
     """
-    looked, wide, aware = start, False, False
+    looked, wide = start, False
     before, most_px = np.zeros(2), MOST_STEP_PX
     for done in range(WIDE_ROUNDS):
         votes = vote(seen, BlockSpectra.of(blocks_at(b, layout, looked[None])))
-        wide |= votes.periods(layout.size) < FEW_PERIODS
-        aware |= wide
-        if aware:
+        wide |= votes.periods(layout.size) < FEW_PERIODS and _alike(votes)
+        if wide:
             votes = _aware(votes, seen, b, layout, looked)
         found = votes.together()
         if found is None:
             return None
         step, covariance = found
         least = max(SETTLED**2 * float(np.trace(covariance)), LEAST_PX**2)
-        if done + 1 >= (WIDE_ROUNDS if aware else ROUNDS) or step @ step < least:
+        if done + 1 >= (WIDE_ROUNDS if wide else ROUNDS) or step @ step < least:
             return looked, votes, wide
         slow = step * before > SLOW * before**2
-        # Bent blocks, which disagree, are slow too; each is cut where it lies all the same.
-        aware |= bool((slow & (step**2 > SETTLED**2 * np.diag(covariance))).any())
+        if not wide and (slow & (step**2 > SETTLED**2 * np.diag(covariance))).any():
+            wide = _alike(votes)
         if step @ before < 0:
             # It went too far: what was seen there holds near there only.
             most_px = float(np.hypot(*before)) / 2
         before = _held(step, most_px)
         looked = looked + before
     return None
+
+
+def _alike(votes: Votes) -> bool:
+    """Return whether all blocks want to go the same way: those of a bent seam hold each other
+    back.
+    """
+    steps = votes.apart()[0]
+    known = steps[np.isfinite(steps[:, 0])]
+    apart = np.hypot(*(known - np.median(known, axis=0)).T) if len(known) else np.full(1, np.inf)
+    return bool(np.median(apart) < APART_PX)
 
 
 def _each(
