@@ -64,6 +64,7 @@ class PoseGraph:
         self._shared = Shared(sigma_px)
         self._tiles, self._seams = TileRows(), SeamRows()
         self._rows: dict[frozenset[str], int] = {}
+        self._keys: defaultdict[str, set[Key]] = defaultdict(set)
         self._waiting: defaultdict[str, list[Shift]] = defaultdict(list)
         self._bends = BendSample()
         self._solved: Settled | None = None
@@ -249,6 +250,8 @@ class PoseGraph:
         self._drop(pair)
         # Point pairs are most of a shift's memory, and what they say is condensed here.
         self.shifts[shift.a, shift.b] = replace(shift, pairs=())
+        for name in pair:
+            self._keys[name].add((shift.a, shift.b))
         if shift.method == "none":
             return
         key, seam = (shift.a, shift.b), measure(shift, self._calibrated, shape_px=self._shape_px)
@@ -268,8 +271,8 @@ class PoseGraph:
         row = self._tiles.index[tile_id]
         for seam in self._seams.of_tile(row):
             self._drop(frozenset(self._seams.keys[seam]))
-        for key in [key for key in self.shifts if tile_id in key]:
-            del self.shifts[key]
+        for key in self._keys.pop(tile_id, ()):
+            self.shifts.pop(key, None)
 
     def _way(self, row: int, choice: int) -> Floats:
         """Return the way from a seam's first candidate to another one, px."""

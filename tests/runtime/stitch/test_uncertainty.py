@@ -1,5 +1,7 @@
 """Covariances of shifts and σ of places, by how often the truth lies within them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -101,6 +103,35 @@ def test_a_tile_errs_against_the_whole_scan_by_what_its_sigma_says():
     assert_honest(errors_px, sigmas_px)
     chi2 = np.mean((np.array(errors_px) / np.array(sigmas_px)) ** 2)
     assert 0.8 < chi2 < 1.25
+
+
+@pytest.mark.slow
+def test_a_thousand_tiles_taken_in_any_order_or_again_give_one_map_that_errs_by_its_sigma():
+    """Of a map of 2 % false seams, a twentieth of the tiles is taken again: what was seen of them
+    first lay elsewhere.
+    """
+    made, maps = Maker(32, turn_rad=0.005, outliers=0.02).made(), []
+    shifts = [shift for tile in made.tiles for shift in tile.shifts]
+    for seed in (None, 1):
+        graph, random = PoseGraph(STAGE_PX, shape_px=MADE_SHAPE_PX), np.random.default_rng(seed)
+        order = np.arange(len(made.tiles)) if seed is None else random.permutation(len(made.tiles))
+        retaken = {made.tiles[n].name for n in (order[::20] if seed else ())}
+        for tile in (made.tiles[n] for n in order):
+            seen = [
+                replace(s, dx_px=s.dx_px + 30.0, pairs=()) if {s.a, s.b} & retaken else s
+                for s in tile.shifts
+            ]
+            graph.extend(tile.name, prior_px=tile.prior_px, blank=False, shifts=seen)
+            graph.moved()
+        for tile in (tile for tile in made.tiles if tile.name in retaken):
+            true = [s for s in shifts if tile.name in (s.a, s.b)]
+            graph.extend(tile.name, prior_px=tile.prior_px, blank=False, shifts=true)
+            graph.moved()
+        maps.append(graph.solve())
+    assert maps[0] == maps[1]
+    errors_px = made.errors(maps[0])[:, :2]
+    sigmas_px = np.array([maps[0][name].sigma_px for name in made.truth])
+    assert 0.8 < np.mean((errors_px / sigmas_px[:, None]) ** 2) < 1.25
 
 
 def test_a_tile_nobody_matched_is_as_sure_as_the_stage():
