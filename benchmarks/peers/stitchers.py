@@ -93,7 +93,7 @@ def stitch2d(folder: Path, facts: dict[str, Any], mosaic: Path | None) -> Corner
     for row in scan.grid:
         for tile in row:
             if tile is not None and tile.x is not None:
-                corners[Path(tile.path).stem] = [float(tile.x), float(tile.y)]
+                corners[Path(tile.source).stem] = [float(tile.x), float(tile.y)]
     wanted = [f"tile_{index:03}" for index in range(len(facts["names"]))]
     if len(corners) < len(wanted):
         raise SystemExit(f"{len(wanted) - len(corners)} of {len(wanted)} tiles not placed")
