@@ -16,7 +16,7 @@ settings.load_profile("same")
 
 
 # Where in a run the files of a folder lie, if not evenly from its beginning to its end. Those who
-# share the demo come after it is made: they would wait for it. Boards answer late or not at all,
+# share a night come after it is made: they would wait for it. Boards answer late or not at all,
 # for which the processors need not wait if computing lies between.
 LIE = {"overnight": (0.4, 0.9), "firmware_bridge": (0.0, 0.75), "contracts": (0.0, 0.75)}
 

@@ -1,6 +1,4 @@
-"""One whole demo run, shared by the tests that look at it, and a small plan for those that start
-their own.
-"""
+"""A whole demo run and a small night, shared by the tests that look at them; a plan for others."""
 
 import contextlib
 import fcntl
@@ -99,20 +97,42 @@ def cli(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def demo(cli_here, tmp_path_factory, request):
-    """(exit code, JSON, run folder) of one demo, which all workers of a test run share."""
+def run_once(tmp_path_factory, request):
+    """Run a verb into a folder, once for all workers of a test run; return (code, JSON, folder)."""
     workers = hasattr(request.config, "workerinput")
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if workers else base
-    folder, told = shared / "demo" / "night", shared / "demo.json"
-    with (shared / "demo.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not told.exists():
-            code, result, err = cli_here("demo", "--out", folder, "--speed", 40)
-            assert result is not None, err
-            told.write_text(json.dumps([code, result]))
-    code, result = json.loads(told.read_text())
-    return code, result, folder
+
+    def run(name: str, call):
+        folder, told = shared / name / "night", shared / f"{name}.json"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not told.exists():
+                folder.parent.mkdir()
+                code, result, err = call(folder)
+                assert result is not None, err
+                told.write_text(json.dumps([code, result]))
+        code, result = json.loads(told.read_text())
+        return code, result, folder
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def demo(cli_here, run_once):
+    """(exit code, JSON, run folder) of one demo."""
+    return run_once("demo", lambda folder: cli_here("demo", "--out", folder, "--speed", 40))
+
+
+@pytest.fixture(scope="session")
+def night(cli_here, run_once, write_plan):
+    """(exit code, JSON, run folder) of one small night, its calibrations included."""
+
+    def call(folder: Path):
+        plan, settings = write_plan(folder.parent)
+        return cli_here("run", plan, "--settings", settings, "--out", folder)
+
+    return run_once("small", call)
 
 
 @pytest.fixture(scope="session")

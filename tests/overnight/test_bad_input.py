@@ -41,10 +41,9 @@ REFUSED = {
 
 
 @pytest.fixture
-def plan(write_plan, tmp_path, demo):
-    """(plan file, settings file) relying on the demo's calibrations."""
-    _, _, night = demo
-    return write_plan(tmp_path, night / "calibration")
+def plan(write_plan, tmp_path, night):
+    """(plan file, settings file) relying on the calibrations of a night before."""
+    return write_plan(tmp_path, night[2] / "calibration")
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -89,8 +88,8 @@ def test_an_absent_port_is_named(cli_here, plan, tmp_path):
     assert "/dev/ttyNONE" in result["error"]
 
 
-def test_an_occupied_folder_is_not_overwritten(cli_here, plan, demo):
-    _, _, folder = demo
+def test_an_occupied_folder_is_not_overwritten(cli_here, plan, night):
+    _, _, folder = night
     code, result, _ = cli_here("run", plan[0], "--settings", plan[1], "--out", folder)
     assert code == 3
     assert "already holds a run" in result["error"]

@@ -10,6 +10,8 @@ from runtime.config.settings import load_settings
 from runtime.record.journal import Journal
 from tests.other_readers import read_by_others
 
+pytestmark = pytest.mark.slow  # a night of nine tiles is in test_verbs.py and test_resume.py
+
 KEYS = {
     "run_dir",
     "simulated",

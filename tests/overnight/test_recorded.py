@@ -176,20 +176,19 @@ def test_a_recording_has_nothing_to_calibrate(scan, tmp_path):
         )
 
 
-def test_a_recordings_tiles_need_a_recording(write_plan, tmp_path, demo):
-    _, _, night = demo
-    plan, settings = write_plan(tmp_path, night / "calibration")
+def test_a_recordings_tiles_need_a_recording(write_plan, tmp_path, night):
+    plan, settings = write_plan(tmp_path, night[2] / "calibration")
     plan.write_text(yaml.safe_dump(PLAN | {"focus": {"policy": "surface"}}))
     with pytest.raises(ConfigRefused, match="takes the tiles of a recording, and none is played"):
         check(plan=plan, settings=settings, console=SAYS_NOTHING)
 
 
-def test_records_correct_the_tiles_that_were_taken_with_them(demo, tmp_path):
-    _, _, night = demo
+def test_records_correct_the_tiles_that_were_taken_with_them(night, tmp_path):
+    _, _, folder = night
     places = (
-        f'pattern = "r{{row}}_c{{col}}.tif"\noverlap = 0.15\ncorrected_by = "{night}/calibration"'
+        f'pattern = "r{{row}}_c{{col}}.tif"\noverlap = 0.15\ncorrected_by = "{folder}/calibration"'
     )
-    wanted = written(tmp_path, folder=night / "tiles", pixel_size_um=0.5, places=places)
+    wanted = written(tmp_path, folder=folder / "tiles", pixel_size_um=0.5, places=places)
     settings = load_settings(wanted["settings"])
     with open_microscope(settings) as rig:
         assert rig.simulated

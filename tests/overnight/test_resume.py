@@ -33,40 +33,40 @@ def same(found, expected):
 
 
 @pytest.fixture
-def finished(demo, tmp_path):
-    """The folder of a run of its own that is over: the demo's, copied."""
-    return Path(shutil.copytree(demo[2], tmp_path / "night"))
+def finished(night, tmp_path):
+    """The folder of a run of its own that is over: the night's, copied."""
+    return Path(shutil.copytree(night[2], tmp_path / "night"))
 
 
 def test_a_changed_configuration_is_refused(cli_here, finished):
     settings = finished / "settings.toml"
-    settings.write_text(settings.read_text().replace("speed = 40", "speed = 20"))
+    settings.write_text(settings.read_text().replace("speed = 200", "speed = 20"))
     code, result, _ = cli_here("resume", finished)
     assert code == 3
     assert "changed since the run began" in result["error"]
 
 
-def test_resuming_a_finished_run_changes_nothing(cli_here, demo, finished):
+def test_resuming_a_finished_run_changes_nothing(cli_here, night, finished):
     code, result, err = cli_here("resume", finished)
     assert code in (0, 5), err
-    assert result["tiles_done"] == demo[1]["tiles_done"]
-    assert outcome(finished) == outcome(demo[2])
+    assert result["tiles_done"] == night[1]["tiles_done"]
+    assert outcome(finished) == outcome(night[2])
 
 
 @pytest.fixture(scope="module")
-def undisturbed(cli_here, write_plan, demo, tmp_path_factory):
-    """The folder of a small run, on the demo's calibrations, that nobody disturbed."""
+def undisturbed(cli_here, write_plan, night, tmp_path_factory):
+    """The folder of a run on the night's calibrations that nobody disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    plan, settings = write_plan(folder, demo[2] / "calibration")
+    plan, settings = write_plan(folder, night[2] / "calibration")
     code, _, err = cli_here("run", plan, "--settings", settings, "--out", folder / "run")
     assert code in (0, 5), err
-    return folder
+    return folder / "run"
 
 
 @pytest.mark.slow  # tests/runtime/night/test_journey.py kills one at a known frame
-def test_sigkill_in_mid_run(cli, cli_here, write_plan, demo, tmp_path, undisturbed):
+def test_sigkill_in_mid_run(cli, cli_here, write_plan, night, tmp_path, undisturbed):
     # Slow enough for a signal between two tiles, however busy the machine.
-    plan, settings = write_plan(tmp_path, demo[2] / "calibration", speed=5)
+    plan, settings = write_plan(tmp_path, night[2] / "calibration", speed=5)
     out = tmp_path / "run"
     process = cli.start(
         *("run", plan, "--settings", settings, "--out", out),
@@ -79,7 +79,7 @@ def test_sigkill_in_mid_run(cli, cli_here, write_plan, demo, tmp_path, undisturb
     journal.close()
     code, _, err = cli_here("resume", out)
     assert code in (0, 5), err
-    same(outcome(out), outcome(undisturbed / "run"))
+    same(outcome(out), outcome(undisturbed))
 
 
 @pytest.fixture(scope="module")

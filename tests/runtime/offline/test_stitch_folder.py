@@ -125,6 +125,7 @@ def test_the_report_is_one_page_with_the_numbers_of_the_summary(folder, tmp_path
     assert (out / "mismatch.ome.zarr" / "zarr.json").is_file()
 
 
+@pytest.mark.slow  # of tests/runtime/stitch/test_straight.py and test_shared_field.py, the whole
 def test_a_scan_whose_frames_are_bent_is_matched_through_what_bends_them(tmp_path):
     for row in range(3):
         for column in range(3):
