@@ -226,6 +226,7 @@ def test_nothing_sent_holds_a_space_or_writes_a_setting() -> None:
         assert one.firmware.settings == before
 
 
+@pytest.mark.slow  # it waits; of a board that never answers test_unruly_boards.py asks the same
 def test_a_silent_port_is_told_within_bounds() -> None:
     master, slave = os.openpty()
     tty.setraw(slave)

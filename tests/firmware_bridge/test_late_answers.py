@@ -56,7 +56,7 @@ class LateGrbl(GrblFirmware):
         self._answers.append((self._now_s + self.late_s, data))
 
 
-@pytest.mark.parametrize("hurt", [1, 2])
+@pytest.mark.parametrize("hurt", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_move_over_a_late_line_ends_where_it_says(hurt: int) -> None:
     plant = BenchPlant(board=replace(BENCH_BOARD, axes=AXES))
     firmware = LateGrbl(plant)

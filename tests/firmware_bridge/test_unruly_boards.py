@@ -258,7 +258,14 @@ def test_a_board_that_cannot_be_understood(driver: str, trouble: str) -> None:
     assert rig.plant.light is None
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
+# Boards of lines are waited for longest.
+WAITED_FOR = ("sangaboard", "grbl")
+WAITING = [
+    pytest.param(name, marks=pytest.mark.slow) if name in WAITED_FOR else name for name in DRIVERS
+]
+
+
+@pytest.mark.parametrize("driver", WAITING)
 def test_a_board_that_answers_nothing_is_left_dark_all_the_same(driver: str) -> None:
     with bench(driver) as rig:
         rig.ready()
@@ -356,6 +363,7 @@ def test_an_axis_that_never_arrives(driver: str) -> None:
         assert rig.plant.steps == moved(rig, before)
 
 
+@pytest.mark.slow
 def test_a_stall_is_told_on_a_line_that_loses_every_other_position() -> None:
     positions = itertools.count()
 
