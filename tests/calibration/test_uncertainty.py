@@ -29,6 +29,7 @@ def test_lost_motion_with_pictures_that_share_reversals(reversals, one_sigma, tw
     assert_honest(errors, sigmas, one_sigma=one_sigma, two_sigma=two_sigma)
 
 
+@pytest.mark.slow
 def test_lost_motion_in_z():
     rng = np.random.default_rng(0)
     z_um = np.linspace(-9, 9, 7)

@@ -199,6 +199,7 @@ signal.raise_signal(signal.SIGTERM)
 """
 
 
+@pytest.mark.slow
 def test_a_signal_after_sessions_that_came_and_went_is_handled():
     """In a process of its own: what this guards against takes the process down."""
     ended = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True)

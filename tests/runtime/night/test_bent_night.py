@@ -10,6 +10,8 @@ from runtime.errors import Stopped
 from runtime.instrument.simulator.lens import lens
 from tests.night_fakes import Bench, Night
 
+pytestmark = pytest.mark.slow
+
 SIZE = {"width_px": 240, "height_px": 200}
 PLAN = """
 name: bent

@@ -81,6 +81,7 @@ def test_only_the_overview_is_labelled_and_placed(undisturbed):
         assert all(label.trusted for label in journal.labels().values())
 
 
+@pytest.mark.slow  # test_journey.py stops one amid the overview
 def test_stopped_amid_the_visits_the_night_ends_as_if_nothing_had_happened(tmp_path, undisturbed):
     night = night_at(tmp_path / "night")
 

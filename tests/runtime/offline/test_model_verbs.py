@@ -39,6 +39,7 @@ def test_a_list_names_what_it_refuses_and_why(tmp_path: Path, console: Console) 
     assert "refused:" in said(console)
 
 
+@pytest.mark.slow  # test_sessions.py asks every back end for the golden outputs
 def test_verify_names_every_output_and_how_far_it_is_off(console: Console) -> None:
     found = verify(bundle="mussel-tissue", console=console)
     assert all(row["worst"].keys() == {"scores"} for row in found["golden"])

@@ -95,6 +95,7 @@ def test_a_lattice_that_meets_itself_is_no_one_picture() -> None:
     assert not one_picture(pictures.values())
 
 
+@pytest.mark.slow
 def test_a_row_that_lies_elsewhere_is_no_turned_camera(tmp_path: Path) -> None:
     """Half of its pairs and all of the others agree on a shear, which no camera has."""
     height, width = SHAPE_PX

@@ -206,6 +206,7 @@ def test_a_tile_of_another_specimen_is_named(folder: Path) -> None:
     assert any("r1_c2.png" in sentence for sentence in summary["words"])
 
 
+@pytest.mark.slow
 def test_tiles_that_no_match_holds_to_the_rest_are_told_as_groups(folder: Path) -> None:
     """Two rows of the scan with another section between them."""
     for column in range(3):

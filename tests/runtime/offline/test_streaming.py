@@ -86,6 +86,7 @@ def test_a_refused_tile_ends_a_stream_of_labels(
         list(AnswerStream(classifier.work).answers([[tiles[0]], [small]]))
 
 
+@pytest.mark.slow
 def test_bench_times_everything_and_marks_the_chosen_one(shipped: Bundle) -> None:
     steps: list[tuple[int, int]] = []
     figures = bench(

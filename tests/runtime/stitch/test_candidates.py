@@ -84,6 +84,7 @@ def test_no_tile_is_further_off_than_the_stage_without_a_flag(pitch_px, seed):
         assert error_px < pitch_px / 2 or flag == "suspect"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_stage_that_errs_more_than_it_claims_decides_next_to_nothing_on_a_lattice(seed):
     errors_px, flags, _ = scanned(24.0, stage_px=10.0, seed=seed, claimed_px=5.0)
@@ -93,6 +94,7 @@ def test_a_stage_that_errs_more_than_it_claims_decides_next_to_nothing_on_a_latt
     assert sum(flag == "" for flag, far in zip(flags, off, strict=True) if far) < 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_flaws_that_tell_a_little_in_each_seam_decide_together(seed):
     errors_px, flags, _ = scanned(12.0, stage_px=5.0, seed=seed, lead_nats=6.0)

@@ -28,7 +28,7 @@ def test_tiles_that_do_not_turn_are_not_turned():
     assert np.percentile(np.hypot(*made.errors(placed)[:, :2].T), 95) < 0.15
 
 
-@pytest.mark.parametrize("turn_rad", [0.01, 0.05])
+@pytest.mark.parametrize("turn_rad", [0.01, pytest.param(0.05, marks=pytest.mark.slow)])
 def test_a_map_of_tiles_that_turn_lies_as_the_stage_has_it(turn_rad):
     """How they turn on average says little of that, and the stage knows it to its own error."""
     whole_rad = []
@@ -55,7 +55,7 @@ def test_a_camera_turned_against_the_stage_leaves_its_tiles_straight():
     assert max(abs(place.theta_rad) for place in placed.values()) < 1e-4
 
 
-@pytest.mark.parametrize("turn_rad", [0.0, 0.01])
+@pytest.mark.parametrize("turn_rad", [pytest.param(0.0, marks=pytest.mark.slow), 0.01])
 def test_sigma_covers_the_error_of_a_centre(turn_rad):
     squares = []
     for seed in range(5):
@@ -83,6 +83,7 @@ def test_false_matches_are_not_believed_and_true_ones_are(seed):
     assert len(believed) == len(graph._seams.keys) - len(made.false)
 
 
+@pytest.mark.slow
 def test_the_running_estimate_is_close_to_the_whole():
     maker = Maker(15, turn_rad=0.005, outliers=0.02)
     made, placed = maker.made(), {}
