@@ -32,7 +32,7 @@ demo: $(VENV)/.base ## scan the simulated specimen; ends with a map and a report
 	@echo "open $(abspath $(OUT))/report.html"
 
 # More workers than cores, for boards are waited for; who has no tests left takes some of another's.
-test: $(VENV)/.dev ## the default tests: two minutes, no board, no network, no torch
+test: $(VENV)/.dev ## the default tests: about two minutes, no board, no network, no torch
 	$(PYTEST) -n 4 --dist worksteal $(ARGS)
 
 test-slow: $(VENV)/.dev ## the long tests: crashes, whole runs
