@@ -32,6 +32,21 @@ pixel_size_um = 0.25
 """
 
 
+def by_itself(*, speed: int, camera: str = "") -> str:
+    """Return settings of nights that calibrate first; `camera` adds lines to its section."""
+    driver = '[camera]\ndriver = "simulated"'
+    whole = SIMULATED.replace(driver, f"{driver}\n{camera}")
+    return f"""{whole}
+[calibration]
+empty_field_um = [0, 1000]
+automatic = true
+[pipeline]
+disk_reserve_mb = 1
+[simulation]
+speed = {speed}
+"""
+
+
 def looped(port: str, *, specimen_um: tuple[int, int, int], size_px: tuple[int, int]) -> str:
     """Return settings of a native board whose stage carries the simulated specimen.
 

@@ -13,19 +13,11 @@ from pathlib import Path
 import pytest
 
 from runtime.cli.verbs import app
-from tests.simulated import SIMULATED
+from tests.simulated import by_itself
 
 ROOT = Path(__file__).parents[2]
 
-SETTINGS = f"""{SIMULATED}
-[calibration]
-empty_field_um = [0, 1000]
-automatic = true
-[pipeline]
-disk_reserve_mb = 1
-[simulation]
-speed = 200
-"""
+SETTINGS = by_itself(speed=200)
 
 PLAN = """
 name: corner

@@ -4,25 +4,9 @@ import pytest
 
 from calibration.routines import ensure, run_routine
 from runtime.cli.commands.demo import against_the_truth
-from tests.simulated import SIMULATED, spend_night
+from tests.simulated import by_itself, spend_night
 
-CAMERA = '[camera]\ndriver = "simulated"'
-SETTINGS = f"""{
-    SIMULATED.replace(
-        CAMERA,
-        CAMERA
-        + '''
-distortion = {kind = "radial", corner_px = 6}''',
-    )
-}
-[calibration]
-empty_field_um = [0, 1000]
-automatic = true
-[pipeline]
-disk_reserve_mb = 1
-[simulation]
-speed = 1000
-"""
+SETTINGS = by_itself(speed=1000, camera='distortion = {kind = "radial", corner_px = 6}')
 PLAN = """
 name: bent
 objective: 10x
