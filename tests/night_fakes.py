@@ -295,7 +295,7 @@ class Night:
             limits = "".join(
                 f"{stage} = {ms}\n" for stage, ms in (PATIENT_MS | self.budgets_ms).items()
             )
-            folder.create(plan_text=self.plan, settings_text=SETTINGS + limits).close()
+            folder.create(plan_text=self.plan, settings_text=SETTINGS + limits)
         return carry_out(
             folder,
             open_microscope=self.bench.open,

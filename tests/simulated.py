@@ -103,7 +103,7 @@ def spend_night(
 ) -> tuple[RunFolder, dict[str, Any]]:
     """Carry a night out in a new folder, with its calibrations; return folder and summary."""
     folder = RunFolder(path)
-    folder.create(plan_text=plan, settings_text=settings).close()
+    folder.create(plan_text=plan, settings_text=settings)
     summary = carry_out(
         folder,
         open_microscope=open_microscope,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -15,7 +16,7 @@ from runtime.config.settings import Settings, load_settings
 from runtime.config.strict import Strict
 from runtime.errors import ConfigRefused, InputRefused
 from runtime.record.journal import Journal
-from runtime.record.storage import sweep_parts, write_durably
+from runtime.record.storage import sweep_parts, write_durably, written_durably
 
 BALLAST_BYTES = 1 << 20
 
@@ -87,28 +88,41 @@ class RunFolder:
         return self.path / ".ballast"
 
     def create(
-        self, *, plan_text: str, settings_text: str, paths_from: Path | None = None
-    ) -> Journal:
-        """Lay the folder out and return its journal.
+        self,
+        *,
+        plan_text: str,
+        settings_text: str,
+        paths_from: Path | None = None,
+        records: Sequence[Path] = (),
+    ) -> None:
+        """Lay the folder out, with copies of calibration `records` that the run brings along.
 
-        Relative paths in the settings hang on the folder `paths_from`, or on this one. Raises
-        ConfigRefused when a run lives here already.
+        Relative paths in the settings hang on the folder `paths_from`, or on this one. The run
+        begins when its journal appears, which is last and whole: what a crash before that leaves
+        behind is no run, and another `create` replaces it. Raises ConfigRefused when a run lives
+        here already.
         """
-        if self.journal.exists():
-            raise ConfigRefused(
-                f"{self.path} already holds a run",
-                remedy=f"`nightscope resume {self.path}` it, or choose another --out",
-            )
         for folder in (self.path, self.tiles, self.regions, self.calibration):
             folder.mkdir(parents=True, exist_ok=True)
-        write_durably(self.plan, plan_text.encode())
-        write_durably(self.settings, settings_text.encode())
-        journal = Journal(self.journal, create=True)
-        paths_from = self.path if paths_from is None else paths_from
-        journal.note(
-            configuration=self.fingerprint(), state="created", paths_from=str(paths_from.resolve())
-        )
-        return journal
+        with RunLock(self):
+            if self.journal.exists():
+                raise ConfigRefused(
+                    f"{self.path} already holds a run",
+                    remedy=f"`nightscope resume {self.path}` it, or choose another --out",
+                )
+            sweep_parts(self.path)
+            write_durably(self.plan, plan_text.encode())
+            write_durably(self.settings, settings_text.encode())
+            for record in records:
+                write_durably(self.calibration / record.name, record.read_bytes())
+            paths_from = self.path if paths_from is None else paths_from
+            self._begin(paths_from=str(paths_from.resolve()))
+
+    def _begin(self, **facts: str) -> None:
+        with written_durably(self.journal) as part:
+            journal = Journal(part, create=True)
+            journal.note(configuration=self.fingerprint(), state="created", **facts)
+            journal.close()
 
     def make_ready(self) -> None:
         """Clear away what a crash left half-written, and lay in ballast for a full disk."""

@@ -40,12 +40,21 @@ def write_durably(path: Path, content: bytes) -> None:
 
     Raises DiskFull when there is no room.
     """
+    with written_durably(path) as part, part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def written_durably(path: Path) -> Iterator[Path]:
+    """Yield a file name to write under; what was written and synced there is `path` afterwards.
+
+    After a power cut `path` is either absent or whole. Raises DiskFull when there is no room.
+    """
     part = path.with_name(f".{path.name}.part")
     with disk_full_is_resumable(path.name):
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield part
         part.replace(path)
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -88,7 +97,7 @@ def read_pixels(path: Path) -> Pixels:
 
 def sweep_parts(folder: Path) -> int:
     """Remove what a crash left half-written; return how many files that were."""
-    parts = list(folder.glob(".*.part"))
+    parts = list(folder.glob(".*.part*"))  # SQLite keeps a log beside its file
     for part in parts:
         part.unlink()
     return len(parts)

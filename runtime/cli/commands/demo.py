@@ -29,7 +29,7 @@ def demo(
     parse_settings(settings_text, source=Path("demo settings"))
     folder = RunFolder(out)
     plan_text = (SHIPPED / "plan.yaml").read_text(encoding="utf-8")
-    folder.create(plan_text=plan_text, settings_text=settings_text).close()
+    folder.create(plan_text=plan_text, settings_text=settings_text)
     summary = resume(run=out, calibrate=calibrate, console=console)
     summary |= against_the_truth(folder)
     console.print(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from rich.console import Console
 from runtime.calibrated.loaded import Calibrated, record_files
 from runtime.clock import SystemClock
 from runtime.config.plan_file import load_plan
-from runtime.config.settings import Settings, load_settings
+from runtime.config.settings import load_settings
 from runtime.errors import ConfigRefused
 from runtime.instrument.opening import check_drivers, open_microscope
 from runtime.night.preflight import check_plan, check_settings
@@ -31,8 +30,8 @@ def run(
         plan_text=plan.read_text(encoding="utf-8"),
         settings_text=settings.read_text(encoding="utf-8"),
         paths_from=settings.parent,
-    ).close()
-    _take_along_calibrations(instrument, folder)
+        records=() if instrument.records is None else record_files(instrument.records),
+    )
     return resume(run=out, calibrate=calibrate, console=console)
 
 
@@ -61,11 +60,3 @@ def resume(*, run: Path, calibrate: Calibrate, console: Console) -> dict[str, An
         console=console,
         clock=SystemClock(),
     )
-
-
-def _take_along_calibrations(instrument: Settings, folder: RunFolder) -> None:
-    """Copy the instrument's newest records into the run, which then needs nothing else."""
-    if instrument.records is None:
-        return
-    for file in record_files(instrument.records):
-        shutil.copy2(file, folder.calibration / file.name)
