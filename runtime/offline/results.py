@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,20 +19,15 @@ from runtime.instrument.camera.tile_configuration import TileEntry, format_tile_
 from runtime.offline.inventory import Inventory
 from runtime.offline.outcome import Outcome
 from runtime.offline.placing import Placing, Solved
-from runtime.report.stitch_page import StitchedMap, StitchReport, write_stitch_report
-from runtime.stitch.map.export import write_png
-from runtime.stitch.map.layer import write_mismatch
 from runtime.stitch.map.mosaic import Mosaic
-from runtime.stitch.map.truth import block_mismatch
-from runtime.stitch.quality import Quality, quality
 from runtime.tile import SeamQuality, TileQuality
+
+if TYPE_CHECKING:
+    from runtime.stitch.quality import Quality
 
 REGISTERED = "TileConfiguration.registered.txt"
 PLACEMENTS = "placements.json"
 MOSAIC = "mosaic.ome.zarr"
-MISMATCH = "mismatch.ome.zarr"
-PICTURE = "mosaic.png"
-REPORT = "report.html"
 
 
 def new_mosaic(
@@ -62,42 +57,6 @@ def _stamp(scan: RecordedScan) -> str:
     content = repr([(tile_id, stat.st_size, stat.st_mtime_ns) for tile_id, stat in stats])
     digest = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
     return f"{SystemClock().instant().boot_id}-{digest}"
-
-
-def judged(scan: RecordedScan, placing: Placing, solved: Solved) -> Quality:
-    """Return the quality of a map, its pictures compared with each other in every overlap."""
-    truth = block_mismatch(
-        solved.placed, placing.read, shape_px=scan.shape_px, distortion=placing.distortion
-    )
-    covariances_px2 = {pair: shift.covariance_px2 for pair, shift in placing.shifts.items()}
-    return quality(solved.placed, solved.seams, covariances_px2, truth)
-
-
-def write_report(
-    out: Path, name: str, *, outcome: Outcome, placing: Placing, found: Quality, scan: RecordedScan,
-    inventory: Inventory,
-) -> dict[str, str]:  # fmt: skip
-    """Write the page, and the layer that shows the mismatch over the map; return their paths."""
-    picture = out / PICTURE
-    where = write_png(out / MOSAIC, picture)
-    write_mismatch(found.truth, out / MOSAIC, out / MISMATCH)
-    x0, y0 = where["origin_px"]
-    report = StitchReport(
-        name=name,
-        verdict=outcome.verdict,
-        words=outcome.words,
-        files={tile.place.tile_id: placing.file_name(tile.place.tile_id) for tile in found.tiles},
-        quality=found,
-        left_out=[(one.name, one.fate, one.why) for one in inventory.left_out],
-        map=StitchedMap(
-            picture=picture,
-            origin_px=(float(x0), float(y0)),
-            scale=float(where["scale"]),
-            shape_px=scan.shape_px,
-        ),
-    )
-    page = write_stitch_report(out / REPORT, report)
-    return {"report": str(page), "mismatch": str(out / MISMATCH), "picture": str(picture)}
 
 
 def write_placements(

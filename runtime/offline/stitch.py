@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,10 @@ from runtime.offline.results import (
     MOSAIC,
     PLACEMENTS,
     REGISTERED,
-    judged,
     new_mosaic,
     summary,
     write_placements,
     write_registered,
-    write_report,
 )
 from runtime.report.judged import in_words
 from runtime.stitch.map.mosaic import Mosaic
@@ -165,13 +164,14 @@ class FolderStitch:
         mosaic.settle(solved.placed, placing.read)
         if looked.mending is not None:
             numbers["mended"] = str(looked.mending.write(out))
-        found = judged(inventory.scan, placing, solved) if self._request.report else None
+        judging = _judging() if self._request.report else None
+        found = None if judging is None else judging.judged(inventory.scan, placing, solved)
         write_placements(out / PLACEMENTS, placing, solved, found)
         write_registered(out / REGISTERED, placing, solved)
-        if found is not None:
+        if judging is not None and found is not None:
             numbers["quality"] = found.summary()
             numbers["words"] = [*numbers["words"], in_words(numbers["quality"])]
-            numbers |= write_report(
+            numbers |= judging.write_report(
                 out, self._request.folder.resolve().name, outcome=outcome, placing=placing,
                 found=found, scan=inventory.scan, inventory=inventory,
             )  # fmt: skip
@@ -215,6 +215,13 @@ class FolderStitch:
             stage_sigma_px=self._request.stage_sigma_px,
         )
         return self._placing
+
+
+def _judging() -> ModuleType:
+    """Return `runtime.offline.judging`, loaded only for a report: it takes a quarter of a second."""
+    from runtime.offline import judging
+
+    return judging
 
 
 def _unheard(*_: int) -> None:
