@@ -218,7 +218,7 @@ class FolderStitch:
 
 
 def _judging() -> ModuleType:
-    """Return `runtime.offline.judging`, loaded only for a report: it takes a quarter of a second."""
+    """Return `runtime.offline.judging`, loaded for a report only: in a quarter of a second."""
     from runtime.offline import judging
 
     return judging

@@ -7,77 +7,63 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def agreement_along(a, b, down, count):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return the NCC of each stretch of two pictures (y, x), and what it counts for in the whole's.
-
-    Both (count,). The stretches follow one another along the rows with `down`, else along the
-    columns. The sums are taken in one pass: band-passed pictures have means that are small.
-    """
-    height, width = a.shape
-    lines = height if down else width
-    sums = np.zeros((5, lines))
-    for y in range(height):
-        if down:
-            of_a = of_b = ab = aa = bb = 0.0
-            for x in range(width):
-                p, q = a[y, x], b[y, x]
-                of_a += p
-                of_b += q
-                ab += p * q
-                aa += p * p
-                bb += q * q
-            sums[0, y], sums[1, y], sums[2, y], sums[3, y], sums[4, y] = of_a, of_b, ab, aa, bb
-        else:
-            for x in range(width):
-                p, q = a[y, x], b[y, x]
-                sums[0, x] += p
-                sums[1, x] += q
-                sums[2, x] += p * q
-                sums[3, x] += p * p
-                sums[4, x] += q * q
-    each = height * width / lines
-    mean_a, mean_b = sums[0].sum() / (height * width), sums[1].sum() / (height * width)
-    shared, power_a, power_b = np.zeros(count), np.zeros(count), np.zeros(count)
-    for line in range(lines):
-        at = line * count // lines
-        of_a, of_b = sums[0, line], sums[1, line]
-        shared[at] += sums[2, line] - mean_a * of_b - mean_b * of_a + each * mean_a * mean_b
-        power_a[at] += sums[3, line] - 2 * mean_a * of_a + each * mean_a * mean_a
-        power_b[at] += sums[4, line] - 2 * mean_b * of_b + each * mean_b * mean_b
-    whole = np.sqrt(max(power_a.sum() * power_b.sum(), 0.0))
-    along, share = np.zeros(count), np.zeros(count)
-    for at in range(count):
-        power = np.sqrt(max(power_a[at] * power_b[at], 0.0))
-        if power > 0:
-            along[at], share[at] = shared[at] / power, power / whole
-    return along, share
-
-
-@njit(cache=True, nogil=True, fastmath=True)
 def whiten(cross, least_share, exponent, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Fill out (n,) with a cross-spectrum over its magnitudes to an exponent.
 
     Magnitudes are raised by a share of the highest, so that nothing is divided by zero.
     """
+    scale = np.empty(len(cross), np.float32)
     highest = np.float32(0.0)
     for n in range(len(cross)):
-        highest = max(highest, cross[n].real ** 2 + cross[n].imag ** 2)
+        power = cross[n].real ** 2 + cross[n].imag ** 2
+        scale[n] = power
+        highest = max(highest, power)
     floor = np.float32(least_share) * np.sqrt(highest) + np.float32(1e-20)
     for n in range(len(cross)):
-        magnitude = np.sqrt(cross[n].real ** 2 + cross[n].imag ** 2) + floor
-        out[n] = cross[n] / magnitude ** np.float32(exponent)
+        scale[n] = np.sqrt(scale[n]) + floor
+    _raise(scale, -exponent)
+    for n in range(len(cross)):
+        out[n] = cross[n] * scale[n]
 
 
-@njit(cache=True, nogil=True)
-def square_at(surface, row, column, size):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return the square of `size` of a periodic surface (y, x) whose corner is at row, column."""
-    height, width = surface.shape
-    out = np.empty((size, size), surface.dtype)
-    for i in range(size):
-        y = (row + i) % height
-        for j in range(size):
-            out[i, j] = surface[y, (column + j) % width]
-    return out
+@njit(cache=True, nogil=True, fastmath=True)
+def _raise(values, exponent):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Raise positive float32 values (n,) to an exponent, to the last digit but one, in place.
+
+    By logarithm and exponential of Cephes (S. Moshier), which loops can do for several at once; the
+    C library's power, one by one, is most of what whitening takes.
+    """
+    bits = values.view(np.int32)
+    whole = np.empty(len(values), np.int32)
+    for n in range(len(values)):
+        # The mantissa lies between the roots of one half and of two.
+        whole[n] = (bits[n] - np.int32(0x3F3504F3)) >> np.int32(23)
+        bits[n] = bits[n] - (whole[n] << np.int32(23))
+    for n in range(len(values)):
+        x = values[n] - np.float32(1.0)
+        tail = np.float32(7.0376836292e-2) * x - np.float32(1.1514610310e-1)
+        tail = tail * x + np.float32(1.1676998740e-1)
+        tail = tail * x - np.float32(1.2420140846e-1)
+        tail = tail * x + np.float32(1.4249322787e-1)
+        tail = tail * x - np.float32(1.6668057665e-1)
+        tail = tail * x + np.float32(2.0000714765e-1)
+        tail = tail * x - np.float32(2.4999993993e-1)
+        tail = tail * x + np.float32(3.3333331174e-1)
+        log = x - np.float32(0.5) * x * x + tail * x * x * x
+        log2 = np.float32(exponent) * (log * np.float32(1.44269504) + np.float32(whole[n]))
+        nearest = np.floor(log2 + np.float32(0.5))
+        whole[n] = np.int32(nearest)
+        values[n] = (log2 - nearest) * np.float32(0.69314718)
+    for n in range(len(values)):
+        x = values[n]
+        tail = np.float32(1.9875691500e-4) * x + np.float32(1.3981999507e-3)
+        tail = tail * x + np.float32(8.3334519073e-3)
+        tail = tail * x + np.float32(4.1665795894e-2)
+        tail = tail * x + np.float32(1.6666665459e-1)
+        tail = tail * x + np.float32(5.0000001201e-1)
+        values[n] = tail * x * x + x + np.float32(1.0)
+    for n in range(len(values)):
+        bits[n] = bits[n] + (whole[n] << np.int32(23))
 
 
 @njit(cache=True, nogil=True, fastmath=True)

@@ -176,7 +176,7 @@ def by_the_sensor(match: Match, own: StripPair | None, chance: tuple[float, ...]
         return False
     a, b = band_pass(own.a), band_pass(own.b)
     around = [(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
-    best = max((judged(*own.overlap(a, b, at), at) for at in around), key=lambda peak: peak.ncc)
+    best = max(judged(own, a, b, around), key=lambda peak: peak.ncc)
     repeats = float(np.median(best.along)) > THROUGHOUT * best.ncc
     return best.ncc > OWN_SHARE * match.ncc and not repeats
 

@@ -13,6 +13,7 @@ and Berthod, doi:10.1109/83.988953, for its sub-pixel form.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,8 +23,9 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from runtime.stitch.match.blank import noise_of
-from runtime.stitch.match.correlation import Image, Spectra, ncc, whitened
-from runtime.stitch.match.correlation_kernel import agreement_along, detail_of, square_at
+from runtime.stitch.match.correlation import Image, Spectra, whitened
+from runtime.stitch.match.correlation_kernel import detail_of
+from runtime.stitch.match.peaks_kernel import agreements, climb, highest, square_at
 from runtime.stitch.match.strips import XY, Strip, StripPair
 
 LOCAL_MEAN_PX = 31
@@ -146,13 +148,13 @@ def candidates(pair: StripPair, a: Image, b: Image) -> list[Peak]:
     seen_a, seen_b = spectrum(a, size), spectrum(b, size)
     plain, corner = _gate(pair, np.asarray(fft.irfft2(seen_a * np.conj(seen_b), s=size)))
     whitened, _ = _gate(pair, correlate(seen_a, seen_b, size))
-    found = _judge(pair, a, b, [(corner[0] + x, corner[1] + y) for y, x in _peaks(whitened)])
+    found = _likely(pair, a, b, _peaks(whitened, corner))
     # A lattice has few frequencies, and whitening gives the noise in all others an equal say.
     crests = _crests(plain)
     if len(crests) > 1 or any(_lost_to_rounding(plain, *crest) < WIDE for crest in crests):
         tops = {_top(pair, a, b, (corner[0] + x, corner[1] + y)) for y, x in crests}
         others = sorted(tops - {peak.shift_px for peak in found})
-        found = sorted([*found, *_judge(pair, a, b, others)], key=lambda peak: -peak.ncc)
+        found = sorted([*found, *_likely(pair, a, b, others)], key=lambda peak: -peak.ncc)
     if len(found) < 2:
         return found
     best = found[0]
@@ -167,22 +169,34 @@ def best_peaks(pair: StripPair, a: Image, b: Image, surface: Image) -> list[Peak
 
     Empty if all leave too little overlap.
     """
-    gated, (x0, y0) = _gate(pair, surface)
-    return _judge(pair, a, b, [(x0 + x, y0 + y) for y, x in _peaks(gated)])
+    return _likely(pair, a, b, _peaks(*_gate(pair, surface)))
 
 
-def _judge(pair: StripPair, a: Image, b: Image, shifts_px: list[tuple[int, int]]) -> list[Peak]:
+def _likely(pair: StripPair, a: Image, b: Image, shifts_px: list[tuple[int, int]]) -> list[Peak]:
     """Return the peaks at shifts between the tiles, the one with the best NCC first.
 
     Those that leave too little overlap, or are what dust would give, are left out.
     """
     least = MIN_SHARE * pair.area_px((round(pair.shift_px[0]), round(pair.shift_px[1])))
-    seen = [
-        judged(*pair.overlap(a, b, shift), shift)
-        for shift in shifts_px
-        if pair.area_px(shift) > least and not stays_put(shift)
+    kept = [shift for shift in shifts_px if pair.area_px(shift) > least and not stays_put(shift)]
+    return sorted(judged(pair, a, b, kept), key=lambda peak: -peak.ncc)
+
+
+def judged(pair: StripPair, a: Image, b: Image, shifts_px: Sequence[tuple[int, int]]) -> list[Peak]:
+    """Return how well the overlap agrees under shifts between the tiles, without what the rows or
+    columns of the sensor share.
+
+    `a`, `b` are the band-passed crops of `pair`.
+    """
+    if not shifts_px:
+        return []
+    shifts = np.array(shifts_px)
+    bare = np.abs(shifts) < FIXED_PATTERN_PX
+    along, share = agreements(a, b, shifts + pair.crop_offset, bare[:, 1], bare[:, 0], STRETCHES)
+    return [
+        Peak(shift, one, counts, pair.area_px(shift))
+        for shift, one, counts in zip(shifts_px, along, share, strict=True)
     ]
-    return sorted(seen, key=lambda peak: -peak.ncc)
 
 
 def _top(pair: StripPair, a: Image, b: Image, shift_px: tuple[int, int]) -> tuple[int, int]:
@@ -191,39 +205,16 @@ def _top(pair: StripPair, a: Image, b: Image, shift_px: tuple[int, int]) -> tupl
     Crops that fade to their rims correlate best where much of them overlaps, and where little
     varies along the way that is pixels from where they agree.
     """
-    seen: dict[tuple[int, int], float] = {}
-
-    def agreement(x: int, y: int) -> float:
-        if (x, y) not in seen:
-            # Nothing is taken out here: it would be from some places and not from others.
-            inside = _in_gate(pair, (x, y))
-            seen[x, y] = ncc(*pair.overlap(a, b, (x, y))) if inside else -1.0
-        return seen[x, y]
-
-    x, y = shift_px
-    for _ in range(MOST_CLIMBED):
-        around = [(x, y), (x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1)]
-        best = max(around, key=lambda at: agreement(*at))
-        if best == (x, y):
-            break
-        x, y = best
-    return x, y
+    # Nothing is taken out here: it would be from some places and not from others.
+    offset = np.array(pair.crop_offset)
+    lowest = np.rint(pair.shift_px).astype(np.int64) - pair.gate_px + offset
+    x, y = climb(a, b, shift_px + offset, lowest, MOST_CLIMBED, 2 * pair.gate_px + 1) - offset
+    return int(x), int(y)
 
 
 def stays_put(shift_px: XY) -> bool:
     """Return whether a tile shift is what dust or sensor pattern would give: none at all."""
     return float(np.hypot(*shift_px)) < FIXED_PATTERN_PX
-
-
-def judged(a: Image, b: Image, shift_px: tuple[int, int]) -> Peak:
-    """Return how well the overlap a, b under a shift agrees, without what the rows or columns of
-    the sensor share.
-    """
-    for axis in (0, 1):
-        if abs(shift_px[1 - axis]) < FIXED_PATTERN_PX:
-            a, b = (part - part.mean(axis=1 - axis, keepdims=True) for part in (a, b))
-    along, share = agreement_along(a, b, a.shape[0] >= a.shape[1], STRETCHES)
-    return Peak(shift_px, along, share, a.size)
 
 
 def padded(a: tuple[int, ...], b: tuple[int, ...], gate_px: int) -> tuple[int, int]:
@@ -268,21 +259,13 @@ def _gate(pair: StripPair, surface: Image) -> tuple[Image, tuple[int, int]]:
     return square_at(surface, row, column, 2 * pair.gate_px + 1), (x0, y0)
 
 
-def _in_gate(pair: StripPair, shift_px: tuple[int, int]) -> bool:
-    middle = (round(shift) for shift in pair.shift_px)
-    return all(abs(s - m) <= pair.gate_px for s, m in zip(shift_px, middle, strict=True))
+def _peaks(gated: Image, corner: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the tile shifts (x, y) of the highest peaks, apart from one another.
 
-
-def _peaks(surface: Image) -> list[tuple[int, int]]:
-    """Return the (row, column) of the highest peaks, apart from one another."""
-    left = surface.copy()
-    found = []
-    for _ in range(PEAKS):
-        row, column = np.unravel_index(int(np.argmax(left)), left.shape)
-        found.append((int(row), int(column)))
-        near = slice(max(row - PEAK_RADIUS_PX, 0), row + PEAK_RADIUS_PX + 1)
-        left[near, max(column - PEAK_RADIUS_PX, 0) : column + PEAK_RADIUS_PX + 1] = -np.inf
-    return found
+    `corner` is the shift of the first pixel that is gated.
+    """
+    places = highest(gated, PEAKS, PEAK_RADIUS_PX).tolist()
+    return [(corner[0] + x, corner[1] + y) for y, x in places]
 
 
 def _lost_to_rounding(surface: Image, row: int, column: int) -> float:
