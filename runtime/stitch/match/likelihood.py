@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from runtime.stitch.match.correlation import Correlation, Floats, Spectra, Stack, whitened
-from runtime.stitch.match.likelihood_kernel import count_votes, level, ring_power, ring_shared
+from runtime.stitch.match.likelihood_kernel import level, phases, ring_power, ring_shared, votes_of
 
 TAPER_PX = 4
 """Blocks fade to zero over this rim, against the jump where a periodic spectrum wraps around."""
@@ -64,14 +64,6 @@ class Plane:
     bins: Floats
     dependence: float
 
-    def phases(self, shift_px: Floats) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
-        """Return what turns a cross-spectrum back by a shift (2,) x, y: along y, and along x."""
-        down, across = (
-            np.exp(1j * (frequency * shift)).astype(np.complex64)
-            for frequency, shift in ((self.y, shift_px[1]), (self.x, shift_px[0]))
-        )
-        return down, across
-
 
 @dataclass(frozen=True, slots=True)
 class BlockSpectra:
@@ -85,10 +77,11 @@ class BlockSpectra:
     def of(cls, blocks: Stack) -> BlockSpectra:
         """Return what blocks (n, y, x) show, without their quadratic shading."""
         size = (blocks.shape[1], blocks.shape[2])
-        here, faded = plane(size), np.empty(blocks.shape, np.float32)
+        here = plane(size)
+        faded = np.zeros((len(blocks), *here.shape), np.float32)
         (down, fade_y), (across, fade_x) = (_side(length) for length in size)
         level(blocks, down, across, fade_y, fade_x, faded)
-        spectra: Spectra = fft.rfft2(faded, s=here.shape)
+        spectra: Spectra = fft.rfft2(faded)
         power = np.zeros(len(here.bins))
         ring_power(spectra, here.ring, here.used, power)
         return cls(size, spectra, power)
@@ -215,41 +208,20 @@ def vote(a: BlockSpectra, b: BlockSpectra) -> Votes:
 
 def _votes(cross: Spectra, a: BlockSpectra, b: BlockSpectra, shift_px: Floats) -> Votes:
     here = plane(a.size)
-    down, across = here.phases(shift_px)
-    shared = _shared(cross, here, shift_px)
-    bins = here.bins * len(a.spectra)
-    coherence = _coherence(shared, a.power * b.power, bins, here)
-    weight = coherence / (1.0 - coherence) * bins / np.where(coherence > 0, shared, np.inf)
-    weight, root = weight.astype(np.float32), np.sqrt(coherence).astype(np.float32)
-    terms = np.zeros((len(cross), 9))
-    count_votes(cross, down, across, here.y, here.x, here.ring, here.used, weight, root, terms)
-    # Neighbouring bins of a padded spectrum are not independent.
-    variance = here.dependence * terms[:, [5, 6, 6, 7]].reshape(-1, 2, 2)
-    evidence = -float((bins / here.dependence) @ np.log1p(-coherence))
-    curvature = terms[:, [0, 1, 1, 2]].reshape(-1, 2, 2)
-    told = float(weight.astype(np.float64) @ shared)
-    return Votes(curvature, terms[:, 3:5], variance, terms[:, 8], told, evidence)
+    bins, power2 = here.bins * len(a.spectra), a.power * b.power
+    told = votes_of(
+        cross, shift_px, here.y, here.x, here.ring, here.used, bins, power2, here.dependence,
+        TRUSTED_SIGMAS**2, MOST_COHERENT,
+    )  # fmt: skip
+    return Votes(*told)
 
 
 def _shared(cross: Spectra, here: Plane, shift_px: Floats) -> Floats:
     """Return the power that both pictures share in each ring under a shift."""
     shared = np.zeros(len(here.bins))
-    ring_shared(cross, *here.phases(shift_px), here.ring, here.used, shared)
+    down, across = phases(here.y, shift_px[1]), phases(here.x, shift_px[0])
+    ring_shared(cross, down, across, here.ring, here.used, shared)
     return shared
-
-
-def _coherence(shared: Floats, power2: Floats, bins: Floats, here: Plane) -> Floats:
-    """Return the squared coherence in each ring, 0 where it may as well be chance.
-
-    `shared` is the sum of the cross-spectra's real parts over `bins` bins, `power2` the product of
-    the powers of both pictures.
-    """
-    # A bin of the half plane stands for two of the whole.
-    chance = here.dependence / np.maximum(2 * bins, 1.0)
-    measured = np.maximum(shared, 0.0) ** 2 / np.maximum(power2, 1e-30)
-    # The square of a noisy mean is too high by its variance.
-    unbiased = np.clip(measured - (1.0 - measured) * chance, 0.0, MOST_COHERENT)
-    return np.where(measured > TRUSTED_SIGMAS**2 * chance, unbiased, 0.0)
 
 
 @lru_cache(maxsize=64)

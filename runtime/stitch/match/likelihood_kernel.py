@@ -11,7 +11,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True, fastmath=True)
 def level(blocks, down, across, window_y, window_x, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Fill out (n, y, x) with blocks under a window, less their quadratic shading.
+    """Fill the corners of out (n, y, x) with blocks under a window, less their quadratic shading.
 
     `down` (3, y) and `across` (3, x) are orthonormal polynomials of order 0, 1, 2 along an axis.
     """
@@ -70,6 +70,43 @@ def ring_shared(cross, down, across, ring, used, sums):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def phases(frequency, shift):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return what turns a spectrum back by a shift along one axis, (n,)."""
+    out = np.empty(len(frequency), np.complex64)
+    for n in range(len(frequency)):
+        angle = frequency[n] * shift
+        out[n] = complex(np.cos(angle), np.sin(angle))
+    return out
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def weights(shared, power2, bins, dependence, trusted, most):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the weight of each ring's bins, the root of its coherence, both (rings,), what they
+    tell in all, and how much likelier the blocks are with what they share than without, nats.
+
+    `shared` is the sum of the cross-spectra's real parts over `bins` bins, `power2` the product of
+    the powers of both pictures. The squared coherence is 0 where it may as well be chance: below
+    the square `trusted` times what that gives.
+    """
+    weight, root = np.zeros(len(bins), np.float32), np.zeros(len(bins), np.float32)
+    told = evidence = 0.0
+    for r in range(len(bins)):
+        # A bin of the half plane stands for two of the whole.
+        chance = dependence / max(2.0 * bins[r], 1.0)
+        measured = max(shared[r], 0.0) ** 2 / max(power2[r], 1e-30)
+        if measured <= trusted * chance:
+            continue
+        # The square of a noisy mean is too high by its variance.
+        coherence = min(max(measured - (1.0 - measured) * chance, 0.0), most)
+        if coherence > 0.0:
+            weight[r] = coherence / (1.0 - coherence) * bins[r] / shared[r]
+            root[r] = np.sqrt(coherence)
+            told += weight[r] * shared[r]
+            evidence -= bins[r] / dependence * np.log1p(-coherence)
+    return weight, root, told, evidence
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def count_votes(  # type: ignore[no-untyped-def]  # pragma: no cover
     cross, down, across, frequency_y, frequency_x, ring, used, weight, coherence, terms
 ):
@@ -99,3 +136,28 @@ def count_votes(  # type: ignore[no-untyped-def]  # pragma: no cover
                 terms[n, 7] += wy * wy * spread
                 seen = np.sqrt(real * real + imaginary * imaginary) * coherence[ring[y, x]]
                 terms[n, 8] += 0.5 * (wx * wx + wy * wy) * w * seen
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def votes_of(  # type: ignore[no-untyped-def]  # pragma: no cover
+    cross, shift, frequency_y, frequency_x, ring, used, bins, power2, dependence, trusted, most
+):
+    """Return what cross-spectra (n, y, x), turned back by a shift (2,) x, y, say of what is left.
+
+    See `likelihood.Votes` for its fields, in their order, and `weights` for what comes in.
+    """
+    down, across = phases(frequency_y, shift[1]), phases(frequency_x, shift[0])
+    shared = np.zeros(len(bins))
+    ring_shared(cross, down, across, ring, used, shared)
+    weight, root, told, evidence = weights(shared, power2, bins, dependence, trusted, most)
+    count = len(cross)
+    terms = np.zeros((count, 9))
+    count_votes(cross, down, across, frequency_y, frequency_x, ring, used, weight, root, terms)
+    curvature, variance = np.empty((count, 2, 2)), np.empty((count, 2, 2))
+    for n in range(count):
+        for i in range(2):
+            for j in range(2):
+                curvature[n, i, j] = terms[n, i + j]
+                # Neighbouring bins of a padded spectrum are not independent.
+                variance[n, i, j] = dependence * terms[n, 5 + i + j]
+    return curvature, terms[:, 3:5].copy(), variance, terms[:, 8].copy(), told, evidence
