@@ -113,8 +113,17 @@ def floor(sigma_px: float) -> Floats:
     return covariance
 
 
+def middle(values: Floats) -> Floats:
+    """Return the median of a few values, or rows, (n, ...) without NaN: NumPy's own takes tens of
+    microseconds, and is asked for in every seam.
+    """
+    ordered = np.sort(values, axis=0)
+    half: Floats = (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
+    return half
+
+
 def along(centres_px: Floats) -> Floats:
     """Return the places (n,) of block centres along the seam, from its middle, pixels."""
     places = centres_px[:, int(np.ptp(centres_px[:, 1]) > np.ptp(centres_px[:, 0]))]
-    middle: Floats = places - (places.min() + places.max()) / 2
-    return middle
+    centred: Floats = places - (places.min() + places.max()) / 2
+    return centred

@@ -53,16 +53,18 @@ def _shared(size_a, size_b, shift):  # type: ignore[no-untyped-def]  # pragma: n
 @njit(cache=True, nogil=True, fastmath=True)
 def agreements(a, b, shifts, bare_rows, bare_columns, count):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return the NCC of each stretch of the overlap of two crops (y, x) under each shift (n, 2),
-    and what it counts for in the whole's.
+    what it counts for in the whole's, both (n, count), and the overlap's area (n,).
 
-    Both (n, count). The stretches follow one another along the longer side. Where `bare_rows`,
+    The stretches follow one another along the longer side. Where `bare_rows`,
     `bare_columns` (n,) say so, the mean of every row or column is taken out first.
     """
     along, share = np.zeros((len(shifts), count)), np.zeros((len(shifts), count))
+    areas = np.zeros(len(shifts), np.int64)
     for n in range(len(shifts)):
         xa, xb, width = _shared(a.shape[1], b.shape[1], shifts[n, 0])
         ya, yb, height = _shared(a.shape[0], b.shape[0], shifts[n, 1])
-        if width * height == 0:
+        areas[n] = width * height
+        if areas[n] == 0:
             continue
         if not bare_rows[n] and not bare_columns[n]:
             _agreement(a, b, ya, xa, yb, xb, height, width, along[n], share[n])
@@ -70,7 +72,7 @@ def agreements(a, b, shifts, bare_rows, bare_columns, count):  # type: ignore[no
         part_a = _bared(a[ya : ya + height, xa : xa + width], bare_rows[n], bare_columns[n])
         part_b = _bared(b[yb : yb + height, xb : xb + width], bare_rows[n], bare_columns[n])
         _agreement(part_a, part_b, 0, 0, 0, 0, height, width, along[n], share[n])
-    return along, share
+    return along, share, areas
 
 
 @njit(cache=True, nogil=True, fastmath=True)

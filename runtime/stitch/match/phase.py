@@ -13,6 +13,7 @@ and Berthod, doi:10.1109/83.988953, for its sub-pixel form.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -178,8 +179,9 @@ def _likely(pair: StripPair, a: Image, b: Image, shifts_px: list[tuple[int, int]
     Those that leave too little overlap, or are what dust would give, are left out.
     """
     least = MIN_SHARE * pair.area_px((round(pair.shift_px[0]), round(pair.shift_px[1])))
-    kept = [shift for shift in shifts_px if pair.area_px(shift) > least and not stays_put(shift)]
-    return sorted(judged(pair, a, b, kept), key=lambda peak: -peak.ncc)
+    seen = judged(pair, a, b, shifts_px)
+    kept = [peak for peak in seen if peak.area_px > least and not stays_put(peak.shift_px)]
+    return sorted(kept, key=lambda peak: -peak.ncc)
 
 
 def judged(pair: StripPair, a: Image, b: Image, shifts_px: Sequence[tuple[int, int]]) -> list[Peak]:
@@ -192,10 +194,12 @@ def judged(pair: StripPair, a: Image, b: Image, shifts_px: Sequence[tuple[int, i
         return []
     shifts = np.array(shifts_px)
     bare = np.abs(shifts) < FIXED_PATTERN_PX
-    along, share = agreements(a, b, shifts + pair.crop_offset, bare[:, 1], bare[:, 0], STRETCHES)
+    along, share, areas = agreements(
+        a, b, shifts + pair.crop_offset, bare[:, 1], bare[:, 0], STRETCHES
+    )
     return [
-        Peak(shift, one, counts, pair.area_px(shift))
-        for shift, one, counts in zip(shifts_px, along, share, strict=True)
+        Peak(shift, *told)
+        for shift, *told in zip(shifts_px, along, share, areas.tolist(), strict=True)
     ]
 
 
@@ -214,7 +218,7 @@ def _top(pair: StripPair, a: Image, b: Image, shift_px: tuple[int, int]) -> tupl
 
 def stays_put(shift_px: XY) -> bool:
     """Return whether a tile shift is what dust or sensor pattern would give: none at all."""
-    return float(np.hypot(*shift_px)) < FIXED_PATTERN_PX
+    return math.hypot(*shift_px) < FIXED_PATTERN_PX
 
 
 def padded(a: tuple[int, ...], b: tuple[int, ...], gate_px: int) -> tuple[int, int]:
@@ -228,16 +232,27 @@ def padded(a: tuple[int, ...], b: tuple[int, ...], gate_px: int) -> tuple[int, i
 
 def spectrum(image: Image, size: tuple[int, int]) -> Spectra:
     """Return the half spectrum of a tapered picture in a frame of `size`."""
-    found: Spectra = fft.rfft2(image * _taper((image.shape[0], image.shape[1])), s=size)
+    return spectra([image], size)[0]
+
+
+def spectra(images: Sequence[Image], size: tuple[int, int]) -> Spectra:
+    """Return the half spectra (n, y, x/2+1) of tapered pictures, each in a frame of `size`."""
+    framed = np.zeros((len(images), *size), np.float32)
+    for image, frame in zip(images, framed, strict=True):
+        height, width = image.shape
+        np.multiply(image, _taper((height, width)), out=frame[:height, :width])
+    found: Spectra = fft.rfft2(framed)
     return found
 
 
 def correlate(a: Spectra, b: Spectra, size: tuple[int, int]) -> Image:
-    """Return the circular correlation; index (y, x) modulo its shape is the crops' shift."""
+    """Return the circular correlations (..., y, x) of spectra; index (y, x) modulo their shape is
+    the crops' shift.
+    """
     cross = whitened(a * np.conj(b))
     # Rows and columns of a sensor differ; their pattern lives on the two axes of the spectrum.
-    cross[0, :] = 0
-    cross[:, 0] = 0
+    cross[..., 0, :] = 0
+    cross[..., 0] = 0
     surface: Image = fft.irfft2(cross, s=size)
     return surface
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from runtime.stitch.match.bent import follow
-from runtime.stitch.match.blocks import BLOCK_FLOOR_PX, FLOOR_PX, Blocks, Layout, floor
+from runtime.stitch.match.blocks import BLOCK_FLOOR_PX, FLOOR_PX, Blocks, Layout, floor, middle
 from runtime.stitch.match.correlation import Floats, Image
 from runtime.stitch.match.likelihood import (
     BlockSpectra,
@@ -134,9 +134,9 @@ def _rigid(seen: BlockSpectra, b: Image, layout: Layout) -> Blocks | None:
         return None
     looked, votes, wide = settled
     centres = layout.centres_px
-    if not wide and np.median(votes.expected_sigma_px()) < MUTE_PX:
+    if not wide and middle(votes.expected_sigma_px()) < MUTE_PX:
         return _judge(*_each(seen, b, layout, looked, votes), centres)
-    while len(centres) > 1 and np.median(votes.expected_sigma_px()) > MUTE_PX:
+    while len(centres) > 1 and middle(votes.expected_sigma_px()) > MUTE_PX:
         # So faint that a block alone says little: neighbours speak together.
         twos = np.arange(len(centres)) // 2
         votes = votes.some(twos)
@@ -181,8 +181,8 @@ def _alike(votes: Votes) -> bool:
     """
     steps = votes.apart()[0]
     known = steps[np.isfinite(steps[:, 0])]
-    apart = np.hypot(*(known - np.median(known, axis=0)).T) if len(known) else np.full(1, np.inf)
-    return bool(np.median(apart) < APART_PX)
+    apart = np.hypot(*(known - middle(known)).T) if len(known) else np.full(1, np.inf)
+    return bool(middle(apart) < APART_PX)
 
 
 def _each(
@@ -204,11 +204,12 @@ def _judge(shifts: Floats, votes: Votes, centres_px: Floats) -> Blocks | None:
     telling &= np.isfinite(shifts[:, 0])
     if not telling.any():
         return None
-    common = np.median(shifts[telling], axis=0)
+    common = middle(shifts[telling])
     agree = telling & (np.hypot(*(shifts - common).T) < AGREE_PX)
     if not agree.any():
         return None
-    votes, shifts = votes.some(np.where(agree, np.cumsum(agree) - 1, -1)), shifts[agree]
+    if not agree.all():
+        votes, shifts = votes.some(np.where(agree, np.cumsum(agree) - 1, -1)), shifts[agree]
     own = votes.apart()[1] + floor(BLOCK_FLOOR_PX)
     inverse = np.linalg.inv(votes.curvature.sum(axis=0))
     shift = inverse @ (votes.curvature @ shifts[:, :, None]).sum(axis=0)[:, 0]

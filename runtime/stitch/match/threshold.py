@@ -10,12 +10,13 @@ The idea is ashlar's (Muhlich et al., doi:10.1093/bioinformatics/btac544).
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from scipy import fft
 
 from runtime.stitch.match.correlation import Spectra
-from runtime.stitch.match.phase import band_pass, best_peaks, correlate, padded, spectrum
+from runtime.stitch.match.phase import band_pass, best_peaks, correlate, padded, spectra
 from runtime.stitch.match.strips import Strip, StripPair
 
 SIDE_PX, DEPTH_PX = 384, 64
@@ -41,11 +42,13 @@ def chance_scores(pixels: Strip, *, gate_px: int) -> tuple[float, ...]:
     for horizontal in (True, False):
         first, second = (band_pass(side) for side in _opposite_sides(pixels, horizontal))
         size = padded(first.shape, second.shape, gate_px)
-        a, b = spectrum(first, size), spectrum(second, size)
+        a, b = spectra((first, second), size)
         turned = np.ascontiguousarray(second[::-1, ::-1])
-        for other, seen in ((second, b), (turned, _turned(b, second.shape, size))):
+        # Both are as strong at every frequency, so they may be whitened as one.
+        surfaces = correlate(a, np.stack([b, np.conj(b) * _half_turn(second.shape, size)]), size)
+        for other, surface in zip((second, turned), surfaces, strict=True):
             pair = StripPair(first, other, FAR, (0, 0), FAR, gate_px)
-            peaks = best_peaks(pair, first, other, correlate(a, seen, size))
+            peaks = best_peaks(pair, first, other, surface)
             scores.append(max((max(p.ncc, 0.0) * p.area_px**0.5 for p in peaks[:1]), default=0.0))
     return tuple(scores)
 
@@ -62,15 +65,14 @@ def accept_above(scores: tuple[float, ...], *, area_px: int) -> float:
     return min(max(level_of(scores, area_px=area_px), LOWEST), HIGHEST)
 
 
-def _turned(seen: Spectra, shape: tuple[int, ...], size: tuple[int, int]) -> Spectra:
-    """Return the spectrum, in a frame of `size`, of a picture of `shape` turned by half a turn.
-
-    That of the picture itself is known, so no second transform is needed.
+@lru_cache(maxsize=8)
+def _half_turn(shape: tuple[int, ...], size: tuple[int, int]) -> Spectra:
+    """Return what makes the conjugate spectrum, in a frame of `size`, of a picture of `shape` that
+    of the picture turned by half a turn: no second transform is needed.
     """
     y = np.exp(-2j * np.pi * (shape[0] - 1) * fft.fftfreq(size[0]))[:, None]
     x = np.exp(-2j * np.pi * (shape[1] - 1) * fft.rfftfreq(size[1]))[None, :]
-    turned: Spectra = np.conj(seen) * (y * x).astype(np.complex64)
-    return turned
+    return (y * x).astype(np.complex64)
 
 
 def _opposite_sides(pixels: Strip, horizontal: bool) -> tuple[Strip, Strip]:
