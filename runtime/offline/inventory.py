@@ -158,7 +158,7 @@ class Inventory:
         if pixels.min() == pixels.max():
             self._flat[tile.file.name] = int(pixels.min())
             return None
-        digest = hashlib.sha256(pixels).digest()
+        digest = hashlib.sha256(pixels.data).digest()
         first = self._content.setdefault(digest, tile.file.name)
         return None if first == tile.file.name else first
 

@@ -222,12 +222,12 @@ class Look:
     def _judge(self, claim: Claim, side_px: int) -> Judged:
         """Match pairs along x and y in turn, until enough agree with the claim or have texture."""
         pairs = neighbours(claim)
-        first = [pair for along in pairs for pair in along[: PAIRS // 2]]
-        for _ in on_all_cores(partial(self._shift, claim, pair, side_px) for pair in first):
-            pass  # what is seen is kept, and asked for below
         queues = [iter(along[:TRIED]) for along in pairs]
         seen: list[tuple[int, Pair, WholeShift]] = []
         for wanted in (PAIRS // 2, PAIRS):
+            likely = [pair for along in pairs for pair in along[wanted - PAIRS // 2 : wanted]]
+            for _ in on_all_cores(partial(self._shift, claim, pair, side_px) for pair in likely):
+                pass  # what is seen is kept, and asked for below
             for axis, queue in enumerate(queues):
                 while sum(a == axis for a, _, _ in seen) < wanted:
                     pair = next(queue, None)

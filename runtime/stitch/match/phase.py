@@ -232,7 +232,8 @@ def padded(a: tuple[int, ...], b: tuple[int, ...], gate_px: int) -> tuple[int, i
 
 def spectrum(image: Image, size: tuple[int, int]) -> Spectra:
     """Return the half spectrum of a tapered picture in a frame of `size`."""
-    return spectra([image], size)[0]
+    found: Spectra = spectra([image], size)[0]
+    return found
 
 
 def spectra(images: Sequence[Image], size: tuple[int, int]) -> Spectra:

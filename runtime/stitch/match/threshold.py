@@ -72,7 +72,8 @@ def _half_turn(shape: tuple[int, ...], size: tuple[int, int]) -> Spectra:
     """
     y = np.exp(-2j * np.pi * (shape[0] - 1) * fft.fftfreq(size[0]))[:, None]
     x = np.exp(-2j * np.pi * (shape[1] - 1) * fft.rfftfreq(size[1]))[None, :]
-    return (y * x).astype(np.complex64)
+    turn: Spectra = (y * x).astype(np.complex64)
+    return turn
 
 
 def _opposite_sides(pixels: Strip, horizontal: bool) -> tuple[Strip, Strip]:
