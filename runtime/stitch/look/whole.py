@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from runtime.stitch.match.correlation import Image, ncc, whitened
+from runtime.stitch.match.correlation import Image, half_turn, ncc, whitened
 from runtime.tile import Pixels
 
 FINE_SIGMA_PX, COARSE_SIGMA_PX = 1.0, 8.0
@@ -63,13 +63,10 @@ class Small:
 
     def turned(self) -> Small:
         """Return the tile turned by half a turn."""
-        spectrum = np.conj(self.spectrum)
-        (height, width), (rows, columns) = self.image.shape, _room(self.image.shape)
-        ramp_y = np.exp(-2j * np.pi * fft.fftfreq(rows) * (height - 1))[:, None]
-        ramp_x = np.exp(-2j * np.pi * fft.rfftfreq(columns) * (width - 1))
+        shape = self.image.shape
         return Small(
             np.ascontiguousarray(self.image[::-1, ::-1]),
-            spectrum * ramp_y.astype(np.complex64) * ramp_x.astype(np.complex64),
+            np.conj(self.spectrum) * half_turn(shape, _room(shape)),
             self.factor,
         )
 

@@ -14,6 +14,7 @@ The bound holds only where both windows see the same specimen, so b is cut again
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -22,7 +23,14 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from runtime.stitch.match.correlation import Correlation, Floats, Spectra, Stack, whitened
-from runtime.stitch.match.likelihood_kernel import level, phases, ring_power, ring_shared, votes_of
+from runtime.stitch.match.likelihood_kernel import (
+    level,
+    phases,
+    ring_power,
+    ring_shared,
+    steps_of,
+    votes_of,
+)
 
 TAPER_PX = 4
 """Blocks fade to zero over this rim, against the jump where a periodic spectrum wraps around."""
@@ -107,25 +115,16 @@ class Votes:
 
     def together(self) -> tuple[Floats, Floats] | None:
         """Return the one step (2,) for all blocks and its covariance (2, 2), None if unsure."""
-        (xx, xy), (_, yy) = self.curvature.sum(axis=0).tolist()
-        determinant = xx * yy - xy * xy
-        if xx <= 0 or determinant <= 0:
-            return None
-        inverse = np.array([[yy, -xy], [-xy, xx]]) / determinant
-        return inverse @ self.score.sum(axis=0), inverse @ self.variance.sum(axis=0) @ inverse
+        steps, covariances = steps_of(self.curvature, self.score, self.variance, True)
+        return None if math.isnan(steps[0, 0]) else (steps[0], covariances[0])
 
     def apart(self) -> tuple[Floats, Floats]:
         """Return each block's own step (n, 2) and its covariance (n, 2, 2); NaN where it has none.
 
         A block whose curvature is not positive lies too far off, or holds nothing.
         """
-        (xx, xy), (_, yy) = self.curvature.transpose(1, 2, 0)
-        determinant = xx * yy - xy * xy
-        usable = (xx > 0) & (determinant > 0)
-        scale = np.where(usable, determinant, np.nan)
-        inverse = (np.array([[yy, -xy], [-xy, xx]]) / scale).transpose(2, 0, 1)
-        steps = (inverse @ self.score[:, :, None])[:, :, 0]
-        return steps, inverse @ self.variance @ inverse
+        steps, covariances = steps_of(self.curvature, self.score, self.variance, False)
+        return steps, covariances
 
     def expected_sigma_px(self) -> Floats:
         """Return how surely each block would tell its shift if it were well aligned, (n,).

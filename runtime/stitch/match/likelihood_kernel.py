@@ -138,6 +138,36 @@ def count_votes(  # type: ignore[no-untyped-def]  # pragma: no cover
                 terms[n, 8] += 0.5 * (wx * wx + wy * wy) * w * seen
 
 
+@njit(cache=True, nogil=True)
+def steps_of(curvature, score, variance, together):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return Newton's step (n, 2) of each block and its covariance (n, 2, 2), or with `together`
+    the one (1, 2) of them all; NaN where the curvature is not positive.
+    """
+    count, found = len(score), 1 if together else len(score)
+    steps, covariances = np.full((found, 2), np.nan), np.full((found, 2, 2), np.nan)
+    for n in range(found):
+        first, last = (0, count) if together else (n, n + 1)
+        xx = xy = yy = x = y = vxx = vxy = vyy = 0.0
+        for m in range(first, last):
+            xx, xy, yy = xx + curvature[m, 0, 0], xy + curvature[m, 0, 1], yy + curvature[m, 1, 1]
+            x, y = x + score[m, 0], y + score[m, 1]
+            vxx, vxy, vyy = (
+                vxx + variance[m, 0, 0],
+                vxy + variance[m, 0, 1],
+                vyy + variance[m, 1, 1],
+            )
+        determinant = xx * yy - xy * xy
+        if xx > 0 and determinant > 0:
+            ixx, ixy, iyy = yy / determinant, -xy / determinant, xx / determinant
+            steps[n, 0], steps[n, 1] = ixx * x + ixy * y, ixy * x + iyy * y
+            ax, ay = ixx * vxx + ixy * vxy, ixx * vxy + ixy * vyy
+            bx, by = ixy * vxx + iyy * vxy, ixy * vxy + iyy * vyy
+            covariances[n, 0, 0] = ax * ixx + ay * ixy
+            covariances[n, 0, 1] = covariances[n, 1, 0] = ax * ixy + ay * iyy
+            covariances[n, 1, 1] = bx * ixy + by * iyy
+    return steps, covariances
+
+
 @njit(cache=True, nogil=True, fastmath=True)
 def votes_of(  # type: ignore[no-untyped-def]  # pragma: no cover
     cross, shift, frequency_y, frequency_x, ring, used, bins, power2, dependence, trusted, most

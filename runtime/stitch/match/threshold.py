@@ -10,12 +10,10 @@ The idea is ashlar's (Muhlich et al., doi:10.1093/bioinformatics/btac544).
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import numpy as np
-from scipy import fft
 
-from runtime.stitch.match.correlation import Spectra
+from runtime.stitch.match.correlation import half_turn
 from runtime.stitch.match.phase import band_pass, best_peaks, correlate, padded, spectra
 from runtime.stitch.match.strips import Strip, StripPair
 
@@ -45,7 +43,7 @@ def chance_scores(pixels: Strip, *, gate_px: int) -> tuple[float, ...]:
         a, b = spectra((first, second), size)
         turned = np.ascontiguousarray(second[::-1, ::-1])
         # Both are as strong at every frequency, so they may be whitened as one.
-        surfaces = correlate(a, np.stack([b, np.conj(b) * _half_turn(second.shape, size)]), size)
+        surfaces = correlate(a, np.stack([b, np.conj(b) * half_turn(second.shape, size)]), size)
         for other, surface in zip((second, turned), surfaces, strict=True):
             pair = StripPair(first, other, FAR, (0, 0), FAR, gate_px)
             peaks = best_peaks(pair, first, other, surface)
@@ -63,17 +61,6 @@ def level_of(scores: tuple[float, ...], *, area_px: int) -> float:
 def accept_above(scores: tuple[float, ...], *, area_px: int) -> float:
     """Return the NCC above which a match over `area_px` is no accident."""
     return min(max(level_of(scores, area_px=area_px), LOWEST), HIGHEST)
-
-
-@lru_cache(maxsize=8)
-def _half_turn(shape: tuple[int, ...], size: tuple[int, int]) -> Spectra:
-    """Return what makes the conjugate spectrum, in a frame of `size`, of a picture of `shape` that
-    of the picture turned by half a turn: no second transform is needed.
-    """
-    y = np.exp(-2j * np.pi * (shape[0] - 1) * fft.fftfreq(size[0]))[:, None]
-    x = np.exp(-2j * np.pi * (shape[1] - 1) * fft.rfftfreq(size[1]))[None, :]
-    turn: Spectra = (y * x).astype(np.complex64)
-    return turn
 
 
 def _opposite_sides(pixels: Strip, horizontal: bool) -> tuple[Strip, Strip]:
