@@ -79,8 +79,9 @@ def fit_peak(
     return replace(peak, height=peak.height * top, floor=peak.floor * top)
 
 
-# A parabola through points that hardly bend has its top anywhere, beyond every number too.
-HIGHEST_LOG = math.log(sys.float_info.max)
+# A parabola through points that hardly bend has its top anywhere, beyond every number too. The half
+# leaves room for the sharpness that the curve was divided by.
+HIGHEST_LOG = math.log(sys.float_info.max) / 2
 
 
 class _Scale(NamedTuple):
