@@ -31,9 +31,9 @@ demo: $(VENV)/.base ## scan the simulated specimen; ends with a map and a report
 	@$(BIN)/nightscope demo --out "$(OUT)" $(ARGS)
 	@echo "open $(abspath $(OUT))/report.html"
 
-# More workers than cores, for boards are waited for; who has no tests left takes some of another's.
+# Who has no tests left takes some of another's. A fourth worker would load and collect all once more.
 test: $(VENV)/.dev ## the default tests: about two minutes, no board, no network, no torch
-	$(PYTEST) -n 4 --dist worksteal $(ARGS)
+	$(PYTEST) --dist worksteal $(ARGS)
 
 test-slow: $(VENV)/.dev ## the long tests: crashes, whole runs
 	$(PYTEST) -m "slow and not export" $(ARGS)
