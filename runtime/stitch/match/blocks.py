@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from runtime.stitch.match.correlation import Floats, Image, Ints, Stack
+from runtime.stitch.match.likelihood_kernel import cut_out
 
 BLOCKS = 8
 BLOCK_MIN_PX, BLOCK_MAX_PX = 32, 160
@@ -65,9 +66,9 @@ class Layout:
 
     def cut(self, image: Image, corners: Ints | None = None) -> Stack:
         """Return the blocks (n, y, x) of a picture, or those at other corners."""
-        height, width = self.size
         at = self.corners if corners is None else corners
-        return np.stack([image[y : y + height, x : x + width] for y, x in at])
+        blocks: Stack = cut_out(np.ascontiguousarray(image), at, *self.size)
+        return blocks
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,16 @@ import numpy as np
 from numba import njit
 
 
+@njit(cache=True, nogil=True)
+def cut_out(image, corners, height, width):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the blocks (n, height, width) of a picture (y, x) at corners (n, 2) y, x."""
+    out = np.empty((len(corners), height, width), image.dtype)
+    for n in range(len(corners)):
+        y, x = corners[n]
+        out[n] = image[y : y + height, x : x + width]
+    return out
+
+
 @njit(cache=True, nogil=True, fastmath=True)
 def level(blocks, down, across, window_y, window_x, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Fill the corners of out (n, y, x) with blocks under a window, less their quadratic shading.

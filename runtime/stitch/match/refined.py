@@ -120,16 +120,12 @@ def _point_pairs(
     pair: StripPair, shift_px: tuple[int, int], blocks: Blocks
 ) -> tuple[PointPair, ...]:
     """Return the block centres as the same specimen point in either tile's pixels."""
-    (start_x, _, _), (start_y, _, _) = pair.box(shift_px)
-    points = []
-    for (x, y), (dx, dy), covariance in zip(
-        blocks.centres_px, blocks.shifts_px, blocks.covariances_px2, strict=True
-    ):
-        ax, ay = x + start_x + pair.origin_a[0], y + start_y + pair.origin_a[1]
-        in_b = (float(ax - shift_px[0] - dx), float(ay - shift_px[1] - dy))
-        points.append(
-            PointPair(
-                a_px=(float(ax), float(ay)), b_px=in_b, covariance_px2=_covariance(covariance)
-            )
+    start_px = np.array([span[0] for span in pair.box(shift_px)])
+    in_a = blocks.centres_px + start_px + pair.origin_a
+    in_b = in_a - shift_px - blocks.shifts_px
+    return tuple(
+        PointPair(a_px=(ax, ay), b_px=(bx, by), covariance_px2=_covariance(covariance))
+        for (ax, ay), (bx, by), covariance in zip(
+            in_a.tolist(), in_b.tolist(), blocks.covariances_px2, strict=True
         )
-    return tuple(points)
+    )
