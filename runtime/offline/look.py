@@ -71,6 +71,11 @@ class Looked:
     words: tuple[str, ...] = ()
     mending: Mending | None = None
 
+    @property
+    def unsure(self) -> bool:
+        """Whether the pictures could not tell if the positions are right."""
+        return bool(self.words) and self.mending is None
+
     def summary(self) -> dict[str, Any]:
         """Return the numbers of pairs, and what was mended, as JSON holds them."""
         seen: dict[str, Any] = {"pairs": self.tried, "matched": self.matched}

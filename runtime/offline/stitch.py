@@ -27,6 +27,7 @@ from runtime.offline.results import (
     write_placements,
     write_registered,
 )
+from runtime.offline.vouching import vouched
 from runtime.report.judged import in_words
 from runtime.stitch.map.mosaic import Mosaic
 from runtime.stitch.stitcher import GATE_MARGIN_PX, GATE_SIGMAS
@@ -154,6 +155,9 @@ class FolderStitch:
         solved = placing.solve()
         turned = camera_turned(placing.camera_turn_deg(solved))
         words = (*looked.words, turned) if turned else looked.words
+        if looked.unsure:
+            solved, doubts = vouched(solved, placing.read)
+            words = (*words, *doubts)
         outcome = judge(solved, inventory, placing.file_name, words)
         numbers = summary(solved, inventory, outcome) | {"look": looked.summary()}
         if outcome.verdict == "nothing":
@@ -185,7 +189,7 @@ class FolderStitch:
         """Compare a few neighbours with their positions, and put the tiles where they belong."""
         scan = replace(inventory.scan, tiles=inventory.tiles)
         before = self._looked
-        if before is None or (before.words and before.mending is None and _grown(before, scan)):
+        if before is None or (before.unsure and _grown(before, scan)):
             sigma = sigma_px(scan, self._request.stage_sigma_px)
             gate_px = GATE_SIGMAS * np.sqrt(2) * sigma + GATE_MARGIN_PX
             look = Look(listing, scan, read=inventory.read, gate_px=gate_px)

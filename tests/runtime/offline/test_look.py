@@ -17,7 +17,7 @@ from runtime.instrument.camera.recorded import list_scan
 from runtime.offline.inventory import Inventory
 from runtime.offline.look import Look, Looked
 from runtime.offline.stitch import stitch_folder
-from tests.runtime.stitch.stitch_scans import SHAPE_PX, Field, Scan, scan, section
+from tests.runtime.stitch.stitch_scans import SHAPE_PX, Field, Scan, lattice, scan
 
 ROWS, COLUMNS, OVERLAP = 3, 4, 0.15
 GRID = "r{row}_c{col}.png"
@@ -165,14 +165,6 @@ def test_a_count_whose_first_file_is_absent_begins_before_it(tmp_path: Path) -> 
     (tmp_path / "p0.png").unlink()
     with pytest.raises(InputRefused, match="the count begins at 0, not 1"):
         look(tmp_path, pattern="p{index:4}.png", overlap=OVERLAP)
-
-
-def lattice() -> np.ndarray:
-    """Return a specimen that repeats every 20 px, the size of the section."""
-    y, x = np.indices(section().shape)
-    wave = 120 + 60 * np.cos(2 * np.pi * x / 20) * np.cos(2 * np.pi * y / 20)
-    speckle = np.random.default_rng(2).normal(0, 30, wave.shape)
-    return (wave + cv2.GaussianBlur(speckle, (0, 0), 1.5)).astype(np.float32)
 
 
 RIGHT: dict[str, Callable[[], Scan]] = {

@@ -69,6 +69,14 @@ def section() -> NDArray[np.float32]:
     return read_section()[2000:3400, 2000:3600].astype(np.float32)
 
 
+def lattice() -> NDArray[np.float32]:
+    """Return a specimen that repeats every 20 px, the size of the section."""
+    y, x = np.indices(section().shape)
+    wave = 120 + 60 * np.cos(2 * np.pi * x / 20) * np.cos(2 * np.pi * y / 20)
+    speckle = np.random.default_rng(2).normal(0, 30, wave.shape)
+    return (wave + cv2.GaussianBlur(speckle, (0, 0), 1.5)).astype(np.float32)
+
+
 def cut(
     image: NDArray[np.float32], *, at_px: tuple[float, float], shape: tuple[int, int]
 ) -> NDArray[np.float32]:
