@@ -2,9 +2,10 @@
 
 Accuracy: 64 tiles of 512 x 512, 16 bit, stage jitter of 5 px (standard deviation), kinds of scan
 from `peers/grids.py`, several seeds. Printed are the errors of the tiles' centres after removing
-the common offset (`shape`: after the map may be turned and scaled as a whole), the accepted seams
-that are wrong by 2 px or more, and for nightscope the tiles that lie further off than the stage
-would have been (three sigma) without a flag.
+the common offset (`shape`: after the map may be turned and scaled as a whole), and for nightscope
+the largest error of an accepted seam's shift, in the middle of its points, the accepted seams that
+are wrong by 2 px or more, and the tiles that lie further off than the stage would have been (three
+sigma) without a flag.
 
 Cost: the same grid as a folder of files, each tool a fresh process, in turns: from start to
 mosaic (m2stitch draws none), and from files to places once the libraries are loaded; processor
@@ -32,6 +33,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import cv2
 import numpy as np
@@ -57,6 +59,7 @@ class Placed:
     """Where a tool puts the tiles' centres (n, 2), with what nightscope says of it."""
 
     centres_px: Floats
+    seam_max_px: float | None = None
     wrong_seams: int | None = None
     unflagged: int | None = None
     said: str = ""
@@ -106,7 +109,7 @@ def nightscope(grid: Grid) -> Placed:
     solved = matched.stitcher.solve()
     return Placed(
         centres_px(solved, names),
-        wrong_seams=_wrong_seams(grid, matched.stitcher.seams(solved), matched.points, names),
+        **_of_seams(grid, matched.stitcher.seams(solved), matched.points, names),
         unflagged=_unflagged(grid, solved, names),
         said=_said(grid, solved, names, matched.stitcher.backlash),
     )
@@ -118,21 +121,26 @@ def _points(shift: Shift) -> tuple[Floats, Floats]:
     return np.array(in_a) - (shift.dx_px, shift.dy_px), np.array(in_b)
 
 
-def _wrong_seams(
+def _of_seams(
     grid: Grid,
     seams: tuple[Seam, ...],
     points: dict[tuple[str, str], tuple[Floats, Floats]],
     names: list[str],
-) -> int:
-    """Return how many accepted seams hold points together that lie 2 px or more apart."""
-    wrong = 0
+) -> dict[str, Any]:
+    """Return how far off the worst accepted seam is, and how many hold points together that lie
+    2 px or more apart.
+    """
+    wrong, worst_px = 0, 0.0
     for seam in seams:
         if seam.method != "none":
             in_a, in_b = points[seam.a, seam.b]
             at_a = in_a + np.array([seam.dx_px, seam.dy_px])
             apart = grid.apart_px(names.index(seam.a), at_a, names.index(seam.b), in_b)
+            here, there = (of.mean(axis=0, keepdims=True) for of in (at_a, in_b))
+            off = grid.apart_px(names.index(seam.a), here, names.index(seam.b), there)
+            worst_px = max(worst_px, float(off[0]))
             wrong += bool(np.median(apart) >= WRONG_PX)
-    return wrong
+    return {"seam_max_px": worst_px, "wrong_seams": wrong}
 
 
 def _unflagged(grid: Grid, solved: Mapping[str, Placement], names: list[str]) -> int:
@@ -230,7 +238,7 @@ def by_peer(tool: str, python: str, grid: Grid) -> Placed | str:
 
 def accuracy(asked: argparse.Namespace, peers: dict[str, str]) -> None:
     """Print the errors of every tool on every kind of scan."""
-    head = "  median     p95  max px   shape  max px  wrong seams  silent"
+    head = "  median     p95  max px   shape  max px  seam max  wrong seams  silent"
     for kind in asked.kinds or KINDS:
         print(f"\n{kind}\n{'tool':26}{head}", flush=True)
         grids = [made(KINDS[kind], seed=seed, source=asked.source) for seed in range(asked.seeds)]
@@ -252,10 +260,14 @@ def _row(tool: str, grids: list[Grid], found: list[Placed | str]) -> None:
         ]
         for grid, one in zip(grids, placed, strict=True)
     ]
-    counted = [[one.wrong_seams, one.unflagged] for one in placed]
+    counted = [[one.seam_max_px, one.wrong_seams, one.unflagged] for one in placed]
     said = "".join(
-        f"{'-' if None in column else max(v for v in column if v is not None):>{width}}"
-        for column, width in zip(zip(*counted, strict=True), (13, 8), strict=True)
+        f"{'-':>{width}}"
+        if None in column
+        else f"{max(v for v in column if v is not None):>{form}}"
+        for column, width, form in zip(
+            zip(*counted, strict=True), (10, 13, 8), ("10.3f", "13d", "8d"), strict=True
+        )
     )
     print(f"{tool:26}" + "".join(f"{v:8.3f}" for v in np.median(errors, axis=0)) + said, flush=True)
     for grid, one in zip(grids, placed, strict=True):
