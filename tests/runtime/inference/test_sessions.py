@@ -120,6 +120,7 @@ def the_note(cache: Path) -> Path:
     return note
 
 
+@pytest.mark.slow
 def test_nights_that_begin_at_once_measure_one_at_a_time_and_agree(
     shipped: Bundle, tmp_path: Path
 ) -> None:
@@ -148,6 +149,7 @@ def test_nights_that_begin_at_once_measure_one_at_a_time_and_agree(
         assert (waits.result(), late.looks) == (first, 0)
 
 
+@pytest.mark.slow
 def test_a_damaged_or_stale_note_is_measured_again(shipped: Bundle, tmp_path: Path) -> None:
     def looks() -> int:
         clock = SteppingClock()
@@ -164,6 +166,7 @@ def test_a_damaged_or_stale_note_is_measured_again(shipped: Bundle, tmp_path: Pa
         assert looks() == 0
 
 
+@pytest.mark.slow
 def test_other_settings_are_another_choice_and_neither_forgets(
     shipped: Bundle, tmp_path: Path
 ) -> None:

@@ -175,6 +175,7 @@ def test_asked_to_stop_the_tile_in_hand_is_finished_and_the_rest_comes_later(nig
     assert outcome(night) == outcome(undisturbed[0])
 
 
+@pytest.mark.slow
 def test_killed_by_the_kernel_it_ends_as_if_nothing_had_happened(night, undisturbed):
     died = subprocess.run([sys.executable, "-c", DIES, str(night.path)], cwd=ROOT, check=False)
     assert died.returncode == -signal.SIGKILL

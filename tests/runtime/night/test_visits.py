@@ -98,6 +98,7 @@ def test_stopped_amid_the_visits_the_night_ends_as_if_nothing_had_happened(tmp_p
     assert result(night) == result(undisturbed[0])
 
 
+@pytest.mark.slow
 def test_a_region_whose_frame_is_lost_does_not_count_as_visited(tmp_path):
     night = night_at(tmp_path / "night")
     swept = []
@@ -122,6 +123,7 @@ def test_a_camera_that_shows_less_than_the_model_needs_is_refused_before_the_fir
         night.go_on()
 
 
+@pytest.mark.slow
 def test_blank_and_saturated_fields_are_doubted_in_words_and_not_visited(tmp_path):
     """The section's left half is empty glass, its right one too bright for the camera."""
     night = night_at(tmp_path / "night")

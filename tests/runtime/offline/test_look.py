@@ -160,6 +160,7 @@ def test_a_wrong_overlap_is_refused_with_the_right_one(tmp_path: Path) -> None:
         look(tmp_path, pattern=GRID, overlap=0.3)
 
 
+@pytest.mark.slow
 def test_a_count_whose_first_file_is_absent_begins_before_it(tmp_path: Path) -> None:
     write(tmp_path, lambda row, column: f"p{along_rows(row, column)}.png")
     (tmp_path / "p0.png").unlink()
@@ -185,6 +186,7 @@ def test_a_right_scan_raises_no_alarm(tmp_path: Path, name: str) -> None:
     assert all("cannot tell" in sentence for sentence in looked.words)
 
 
+@pytest.mark.slow
 def test_a_periodic_specimen_cannot_tell_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +208,7 @@ def test_a_blank_scan_cannot_tell_and_goes_on(tmp_path: Path) -> None:
     assert "0 of 0 neighbours match" in looked.words[0]
 
 
+@pytest.mark.slow
 def test_what_was_mended_is_told_and_written_beside_the_map(tmp_path: Path) -> None:
     folder, out = tmp_path / "scan", tmp_path / "out"
     folder.mkdir()

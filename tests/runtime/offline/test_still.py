@@ -46,6 +46,7 @@ def test_one_picture_over_and_over_is_refused_for_what_it_is(
         stitch(tmp_path, frozen, fix=fix)
 
 
+@pytest.mark.slow
 def test_tiles_for_which_the_stage_stood_still_are_named_and_left_out(tmp_path: Path) -> None:
     named = tiles()
     for seed, name in enumerate(["r1_c2.png", "r2_c0.png", "r2_c1.png"]):
@@ -112,6 +113,7 @@ def test_a_row_that_lies_elsewhere_is_no_turned_camera(tmp_path: Path) -> None:
     assert any("the pictures cannot tell" in word for word in summary["words"])
 
 
+@pytest.mark.slow
 def test_a_camera_turned_within_reach_is_named_with_its_angle(tmp_path: Path) -> None:
     cosine, sine = np.cos(np.radians(4)), np.sin(np.radians(4))
     turn = np.array([[cosine, -sine], [sine, cosine]])

@@ -150,6 +150,7 @@ def test_a_folder_without_one_readable_tile_is_refused(folder: Path) -> None:
         stitch(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0, 700, 65535])
 def test_a_constant_scan_matches_nothing_and_draws_no_map(folder: Path, value: int) -> None:
     before = folder.parent / "out" / "mosaic.ome.zarr"
@@ -164,6 +165,7 @@ def test_a_constant_scan_matches_nothing_and_draws_no_map(folder: Path, value: i
     assert not list(before.iterdir())
 
 
+@pytest.mark.slow
 def test_an_all_blank_scan_matches_nothing(folder: Path) -> None:
     rng = np.random.default_rng(1)
     for file in sorted(folder.iterdir()):
@@ -173,6 +175,7 @@ def test_an_all_blank_scan_matches_nothing(folder: Path) -> None:
     assert "all tiles are blank" in summary["words"][-1]
 
 
+@pytest.mark.slow
 def test_a_folder_of_copies_matches_nothing(folder: Path) -> None:
     for file in folder.iterdir():
         if file.name != "r1_c1.png":
@@ -198,6 +201,7 @@ def test_a_saturated_tile_is_named(folder: Path) -> None:
     assert "1 tile of one value: r0_c0.png (65535)" in summary["words"]
 
 
+@pytest.mark.slow
 def test_a_tile_of_another_specimen_is_named(folder: Path) -> None:
     other = cv2.imread(str(folder / "r0_c0.png"), cv2.IMREAD_UNCHANGED)[::-1, ::-1]
     cv2.imwrite(str(folder / "r1_c2.png"), other)

@@ -61,6 +61,7 @@ def test_a_folder_is_stitched_by_pattern(folder, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_a_registered_configuration_can_be_stitched_again(folder, tmp_path):
     path, _ = folder
     once, twice = tmp_path / "once", tmp_path / "twice"

@@ -107,6 +107,7 @@ def test_bench_times_everything_and_marks_the_chosen_one(shipped: Bundle) -> Non
     assert steps[-1] == (len(rows), len(rows))
 
 
+@pytest.mark.slow
 def test_bench_says_which_back_end_refuses_the_model(
     shipped: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:

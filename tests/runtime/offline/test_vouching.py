@@ -29,6 +29,7 @@ def stitched(folder: Path, monkeypatch: pytest.MonkeyPatch, turned_deg: float) -
     return made, stitch_folder(folder, out=folder / "out", stage_sigma_px=3.0)
 
 
+@pytest.mark.slow
 def test_a_lattice_under_a_turned_stage_is_suspect_as_a_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[float, fl
     return places(folder / "out")
 
 
+@pytest.mark.slow
 def test_tiles_that_come_one_after_another_end_where_a_whole_folder_does(
     folder: Path, tmp_path: Path, whole: dict[str, tuple[float, float]]
 ) -> None:
@@ -89,6 +90,7 @@ def test_tiles_that_come_one_after_another_end_where_a_whole_folder_does(
     assert max(np.abs(np.subtract(watched[name], whole[name])).max() for name in whole) < 0.01
 
 
+@pytest.mark.slow
 def test_the_map_can_be_viewed_while_files_come(folder: Path, tmp_path: Path) -> None:
     names, seen = list(encoded()), []
     mosaic = tmp_path / "out" / "mosaic.ome.zarr" / "zarr.json"
@@ -116,6 +118,7 @@ def test_a_file_that_is_half_written_is_waited_for(folder: Path, tmp_path: Path)
     assert (summary["exit_code"], summary["tiles"], summary["left_out"]) == (0, 9, [])
 
 
+@pytest.mark.slow
 def test_a_tile_that_is_written_again_is_taken_again(
     folder: Path, tmp_path: Path, whole: dict[str, tuple[float, float]]
 ) -> None:
@@ -157,6 +160,7 @@ def test_a_folder_to_which_nothing_comes_is_refused_after_the_quiet_time(
     assert clock.passed_s == 10
 
 
+@pytest.mark.slow
 def test_one_that_was_killed_and_is_called_again_ends_with_the_same_map(
     folder: Path, tmp_path: Path, whole: dict[str, tuple[float, float]]
 ) -> None:

@@ -103,6 +103,7 @@ def test_dust_on_the_sensor_does_not_pull():
     assert np.percentile(made.errors_px(stitched(made).solve()), 95) < 0.1
 
 
+@pytest.mark.slow
 def test_a_fixed_pattern_alone_is_no_match():
     rng = np.random.default_rng(8)
     stripes = 20 * rng.normal(size=(SHAPE_PX[0], 1)) + 20 * rng.normal(size=(1, SHAPE_PX[1]))

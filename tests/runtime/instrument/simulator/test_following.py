@@ -37,6 +37,7 @@ def wanted(bench, tmp_path):
     return parse_settings(settings_of(bench[1]), source=tmp_path / "settings.toml")
 
 
+@pytest.mark.slow
 def test_the_camera_sees_from_where_the_board_says_it_stands(wanted, bench, tmp_path):
     plant, _ = bench
     with open_microscope(wanted, truth=tmp_path / "truth.jsonl") as rig:
