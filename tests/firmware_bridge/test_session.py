@@ -225,8 +225,15 @@ def stage_on(script, clock):
 
 
 def test_stage_that_misses_its_target_is_sent_again_once(clock):
-    ends = [STEPS.pack(4, 0, 0), STEPS.pack(50, 0, 0)]
-    with stage_on(lambda request: [answer(request, payload=ends.pop(0))], clock) as session:
+    ends, said = [STEPS.pack(4, 0, 0), STEPS.pack(50, 0, 0)], {}
+
+    def script(request):
+        # On a busy machine a request may be sent again: a board then repeats its answer.
+        if request.command_id not in said:
+            said[request.command_id] = ends.pop(0)
+        return [answer(request, payload=said[request.command_id])]
+
+    with stage_on(script, clock) as session:
         assert NativeBoard(session).stage.move_to(x_um=5.0).x_um == 5.0
     assert ends == []
 
