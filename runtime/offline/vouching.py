@@ -7,11 +7,12 @@ and summed along either axis, for such a stage is wrong in all seams along it al
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from scipy.cluster.hierarchy import DisjointSet
 
+from runtime.offline.outcome import DISAGREES_PX
 from runtime.offline.placing import Solved
 from runtime.stitch.match.repeats import led_by_nats, periods_px
 from runtime.tile import Pixels, Seam
@@ -32,23 +33,7 @@ def vouched(solved: Solved, read: Callable[[str], Pixels]) -> tuple[Solved, tupl
     """
     if not _repeats(solved, read):
         return solved, ()
-    leads = _leads(solved, read)
-    decided = all(
-        sum(along) >= DECIDED_NATS
-        for along in (
-            [led for seam, led in leads.items() if _beside(seam) is beside]
-            for beside in (True, False)
-        )
-        if along
-    )
-    groups = DisjointSet({end for seam in leads for end in (seam.a, seam.b)})
-    for seam, led in leads.items():
-        if led >= TOLD_NATS:
-            groups.merge(seam.a, seam.b)
-    # What hangs on most of the tiles by the lattice alone may lie a period off from them.
-    held = max(groups.subsets(), key=lambda group: (len(group), sorted(group)), default=set())
-    whole = decided and 2 * len(held) > len(list(groups))
-    doubted = {tile for tile in groups if not whole or tile not in held}
+    whole, doubted = doubts(_leads(solved, read))
     placed = {
         tile: replace(place, flag="suspect") if tile in doubted and place.flag == "" else place
         for tile, place in solved.placed.items()
@@ -59,6 +44,31 @@ def vouched(solved: Solved, read: Callable[[str], Pixels]) -> tuple[Solved, tupl
     words = "the specimen repeats, and its flaws do not tell whether "
     words += f"{which} one period further: check the positions"
     return replace(solved, placed=placed), (words,)
+
+
+def doubts(leads: Mapping[Seam, float]) -> tuple[bool, frozenset[str]]:
+    """Return whether most of a scan is vouched for, and the tiles that are not.
+
+    `leads` says of every matched seam by how many nats its place is likelier than those a period
+    away. One that the map does not follow vouches for no place in it, however sure it is.
+    """
+    followed = {seam: led for seam, led in leads.items() if seam.residual_px <= DISAGREES_PX}
+    decided = all(
+        sum(along) >= DECIDED_NATS
+        for along in (
+            [led for seam, led in followed.items() if _beside(seam) is beside]
+            for beside in (True, False)
+        )
+        if along
+    )
+    groups = DisjointSet({end for seam in leads for end in (seam.a, seam.b)})
+    for seam, led in followed.items():
+        if led >= TOLD_NATS:
+            groups.merge(seam.a, seam.b)
+    # What hangs on most of the tiles by the lattice alone may lie a period off from them.
+    held = max(groups.subsets(), key=lambda group: (len(group), sorted(group)), default=set())
+    whole = decided and 2 * len(held) > len(list(groups))
+    return whole, frozenset(tile for tile in groups if not whole or tile not in held)
 
 
 def _leads(solved: Solved, read: Callable[[str], Pixels]) -> dict[Seam, float]:

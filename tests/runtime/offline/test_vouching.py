@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from runtime.offline.stitch import stitch_folder
+from runtime.offline.vouching import doubts
 from runtime.stitch.match.repeats import led_by_nats, periods_px
+from runtime.tile import Seam
 from tests.runtime.stitch.stitch_scans import Scan, lattice, scan
 
 
@@ -46,6 +48,17 @@ def test_the_flaws_of_a_lattice_vouch_for_a_right_stage(
     _, told = stitched(tmp_path, monkeypatch, turned_deg=0.0)
     assert told["flagged"] == {}
     assert told["exit_code"] == 0
+
+
+def seam(a: str, b: str, *, residual_px: float = 0.0) -> Seam:
+    return Seam(a=a, b=b, dx_px=0.0, dy_px=180.0, residual_px=residual_px, ncc=0.9, method="phase")
+
+
+def test_a_seam_that_the_map_does_not_follow_vouches_for_no_place_in_it() -> None:
+    """Two of five tiles lie a period off: the seam that knows it was outvoted."""
+    followed = {seam("a", "b"): 14.0, seam("b", "c"): 9.0, seam("d", "e"): 12.0}
+    wrong = {seam("b", "d"): -11.0, seam("c", "e", residual_px=24.0): 14.0}
+    assert doubts(followed | wrong) == (True, {"d", "e"})
 
 
 def test_the_periods_of_a_lattice_are_its_shortest_ways() -> None:
