@@ -10,7 +10,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from export.evaluate.command import register
+from export.evaluate import command as evaluating
+from export.evaluate.matching import command as matching
 from export.extras import require_extra
 from export.progress import shown
 from runtime.errors import NightscopeError
@@ -119,7 +120,8 @@ def key(out: Annotated[Path, typer.Option(metavar="PEM")]) -> None:
     typer.echo(json.dumps({"private": str(out), "public": str(make_key(out))}))
 
 
-register(app)
+evaluating.register(app)
+matching.register(app)
 
 
 def main() -> None:

@@ -1,0 +1,150 @@
+"""The whole evaluation: data set after data set, grid after grid, and the files it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from export.datasets.demis import DemisGrid, read_tile, read_truth
+from export.evaluate.matching.figures import (
+    DrawnPair,
+    draw_corner_errors,
+    draw_pairs,
+    worst_median_best,
+)
+from export.evaluate.matching.geometry import between
+from export.evaluate.matching.grid import neighbours, read_pixels, true_pairs
+from export.evaluate.matching.matcher import Matcher, PointMatches
+from export.evaluate.matching.results import GridScore, MatchingResults
+from export.evaluate.matching.score import PairOutcome, judged
+from export.evaluate.matching.table import markdown
+from export.progress import Progress
+from runtime.errors import ConfigRefused
+
+TABLE, TABLE_CSV, RESULTS, CORNERS = "table.md", "table.csv", "results.json", "corner_errors.png"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How matchers are judged: `grids` at most of each data set, all of None; a match is correct up
+    to `correct_px`; tiles lie within the gate of a stage of `stage_sigma_px`.
+    """
+
+    grids: int | None = None
+    correct_px: float = 3.0
+    stage_sigma_px: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPair:
+    """Where a pair is to be found again, and what one matcher found of it."""
+
+    folder: Path
+    grid: DemisGrid
+    tiles: tuple[str, str]
+    matches: PointMatches
+    corner_px: float
+
+    def drawn(self, said: str) -> DrawnPair:
+        """Return the pair with its tiles' pixels."""
+        a, b = next((a, b) for a, b in neighbours(self.grid) if (a.name, b.name) == self.tiles)
+        of_a, of_b = (read_tile(self.folder, t, shape_px=self.grid.tile_shape) for t in (a, b))
+        off = f"corners off by {self.corner_px:.1f} px"
+        title = f"{said}: {self.folder.name}, {self.grid.name}, {a.name} and {b.name}, {off}"
+        return DrawnPair(title, b.row > a.row, of_a, of_b, self.matches, between(a, b))
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has been measured so far."""
+
+    scores: list[GridScore] = field(default_factory=list[GridScore])
+    found: dict[str, list[FoundPair]] = field(default_factory=dict[str, list[FoundPair]])
+
+
+def evaluate(
+    folders: Sequence[Path],
+    matchers: Sequence[Matcher],
+    terms: Terms,
+    *,
+    out: Path,
+    progress: Progress,
+) -> MatchingResults:
+    """Return what the matchers make of the data sets, and leave tables and figures in `out`.
+
+    The truth of every data set is read, and its files looked for, before anything is matched.
+    Raises InputRefused and ConfigRefused as `read_truth` does, and for one data set given twice.
+    """
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise ConfigRefused("a data set is named twice", remedy="Name every data set once")
+    truths = [read_truth(folder) for folder in folders]
+    chosen = [
+        (folder, truth.seed, grid)
+        for folder, truth in zip(folders, truths, strict=True)
+        for grid in truth.grids[: terms.grids]
+    ]
+    total = len(matchers) * sum(len(neighbours(grid)) for _, _, grid in chosen)
+    out.mkdir(parents=True, exist_ok=True)
+    tally, done = Tally(), 0
+    for folder, seed, grid in chosen:
+        known = list(
+            true_pairs(grid, read_pixels(folder, grid), stage_sigma_px=terms.stage_sigma_px)
+        )
+        for matcher in matchers:
+            outcomes = []
+            for one in known:
+                outcomes.append(judged(matcher, one, correct_px=terms.correct_px))
+                done += 1
+                progress("pairs", done, total, f"{folder.name} {grid.name}, {matcher.name}")
+            _keep(tally, (folder, seed, grid), matcher.name, outcomes)
+    results = MatchingResults(settings=_said(folders, terms, chosen), grids=tuple(tally.scores))
+    _write(results, tally, out, terms)
+    return results
+
+
+def _keep(
+    tally: Tally, of: tuple[Path, int, DemisGrid], matcher: str, outcomes: Sequence[PairOutcome]
+) -> None:
+    folder, seed, grid = of
+    pairs = tuple(outcome.score for outcome in outcomes)
+    tally.scores.append(
+        GridScore(data=folder.name, seed=seed, grid=grid.name, matcher=matcher, pairs=pairs)
+    )
+    tally.found.setdefault(matcher, []).extend(
+        FoundPair(
+            folder,
+            grid,
+            (outcome.score.a, outcome.score.b),
+            outcome.matches,
+            float(np.mean(outcome.score.homography_px)),
+        )
+        for outcome in outcomes
+    )
+
+
+def _said(
+    folders: Sequence[Path], terms: Terms, chosen: Sequence[tuple[Path, int, DemisGrid]]
+) -> dict[str, str]:
+    pairs = sum(len(neighbours(grid)) for _, _, grid in chosen)
+    seeds = ", ".join(str(seed) for seed in dict.fromkeys(seed for _, seed, _ in chosen))
+    return {
+        "data": ", ".join(folder.name for folder in folders),
+        "seeds": seeds,
+        "pairs": f"{pairs} of {len(chosen)} grids",
+        "correct": f"within {terms.correct_px:g} px of where the truth puts it",
+        "stage": f"standard error {terms.stage_sigma_px:g} px",
+    }
+
+
+def _write(results: MatchingResults, tally: Tally, out: Path, terms: Terms) -> None:
+    results.write(out / RESULTS)
+    (out / TABLE).write_text(markdown(results), encoding="utf-8")
+    (out / TABLE_CSV).write_text(results.to_csv(), encoding="utf-8")
+    draw_corner_errors(results, out / CORNERS)
+    for matcher, found in tally.found.items():
+        picked = worst_median_best({i: one.corner_px for i, one in enumerate(found)})
+        drawn = [found[index].drawn(said) for said, index in picked.items()]
+        draw_pairs(drawn, out / f"pairs_{matcher}.png", correct_px=terms.correct_px)
