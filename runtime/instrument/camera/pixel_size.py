@@ -12,7 +12,10 @@ from xml.etree import ElementTree
 import mrcfile
 import tifffile
 
-from runtime.instrument.camera.files import DAMAGED, MRC_SUFFIXES, TIFF_SUFFIXES
+from runtime.errors import InputRefused
+from runtime.instrument.camera.electron_file import calibration
+from runtime.instrument.camera.files import ELECTRON_SUFFIXES, MRC_SUFFIXES, TIFF_SUFFIXES
+from runtime.instrument.camera.stored import DAMAGED
 
 UM_PER_UNIT = {
     "m": 1e6, "mm": 1e3, "cm": 1e4, "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0,
@@ -33,7 +36,7 @@ def pixel_size_um(path: Path) -> float | None:
     """Return the side of a pixel, micrometres; None where the file claims none, or not one.
 
     OME-XML, ImageJ's description and resolutions per centimetre are believed in TIFF, voxel sizes
-    but 1 Å in MRC. A file that cannot be read says nothing.
+    but 1 Å in MRC, the calibrations of DM, EMD and SER. A file that cannot be read says nothing.
     """
     suffix = path.suffix.lower()
     try:
@@ -41,9 +44,11 @@ def pixel_size_um(path: Path) -> float | None:
             x, y = _of_tiff(path)
         elif suffix in MRC_SUFFIXES:
             x, y = _of_mrc(path)
+        elif suffix in ELECTRON_SUFFIXES:
+            x, y = _of_electron(path)
         else:
             return None
-    except (*DAMAGED, ImportError, ElementTree.ParseError):
+    except (*DAMAGED, InputRefused, ImportError, ElementTree.ParseError):
         return None
     if not x > 0 or not y > 0 or abs(x / y - 1) > SQUARE:
         return None
@@ -85,6 +90,15 @@ def _per_unit(page: Any, name: str) -> float:
         return 0.0
     count, of = tag.value
     return float(count) / float(of) if of else 0.0
+
+
+def _of_electron(path: Path) -> tuple[float, float]:
+    sides, units = calibration(path, path.read_bytes())
+    y, x = (
+        side * UM_PER_UNIT.get(unit.strip("[]").replace("_", ""), 0.0)
+        for side, unit in zip(sides, units, strict=True)
+    )
+    return x, y
 
 
 def _of_mrc(path: Path) -> tuple[float, float]:

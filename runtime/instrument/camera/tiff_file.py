@@ -1,0 +1,200 @@
+"""TIFF: the one page of this very file, never a series, by one path whatever its compression."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import struct
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from runtime.errors import InputRefused
+from runtime.instrument.camera.stored import (
+    DAMAGED,
+    EXTRA,
+    LARGEST_PX,
+    Stored,
+    damaged,
+    several,
+    truncated,
+)
+
+PHOTOMETRIC = tifffile.PHOTOMETRIC
+GREY = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK)
+READ_AS = (*GREY, PHOTOMETRIC.RGB, PHOTOMETRIC.PALETTE)
+"""What numbers mean that are not colours of another kind."""
+
+ALPHA = (1, 2)
+"""TIFF's ExtraSamples: how opaque a pixel is; 0 is a channel that nobody named."""
+
+PREVIEW = 1 | 4
+"""Bits of NewSubfileType: a smaller copy of another page, or its mask."""
+
+IMAGEJ_IMAGES = re.compile(r"^images=(\d+)", re.MULTILINE)
+UNCODED = ("imagecodecs", "not supported")
+"""What tifffile says of a compression that it cannot read, without that package or at all."""
+
+UPRIGHT_BLACK_AT_0 = {"Orientation": 1, "PhotometricInterpretation": 1}
+
+
+def read_tiff(path: Path, content: bytes) -> Stored:
+    """Return the pixels of the only page in a file's content, as kept.
+
+    One file of an OME-TIFF set would else stand for all of them. Raises InputRefused, naming the
+    file, for several pages, damage, and a compression or a kind of colour that is not read here.
+    """
+    page: Any = None
+    try:
+        with tifffile.TiffFile(BytesIO(content)) as file:
+            page = _only_page(path, file)
+            _refuse_unread(path, page)
+            _refuse_incomplete(path, page, len(content))
+            values = _values(path, page, content)
+            return Stored(
+                values=values,
+                bits=int(page.bitspersample),
+                orientation=_tag(page, "Orientation", 1),
+                white_is_0=page.photometric == PHOTOMETRIC.MINISWHITE,
+                palette=_palette(page),
+                alpha=any(int(extra) in ALPHA for extra in page.extrasamples),
+            )
+    except InputRefused:
+        raise
+    except ImportError:
+        raise _uncoded(path, page) from None
+    except DAMAGED as error:
+        if any(sign in str(error) for sign in UNCODED):
+            raise _uncoded(path, page) from None
+        raise damaged(path, error) from None
+
+
+def description(path: Path) -> str:
+    """Return what the first page says of itself. Raises InputRefused for a damaged file."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            return str(file.pages.first.description)
+    except DAMAGED as error:
+        raise damaged(path, error) from None
+
+
+def _only_page(path: Path, file: tifffile.TiffFile) -> Any:
+    try:
+        first: Any = file.pages.first
+    except DAMAGED as error:
+        raise truncated(path, error) from None
+    if first.size > LARGEST_PX:
+        raise damaged(path, f"its header promises {first.size} pixels")
+    pages: list[Any] = list(file.pages)
+    others = [page for page in pages[1:] if not int(_tag(page, "NewSubfileType", 0)) & PREVIEW]
+    count = 1 + len(others) if others else _planes(first)
+    if count > 1 or first.imagedepth > 1:
+        raise several(path, max(count, first.imagedepth))
+    if int(_tag(first, "NewSubfileType", 0)) & PREVIEW:
+        raise damaged(path, "its only picture says that it is a preview of another")
+    return first
+
+
+def _planes(page: Any) -> int:
+    """Return how many pictures follow each other behind a single page's header.
+
+    ImageJ writes large stacks so, tifffile on demand.
+    """
+    if page.is_imagej:
+        told = IMAGEJ_IMAGES.search(page.description)
+        return int(told[1]) if told else 1
+    if page.is_shaped:
+        shape = json.loads(page.description).get("shape", ())
+        return max(1, math.prod(int(side) for side in shape) // max(int(page.size), 1))
+    return 1
+
+
+def _refuse_unread(path: Path, page: Any) -> None:
+    """Refuse numbers that mean no shade: raw or printers' colours, and their like."""
+    decoded = page.photometric == PHOTOMETRIC.YCBCR and page.compression in (6, 7)
+    if page.photometric not in READ_AS and not decoded:
+        name = getattr(page.photometric, "name", page.photometric)
+        raise InputRefused(
+            f"{path}: its pixels are colours of the kind {name}",
+            limit="grey, or RGB whose channels agree",
+            remedy="save it as grey",
+        )
+
+
+def _refuse_incomplete(path: Path, page: Any, size: int) -> None:
+    """Refuse a page of which a part is not there: tifffile would fill it up with zeros."""
+    offsets, counts = page.dataoffsets, page.databytecounts
+    if not offsets or not all(counts) or len(offsets) != len(counts):
+        raise truncated(path, "a part of its pixels was never written")
+    end = max(offset + count for offset, count in zip(offsets, counts, strict=True))
+    if end > size:
+        raise truncated(path, f"its pixels end at byte {end}, the file at {size}")
+
+
+def _values(path: Path, page: Any, content: bytes) -> NDArray[Any]:
+    try:
+        values = page.asarray()
+    except (ImportError, ValueError):
+        # tifffile reads LZW only with an extra package; OpenCV reads it by itself.
+        if page.compression != tifffile.COMPRESSION.LZW:
+            raise
+        values = _by_opencv(page, content)
+        if values is None:
+            raise _uncoded(path, page) from None
+        return values
+    if page.axes.startswith("S"):
+        values = np.moveaxis(values, 0, -1)
+    return np.asarray(values)
+
+
+def _by_opencv(page: Any, content: bytes) -> NDArray[Any] | None:
+    """Return the pixels by OpenCV, told that they are upright and black is 0, and so left alone.
+
+    What it does by itself depends on the depth: white at 0 is turned in 8 bits, and not in 16.
+    """
+    if page.samplesperpixel != 1 or page.bitspersample not in (8, 16, 32):
+        return None
+    plain = bytearray(content)
+    for name, value in UPRIGHT_BLACK_AT_0.items():
+        tag = page.tags.get(name)
+        if tag is not None:
+            struct.pack_into(f"{page.parent.byteorder}H", plain, tag.valueoffset, value)
+    values = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None:
+        raise ValueError("its compressed pixels do not decode")
+    exact = values.shape == page.shape and values.dtype.itemsize * 8 == page.bitspersample
+    return np.asarray(values).view(page.dtype) if exact else None
+
+
+def _palette(page: Any) -> NDArray[Any] | None:
+    if page.photometric != PHOTOMETRIC.PALETTE:
+        return None
+    if page.colormap is None:
+        raise ValueError("its palette is missing")
+    return np.asarray(page.colormap).T
+
+
+def _tag(page: Any, name: str, default: int) -> int:
+    tag = page.tags.get(name)
+    return default if tag is None else int(tag.value)
+
+
+def _uncoded(path: Path, page: Any) -> InputRefused:
+    coding = "unknown"
+    if page is not None:
+        coding = getattr(page.compression, "name", f"number {page.compression}")
+        if page.predictor not in (0, 1):
+            coding += f" with predictor {getattr(page.predictor, 'name', page.predictor)}"
+        coding += f", {page.bitspersample} bits a pixel"
+    return InputRefused(
+        f"{path}: its pixels are coded in a way that is not read here",
+        value=coding,
+        limit="uncompressed, LZW, ZLIB; 8 or 16 bits",
+        remedy=EXTRA,
+    )

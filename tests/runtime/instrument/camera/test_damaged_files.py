@@ -1,0 +1,192 @@
+"""A file that is not whole is refused, and the reason and the cure it names are the true ones."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import mrcfile
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+
+from runtime.errors import InputRefused
+from runtime.instrument.camera.files import read_image
+
+RNG = np.random.default_rng(7)
+NOISE = RNG.integers(0, 256, (64, 96), dtype=np.uint8)
+SMOOTH = cv2.GaussianBlur(NOISE, (0, 0), 3)
+END = b"\xff\xd9"
+COPY = "copy the file again"
+JPEGS: dict[str, list[int]] = {
+    "baseline": [],
+    "progressive": [cv2.IMWRITE_JPEG_PROGRESSIVE, 1],
+    "restarting": [cv2.IMWRITE_JPEG_RST_INTERVAL, 4],
+    "optimised": [cv2.IMWRITE_JPEG_OPTIMIZE, 1],
+}
+
+
+def jpeg(pixels: NDArray[Any], how: list[int]) -> bytes:
+    return cv2.imencode(".jpg", pixels, how)[1].tobytes()
+
+
+@pytest.mark.parametrize("how", JPEGS)
+@pytest.mark.parametrize("pixels", [NOISE, SMOOTH], ids=["noise", "smooth"])
+def test_a_jpeg_cut_anywhere_is_refused_though_an_end_follows(
+    tmp_path: Path, how: str, pixels: NDArray[Any]
+) -> None:
+    whole = jpeg(pixels, JPEGS[how])
+    path = tmp_path / "a.jpg"
+    path.write_bytes(whole)
+    assert read_image(path).shape == pixels.shape
+    halves = [at for at in range(len(whole) // 2, len(whole) - 9) if whole[at - 1] == 0xFF][:6]
+    for at in (*np.linspace(0.35 * len(whole), 0.98 * len(whole), 22, dtype=int), *halves):
+        path.write_bytes(whole[:at] + END)
+        with pytest.raises(InputRefused, match=r"truncated|does not decode"):
+            read_image(path)
+
+
+@pytest.mark.parametrize("how", JPEGS)
+def test_a_whole_jpeg_is_read_whatever_follows_its_end(tmp_path: Path, how: str) -> None:
+    whole = jpeg(SMOOTH, JPEGS[how])
+    (tmp_path / "a.jpg").write_bytes(whole + b"trailer" * 40)
+    expected = cv2.imdecode(np.frombuffer(whole, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(read_image(tmp_path / "a.jpg"), expected)
+
+
+def strips(path: Path) -> None:
+    tifffile.imwrite(path, NOISE, rowsperstrip=8)
+
+
+def tiles(path: Path) -> None:
+    tifffile.imwrite(path, NOISE, tile=(16, 16), compression="zlib")
+
+
+@pytest.mark.parametrize("write", [strips, tiles])
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+def test_a_tiff_without_its_last_part_is_truncated(
+    tmp_path: Path, write: Callable[[Path], None], share: float
+) -> None:
+    path = tmp_path / "a.tif"
+    write(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputRefused, match=f"truncated.*{COPY}"):
+        read_image(path)
+
+
+def test_a_part_that_was_never_written_is_not_black(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    strips(path)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        tag: Any = file.pages.first.tags["StripByteCounts"]
+        tag.overwrite([*tag.value[:3], 0, *tag.value[4:]])
+    with pytest.raises(InputRefused, match="a part of its pixels was never written"):
+        read_image(path)
+
+
+def png_flipped() -> bytes:
+    content = bytearray(cv2.imencode(".png", NOISE)[1].tobytes())
+    content[len(content) // 2] ^= 1
+    return bytes(content)
+
+
+def tiff_garbled() -> bytes:
+    """A compressed picture with a stretch of its data overwritten."""
+    encoded = cv2.imencode(".tif", NOISE, [cv2.IMWRITE_TIFF_COMPRESSION, 8])[1].tobytes()
+    middle = len(encoded) // 2
+    return encoded[:middle] + b"\xa5" * 64 + encoded[middle + 64 :]
+
+
+DAMAGED: dict[str, tuple[str, bytes, str]] = {
+    "a bit of a PNG": ("a.png", png_flipped(), "damaged: the checksum"),
+    "a stretch of a TIFF": ("a.tif", tiff_garbled(), "damaged"),
+    "a text": ("a.tif", b"measured on Monday", "damaged: it does not begin as .tif files do"),
+    "MRC of nonsense": ("a.mrc", b"\x99" * 2000, "damaged: its header makes no sense"),
+}
+NO_IMAGE: dict[str, tuple[str, bytes, str]] = {
+    "a side file of macOS": ("._a.tif", b"\x00\x05\x16\x07" + bytes(90), "macOS side file"),
+    "a pointer": ("a.png", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
+    "an archive": ("a.mrc", b"\x1f\x8b" + bytes(2000), "gzip archive"),
+    "a page": ("a.png", b"<!DOCTYPE html>", "web page"),
+}
+TRUNCATED: dict[str, tuple[str, bytes, str]] = {
+    "nothing": ("a.tif", b"", "it is empty"),
+    "zeros": ("a.png", bytes(5000), "nothing but zeros"),
+    "BMP": ("a.bmp", cv2.imencode(".bmp", NOISE)[1].tobytes()[:3000], "it ends too early"),
+    "WebP": ("a.webp", cv2.imencode(".webp", NOISE)[1].tobytes()[:900], "it ends too early"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "cases", "copy"),
+    [
+        *((name, DAMAGED, False) for name in DAMAGED),
+        *((name, NO_IMAGE, False) for name in NO_IMAGE),
+        *((name, TRUNCATED, True) for name in TRUNCATED),
+    ],
+)
+def test_to_copy_again_is_the_cure_of_a_cut_file_alone(
+    tmp_path: Path, name: str, cases: dict[str, tuple[str, bytes, str]], copy: bool
+) -> None:
+    file, content, says = cases[name]
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(InputRefused, match=says) as refusal:
+        read_image(tmp_path / file)
+    assert (COPY in str(refusal.value)) == copy
+
+
+def mrc(path: Path, pixels: NDArray[Any], **fields: tuple[int, str, tuple[float, ...]]) -> None:
+    """Write a file and overwrite fields of its header: (byte, layout, values)."""
+    with mrcfile.new(path, overwrite=True) as file:
+        file.set_data(pixels)
+    content = bytearray(path.read_bytes())
+    for at, layout, values in fields.values():
+        struct.pack_into(layout, content, at, *values)
+    path.write_bytes(content)
+
+
+WRITERS: dict[str, dict[str, tuple[int, str, tuple[float, ...]]]] = {
+    "SerialEM": {"stamp": (212, "4B", (0x44, 0, 0, 0))},
+    "FEI": {"stamp": (212, "4B", (0x44, 0x41, 0, 0))},
+    "none": {"stamp": (212, "4B", (0, 0, 0, 0)), "map": (208, "4B", (0, 0, 0, 0))},
+    "space group": {"group": (88, "<i", (401,))},
+    "old version": {"version": (108, "<i", (0,))},
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_an_mrc_is_read_whoever_wrote_its_header(tmp_path: Path, writer: str) -> None:
+    pixels = NOISE.astype(np.uint16) * 200
+    mrc(tmp_path / "a.mrc", pixels, **WRITERS[writer])
+    assert np.array_equal(read_image(tmp_path / "a.mrc"), pixels)
+
+
+def test_bytes_of_old_programs_are_unsigned_where_their_span_says_so(tmp_path: Path) -> None:
+    span = (76, "<3f", (0, 255, 128))
+    mrc(tmp_path / "a.mrc", NOISE.view(np.int8), version=(108, "<i", (0,)), span=span)
+    assert np.array_equal(read_image(tmp_path / "a.mrc"), NOISE)
+
+
+def test_big_endian_is_told_without_a_stamp(tmp_path: Path) -> None:
+    header = bytearray(1024)
+    struct.pack_into(">4i", header, 0, 96, 64, 1, 6)
+    pixels = NOISE.astype(np.uint16) * 200
+    (tmp_path / "a.mrc").write_bytes(bytes(header) + pixels.astype(">u2").tobytes())
+    assert np.array_equal(read_image(tmp_path / "a.mrc"), pixels)
+
+
+def test_a_montage_in_one_file_is_refused_as_several_pictures(tmp_path: Path) -> None:
+    mrc(tmp_path / "a.mrc", np.stack([NOISE.astype(np.uint16)] * 4))
+    with pytest.raises(InputRefused, match=r"several images; value 4.*newstack -split"):
+        read_image(tmp_path / "a.mrc")
+
+
+def test_an_mrc_of_half_bytes_is_refused_by_its_mode(tmp_path: Path) -> None:
+    mrc(tmp_path / "a.mrc", NOISE.astype(np.uint16), mode=(12, "<i", (101,)))
+    with pytest.raises(InputRefused, match="holds 4-bit pixels; value MRC mode 101"):
+        read_image(tmp_path / "a.mrc")
