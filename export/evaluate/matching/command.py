@@ -19,7 +19,10 @@ def demis_evaluate(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where tables and figures go.")],
     matcher: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME[=WEIGHTS]...", help="sift phase"),
+        typer.Option(
+            metavar="NAME[=WEIGHTS]...",
+            help="sift phase xfeat=FILE loftr=FILE loftr-new=FILE loftr-coarse=FILE",
+        ),
     ] = None,
     grids: Annotated[
         int | None, typer.Option(min=1, help="The first so many of each data set.")
@@ -34,6 +37,8 @@ def demis_evaluate(
     """Compare matchers on neighbouring tiles whose true places are known.
 
     `nightscope export demis-evaluate build/demis --out build/matching`
+
+    `nightscope export demis-evaluate s0 s1 --matcher sift xfeat=xfeat.pt --out build/matching`
 
     Of several data sets, as of several seeds, means come with their spread.
     """

@@ -77,3 +77,9 @@ def as_bytes(strip: Strip) -> NDArray[np.uint8]:
     dark, bright = np.percentile(strip[::2, ::2], (DARK, BRIGHT))
     scaled = (strip.astype(np.float32) - dark) * (255 / max(float(bright - dark), 1.0))
     return np.asarray(np.clip(scaled, 0, 255), np.uint8)
+
+
+def padded_bytes(strip: Strip, multiple_px: int) -> NDArray[np.uint8]:
+    """Return a crop in 8 bits, its right and bottom rim going on to multiples of a size."""
+    down, right = (-side % multiple_px for side in strip.shape)
+    return np.pad(as_bytes(strip), ((0, down), (0, right)), mode="edge")

@@ -6,10 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from export.evaluate.matching.loftr import LoftrMatcher
 from export.evaluate.matching.matcher import Matcher
 from export.evaluate.matching.phase import PhaseMatcher
 from export.evaluate.matching.sift import SiftMatcher
+from export.evaluate.matching.teacher import TeacherMatcher
+from export.evaluate.matching.xfeat import XFeatMatcher
+from export.networks.loftr.sizes import PUBLISHED
 from runtime.errors import ConfigRefused
+
+FIRST_RELEASE = PUBLISHED.model_copy(update={"old_positions": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,15 @@ class Offer:
 OFFERS: dict[str, Offer] = {
     "sift": Offer(lambda _: SiftMatcher()),
     "phase": Offer(lambda _: PhaseMatcher()),
+    "xfeat": Offer(XFeatMatcher, "the authors' xfeat.pt"),
+    "loftr": Offer(
+        lambda path: LoftrMatcher("loftr", path, FIRST_RELEASE),
+        "the authors' outdoor_ds.ckpt or indoor_ds.ckpt",
+    ),
+    "loftr-new": Offer(
+        lambda path: LoftrMatcher("loftr-new", path), "the authors' indoor_ds_new.ckpt"
+    ),
+    "loftr-coarse": Offer(TeacherMatcher, "Coarse_LoFTR_TRT's LoFTR_teacher.onnx"),
 }
 
 
