@@ -120,6 +120,45 @@ def key(out: Annotated[Path, typer.Option(metavar="PEM")]) -> None:
     typer.echo(json.dumps({"private": str(out), "public": str(make_key(out))}))
 
 
+@app.command("demis-generate")
+def demis_generate(
+    out: Out,
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Grey images to cut grids from, in place of textures."),
+    ] = None,
+    grids: Annotated[int, typer.Option(min=1, help="How many grids, of one image each.")] = 3,
+    rows: Annotated[int, typer.Option(min=1, help="Rows of tiles in a grid.")] = 3,
+    columns: Annotated[int, typer.Option(min=1, help="Columns of tiles in a grid.")] = 3,
+    tile_px: Annotated[int, typer.Option(min=64, help="Side of a tile.")] = 1024,
+    rotation_deg: Annotated[
+        float, typer.Option(min=0.0, max=45.0, help="Tiles are turned by up to this, either way.")
+    ] = 5.0,
+    shift_px: Annotated[
+        float, typer.Option(min=0.0, help="Tiles lie off their place by up to this.")
+    ] = 30.0,
+    noise: Annotated[
+        float, typer.Option(min=0.0, help="Deviation of the noise, grey levels of 255.")
+    ] = 5.0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides everything else.")] = 0,
+) -> None:
+    """Make grids of overlapping tiles whose true places are known, as the DEMIS data set has them.
+
+    Tiles overlap by a fifth, each turned, moved, lighter or darker and noisy for itself. Without
+    --images they are cut from textures made by chance. `truth.json` tells where each tile lies.
+
+    `nightscope export demis-generate --out build/demis --seed 1`
+    """
+    from export.datasets.demis_scan import GridPlan, ScanErrors, generate
+
+    plan = GridPlan(grids=grids, rows=rows, columns=columns, tile_px=tile_px)
+    errors = ScanErrors(rotation_deg=rotation_deg, shift_px=shift_px, noise=noise)
+    with shown() as progress:
+        truth = generate(out, plan, errors, images=images, seed=seed, progress=progress)
+    tiles = sum(len(grid.tiles) for grid in truth.grids)
+    typer.echo(json.dumps({"dataset": str(out), "grids": len(truth.grids), "tiles": tiles}))
+
+
 evaluating.register(app)
 matching.register(app)
 

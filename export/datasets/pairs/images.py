@@ -34,24 +34,18 @@ class Micrograph:
     level: float
     places: NDArray[np.int32]
 
+    def patch(self, rng: np.random.Generator, shape: tuple[int, int]) -> Patch:
+        """Return a patch about a place that shows something; constant beyond the border."""
+        x, y = self.places[int(rng.integers(len(self.places)))]
+        return _cut(self, (int(y), int(x)), shape, (0, 0, *self.pixels.shape))
+
 
 class ImageSource:
     """Patches of the images of one specimen, wherever they show something."""
 
     def __init__(self, images: Iterable[Pixels], *, name: str) -> None:
-        """Hold every image once, as it is stored. Raises InputRefused when none shows anything."""
-        held = list(images)
-        spreads = [_spread(image) for image in held]
-        if not held:
-            raise InputRefused(f"{name} holds no image", remedy="name a folder of grey images")
-        strongest = np.percentile(np.concatenate([s[::8, ::8].ravel() for s in spreads]), STRONGEST)
-        made = [
-            _micrograph(image, spread > LEAST_SHARE * strongest)
-            for image, spread in zip(held, spreads, strict=True)
-        ]
-        self._images = [one for one in made if len(one.places)]
-        if not self._images:
-            raise InputRefused(f"{name} shows no texture", remedy="name images of a specimen")
+        """Hold every image once, in its own type. Raises InputRefused when none shows anything."""
+        self._images = micrographs(images, name=name)
         counts = np.array([len(one.places) for one in self._images])
         self._until = np.cumsum(counts) / counts.sum()
 
@@ -61,10 +55,8 @@ class ImageSource:
         return sum(one.pixels.nbytes for one in self._images)
 
     def patch(self, rng: np.random.Generator, shape: tuple[int, int]) -> Patch:
-        """Return a patch about a place that shows something; constant beyond the image's border."""
-        image = self._drawn(rng)
-        x, y = image.places[int(rng.integers(len(image.places)))]
-        return _cut(image, (int(y), int(x)), shape, (0, 0, *image.pixels.shape))
+        """Return a patch of an image, drawn by how much it shows: see `Micrograph.patch`."""
+        return self._drawn(rng).patch(rng, shape)
 
     def two_patches(self, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Patch, Patch]:
         """Return patches of two halves of one image.
@@ -90,21 +82,47 @@ def read_images(folder: Path) -> ImageSource:
     8- and 16-bit TIFF, PNG, MRC and what else a scan may be. Raises InputRefused naming what
     cannot be used: a file that does not open, a folder without images, images smaller than 256 px.
     """
+    least = (LEAST_SIDE_PX, LEAST_SIDE_PX)
+    images = [read_large(file, least_px=least) for file in image_files(folder)]
+    return ImageSource(images, name=str(folder))
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the image files directly in a folder, by name; raises InputRefused without any."""
     if not folder.is_dir():
         raise InputRefused(f"{folder} is no folder", remedy="name a folder of grey images")
     files = sorted(f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES)
-    images = []
-    for file in files:
-        image = read_image(file)
-        if min(image.shape) < LEAST_SIDE_PX:
-            raise InputRefused(
-                f"{file} is too small to cut pairs from",
-                value=f"{image.shape[1]} x {image.shape[0]} px",
-                limit=f"{LEAST_SIDE_PX} px a side",
-                remedy="leave it out",
-            )
-        images.append(image)
-    return ImageSource(images, name=str(folder))
+    if not files:
+        raise InputRefused(f"{folder} holds no image", remedy="name a folder of grey images")
+    return files
+
+
+def read_large(file: Path, *, least_px: tuple[int, int]) -> Pixels:
+    """Return an image of at least (height, width); raises InputRefused for a smaller one."""
+    image = read_image(file)
+    if image.shape[0] < least_px[0] or image.shape[1] < least_px[1]:
+        raise InputRefused(
+            f"{file} is too small",
+            value=f"{image.shape[1]} x {image.shape[0]} px",
+            limit=f"{least_px[1]} x {least_px[0]} px",
+            remedy="leave it out",
+        )
+    return image
+
+
+def micrographs(images: Iterable[Pixels], *, name: str) -> list[Micrograph]:
+    """Return those images of one specimen that show something; InputRefused when none does."""
+    held = list(images)
+    spreads = [_spread(image) for image in held]
+    strongest = np.percentile(np.concatenate([s[::8, ::8].ravel() for s in spreads]), STRONGEST)
+    made = [
+        _micrograph(image, spread > LEAST_SHARE * strongest)
+        for image, spread in zip(held, spreads, strict=True)
+    ]
+    found = [one for one in made if len(one.places)]
+    if not found:
+        raise InputRefused(f"{name} shows no texture", remedy="name images of a specimen")
+    return found
 
 
 def _spread(image: Pixels) -> Patch:
