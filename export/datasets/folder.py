@@ -9,7 +9,7 @@ import numpy as np
 from export.datasets.labelled import LabelledImages
 from export.datasets.table import Row, check_files, read_table
 from runtime.errors import InputRefused
-from runtime.instrument.camera.files import read_image
+from runtime.instrument.camera.scale import scan_reading
 
 TABLE = "labels.csv"
 
@@ -27,7 +27,9 @@ def read_folder(folder: Path, *, classes: tuple[str, ...]) -> LabelledImages:
 def from_rows(
     rows: list[Row], folder: Path, *, table: Path, classes: tuple[str, ...]
 ) -> LabelledImages:
-    """Return the images of a table's rows, their files checked but not yet opened."""
+    """Return the images of a table's rows, their files checked; a few are opened, or all for their
+    one scale where they hold signed or fractional numbers.
+    """
     check_files(rows, folder, table=table)
     files = [folder / row.file for row in rows]
     parts = np.array([row.part for row in rows])
@@ -36,10 +38,11 @@ def from_rows(
             f"{table}: {rows[int(np.argmax(parts == ''))].file} has no part but others have",
             remedy="give every line a part, or none",
         )
+    read_as = scan_reading(files)
     return LabelledImages(
         source=folder.name,
         classes=classes,
-        load=lambda index: read_image(files[index]),
+        load=lambda index: read_as.read(files[index]),
         target=_targets(rows, classes, table),
         specimen=np.array([row.specimen for row in rows]),
         pixel_size_um=np.array([row.pixel_size_um for row in rows]),

@@ -22,7 +22,13 @@ def _driver(name: str) -> str:
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object as the last line of output.")
 ]
+Flip = Annotated[
+    bool, typer.Option("--flip", help="Files keep their lowest row first, as MRC may.")
+]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")]
+Positions = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Fiji's TileConfiguration.txt.")
+]
 Driver = Annotated[
     str,
     typer.Option(

@@ -11,7 +11,7 @@ import typer
 from runtime.cli.bridge_verbs import bridge
 from runtime.cli.call import call, forward, load
 from runtime.cli.model_verbs import model
-from runtime.cli.options import AsJson, MatcherName, Out, SettingsFile
+from runtime.cli.options import AsJson, Flip, MatcherName, Out, Positions, SettingsFile
 from runtime.cli.process import give_back_what_is_freed, leave_cores_to_threads_of_ours
 
 app = typer.Typer(
@@ -159,9 +159,7 @@ def report(
 def stitch(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of tiles.")],
     out: Out = Path("stitched"),
-    positions: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Fiji's TileConfiguration.txt.")
-    ] = None,
+    positions: Positions = None,
     pattern: Annotated[
         str | None, typer.Option(metavar="NAME", help='File names, as "r{row}_c{col}.png".')
     ] = None,
@@ -180,6 +178,7 @@ def stitch(
         bool,
         typer.Option("--report", help="Judge the map by its own pictures; write report.html."),
     ] = False,
+    flip: Flip = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Stitch a folder that is still being filled.")
     ] = False,
@@ -214,6 +213,7 @@ def stitch(
         stage_sigma_px=stage_sigma_px,
         fix=fix,
         report=report,
+        bottom_first=flip,
         watch_quiet_s=quiet_s if watch else None,
     )
 
@@ -226,6 +226,7 @@ def classify(
     pixel_size_um: Annotated[
         float | None, typer.Option(metavar="UM", help="Pixel size of the images, µm.")
     ] = None,
+    flip: Flip = False,
     as_json: AsJson = False,
 ) -> None:
     """Label every image of a folder with a signed model.
@@ -241,6 +242,7 @@ def classify(
         model=bundle,
         out=out,
         pixel_size_um=pixel_size_um,
+        flip=flip,
     )
 
 

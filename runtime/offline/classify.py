@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from runtime.errors import InputRefused
-from runtime.instrument.camera.files import IMAGE_SUFFIXES, read_image
+from runtime.instrument.camera.files import IMAGE_SUFFIXES
+from runtime.instrument.camera.scale import ReadAs, scan_reading
 from runtime.offline.streaming import AnswerStream
 from runtime.record.storage import write_durably
 from runtime.tasks.classify.classifier import TileClassifier
@@ -27,6 +28,7 @@ def classify_folder(
     keys: Path,
     out: Path,
     pixel_size_um: float | None = None,
+    bottom_first: bool = False,
     threads: int = 1,
     cache: Path | None = None,
     progress: Progress | None = None,
@@ -34,7 +36,9 @@ def classify_folder(
     """Write `out`, a CSV of file, label, score, one score per class, strangeness, doubt, error;
     return the summary.
 
-    The next few images are read while one is labelled. `cache` is as in `open_model`.
+    With `bottom_first` files keep their lowest row first. Signed and fractional numbers are read by
+    one scale for the folder ("scale"). The next few images are read while one is labelled. `cache`
+    is as in `open_model`.
     Without a pixel size the images are taken to have the one the model was trained for, and the
     summary's "pixel_size_assumed" says so. A file that cannot be read or labelled has no label and
     its error in the last column; "exit_code" is then 5. A label with a doubt is not to be trusted;
@@ -46,7 +50,8 @@ def classify_folder(
     size_um = classifier.pixel_size_um if pixel_size_um is None else pixel_size_um
     classifier.check_pixel_size(pixel_size_um=size_um)
     rows, counts = [], dict.fromkeys(classifier.classes, 0)
-    loads = (partial(_pictures, file, size_um=size_um) for file in files)
+    read_as = scan_reading(files, bottom_first=bottom_first)
+    loads = (partial(_pictures, file, size_um=size_um, read_as=read_as) for file in files)
     outcomes = AnswerStream(classifier.work).outcomes(loads)
     for done, (file, outcome) in enumerate(zip(files, outcomes, strict=True), start=1):
         row = _row(file, outcome)
@@ -67,6 +72,7 @@ def classify_folder(
         "out": str(out),
         "pixel_size_um": size_um,
         "pixel_size_assumed": pixel_size_um is None,
+        "scale": None if read_as.scale is None else asdict(read_as.scale),
         "exit_code": 5 if failed else 0,
     }
 
@@ -86,8 +92,8 @@ def _row(file: Path, outcome: Label | InputRefused) -> dict[str, Any]:
     return {"file": file.name, "label": outcome.name, "error": "", **_scores(outcome)}
 
 
-def _pictures(file: Path, *, size_um: float) -> list[Picture]:
-    return [Picture(pixels=read_image(file), pixel_size_um=size_um)]
+def _pictures(file: Path, *, size_um: float, read_as: ReadAs) -> list[Picture]:
+    return [Picture(pixels=read_as.read(file), pixel_size_um=size_um)]
 
 
 # What else a label says of an image has a column of its own, whatever that comes to be.

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from runtime.errors import InputRefused
-from runtime.instrument.camera.files import IMAGE_SUFFIXES, read_image
+from runtime.instrument.camera.files import IMAGE_SUFFIXES
 from runtime.instrument.camera.recorded import Listing, RecordedTile
+from runtime.instrument.camera.scale import SAMPLED, ReadAs, scan_reading
 from runtime.tile import Pixels
 
 Fate = Literal[
@@ -41,9 +42,6 @@ PASSING: tuple[Fate, ...] = (
 )  # fmt: skip
 """What a later listing may tell otherwise, where files still come and are written again."""
 
-SAMPLED = 9
-"""Tiles read to learn the size and type that most of a scan's tiles have."""
-
 KEPT_BYTES = 48 * 2**20
 """Pixels kept in memory: those of a small scan, which is then read once."""
 
@@ -65,22 +63,22 @@ class Inventory:
     """The files of a listed scan: which tiles are used, which are left out and why.
 
     `scan` holds all tiles that are listed; its size and type are those of most. Raises InputRefused
-    when none can be read.
+    when none can be read. With `bottom_first` files keep their lowest row first.
     """
 
-    def __init__(self, listing: Listing) -> None:
+    def __init__(self, listing: Listing, *, bottom_first: bool = False) -> None:
         self._left_out: dict[str, LeftOut] = {}
         self._content: dict[bytes, str] = {}
         self._flat: dict[str, int] = {}
         self._recent: dict[Path, Pixels] = {}
         self._lock = Lock()
-        self._first = _usual(listing)
-        self.scan = listing.scan(self._first)
+        self._read_as = scan_reading(listing.files, bottom_first=bottom_first)
+        self._first = _usual(listing, self._read_as)
         self.list_again(listing)
 
     def list_again(self, listing: Listing) -> None:
         """Take over a later listing of the same folder; what was read of it before still counts."""
-        self.scan = listing.scan(self._first)
+        self.scan = listing.scan(self._first, self._read_as)
         for name in [name for name, one in self._left_out.items() if one.fate in PASSING]:
             del self._left_out[name]
             self._recent.pop(listing.folder / name, None)
@@ -143,7 +141,7 @@ class Inventory:
             if kept is not None:
                 self._recent[tile.file] = kept
                 return kept
-        pixels = read_image(tile.file)
+        pixels = self._read_as.read(tile.file)
         with self._lock:
             self._recent[tile.file] = pixels
             while sum(one.nbytes for one in self._recent.values()) > KEPT_BYTES:
@@ -233,7 +231,7 @@ def _pitch(points: NDArray[np.float64]) -> float:
     return float(np.median(np.asarray(cKDTree(distinct).query(distinct, k=2)[0])[:, 1]))
 
 
-def _usual(listing: Listing) -> Pixels:
+def _usual(listing: Listing, read_as: ReadAs) -> Pixels:
     """Return a tile of the size and type that most of a sample have."""
     tiles = listing.tiles
     apart = max(len(tiles) // SAMPLED, 1)
@@ -245,7 +243,7 @@ def _usual(listing: Listing) -> Pixels:
         if counts.total() >= min(SAMPLED, len(tiles)):
             break
         try:
-            pixels = read_image(listing.folder / tile.name)
+            pixels = read_as.read(listing.folder / tile.name)
         except InputRefused as refusal:
             first_refusal = first_refusal or refusal
             continue

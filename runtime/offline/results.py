@@ -15,6 +15,7 @@ from runtime.distortion import Distortion
 from runtime.instrument.camera.files import says_simulated
 from runtime.instrument.camera.pixel_size import pixel_size_um
 from runtime.instrument.camera.recorded import RecordedScan
+from runtime.instrument.camera.scale import Scale
 from runtime.instrument.camera.tile_configuration import TileEntry, format_tile_configuration
 from runtime.offline.inventory import Inventory
 from runtime.offline.outcome import Outcome
@@ -60,9 +61,15 @@ def _stamp(scan: RecordedScan) -> str:
 
 
 def write_placements(
-    path: Path, placing: Placing, solved: Solved, found: Quality | None = None
+    path: Path,
+    placing: Placing,
+    solved: Solved,
+    found: Quality | None = None,
+    scale: Scale | None = None,
 ) -> None:
-    """Write x, y of every tile's pixel (0, 0) and the quality of every seam, all that is known."""
+    """Write x, y of every tile's pixel (0, 0) and the quality of every seam, all that is known, and
+    by which scale the files' numbers became pixels.
+    """
     of_tile = {} if found is None else {one.place.tile_id: one for one in found.tiles}
     of_seam = {} if found is None else {(one.seam.a, one.seam.b): one for one in found.seams}
     tiles = [
@@ -91,8 +98,9 @@ def write_placements(
         }
         for seam in solved.seams
     ]
+    scaled = {} if scale is None else {"scale": asdict(scale)}
     backlash = {} if placing.backlash is None else {"backlash_px": asdict(placing.backlash)}
-    told = {"tiles": tiles, "seams": rows, **backlash}
+    told = {"tiles": tiles, "seams": rows, **backlash, **scaled}
     path.write_text(json.dumps(told, indent=1) + "\n")
 
 

@@ -47,7 +47,7 @@ class StitchRequest:
     Positions come from a Fiji `TileConfiguration.txt`, or from a file-name `pattern` and an
     `overlap` (share of a side). Where the pictures contradict them, the scan is refused, or with
     `fix` stitched where the pictures say. With `report` the map is judged by its own pictures, and
-    a page of it is written.
+    a page of it is written. With `bottom_first` files keep their lowest row first, as MRC may.
     """
 
     folder: Path
@@ -58,6 +58,7 @@ class StitchRequest:
     stage_sigma_px: float | None = None
     fix: bool = False
     report: bool = False
+    bottom_first: bool = False
 
     def list(self) -> Listing:
         """Return what the folder holds by now."""
@@ -104,7 +105,7 @@ class FolderStitch:
         if not listing.tiles:
             return 0
         if self._inventory is None:
-            self._inventory = Inventory(listing)
+            self._inventory = Inventory(listing, bottom_first=self._request.bottom_first)
         else:
             self._inventory.list_again(listing)
         _refuse_one_place(self._inventory)
@@ -154,7 +155,8 @@ class FolderStitch:
         placing.straighten()
         solved = placing.solve()
         turned = camera_turned(placing.camera_turn_deg(solved))
-        words = (*looked.words, turned) if turned else looked.words
+        scale = inventory.scan.read_as.scale
+        words = (*([scale.words] if scale else []), *looked.words, *([turned] if turned else []))
         if looked.unsure:
             solved, doubts = vouched(solved, placing.read)
             words = (*words, *doubts)
@@ -170,7 +172,7 @@ class FolderStitch:
             numbers["mended"] = str(looked.mending.write(out))
         judging = _judging() if self._request.report else None
         found = None if judging is None else judging.judged(inventory.scan, placing, solved)
-        write_placements(out / PLACEMENTS, placing, solved, found)
+        write_placements(out / PLACEMENTS, placing, solved, found, scale)
         write_registered(out / REGISTERED, placing, solved)
         if judging is not None and found is not None:
             numbers["quality"] = found.summary()

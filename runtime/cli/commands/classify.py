@@ -15,7 +15,13 @@ from runtime.offline.classify import classify_folder
 
 
 def classify(
-    *, folder: Path, model: str, out: Path, pixel_size_um: float | None, console: Console
+    *,
+    folder: Path,
+    model: str,
+    out: Path,
+    pixel_size_um: float | None,
+    flip: bool,
+    console: Console,
 ) -> dict[str, Any]:
     """Label every image of a folder; return what `classify_folder` returns."""
     with progress_bar(console) as bar:
@@ -26,6 +32,7 @@ def classify(
             keys=SHIPPED_MODELS / "keys",
             out=out,
             pixel_size_um=pixel_size_um,
+            bottom_first=flip,
             threads=len(os.sched_getaffinity(0)),
             cache=ModelsSection().cache,
             progress=lambda done, total: bar.update(task, completed=done, total=total),

@@ -1,4 +1,4 @@
-"""One recorded image file to grey pixels: what it is is told by its content, not by its name."""
+"""One recorded image file to grey values: what it is is told by its content, not by its name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from runtime.instrument.camera.mrc_file import MAP, MAP_AT, read_mrc
 from runtime.instrument.camera.raster_file import JPEG_BEGIN, PNG_BEGIN, read_raster
 from runtime.instrument.camera.stored import Stored, damaged, truncated
 from runtime.instrument.camera.tiff_file import description, read_tiff
-from runtime.tile import Pixels
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 MRC_SUFFIXES = (".mrc", ".mrcs", ".st", ".map")
@@ -48,20 +47,11 @@ READERS: tuple[tuple[Callable[[bytes], bool], Callable[[Path, bytes], Stored]], 
 )
 
 
-def read_image(path: Path) -> Pixels:
-    """Return a grey image, (y, x), uint8 or uint16, C-contiguous, upright, black at 0.
-
-    Whole-numbered values of other types that fit 16 bits are converted exactly; a colour file
-    whose channels agree is grey. Raises InputRefused, naming the file, for one that is missing,
-    damaged, truncated, in colour, holds several pages, NaN, negative or fractional values.
-    """
-    return _as_pixels(read_values(path), path)
-
-
 def read_values(path: Path) -> NDArray[Any]:
     """Return a grey image as it is to be seen, (y, x), of any real type and finite.
 
-    Raises InputRefused, naming the file, as `read_image` does but for values that do not fit.
+    A colour file whose channels agree is grey. Raises InputRefused, naming the file, for one that
+    is missing, damaged, truncated, in colour, holds several pages or NaN.
     """
     try:
         content = path.read_bytes()
@@ -121,18 +111,3 @@ def _refusal(path: Path, content: bytes, kind: str | None) -> InputRefused:
     if len(content) < SHORTEST:
         return truncated(path, f"{len(content)} bytes are no picture")
     return damaged(path, f"it does not begin as {suffix} files do")
-
-
-def _as_pixels(grey: NDArray[Any], path: Path) -> Pixels:
-    if grey.dtype in (np.uint8, np.uint16):
-        native = grey.astype(grey.dtype.newbyteorder("="), copy=False)
-        return np.ascontiguousarray(native)
-    low, high = grey.min(), grey.max()
-    if low < 0 or high > 65535 or (grey.dtype.kind == "f" and (grey != np.rint(grey)).any()):
-        raise InputRefused(
-            f"{path}: {grey.dtype} pixels that 16 bits cannot hold exactly",
-            value=f"{low:g} to {high:g}",
-            limit="whole numbers 0 to 65535",
-            remedy="save it as 16-bit grey, all files with one scale",
-        )
-    return np.ascontiguousarray(grey, dtype=np.uint16)

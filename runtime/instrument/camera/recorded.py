@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from runtime.errors import InputRefused
-from runtime.instrument.camera.files import read_image
 from runtime.instrument.camera.name_pattern import grid_from_names
+from runtime.instrument.camera.scale import AS_STORED, ReadAs, scan_reading
 from runtime.instrument.camera.tile_configuration import parse_tile_configuration
 from runtime.tile import Pixels
 
@@ -36,19 +36,22 @@ class RecordedTile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedScan:
-    """Tiles of one size and type: `shape_px` is (height, width), `dtype` uint8 or uint16."""
+    """Tiles of one size and type: `shape_px` is (height, width), `dtype` uint8 or uint16, read as
+    `read_as` says.
+    """
 
     folder: Path
     tiles: tuple[RecordedTile, ...]
     shape_px: tuple[int, int]
     dtype: np.dtype[np.uint8] | np.dtype[np.uint16]
+    read_as: ReadAs = AS_STORED
 
     def read(self, tile: RecordedTile) -> Pixels:
         """Return a tile's pixels, (y, x).
 
         Raises InputRefused, naming the file, when it is damaged or unlike the first tile.
         """
-        pixels = read_image(tile.file)
+        pixels = self.read_as.read(tile.file)
         if pixels.shape != self.shape_px or pixels.dtype != self.dtype:
             raise InputRefused(
                 f"{tile.file}: unlike the scan's first tile",
@@ -89,8 +92,13 @@ class Listing:
     absent: tuple[str, ...] = ()
     unplaced: tuple[str, ...] = ()
 
-    def scan(self, first: Pixels) -> RecordedScan:
-        """Return the scan whose tiles have the size and type of `first`."""
+    @property
+    def files(self) -> list[Path]:
+        """The files of the tiles, in their order."""
+        return [self.folder / tile.name for tile in self.tiles]
+
+    def scan(self, first: Pixels, read_as: ReadAs = AS_STORED) -> RecordedScan:
+        """Return the scan whose tiles have the size and type of `first`, and are read as it was."""
         height, width = first.shape
         share = 1.0 if self.overlap is None else 1 - self.overlap
         step_x, step_y = (1.0, 1.0) if self.overlap is None else (width * share, height * share)
@@ -109,6 +117,7 @@ class Listing:
             ),
             shape_px=(height, width),
             dtype=first.dtype,
+            read_as=read_as,
         )
 
 
@@ -119,7 +128,8 @@ def load_scan(
     pattern: str | None = None,
     overlap: float | None = None,
 ) -> RecordedScan:
-    """Return the scan that `list_scan` lists, all of it; only the first tile is read now.
+    """Return the scan that `list_scan` lists, all of it; a few tiles are read now, or, where they
+    hold signed or fractional numbers, all of them for their one scale.
 
     Raises InputRefused as `list_scan` does, and when a named file is absent or has no place, or the
     first cannot be read.
@@ -127,7 +137,8 @@ def load_scan(
     listing = list_scan(folder, positions=positions, pattern=pattern, overlap=overlap)
     _refuse_some(listing.absent, listing, "lacks", "copy them there, or take their lines out")
     _refuse_some(listing.unplaced, listing, "has no place for", "mend their lines")
-    return listing.scan(read_image(folder / listing.tiles[0].name))
+    read_as = scan_reading(listing.files)
+    return listing.scan(read_as.read(listing.files[0]), read_as)
 
 
 def list_scan(

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from runtime.errors import InputRefused
-from runtime.instrument.camera.files import read_image
+from runtime.instrument.camera import scale
+from runtime.instrument.camera.files import read_values
 from runtime.instrument.camera.recorded import list_scan
 from runtime.offline import inventory
 from runtime.offline.inventory import Inventory
@@ -228,11 +229,11 @@ def test_tiles_read_last_are_kept_within_a_bound(
 
     def counted(path: Path) -> np.ndarray:
         read.append(path.name)
-        return read_image(path)
+        return read_values(path)
 
     listed = Inventory(list_scan(folder, pattern=PATTERN, overlap=OVERLAP))
     tiles = listed.tiles
-    monkeypatch.setattr(inventory, "read_image", counted)
+    monkeypatch.setattr(scale, "read_values", counted)
     monkeypatch.setattr(inventory, "KEPT_BYTES", 3 * made().tiles[0].pixels.nbytes)
     for tile in (*tiles[:4], *tiles[1:4], tiles[0]):
         listed.pixels(tile)

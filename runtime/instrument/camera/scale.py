@@ -1,0 +1,164 @@
+"""From the numbers of a file to pixels: as they are, or by one scale for a whole scan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import InputRefused
+from runtime.instrument.camera.files import read_values
+from runtime.tile import Pixels
+
+WHITEST = 65535
+SAMPLED = 9
+"""Files read to learn what kind of numbers most of a scan's files hold."""
+
+SIGNED_16 = np.dtype(np.int16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """A pixel is (value - `zero`) / `step`, rounded, for files of one `dtype`."""
+
+    dtype: str
+    zero: float
+    step: float
+
+    def pixels(self, values: NDArray[Any], path: Path) -> Pixels:
+        """Return values as uint16. Raises InputRefused, naming the file, for those beyond."""
+        if values.dtype.name != self.dtype:
+            raise InputRefused(
+                f"{path}: holds {values.dtype} pixels, and the scan's scale is one for {self.dtype}"
+            )
+        scaled = np.rint((values.astype(np.float64) - self.zero) / self.step)
+        if scaled.min() < 0 or scaled.max() > WHITEST:
+            raise InputRefused(
+                f"{path}: pixels beyond the scan's scale",
+                value=f"{values.min():g} to {values.max():g}",
+                limit=f"{self.zero:g} to {self.zero + WHITEST * self.step:g}",
+                remedy="stitch the folder anew, now that it is whole",
+            )
+        return np.ascontiguousarray(scaled, dtype=np.uint16)
+
+    @property
+    def words(self) -> str:
+        """What was done to the pixels, as a sentence for a person."""
+        if self.step == 1:
+            return f"{self.dtype} pixels are shown from {self.zero:g} on: that is black"
+        white = self.zero + WHITEST * self.step
+        return f"{self.dtype} pixels are shown by one scale: {self.zero:g} is 0, {white:g} is 65535"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadAs:
+    """How the files of a scan are read: which row they keep first, and by which scale."""
+
+    bottom_first: bool = False
+    scale: Scale | None = None
+
+    def values(self, path: Path) -> NDArray[Any]:
+        """Return a file's numbers, its upper row first. Raises InputRefused as `read_values`."""
+        values = read_values(path)
+        return values[::-1] if self.bottom_first else values
+
+    def read(self, path: Path) -> Pixels:
+        """Return a file's pixels, (y, x), uint8 or uint16, C-contiguous.
+
+        Without a scale, whole numbers of other types that fit 16 bits are converted exactly. Raises
+        InputRefused, naming the file, for what cannot be read or does not fit.
+        """
+        values = self.values(path)
+        return exactly(values, path) if self.scale is None else self.scale.pixels(values, path)
+
+
+AS_STORED = ReadAs()
+
+
+def read_image(path: Path) -> Pixels:
+    """Return a grey image, (y, x), uint8 or uint16, C-contiguous, upright, black at 0.
+
+    Whole-numbered values of other types that fit 16 bits are converted exactly; a colour file
+    whose channels agree is grey. Raises InputRefused, naming the file, for one that is missing,
+    damaged, truncated, in colour, holds several pages, NaN, negative or fractional values.
+    """
+    return AS_STORED.read(path)
+
+
+def exactly(values: NDArray[Any], path: Path) -> Pixels:
+    """Return values as the pixels they are. Raises InputRefused where 16 bits cannot hold them."""
+    if values.dtype in (np.uint8, np.uint16):
+        native = values.astype(values.dtype.newbyteorder("="), copy=False)
+        return np.ascontiguousarray(native)
+    if not _fits(values):
+        raise InputRefused(
+            f"{path}: {values.dtype} pixels that 16 bits cannot hold exactly",
+            value=f"{values.min():g} to {values.max():g}",
+            limit="whole numbers 0 to 65535",
+            remedy="save it as 16-bit grey, all files with one scale",
+        )
+    return np.ascontiguousarray(values, dtype=np.uint16)
+
+
+def scan_reading(files: Sequence[Path], *, bottom_first: bool = False) -> ReadAs:
+    """Return how to read files that belong together: with one scale, where 16 bits need it.
+
+    Where most of a sample hold signed or fractional numbers, all files are read for their span.
+    Files that cannot be read have no say.
+    """
+    as_stored = ReadAs(bottom_first=bottom_first)
+    types: Counter[np.dtype[Any]] = Counter()
+    apart = max(len(files) // SAMPLED, 1)
+    for file in files[::apart]:
+        values = _readable(file)
+        if values is not None:
+            types[values.dtype.newbyteorder("=")] += 1
+    if not types:
+        return as_stored
+    usual = types.most_common(1)[0][0]
+    if usual in (np.uint8, np.uint16):
+        return as_stored
+    return ReadAs(bottom_first=bottom_first, scale=_scale(files, usual))
+
+
+def _scale(files: Sequence[Path], dtype: np.dtype[Any]) -> Scale | None:
+    """Return the scale of all files of a type; None where 16 bits hold them as they are."""
+    lows, highs, whole = [], [], True
+    for file in files:
+        values = _readable(file)
+        if values is None or values.dtype.newbyteorder("=") != dtype:
+            continue
+        lows.append(float(values.min()))
+        highs.append(float(values.max()))
+        whole &= _is_whole(values)
+    low, high = min(lows), max(highs)
+    if whole and low >= 0 and high <= WHITEST:
+        return None
+    if dtype == SIGNED_16:
+        # What a part of the scan would be shown by, too.
+        low, step = float(np.iinfo(dtype).min), 1.0
+    elif whole and high - low <= WHITEST:
+        step = 1.0
+    else:
+        step = (high - low) / WHITEST or 1.0
+    return Scale(dtype=dtype.name, zero=low, step=step)
+
+
+def _readable(file: Path) -> NDArray[Any] | None:
+    try:
+        return read_values(file)
+    except InputRefused:
+        return None
+
+
+def _is_whole(values: NDArray[Any]) -> bool:
+    return values.dtype.kind != "f" or bool((values == np.rint(values)).all())
+
+
+def _fits(values: NDArray[Any]) -> bool:
+    return bool(values.min() >= 0 and values.max() <= WHITEST and _is_whole(values))
