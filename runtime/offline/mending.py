@@ -71,7 +71,7 @@ class Mending:
         entries = [
             TileEntry(name=tile.file.name, x_px=tile.x_px, y_px=tile.y_px) for tile in self.tiles
         ]
-        path.write_text(format_tile_configuration(entries), encoding="utf-8")
+        path.write_text(format_tile_configuration(entries), "utf-8", "surrogateescape")
         record = {"mended": list(self.says), "seen_from_claimed": self.matrix}
         (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
         return path

@@ -127,7 +127,7 @@ def write_registered(path: Path, placing: Placing, solved: Solved) -> None:
         TileEntry(name=placing.file_name(tile_id), x_px=place.x_px, y_px=place.y_px)
         for tile_id, place in solved.placed.items()
     ]
-    path.write_text(format_tile_configuration(entries), encoding="utf-8")
+    path.write_text(format_tile_configuration(entries), "utf-8", "surrogateescape")
 
 
 def summary(solved: Solved, inventory: Inventory, outcome: Outcome) -> dict[str, Any]:

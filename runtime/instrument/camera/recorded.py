@@ -11,8 +11,9 @@ import numpy as np
 
 from runtime.errors import InputRefused
 from runtime.instrument.camera.name_pattern import grid_from_names
+from runtime.instrument.camera.pixel_size import pixel_size_um
+from runtime.instrument.camera.position_file import read_positions
 from runtime.instrument.camera.scale import AS_STORED, ReadAs, scan_reading
-from runtime.instrument.camera.tile_configuration import parse_tile_configuration
 from runtime.tile import Pixels
 
 TILE_CONFIGURATION = "TileConfiguration.txt"
@@ -150,10 +151,10 @@ def list_scan(
 ) -> Listing:
     """Return what a folder holds, without opening a picture.
 
-    Positions come from a TileConfiguration file (`positions`, found from here or inside the
-    folder), or from file names (`grid_from_names`) and an `overlap` fraction of each side; with
-    neither, from the folder's own TileConfiguration.txt. Raises InputRefused when they do not add
-    up, or name nothing that is there.
+    Positions come from a file of Fiji, MIST or Micro-Manager (`positions`, found from here or
+    inside the folder), or from file names (`grid_from_names`) and an `overlap`, a fraction of each
+    side; with neither, from the folder's own TileConfiguration.txt. Raises InputRefused when they
+    do not add up, or name nothing that is there.
     """
     if not folder.is_dir():
         raise InputRefused(f"{folder} is not a folder", remedy="name the folder of the tiles")
@@ -166,24 +167,23 @@ def list_scan(
 
 def _from_positions(folder: Path, positions: Path) -> Listing:
     path = positions if positions.is_file() else folder / positions
-    try:
-        # Windows' editors put a byte order mark first.
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise InputRefused(
-            f"positions {path}: {reason}",
-            remedy="give a TileConfiguration.txt, or a file-name pattern and an overlap",
-        ) from None
-    entries = parse_tile_configuration(text, source=path)
+    told = read_positions(path, folder)
+    entries = told.entries
     ids = _tile_ids([entry.name for entry in entries])
     there = {entry.name: (folder / entry.name).is_file() for entry in entries}
+    usable = [(i, e) for i, e in zip(ids, entries, strict=True) if there[e.name] and e.placed]
+    # Without a size the unit stays the micrometre: the pictures tell how many pixels that is.
+    size = pixel_size_um(folder / usable[0][1].name) if told.in_um and usable else None
     listing = Listing(
         folder=folder,
         tiles=tuple(
-            ListedTile(tile_id=tile_id, name=entry.name, x=entry.x_px, y=entry.y_px)
-            for tile_id, entry in zip(ids, entries, strict=True)
-            if there[entry.name] and entry.placed
+            ListedTile(
+                tile_id=tile_id,
+                name=entry.name,
+                x=entry.x_px / (size or 1.0),
+                y=entry.y_px / (size or 1.0),
+            )
+            for tile_id, entry in usable
         ),
         absent=tuple(entry.name for entry in entries if not there[entry.name]),
         unplaced=tuple(e.name for e in entries if there[e.name] and not e.placed),

@@ -62,6 +62,21 @@ def test_a_third_coordinate_of_zero_is_a_plane():
     assert (entry.x_px, entry.y_px) == (1.0, 2.0)
 
 
+@pytest.mark.parametrize("header", ["dim = 2", "dims=2", "DIM = 2", "dim=2\r"])
+def test_the_number_of_dimensions_is_read_as_programs_write_it(header):
+    (entry,) = parse_tile_configuration(f"{header}\na.tif; ; (1.0, 2.0)\n", source="x")
+    assert (entry.x_px, entry.y_px) == (1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    "name", ["a;b.tif", "#1.tif", " a.tif", "./a.tif", "dim.tif", "\udce4.tif"]
+)
+def test_any_name_that_is_written_is_read_back(name):
+    entries = [TileEntry(name=name, x_px=1.0, y_px=2.0)]
+    read = parse_tile_configuration(format_tile_configuration(entries), source="x")
+    assert read == entries
+
+
 @pytest.mark.parametrize("x", ["nan", "inf", "-inf", "1e308", "-1e13"])
 def test_a_tile_without_a_place_is_told_apart(x):
     lost, found = parse_tile_configuration(f"a.tif; ; ({x}, 0)\nb.tif; ; (1, 2)\n", source="x")
@@ -73,7 +88,11 @@ REFUSED = {
     "no-place": ("a.tif; ; \n", "x:1: not a tile"),
     "one-number": ("dim = 2\na.tif; ; (1.0)\n", r"x:2: not a place in one plane; value \(1.0\)"),
     "words": ("a.tif; ; (one, two)\n", "x:1: not a place"),
-    "another-plane": ("a.tif; ; (1, 2, 3)\n", "x:1: not a place"),
+    "another-plane": ("a.tif; ; (1, 2, 3)\nb.tif; ; (1, 2, 4)\n", "x:2: not in the plane"),
+    "decimal-commas": ("dim = 2\na.tif; ; (1,5, 2,0)\n", "x:2: not a place.*decimal points"),
+    "a-comma-and-none": ("dim = 2\na.tif; ; (1,5, 0)\n", "x:2: not a place.*decimal points"),
+    "semicolons": ("a.tif; ; (1,5; 2,0)\n", "x:1: not a place.*decimal points"),
+    "series": ("a.czi; 3; (0, 0)\n", "x:1: a tile inside a file of several; value series 3"),
     "twice": ("a.tif; ; (0, 0)\na.tif; ; (1, 1)\n", "x:2: names a.tif twice"),
     "dimension": ("dim = 5\na.tif; ; (0, 0)\n", "x:1: cannot place tiles in 'dim = 5'"),
 }
