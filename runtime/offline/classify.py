@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runtime.errors import InputRefused
-from runtime.instrument.camera.files import IMAGE_SUFFIXES
+from runtime.errors import InputRefused, ModelRefused
+from runtime.instrument.camera.files import IMAGE_SUFFIXES, is_image_name
+from runtime.instrument.camera.pixel_size import pixel_size_um as stated_pixel_size_um
 from runtime.instrument.camera.scale import ReadAs, scan_reading
 from runtime.offline.streaming import AnswerStream
 from runtime.record.storage import write_durably
+from runtime.report.wording import counted
 from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tile import Label, Picture
 
 Progress = Callable[[int, int], None]
+
+NAMED = 4
+"""How many files a sentence names before it only counts."""
+
+SAME_SIZE = 0.01
+"""Share by which a pixel size may differ from another and still be the same, rounded otherwise."""
 
 
 def classify_folder(
@@ -38,20 +47,23 @@ def classify_folder(
 
     With `bottom_first` files keep their lowest row first. Signed and fractional numbers are read by
     one scale for the folder ("scale"). The next few images are read while one is labelled. `cache`
-    is as in `open_model`.
-    Without a pixel size the images are taken to have the one the model was trained for, and the
-    summary's "pixel_size_assumed" says so. A file that cannot be read or labelled has no label and
-    its error in the last column; "exit_code" is then 5. A label with a doubt is not to be trusted;
-    "doubted" counts them. Raises ModelRefused for the model or the pixel size, InputRefused for a
-    folder without images.
+    is as in `open_model`. An image has the pixel size given, else the one that its file states,
+    else that the model was trained for, and "pixel_size_assumed" says so. A file that cannot be
+    read, or labelled at its pixel size, has no label and its error in the last column; "exit_code"
+    is then 5. "left_out" are files that are no images by name. A label with a doubt is not to be
+    trusted; "doubted" counts them; "words" tell a person all that. Raises ModelRefused for the
+    model or the pixel size given, InputRefused for a folder without images.
     """
-    files = _images(folder)
+    files, left_out = _images(folder, out)
     classifier = TileClassifier.open(model, keys=keys, threads=threads, cache=cache)
-    size_um = classifier.pixel_size_um if pixel_size_um is None else pixel_size_um
-    classifier.check_pixel_size(pixel_size_um=size_um)
+    sizes = _Sizes(given_um=pixel_size_um, assumed_um=classifier.pixel_size_um)
+    classifier.check_pixel_size(pixel_size_um=pixel_size_um or sizes.assumed_um)
     rows, counts = [], dict.fromkeys(classifier.classes, 0)
     read_as = scan_reading(files, bottom_first=bottom_first)
-    loads = (partial(_pictures, file, size_um=size_um, read_as=read_as) for file in files)
+    loads = (
+        partial(_pictures, file, size_um=sizes.of(file), read_as=read_as, classifier=classifier)
+        for file in files
+    )
     outcomes = AnswerStream(classifier.work).outcomes(loads)
     for done, (file, outcome) in enumerate(zip(files, outcomes, strict=True), start=1):
         row = _row(file, outcome)
@@ -62,28 +74,103 @@ def classify_folder(
             progress(done, len(files))
     write_durably(out, _table(rows, classifier.classes))
     failed = {row["file"]: row["error"] for row in rows if row["error"]}
+    doubted = sum(bool(row.get("doubt")) for row in rows)
     return {
         "model": f"{classifier.name} {classifier.version}",
         "backend": str(classifier.choice),
         "files": len(files),
         "labels": counts,
-        "doubted": sum(bool(row.get("doubt")) for row in rows),
+        "doubted": doubted,
         "failed": failed,
+        "left_out": left_out,
         "out": str(out),
-        "pixel_size_um": size_um,
-        "pixel_size_assumed": pixel_size_um is None,
+        "pixel_size_um": sizes.usual_um,
+        "pixel_size_assumed": sizes.assumed,
         "scale": None if read_as.scale is None else asdict(read_as.scale),
+        "words": _words(counts, doubted, failed, left_out, sizes, read_as),
         "exit_code": 5 if failed else 0,
     }
 
 
-def _images(folder: Path) -> list[Path]:
+class _Sizes:
+    """The pixel size of every image, and where it is from: the user, the file, or the model."""
+
+    def __init__(self, *, given_um: float | None, assumed_um: float) -> None:
+        self.given_um, self.assumed_um = given_um, assumed_um
+        self._used: Counter[float] = Counter()
+        self._stated: Counter[float] = Counter()
+        self.assumed = False
+
+    def of(self, file: Path) -> float:
+        stated_um = stated_pixel_size_um(file)
+        if stated_um is not None:
+            self._stated[round(stated_um, 9)] += 1
+        elif self.given_um is None:
+            self.assumed = True
+        size_um = self.given_um or stated_um or self.assumed_um
+        self._used[size_um] += 1
+        return size_um
+
+    @property
+    def usual_um(self) -> float:
+        return self._used.most_common(1)[0][0]
+
+    @property
+    def words(self) -> list[str]:
+        given = self.given_um
+        sizes = [
+            f"{size:g} µm ({count})"
+            for size, count in self._stated.most_common(NAMED)
+            if given is None or abs(size / given - 1) > SAME_SIZE
+        ]
+        stated = ", ".join(sizes)
+        if given is not None:
+            told = f"a pixel is {given:g} µm as given, not {stated} as files state"
+            return [told] if sizes else []
+        words = [f"pixel size as the files state: {stated}"] if sizes else []
+        if self.assumed:
+            words.append(
+                f"where no file states it a pixel is assumed to be {self.assumed_um:g} µm, as the"
+                " model was trained for: give --pixel-size-um"
+            )
+        return words
+
+
+def _words(
+    counts: dict[str, int],
+    doubted: int,
+    failed: dict[str, str],
+    left_out: dict[str, str],
+    sizes: _Sizes,
+    read_as: ReadAs,
+) -> list[str]:
+    labels = ", ".join(f"{count} {name}" for name, count in counts.items())
+    words = [f"{counted(sum(counts.values()), 'image')} labelled: {labels}", *sizes.words]
+    if doubted:
+        words.append(f"{counted(doubted, 'label')} not to be trusted: see the column doubt")
+    if failed:
+        words.append(f"{counted(len(failed), 'file')} without a label: {_named(failed)}")
+    if left_out:
+        words.append(f"{counted(len(left_out), 'file')} left out: {_named(left_out)}")
+    return words + ([] if read_as.scale is None else [read_as.scale.words])
+
+
+def _named(reasons: dict[str, str]) -> str:
+    shown = [f"{name} ({why})" for name, why in list(reasons.items())[:NAMED]]
+    more = len(reasons) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _images(folder: Path, out: Path) -> tuple[list[Path], dict[str, str]]:
+    """Return a folder's images by their names, and why its other files are none."""
     if not folder.is_dir():
         raise InputRefused(f"{folder} is not a folder", remedy="name the folder of the images")
-    found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path != out)
+    found = [path for path in files if is_image_name(path.name)]
     if not found:
         raise InputRefused(f"{folder} holds no images", limit=", ".join(IMAGE_SUFFIXES))
-    return sorted(found)
+    others = {path.name: "no image by its name" for path in files if path not in set(found)}
+    return found, others
 
 
 def _row(file: Path, outcome: Label | InputRefused) -> dict[str, Any]:
@@ -92,7 +179,14 @@ def _row(file: Path, outcome: Label | InputRefused) -> dict[str, Any]:
     return {"file": file.name, "label": outcome.name, "error": "", **_scores(outcome)}
 
 
-def _pictures(file: Path, *, size_um: float, read_as: ReadAs) -> list[Picture]:
+def _pictures(
+    file: Path, *, size_um: float, read_as: ReadAs, classifier: TileClassifier
+) -> list[Picture]:
+    """Return the image as a model takes it. Raises InputRefused for one of another pixel size."""
+    try:
+        classifier.check_pixel_size(pixel_size_um=size_um)
+    except ModelRefused as refusal:
+        raise InputRefused(f"{file}: {refusal}") from None
     return [Picture(pixels=read_as.read(file), pixel_size_um=size_um)]
 
 

@@ -26,7 +26,7 @@ def classify(
     """Label every image of a folder; return what `classify_folder` returns."""
     with progress_bar(console) as bar:
         task = bar.add_task("classifying", total=None)
-        return classify_folder(
+        summary = classify_folder(
             folder,
             model=find_bundle(SHIPPED_MODELS, model),
             keys=SHIPPED_MODELS / "keys",
@@ -37,3 +37,6 @@ def classify(
             cache=ModelsSection().cache,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
+    for sentence in [*summary["words"], f"table: {summary['out']}"]:
+        console.print(sentence, markup=False, highlight=False)
+    return summary

@@ -47,6 +47,11 @@ READERS: tuple[tuple[Callable[[bytes], bool], Callable[[Path, bytes], Stored]], 
 )
 
 
+def is_image_name(name: str) -> bool:
+    """Return whether a file is an image by its name: not what macOS lays beside every one."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("._")
+
+
 def read_values(path: Path) -> NDArray[Any]:
     """Return a grey image as it is to be seen, (y, x), of any real type and finite.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
 from runtime.config.settings import SHIPPED_MODELS
 from runtime.errors import InputRefused, ModelRefused
@@ -148,3 +149,39 @@ def test_a_wrong_pixel_size_labels_nothing(tmp_path: Path, shipped: Bundle) -> N
     with pytest.raises(ModelRefused, match="pixel size"):
         classify_folder(tmp_path, model=shipped.path, keys=KEYS, out=out, pixel_size_um=0.25)
     assert not out.exists()
+
+
+def test_the_pixel_size_that_a_file_states_is_used_and_checked(
+    tmp_path: Path, shipped: Bundle
+) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name, size_um in {"fits": 0.5, "other": 0.25, "none": None}.items():
+        told = {} if size_um is None else {"PhysicalSizeX": size_um, "PhysicalSizeY": size_um}
+        tifffile.imwrite(
+            folder / f"{name}.ome.tif", golden(shipped, 0), ome=True, metadata={"axes": "YX"} | told
+        )
+    summary = classify_folder(folder, model=shipped.path, keys=KEYS, out=tmp_path / "l.csv")
+    assert summary["failed"].keys() == {"other.ome.tif"}
+    assert "was not trained for this pixel size" in summary["failed"]["other.ome.tif"]
+    assert (summary["exit_code"], summary["pixel_size_assumed"]) == (5, True)
+    assert "pixel size as the files state: 0.5 µm (1), 0.25 µm (1)" in summary["words"]
+    given = classify_folder(
+        folder, model=shipped.path, keys=KEYS, out=tmp_path / "l.csv", pixel_size_um=0.5
+    )
+    assert (given["failed"], given["pixel_size_assumed"]) == ({}, False)
+    assert "a pixel is 0.5 µm as given, not 0.25 µm (1) as files state" in given["words"]
+
+
+def test_every_file_of_a_folder_is_accounted_for(tmp_path: Path, shipped: Bundle) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.PNG"), golden(shipped, 0))
+    (folder / "._a.PNG").write_bytes(b"\x00\x05\x16\x07" + bytes(90))
+    (folder / "b.jp2").write_bytes(b"\x00\x00\x00\x0cjP  ")
+    (folder / "c.dm4").write_bytes(b"\x00\x00\x00\x04" + bytes(90))
+    summary = classify_folder(folder, model=shipped.path, keys=KEYS, out=folder / "labels.csv")
+    assert summary["left_out"].keys() == {"._a.PNG", "b.jp2"}
+    assert summary["failed"].keys() == {"c.dm4"}
+    assert summary["words"][0].startswith("1 image labelled: ")
+    assert any(words.startswith("2 files left out: ._a.PNG (") for words in summary["words"])
