@@ -17,7 +17,7 @@ from export.evaluate.matching.figures import worst_median_best
 from export.evaluate.matching.grid import read_pixels, true_pairs
 from export.evaluate.matching.matcher import Matcher, PointMatches, TilePair
 from export.evaluate.matching.matchers import OFFERS, opened
-from export.evaluate.matching.results import GridScore, MatchingResults
+from export.evaluate.matching.results import TRUE, GridScore, MatchingResults, StitchedScore
 from export.evaluate.matching.run import Terms, evaluate
 from export.evaluate.matching.score import PairOutcome, PairScore, Points, Spent, judged
 from export.evaluate.matching.table import markdown
@@ -129,7 +129,10 @@ def test_an_evaluation_leaves_tables_numbers_and_figures(folder: Path, tmp_path:
     assert [(row["grid"], row["matcher"], row["pairs"]) for row in rows] == [
         ("grid_000", "sift", "4"),
         ("grid_000", "phase", "4"),
+        ("grid_000", TRUE, "0"),
     ]
+    assert all(float(row["tile_most_px"]) < 0.3 for row in rows)
+    assert all(float(row["psnr_db"]) > 40 for row in rows)
     assert float(rows[0]["matches"]) == results.grids[0].numbers["matches"]
     stored = json.loads((tmp_path / "results.json").read_text())
     assert len(stored["grids"][0]["pairs"]) == 4
@@ -138,12 +141,16 @@ def test_an_evaluation_leaves_tables_numbers_and_figures(folder: Path, tmp_path:
     assert "- pairs: 4 of 1 grids" in table
     assert "| sift | " in table
     assert "phase against sift" not in table
+    assert table.count(f"| {TRUE} | ") == 2
 
 
 def grid_score(data: str, grid: str, matcher: str, correct: int) -> GridScore:
     points = Points(2 * correct, correct, 1.0, 0.5)
     pair = PairScore("a", "b", points, (0.0,) * 4, (math.inf,) * 4, 0.0, Spent(0.1, 0.2))
-    return GridScore(data=data, seed=0, grid=grid, matcher=matcher, pairs=(pair,))
+    stitched = StitchedScore(1, (0.5, 1.5, 4.0), None)
+    return GridScore(
+        data=data, seed=0, grid=grid, matcher=matcher, pairs=(pair,), stitched=stitched
+    )
 
 
 def test_the_spread_is_over_data_sets_where_there_are_several() -> None:
@@ -151,6 +158,9 @@ def test_the_spread_is_over_data_sets_where_there_are_several() -> None:
     alone = MatchingResults(settings={}, grids=tuple(one))
     assert alone.spread_over == "grids"
     assert str(alone.spread_of("sift", "correct")) == "200.000 (141.421)"
+    assert str(alone.spread_of("sift", "tile_px")) == "1.500 (0.000)"
+    assert str(alone.spread_of("sift", "tile_most_px")) == "4.000 (0.000)"
+    assert alone.spread_of("sift", "psnr_db") is None
     other = [grid_score("s1", "g0", "sift", 400), grid_score("s0", "g0", "xfeat", 250)]
     several = MatchingResults(settings={}, grids=(*one, *other))
     assert several.spread_over == "data sets"

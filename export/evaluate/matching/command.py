@@ -32,7 +32,10 @@ def demis_evaluate(
     ] = 3.0,
     stage_sigma_px: Annotated[
         float, typer.Option(min=0.0, help="How far off, on either axis, tiles are said to lie.")
-    ] = 10.0,
+    ] = 12.0,
+    pictures: Annotated[
+        bool, typer.Option(help="Draw what is stitched, and compare it with the reference.")
+    ] = True,
 ) -> None:
     """Compare matchers on neighbouring tiles whose true places are known.
 
@@ -47,7 +50,9 @@ def demis_evaluate(
     from export.evaluate.matching.table import terminal
 
     matchers = opened(matcher or ["sift", "phase"])
-    terms = Terms(grids=grids, correct_px=correct_px, stage_sigma_px=stage_sigma_px)
+    terms = Terms(
+        grids=grids, correct_px=correct_px, stage_sigma_px=stage_sigma_px, pictures=pictures
+    )
     with shown() as progress:
         results = evaluate(data, matchers, terms, out=out, progress=progress)
     console = Console()

@@ -50,6 +50,8 @@ def draw_corner_errors(results: MatchingResults, path: Path) -> None:
                 for score in grid.pairs
                 for px in getattr(score, f"{name}_px")
             ]
+            if not errors:
+                continue
             x, y = _stairs(errors)
             colour = COLOURS[index % len(COLOURS)]
             axes.plot(x, y, color=colour, label=matcher, drawstyle="steps-post")

@@ -9,13 +9,37 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
+from export.evaluate.matching.picture import PictureScore
 from export.evaluate.matching.score import PairScore, summed
 from export.evaluate.summary import Spread, spread
 
 Numbers = Mapping[str, float | None]
+TRUE = "true places"
+"""Called so among the matchers: what is drawn of a grid where its tiles truly lie."""
+
+
+@dataclass(frozen=True, slots=True)
+class StitchedScore:
+    """A whole grid: how many of its pairs were believed, how far its tiles' centres lie from where
+    they truly are, px, and how like the reference its picture is, None where none was drawn.
+    """
+
+    pairs: int
+    centre_px: tuple[float, ...]
+    picture: PictureScore | None
+
+    @property
+    def numbers(self) -> dict[str, float | None]:
+        """Return what is told of it, by name."""
+        said: dict[str, float | None] = {
+            "believed_pairs": float(self.pairs),
+            "tile_px": median(self.centre_px),
+            "tile_most_px": max(self.centre_px),
+        }
+        return said | ({} if self.picture is None else asdict(self.picture))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +51,12 @@ class GridScore:
     grid: str
     matcher: str
     pairs: tuple[PairScore, ...]
+    stitched: StitchedScore
 
     @property
     def numbers(self) -> Numbers:
         """Return what is told of the grid, by name."""
-        return summed(self.pairs)
+        return {**(summed(self.pairs) if self.pairs else {}), **self.stitched.numbers}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,11 +18,21 @@ from export.evaluate.matching.figures import (
 from export.evaluate.matching.geometry import between
 from export.evaluate.matching.grid import neighbours, read_pixels, true_pairs
 from export.evaluate.matching.matcher import Matcher, PointMatches
-from export.evaluate.matching.results import GridScore, MatchingResults
+from export.evaluate.matching.picture import PictureScore, compared, inner_part
+from export.evaluate.matching.results import TRUE, GridScore, MatchingResults, StitchedScore
 from export.evaluate.matching.score import PairOutcome, judged
+from export.evaluate.matching.stitched import (
+    believed,
+    centre_errors_px,
+    drawn,
+    placed,
+    true_places,
+)
 from export.evaluate.matching.table import markdown
 from export.progress import Progress
 from runtime.errors import ConfigRefused
+from runtime.instrument.camera.scale import read_image
+from runtime.tile import Pixels, Placement
 
 TABLE, TABLE_CSV, RESULTS, CORNERS = "table.md", "table.csv", "results.json", "corner_errors.png"
 
@@ -35,7 +45,8 @@ class Terms:
 
     grids: int | None = None
     correct_px: float = 3.0
-    stage_sigma_px: float = 10.0
+    stage_sigma_px: float = 12.0
+    pictures: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +68,58 @@ class FoundPair:
         return DrawnPair(title, b.row > a.row, of_a, of_b, self.matches, between(a, b))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DemisScene:
+    """One grid of a data set with the pixels of its tiles, by name."""
+
+    folder: Path
+    seed: int
+    grid: DemisGrid
+    pixels: dict[str, Pixels]
+
+    @classmethod
+    def of(cls, folder: Path, seed: int, grid: DemisGrid) -> DemisScene:
+        """Return a grid, its tiles read."""
+        return cls(folder, seed, grid, read_pixels(folder, grid))
+
+    def compared(self, places: Mapping[str, Placement]) -> PictureScore:
+        """Return how like the reference the tiles are, drawn in these places."""
+        reference = read_image(self.folder / self.grid.reference)
+        shape_px = (reference.shape[0], reference.shape[1])
+        part = inner_part(self.grid, shape_px)
+        return compared(drawn(places, self.pixels, shape_px=shape_px), reference, part=part)
+
+
 @dataclass(slots=True)
 class Tally:
     """What has been measured so far."""
 
     scores: list[GridScore] = field(default_factory=list[GridScore])
     found: dict[str, list[FoundPair]] = field(default_factory=dict[str, list[FoundPair]])
+
+    def keep(
+        self,
+        scene: DemisScene,
+        matcher: str,
+        outcomes: Sequence[PairOutcome],
+        stitched: StitchedScore,
+    ) -> None:
+        """Take up what a matcher made of a grid."""
+        self.scores.append(
+            GridScore(
+                data=scene.folder.name,
+                seed=scene.seed,
+                grid=scene.grid.name,
+                matcher=matcher,
+                pairs=tuple(outcome.score for outcome in outcomes),
+                stitched=stitched,
+            )
+        )
+        for outcome in outcomes:
+            ends = outcome.score.a, outcome.score.b
+            off_px = float(np.mean(outcome.score.homography_px))
+            pair = FoundPair(scene.folder, scene.grid, ends, outcome.matches, off_px)
+            self.found.setdefault(matcher, []).append(pair)
 
 
 def evaluate(
@@ -90,39 +147,36 @@ def evaluate(
     out.mkdir(parents=True, exist_ok=True)
     tally, done = Tally(), 0
     for folder, seed, grid in chosen:
-        known = list(
-            true_pairs(grid, read_pixels(folder, grid), stage_sigma_px=terms.stage_sigma_px)
-        )
+        scene = DemisScene.of(folder, seed, grid)
+        known = list(true_pairs(grid, scene.pixels, stage_sigma_px=terms.stage_sigma_px))
         for matcher in matchers:
             outcomes = []
             for one in known:
                 outcomes.append(judged(matcher, one, correct_px=terms.correct_px))
                 done += 1
                 progress("pairs", done, total, f"{folder.name} {grid.name}, {matcher.name}")
-            _keep(tally, (folder, seed, grid), matcher.name, outcomes)
+            tally.keep(scene, matcher.name, outcomes, _stitched(scene, outcomes, terms))
+        if terms.pictures:
+            tally.keep(scene, TRUE, [], _drawn_truly(scene))
     results = MatchingResults(settings=_said(folders, terms, chosen), grids=tuple(tally.scores))
     _write(results, tally, out, terms)
     return results
 
 
-def _keep(
-    tally: Tally, of: tuple[Path, int, DemisGrid], matcher: str, outcomes: Sequence[PairOutcome]
-) -> None:
-    folder, seed, grid = of
-    pairs = tuple(outcome.score for outcome in outcomes)
-    tally.scores.append(
-        GridScore(data=folder.name, seed=seed, grid=grid.name, matcher=matcher, pairs=pairs)
-    )
-    tally.found.setdefault(matcher, []).extend(
-        FoundPair(
-            folder,
-            grid,
-            (outcome.score.a, outcome.score.b),
-            outcome.matches,
-            float(np.mean(outcome.score.homography_px)),
-        )
-        for outcome in outcomes
-    )
+def _stitched(scene: DemisScene, outcomes: Sequence[PairOutcome], terms: Terms) -> StitchedScore:
+    """Return what becomes of a grid by a matcher's pairs."""
+    shifts = believed(scene.grid, outcomes, stage_sigma_px=terms.stage_sigma_px)
+    places = placed(scene.grid, shifts, stage_sigma_px=terms.stage_sigma_px)
+    off_px = tuple(centre_errors_px(scene.grid, places).tolist())
+    picture = scene.compared(places) if terms.pictures else None
+    return StitchedScore(len(shifts), off_px, picture)
+
+
+def _drawn_truly(scene: DemisScene) -> StitchedScore:
+    """Return what is drawn of a grid where its tiles truly lie: as good as it can be."""
+    places = true_places(scene.grid)
+    off_px = tuple(centre_errors_px(scene.grid, places).tolist())
+    return StitchedScore(len(neighbours(scene.grid)), off_px, scene.compared(places))
 
 
 def _said(

@@ -24,6 +24,14 @@ HEADS = {
     "motion_auc_5px": ("@5", 3),
     "motion_auc_10px": ("@10", 3),
     "centre_right": ("centre within 1 px", 3),
+    "believed_pairs": ("pairs believed", 1),
+    "tile_px": ("tiles off, px: median", 2),
+    "tile_most_px": ("most", 2),
+    "psnr_db": ("PSNR, dB", 2),
+    "ssim": ("SSIM", 3),
+    "fsim": ("FSIM", 3),
+    "brisque": ("BRISQUE", 1),
+    "reference_brisque": ("of the reference", 1),
     "processor_ms": ("processor, ms", 1),
     "wall_ms": ("wall, ms", 1),
 }
@@ -36,6 +44,8 @@ PARTS = {
         *(n for n in HEADS if n.startswith("motion")),
         "centre_right",
     ),
+    "Stitched": ("believed_pairs", "tile_px", "tile_most_px", "psnr_db", "ssim", "fsim"),
+    "Stitched, without a reference": ("brisque", "reference_brisque"),
     "Time a pair, medians": ("processor_ms", "wall_ms"),
 }
 BASELINE = SiftMatcher.name
@@ -79,6 +89,7 @@ def tables(results: MatchingResults) -> Iterator[tuple[str, list[list[str]]]]:
         rows = [
             [matcher, *(_cell(results.spread_of(matcher, name), HEADS[name][1]) for name in told)]
             for matcher in results.matchers
+            if any(results.spread_of(matcher, name) is not None for name in told)
         ]
         yield title, [["matcher", *(HEADS[name][0] for name in told)], *rows]
 
