@@ -55,7 +55,7 @@ def claims_of(listing: Listing, scan: RecordedScan) -> list[Claim]:
         return claims
     height, width = scan.shape_px
     step = (1 - listing.overlap) * np.array([width, height], np.float64)
-    id_of = {tile.file.name: tile.tile_id for tile in tiles}
+    id_of = {tile.name: tile.tile_id for tile in tiles}
     for reading in other_readings([tile.name for tile in listing.tiles], pattern=listing.pattern):
         grid = [place for place in reading.grid if place.name in id_of]
         points = step * np.array([(place.column, place.row) for place in grid], np.float64)

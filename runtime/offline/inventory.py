@@ -22,7 +22,7 @@ from runtime.tile import Pixels
 
 Fate = Literal[
     "absent", "no place", "damaged", "foreign", "duplicate", "same picture", "same place",
-    "far away", "not named",
+    "far away", "nearly named", "not named",
 ]  # fmt: skip
 MEANINGS: dict[Fate, str] = {
     "absent": "named, but not in the folder",
@@ -33,12 +33,13 @@ MEANINGS: dict[Fate, str] = {
     "same picture": "with the picture of another tile, taken again: stage or camera stood still",
     "same place": "said to lie where another tile lies",
     "far away": "far from all the others",
+    "nearly named": "that the pattern misses by capitals or suffix alone",
     "not named": "in the folder, but not named by positions or pattern",
 }
 """What became of a file that is not in the map, in words that follow "3 files"."""
 
 PASSING: tuple[Fate, ...] = (
-    "absent", "no place", "not named", "far away", "damaged", "foreign",
+    "absent", "no place", "nearly named", "not named", "far away", "damaged", "foreign",
 )  # fmt: skip
 """What a later listing may tell otherwise, where files still come and are written again."""
 
@@ -83,13 +84,20 @@ class Inventory:
             del self._left_out[name]
             self._recent.pop(listing.folder / name, None)
         for name in listing.absent:
-            self._leave_out(name, "absent", "no such file")
+            missing = "no such file" if listing.pattern is None else "a hole in the count"
+            self._leave_out(name, "absent", missing)
         for name in listing.unplaced:
             self._leave_out(name, "no place", "its position is no place on a stage")
         for row, column in holes(listing):
             self._leave_out(f"row {row}, column {column}", "absent", "a hole in the grid")
+        for name in listing.nearly:
+            self._leave_out(name, "nearly named", f"the pattern is {listing.pattern}")
         for name in _not_named(listing):
-            self._leave_out(name, "not named", "neither positions nor pattern name it")
+            side = name.startswith("._")
+            why = (
+                "what macOS lays beside a file" if side else "neither positions nor pattern name it"
+            )
+            self._leave_out(name, "not named", why)
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
@@ -107,7 +115,7 @@ class Inventory:
     @property
     def tiles(self) -> tuple[RecordedTile, ...]:
         """The tiles still used, in the listing's order."""
-        return tuple(t for t in self.scan.tiles if t.file.name not in self._left_out)
+        return tuple(t for t in self.scan.tiles if t.name not in self._left_out)
 
     def move(self, tiles: Sequence[RecordedTile]) -> None:
         """Put tiles at other places than those listed."""
@@ -121,12 +129,12 @@ class Inventory:
         try:
             pixels = self.pixels(tile)
         except InputRefused as refusal:
-            self._leave_out(tile.file.name, "damaged", _without_path(refusal, tile.file))
+            self._leave_out(tile.name, "damaged", _without_path(refusal, tile.file))
             return None
         if pixels.shape != self.scan.shape_px or pixels.dtype != self.scan.dtype:
             ours = _described(self.scan.shape_px, self.scan.dtype)
             theirs = _described(pixels.shape, pixels.dtype)
-            self._leave_out(tile.file.name, "foreign", f"{theirs}; the others have {ours}")
+            self._leave_out(tile.name, "foreign", f"{theirs}; the others have {ours}")
             return None
         return pixels
 
@@ -154,21 +162,21 @@ class Inventory:
         Noise never repeats; a tile that holds a single value may, and is no copy.
         """
         if pixels.min() == pixels.max():
-            self._flat[tile.file.name] = int(pixels.min())
+            self._flat[tile.name] = int(pixels.min())
             return None
         digest = hashlib.sha256(pixels.data).digest()
-        first = self._content.setdefault(digest, tile.file.name)
-        return None if first == tile.file.name else first
+        first = self._content.setdefault(digest, tile.name)
+        return None if first == tile.name else first
 
     def leave_out(self, tile: RecordedTile, fate: Fate, why: str) -> None:
         """Take a tile out of the map."""
-        self._leave_out(tile.file.name, fate, why)
+        self._leave_out(tile.name, fate, why)
 
     def leave_out_far(self) -> None:
         """Take out the tiles that lie so far away that the map would be empty but for its rims."""
         for tile in far_away(self.tiles):
             where = f"at ({tile.x_px:g}, {tile.y_px:g}) px"
-            self._leave_out(tile.file.name, "far away", where)
+            self._leave_out(tile.name, "far away", where)
 
     def _leave_out(self, name: str, fate: Fate, why: str) -> None:
         self._left_out.setdefault(name, LeftOut(name=name, fate=fate, why=why))
@@ -178,7 +186,7 @@ def holes(listing: Listing) -> list[tuple[int, int]]:
     """Return the (row, column) of places in a grid with a tile on either side, both ways, but none
     of their own. What is missing at the rim may never have been there: sections are round.
     """
-    if listing.overlap is None:
+    if listing.overlap is None or listing.absent:
         return []
     there = {(tile.row, tile.column) for tile in listing.tiles}
     rows: defaultdict[int, set[int]] = defaultdict(set)
@@ -260,7 +268,7 @@ def _usual(listing: Listing, read_as: ReadAs) -> Pixels:
 
 
 def _not_named(listing: Listing) -> Iterable[str]:
-    named = {tile.name for tile in listing.tiles} | {*listing.absent, *listing.unplaced}
+    named = {tile.name for tile in listing.tiles} | {*listing.unplaced, *listing.nearly}
     return sorted(
         path.name
         for path in listing.folder.iterdir()

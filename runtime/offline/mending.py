@@ -68,9 +68,7 @@ class Mending:
     def write(self, folder: Path) -> Path:
         """Write the mended positions as Fiji has them, and what was mended; return the first."""
         path = folder / MENDED
-        entries = [
-            TileEntry(name=tile.file.name, x_px=tile.x_px, y_px=tile.y_px) for tile in self.tiles
-        ]
+        entries = [TileEntry(name=tile.name, x_px=tile.x_px, y_px=tile.y_px) for tile in self.tiles]
         path.write_text(format_tile_configuration(entries), "utf-8", "surrogateescape")
         record = {"mended": list(self.says), "seen_from_claimed": self.matrix}
         (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")

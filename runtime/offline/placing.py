@@ -87,7 +87,7 @@ class Placing:
         """Take over a scan that has more tiles than before, those added so far where they were."""
         self._scan = scan
         self._by_id = {tile.tile_id: tile for tile in scan.tiles}
-        self._by_name = {tile.file.name: tile for tile in scan.tiles}
+        self._by_name = {tile.name: tile for tile in scan.tiles}
 
     @property
     def added(self) -> tuple[RecordedTile, ...]:
@@ -161,7 +161,7 @@ class Placing:
 
     def file_name(self, tile_id: str) -> str:
         """Return the name of a tile's file."""
-        return self._by_id[tile_id].file.name
+        return self._by_id[tile_id].name
 
     @property
     def distortion(self) -> Distortion | None:
@@ -222,7 +222,7 @@ class Placing:
                 if tile is not winner and tile.tile_id not in losers:
                     losers[tile.tile_id] = tile
                     fits = ", which its neighbours match" if held[winner.tile_id] else ""
-                    self._inventory.leave_out(tile, fate, f"as {winner.file.name}{fits}")
+                    self._inventory.leave_out(tile, fate, f"as {winner.name}{fits}")
         return list(losers.values())
 
     def camera_turn_deg(self, solved: Solved) -> float:

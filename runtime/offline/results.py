@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 REGISTERED = "TileConfiguration.registered.txt"
 PLACEMENTS = "placements.json"
+STATED = 25
+"""Files of a scan that are asked for their pixel size."""
+
+SAME_SIZE = 0.01
+"""Share by which stated sizes may differ and still be the same, rounded otherwise."""
+
 MOSAIC = "mosaic.ome.zarr"
 
 
@@ -36,13 +42,13 @@ def new_mosaic(
 ) -> Mosaic:
     """Return a map of a scan's tiles in folder `path`, an OME-Zarr pyramid.
 
-    Its scale is what the first file says, or none. One whose drawing was killed is gone on with,
+    Its scale is what the files state, or none. One whose drawing was killed is gone on with,
     unless a file has changed since.
     """
     return Mosaic(
         path,
         tile_shape_px=scan.shape_px,
-        pixel_size_um=pixel_size_um(scan.tiles[0].file),
+        pixel_size_um=stated_pixel_size(scan)[0],
         dtype=scan.dtype,
         name=path.parent.name,
         simulated=says_simulated(scan.tiles[0].file),
@@ -50,6 +56,21 @@ def new_mosaic(
         distortion=distortion,
         live=live,
     )
+
+
+def stated_pixel_size(scan: RecordedScan) -> tuple[float | None, str]:
+    """Return the pixel size, µm, that files of a scan state, None where none does or they differ;
+    and that in words, "" where none does.
+    """
+    apart = max(len(scan.tiles) // STATED, 1)
+    sizes = [pixel_size_um(tile.file) for tile in scan.tiles[::apart]]
+    stated = [size for size in sizes if size is not None]
+    if not stated:
+        return None, ""
+    low, high = min(stated), max(stated)
+    if high / low - 1 > SAME_SIZE:
+        return None, f"no unit is claimed: files state pixels of {low:g} to {high:g} µm"
+    return float(np.median(stated)), f"a pixel is {np.median(stated):g} µm, as the files state"
 
 
 def _stamp(scan: RecordedScan) -> str:

@@ -23,6 +23,7 @@ from runtime.offline.results import (
     PLACEMENTS,
     REGISTERED,
     new_mosaic,
+    stated_pixel_size,
     summary,
     write_placements,
     write_registered,
@@ -156,12 +157,15 @@ class FolderStitch:
         solved = placing.solve()
         turned = camera_turned(placing.camera_turn_deg(solved))
         scale = inventory.scan.read_as.scale
-        words = (*([scale.words] if scale else []), *looked.words, *([turned] if turned else []))
+        size_um, sized = stated_pixel_size(inventory.scan)
+        told = (scale.words if scale else "", sized, *looked.words, turned)
+        words = tuple(sentence for sentence in told if sentence)
         if looked.unsure:
             solved, doubts = vouched(solved, placing.read)
             words = (*words, *doubts)
         outcome = judge(solved, inventory, placing.file_name, words)
         numbers = summary(solved, inventory, outcome) | {"look": looked.summary()}
+        numbers["pixel_size_um"] = size_um
         if outcome.verdict == "nothing":
             return numbers
         out.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from runtime.errors import InputRefused
 
@@ -55,6 +56,33 @@ def grid_from_names(names: Iterable[str], *, pattern: str) -> list[GridName]:
         counted = {name: number for name, (number,) in numbers.items()}
         return _refuse_shared_places(_from_zero(_Counting.of(index, counted).lines(counted)))
     return _refuse_shared_places(_from_zero(_rows_and_columns(fields, numbers)))
+
+
+def nearly_fitting(names: Iterable[str], *, pattern: str) -> list[str]:
+    """Return the names that fit but for capitals or suffix, and whose place no other takes."""
+    stem, suffix = _split(pattern)
+    exact, loose = _expression(pattern), _expression(stem, re.IGNORECASE)
+    taken, near = set(), {}
+    for name in sorted(names):
+        if match := exact.fullmatch(name):
+            taken.add(tuple(map(int, match.groups())))
+        elif suffix and (match := loose.fullmatch(_split(name)[0])):
+            near[name] = tuple(map(int, match.groups()))
+    return [name for name, numbers in near.items() if numbers not in taken]
+
+
+def holes_in_count(names: Iterable[str], *, pattern: str) -> list[str]:
+    """Return in words which numbers a count leaves out between its first and its last; nothing for
+    a pattern of rows and columns.
+    """
+    if len(FIELD.findall(pattern)) != 1:
+        return []
+    there = sorted(number for (number,) in _numbers(names, pattern).values())
+    return [
+        f"number {low + 1}" if high - low == 2 else f"numbers {low + 1} to {high - 1}"
+        for low, high in pairwise(there)
+        if high - low > 1
+    ]
 
 
 def other_readings(names: Iterable[str], *, pattern: str) -> list[Reading]:
@@ -160,16 +188,29 @@ def _serpentines(places: dict[str, tuple[int, int]]) -> list[Reading]:
 
 def _numbers(names: Iterable[str], pattern: str) -> dict[str, tuple[int, ...]]:
     """Return the numbers in every name that fits, in the order of the pattern's fields."""
-    parts = FIELD.split(pattern)
-    expression = re.compile(
-        "".join("(-?[0-9]+)" if at % 2 else re.escape(part) for at, part in enumerate(parts))
-    )
-    found = {name: match for name in sorted(names) if (match := expression.fullmatch(name))}
+    names, expression = sorted(names), _expression(pattern)
+    found = {name: match for name in names if (match := expression.fullmatch(name))}
     if not found:
+        near = nearly_fitting(names, pattern=pattern)
         raise InputRefused(
-            f"no file fits the pattern '{pattern}'", remedy="check the folder and the pattern"
+            f"no file fits the pattern '{pattern}'",
+            value=f"{len(near)} would but for capitals or suffix, as {near[0]}" if near else None,
+            remedy="write the pattern as the files are named",
         )
     return {name: tuple(int(number) for number in match.groups()) for name, match in found.items()}
+
+
+def _expression(pattern: str, flags: int = 0) -> re.Pattern[str]:
+    parts = FIELD.split(pattern)
+    return re.compile(
+        "".join("(-?[0-9]+)" if at % 2 else re.escape(part) for at, part in enumerate(parts)), flags
+    )
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Return a name without its suffix, and that."""
+    stem, dot, suffix = name.rpartition(".")
+    return (stem, dot + suffix) if stem else (name, "")
 
 
 def _square(numbers: dict[str, int]) -> int:

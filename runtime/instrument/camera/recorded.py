@@ -10,7 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from runtime.errors import InputRefused
-from runtime.instrument.camera.name_pattern import grid_from_names
+from runtime.instrument.camera.files import is_image_name
+from runtime.instrument.camera.name_pattern import (
+    grid_from_names,
+    holes_in_count,
+    nearly_fitting,
+)
 from runtime.instrument.camera.pixel_size import pixel_size_um
 from runtime.instrument.camera.position_file import read_positions
 from runtime.instrument.camera.scale import AS_STORED, ReadAs, scan_reading
@@ -23,11 +28,12 @@ LONGEST_ID = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedTile:
-    """A file and its nominal place: (x_px, y_px) of pixel (0, 0); rows and columns are 0 where
-    the scan names none.
+    """A file, its name in the scan's folder and its nominal place: (x_px, y_px) of pixel (0, 0);
+    rows and columns are 0 where the scan names none.
     """
 
     tile_id: str
+    name: str
     file: Path
     x_px: float
     y_px: float
@@ -82,8 +88,8 @@ class Listing:
     """What a folder holds by its names and positions alone.
 
     Places count pixels, or steps of a grid whose tiles share `overlap` of a side and are named by
-    `pattern`. `absent` files are named and not there; `unplaced` ones are there, and their position
-    is no number.
+    `pattern`. `absent` files are named, or left out of a count, and not there; `unplaced` ones are
+    there, and their position is no number; `nearly` fit the pattern but for capitals or suffix.
     """
 
     folder: Path
@@ -92,6 +98,7 @@ class Listing:
     pattern: str | None = None
     absent: tuple[str, ...] = ()
     unplaced: tuple[str, ...] = ()
+    nearly: tuple[str, ...] = ()
 
     @property
     def files(self) -> list[Path]:
@@ -108,6 +115,7 @@ class Listing:
             tiles=tuple(
                 RecordedTile(
                     tile_id=tile.tile_id,
+                    name=tile.name,
                     file=self.folder / tile.name,
                     x_px=tile.x * step_x,
                     y_px=tile.y * step_y,
@@ -136,7 +144,8 @@ def load_scan(
     first cannot be read.
     """
     listing = list_scan(folder, positions=positions, pattern=pattern, overlap=overlap)
-    _refuse_some(listing.absent, listing, "lacks", "copy them there, or take their lines out")
+    if pattern is None:
+        _refuse_some(listing.absent, listing, "lacks", "copy them there, or take their lines out")
     _refuse_some(listing.unplaced, listing, "has no place for", "mend their lines")
     read_as = scan_reading(listing.files)
     return listing.scan(read_as.read(listing.files[0]), read_as)
@@ -202,7 +211,7 @@ def _from_names(folder: Path, pattern: str, overlap: float | None) -> Listing:
             limit="a fraction of the tile from 0 to 1",
             remedy="add --overlap, for instance 0.1",
         )
-    names = (path.name for path in folder.iterdir() if path.is_file())
+    names = [path.name for path in folder.iterdir() if path.is_file()]
     grid = grid_from_names(names, pattern=pattern)
     ids = _tile_ids([place.name for place in grid])
     return Listing(
@@ -220,6 +229,8 @@ def _from_names(folder: Path, pattern: str, overlap: float | None) -> Listing:
         ),
         overlap=overlap,
         pattern=pattern,
+        absent=tuple(holes_in_count(names, pattern=pattern)),
+        nearly=tuple(filter(is_image_name, nearly_fitting(names, pattern=pattern))),
     )
 
 

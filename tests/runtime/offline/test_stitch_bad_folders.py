@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
 from runtime.errors import InputRefused
 from runtime.instrument.camera import scale
@@ -110,6 +111,62 @@ def test_one_bad_file_costs_its_own_tile(folder: Path, name: str) -> None:
     assert (summary["exit_code"], summary["tiles"]) == (code, 9 - (code == 5))
     assert summary["seams_matched"] == summary["seams"]
     assert any(next(iter(expected)) in sentence for sentence in summary["words"])
+
+
+def test_what_a_pattern_misses_by_capitals_or_suffix_is_named(folder: Path) -> None:
+    (folder / "r2_c2.png").rename(folder / "r2_c2.PNG")
+    (folder / "._r0_c0.png").write_bytes(b"\x00\x05\x16\x07")
+    cv2.imwrite(str(folder / "r0_c0.jpg"), np.zeros((20, 20), np.uint8))
+    summary = stitch(folder)
+    assert fates(summary) == {
+        "r2_c2.PNG": "nearly named",
+        "._r0_c0.png": "not named",
+        "r0_c0.jpg": "not named",
+    }
+    assert (summary["exit_code"], summary["tiles"]) == (5, 8)
+    assert any("1 file that the pattern misses by capitals" in words for words in summary["words"])
+
+
+def test_a_number_left_out_of_a_count_is_absent_wherever_it_lay(folder: Path) -> None:
+    for number in range(9):
+        row, column = divmod(number, 3)
+        (folder / f"r{row}_c{column}.png").rename(folder / f"t{number}.png")
+    (folder / "t2.png").unlink()
+    listed = Inventory(list_scan(folder, pattern="t{index:3}.png", overlap=OVERLAP))
+    assert [(one.name, one.fate) for one in listed.left_out] == [("number 2", "absent")]
+
+
+def test_tiles_in_folders_of_their_own_are_told_apart(folder: Path) -> None:
+    places = {}
+    for name, place in nominal().items():
+        (folder / Path(name).stem).mkdir()
+        (folder / name).rename(folder / Path(name).stem / "img.png")
+        places[f"{Path(name).stem}/img.png"] = place
+    configure(folder, places)
+    summary = stitch(folder, configured=True)
+    assert (summary["outcome"], summary["tiles"]) == ("matched", 9)
+    written = (folder.parent / "out" / "TileConfiguration.registered.txt").read_text()
+    assert "r1_c1/img.png; ; (" in written
+
+
+@pytest.mark.parametrize(("last_um", "expected"), [(0.325, 0.325), (0.65, None)])
+def test_the_maps_unit_is_claimed_where_all_files_state_one_size(
+    folder: Path, last_um: float, expected: float | None
+) -> None:
+    for file in sorted(folder.iterdir()):
+        if file.name[1] == "0":
+            size_um = last_um if file.name == "r0_c2.png" else 0.325
+            told = {"axes": "YX", "PhysicalSizeX": size_um, "PhysicalSizeY": size_um}
+            pixels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+            tifffile.imwrite(file.with_suffix(".ome.tif"), pixels, ome=True, metadata=told)
+    summary = stitch_folder(
+        folder, pattern="r{row}_c{col}.ome.tif", overlap=OVERLAP, out=folder.parent / "out"
+    )
+    assert summary["pixel_size_um"] == expected
+    says = "no unit is claimed" if expected is None else "a pixel is 0.325 µm"
+    assert any(says in words for words in summary["words"])
+    map_attrs = (folder.parent / "out" / "mosaic.ome.zarr" / "zarr.json").read_text()
+    assert ('"micrometer"' in map_attrs) == (expected is not None)
 
 
 def test_a_sound_folder_is_matched(folder: Path) -> None:

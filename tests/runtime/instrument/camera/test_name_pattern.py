@@ -3,7 +3,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import InputRefused
-from runtime.instrument.camera.name_pattern import grid_from_names, other_readings
+from runtime.instrument.camera.name_pattern import (
+    grid_from_names,
+    holes_in_count,
+    nearly_fitting,
+    other_readings,
+)
 
 
 def places(grid):
@@ -80,6 +85,22 @@ def test_a_count_can_be_read_in_other_ways_the_likeliest_first():
 def test_other_files_are_left_alone():
     names = ["r0_c0.png", "r0_c0.png.bak", "notes.txt", "r_c.png", "r0_c0xpng"]
     assert places(grid_from_names(names, pattern="r{row}_c{col}.png")) == {"r0_c0.png": (0, 0)}
+
+
+def test_names_that_fit_but_for_capitals_or_suffix_are_told() -> None:
+    names = ["r0_c0.tif", "R0_C1.tif", "r1_c0.TIFF", "r1_c1.tiff", "r0_c0.tiff", "r1_c1x.tif"]
+    near = nearly_fitting(names, pattern="r{row}_c{col}.tif")
+    assert near == ["R0_C1.tif", "r1_c0.TIFF", "r1_c1.tiff"]
+    with pytest.raises(
+        InputRefused, match=r"value 3 would but for capitals or suffix, as R0_C1.tif"
+    ):
+        grid_from_names(names[1:4], pattern="r{row}_c{col}.tif")
+
+
+def test_what_a_count_leaves_out_is_told() -> None:
+    names = [f"p{number}.tif" for number in (3, 4, 6, 10)]
+    assert holes_in_count(names, pattern="p{index:4}.tif") == ["number 5", "numbers 7 to 9"]
+    assert holes_in_count(["r0_c0.tif", "r0_c4.tif"], pattern="r{row}_c{col}.tif") == []
 
 
 @pytest.mark.parametrize(
