@@ -10,6 +10,7 @@ import typer
 
 from runtime.cli.bridge_verbs import bridge
 from runtime.cli.call import call, forward, load
+from runtime.cli.focus_verbs import focus
 from runtime.cli.model_verbs import model
 from runtime.cli.options import AsJson, Flip, MatcherName, Out, Positions, SettingsFile
 from runtime.cli.process import give_back_what_is_freed, leave_cores_to_threads_of_ours
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(model, name="model")
 app.add_typer(bridge, name="bridge")
+app.add_typer(focus, name="focus")
 
 INTERNAL_ERROR = 1
 CALIBRATE = "calibration.routines:ensure"

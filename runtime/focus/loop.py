@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
 from runtime.errors import Stopped
 from runtime.focus.curve import Observation
 from runtime.focus.search import SweepRequest, ZRequest, focus_search
-from runtime.focus.sharpness import Sharpness, brenner, saturated_fraction
+from runtime.focus.sharpness import BRENNER, Measure, saturated_fraction
 from runtime.instrument.rig import Rig
 from runtime.tile import FocusVerdict, Pixels
 
 __all__ = ["SweepRequest", "sweep"]
-
-# Relative variance of a measure over N pixels of white noise, times N. Found by drawing frames:
-# Brenner 2.7, Tenengrad 3.7, normalised variance 2.3.
-WHITE_NOISE = 4.0
 
 
 def sweep(
@@ -29,7 +24,7 @@ def sweep(
     brightness: float,
     correct: Callable[[Pixels], Pixels],
     should_stop: Callable[[], bool] = lambda: False,
-    sharpness: Sharpness = brenner,
+    sharpness: Measure = BRENNER,
 ) -> FocusVerdict:
     """Search for focus where the stage stands and leave it at the verdict's z; return the verdict.
 
@@ -51,7 +46,7 @@ def sweep(
                 frame.pixels, full_scale=rig.camera.info.full_scale
             ),
             time_s=frame.at.monotonic_s,
-            noise=math.sqrt(WHITE_NOISE / frame.pixels.size),
+            noise=sharpness.noise(frame.pixels.size),
         )
         try:
             wanted = search.send(seen)

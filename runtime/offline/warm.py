@@ -6,6 +6,7 @@ import numpy as np
 
 from runtime.clock import SystemClock
 from runtime.config.settings import ModelsSection
+from runtime.focus.sharpness import warm_kernels as warm_focus
 from runtime.inference.bundle import SUFFIX
 from runtime.inference.opening import open_model
 from runtime.preprocess.warm import warm_kernels as warm_preprocessing
@@ -22,6 +23,7 @@ def warm_caches(models: ModelsSection) -> float:
     clock = SystemClock()
     start_s = clock.now_s()
     warm_preprocessing()
+    warm_focus()
     warm_stitching()
     for path in sorted(models.folder.glob(f"*{SUFFIX}")):
         model = open_model(

@@ -4,10 +4,11 @@ import pytest
 
 from runtime.errors import CameraFailed, Stopped
 from runtime.focus.loop import SweepRequest, sweep
+from runtime.focus.sharpness import BRENNER, MEASURES
 from tests.runtime.focus.bench import LIMITS, Bench, rig_of
 
 
-def run(bench, *, start_z_um=0.0, range_um=60.0, should_stop=lambda: False):
+def run(bench, *, start_z_um=0.0, range_um=60.0, should_stop=lambda: False, sharpness=BRENNER):
     return sweep(
         rig_of(bench),
         request=SweepRequest(
@@ -21,6 +22,7 @@ def run(bench, *, start_z_um=0.0, range_um=60.0, should_stop=lambda: False):
         brightness=0.5,
         correct=lambda pixels: pixels,
         should_stop=should_stop,
+        sharpness=sharpness,
     )
 
 
@@ -33,6 +35,18 @@ def test_finds_focus_and_stays_there(best_z_um):
     assert bench.z_um == pytest.approx(verdict.z_um)
     assert bench.carriage_um == pytest.approx(bench.z_um - 0.5), "must arrive from below"
     assert not bench.lit
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_every_measure_finds_it(name):
+    verdict = run(Bench(best_z_um=7.0), sharpness=MEASURES[name])
+    assert verdict.status == "ok"
+    assert verdict.z_um == pytest.approx(7.0, abs=0.8)
+
+
+@pytest.mark.parametrize("name", sorted(MEASURES.keys() - {"vollath-f4"}))
+def test_every_measure_with_a_floor_knows_an_empty_field(name):
+    assert run(Bench(contrast=0.0), sharpness=MEASURES[name]).status == "empty"
 
 
 def test_a_host_kept_busy_does_not_end_the_sweep():

@@ -1,0 +1,53 @@
+"""`nightscope focus ...`: the verbs for focus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from runtime.cli.call import call
+from runtime.cli.options import AsJson, Out
+
+focus = typer.Typer(no_args_is_help=True, help="Focus, here and in recorded stacks.")
+
+
+@focus.command("curve")
+def focus_curve(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of one field's planes.")],
+    out: Out = Path("focus-curve"),
+    step_um: Annotated[
+        float | None, typer.Option(metavar="UM", help="z from one plane to the next, µm.")
+    ] = None,
+    full_scale: Annotated[
+        int | None,
+        typer.Option(metavar="DN", min=1, help="Where the camera saturates; by itself its depth."),
+    ] = None,
+    region: Annotated[
+        Literal["informative", "full"],
+        typer.Option(
+            help="What is measured: parts that change with z and do not saturate, or all."
+        ),
+    ] = "informative",
+    as_json: AsJson = False,
+) -> None:
+    """Measure a recorded focus stack: a table, a picture, and the best plane of every measure.
+
+    Planes are ordered by the last number in their names. Files that are missing, out of order,
+    damaged, of another size or named otherwise are said by name. Exit codes: 0 all measures agree,
+    on whole curves; 5 something needs attention, in words; 3 the folder holds no stack.
+
+    `nightscope focus curve stack --out curve`
+
+    `nightscope focus curve stack --step-um 0.5 --region full --json`
+    """
+    call(
+        "runtime.cli.commands.focus:curve",
+        as_json,
+        folder=folder,
+        out=out,
+        step_um=step_um,
+        full_scale=full_scale,
+        region=region,
+    )

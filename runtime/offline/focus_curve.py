@@ -1,0 +1,149 @@
+"""The focus curve of a recorded stack: every measure at every plane, and the best plane of each."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from runtime.focus.curve import Curve, Observation
+from runtime.focus.regions import informative_regions
+from runtime.focus.sharpness import MEASURES, Measure, saturated_fraction
+from runtime.offline.curve_plot import draw_curves
+from runtime.offline.focus_stack import Stack, find_stack, read_planes
+from runtime.record.storage import write_durably
+
+Progress = Callable[[int, int], None]
+Region = Literal["informative", "full"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measured:
+    """The curves of a stack by measure; `z` is in micrometres, or in planes where nobody says."""
+
+    curves: dict[str, Curve]
+    saturated: list[float]
+    region_share: float
+
+
+def focus_curve(
+    folder: Path,
+    *,
+    out: Path,
+    step_um: float | None = None,
+    full_scale: int | None = None,
+    region: Region = "informative",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Write `focus_curve.csv` and `focus_curve.png` into `out`; return the best plane per measure.
+
+    Planes are ordered by the last number in their names; `step_um` is the z from one to the next.
+    `full_scale` is where the camera saturates, by itself the lowest depth of 8, 10, 12, 14 or 16
+    bits that nothing exceeds. Pixels are measured as they are. "words" says what is wrong with
+    files and curves; then "exit_code" is 5. Raises InputRefused for a folder without a stack.
+    """
+    stack = find_stack(folder)
+    measured = _measure(stack, step_um, full_scale, region, progress)
+    best = {name: _best(stack, curve) for name, curve in measured.curves.items()}
+    words = [*stack.words, *_doubts(best, measured, stack.stride)]
+    out.mkdir(parents=True, exist_ok=True)
+    table, plot = out / "focus_curve.csv", out / "focus_curve.png"
+    write_durably(table, _table(stack, measured, step_um))
+    unit = "plane" if step_um is None else "z, um"
+    write_durably(plot, draw_curves({n: c.points for n, c in measured.curves.items()}, unit=unit))
+    return {
+        "planes": len(stack.planes),
+        "best": best,
+        "region_share": round(measured.region_share, 3),
+        "left_out": stack.left_out,
+        "missing": list(stack.missing),
+        "unsorted": list(stack.unsorted),
+        "words": words,
+        "csv": str(table),
+        "png": str(plot),
+        "exit_code": 5 if words else 0,
+    }
+
+
+def _measure(
+    stack: Stack,
+    step_um: float | None,
+    full_scale: int | None,
+    region: Region,
+    progress: Progress | None,
+) -> _Measured:
+    top = full_scale or stack.full_scale
+    measures, share = dict(MEASURES), 1.0
+    if region == "informative":
+        regions = informative_regions(read_planes(stack), full_scale=top)
+        measures = {name: regions.measure(one) for name, one in MEASURES.items()}
+        share = regions.share
+    curves = {name: Curve() for name in measures}
+    saturated = []
+    for done, (plane, pixels) in enumerate(zip(stack.planes, read_planes(stack), strict=True), 1):
+        saturated.append(saturated_fraction(pixels, full_scale=top))
+        z = plane.number if step_um is None else stack.depth(plane) * step_um
+        for name, measure in measures.items():
+            curves[name].observed.append(_seen(measure, pixels, z, saturated[-1]))
+        if progress is not None:
+            progress(done, len(stack.planes))
+    return _Measured(curves=curves, saturated=saturated, region_share=share)
+
+
+def _seen(measure: Measure, pixels: Any, z: float, saturated: float) -> Observation:
+    return Observation(
+        z_um=float(z),
+        sharpness=measure(pixels),
+        saturated_fraction=saturated,
+        noise=measure.noise(pixels.size),
+    )
+
+
+def _best(stack: Stack, curve: Curve) -> dict[str, Any]:
+    """Return the sharpest plane, the top between planes, and what a reader should doubt."""
+    at = curve.observed.index(curve.best)
+    plane = stack.planes[at]
+    doubts = []
+    if curve.contrast < curve.least_contrast:
+        doubts.append("rises no more than noise does")
+    if curve.edge:
+        end = "first" if curve.edge == "low" else "last"
+        doubts.append(f"is highest at the {end} plane: the sharpest may lie beyond")
+    if curve.rival_tops_um:
+        tops = ", ".join(f"{z:g}" for z in curve.rival_tops_um)
+        doubts.append(f"has other tops, at {tops}")
+    return {
+        "plane": plane.number,
+        "file": plane.path.name,
+        "top": round(curve.rough_top_um, 3),
+        "doubts": doubts,
+    }
+
+
+def _doubts(best: dict[str, dict[str, Any]], measured: _Measured, stride: int) -> list[str]:
+    said = [f"{name} {doubt}" for name, found in best.items() for doubt in found["doubts"]]
+    chosen = sorted({found["plane"] for found in best.values()})
+    # Where the top lies half way between two planes, noise says which of them is higher.
+    if chosen[-1] - chosen[0] > stride:
+        said.append(f"the measures disagree: planes {', '.join(map(str, chosen))}")
+    if max(measured.saturated) > 0 and measured.region_share == 1:
+        said.append(
+            f"up to {max(measured.saturated):.1%} of the pixels are saturated, which gain contrast "
+            "out of focus; look at informative regions only"
+        )
+    return said
+
+
+def _table(stack: Stack, measured: _Measured, step_um: float | None) -> bytes:
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["plane", "file", "z_um", "saturated", *measured.curves])
+    for at, plane in enumerate(stack.planes):
+        z_um = "" if step_um is None else f"{stack.depth(plane) * step_um:g}"
+        values = [f"{curve.observed[at].sharpness:.6g}" for curve in measured.curves.values()]
+        share = f"{measured.saturated[at]:.6g}"
+        writer.writerow([plane.number, plane.path.name, z_um, share, *values])
+    return buffer.getvalue().encode()
