@@ -43,6 +43,7 @@ from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import find_bundle, open_bundle
 from runtime.inference.selection import processor
 from runtime.inference.session import LAYOUTS, Session
+from runtime.inference.view_input import ViewInput
 from runtime.instrument.camera.files import IMAGE_SUFFIXES
 from runtime.instrument.camera.scale import read_image
 from runtime.preprocess.inputs import Inputs, to_input
@@ -203,7 +204,8 @@ def _case(source: str, tiles: list[Pixels]) -> Case:
 def _lut() -> NDArray[np.float32]:
     """Return the table of the LBP codes that the shipped model uses."""
     path = find_bundle(SHIPPED_MODELS, "mussel-tissue")
-    return open_bundle(path, keys=SHIPPED_MODELS / "keys", tasks=RECORDS).lut()
+    bundle = open_bundle(path, keys=SHIPPED_MODELS / "keys", tasks=RECORDS)
+    return bundle.input(ViewInput).table(bundle.array)
 
 
 def _tiles(images: Path | None, *, count: int) -> list[Pixels]:

@@ -242,7 +242,7 @@ def _shipped(tiles: int) -> Case:
     fewer = config.data.model_copy(update={"train_patches": tiles})
     config = config.model_copy(update={"data": fewer})
     data = read_data(config, None, base=CONFIG.parent, seed=0)
-    prepared = prepare_parts(data, config.spec(), model.lut())
+    prepared = prepare_parts(data, config.spec(), stored_table().coordinates)
     return _case("compact (shipped)", model.files["fp32.onnx"], prepared, tiles)
 
 

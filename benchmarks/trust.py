@@ -30,6 +30,7 @@ from export.datasets.overview import overview_tiles
 from export.datasets.patches import draw_patch
 from export.datasets.section import Section, read_section
 from runtime.inference.bundle import open_bundle
+from runtime.inference.view_input import ViewInput
 from runtime.instrument.camera.scale import read_image
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
@@ -219,8 +220,8 @@ def main() -> None:
         files = sorted(DATA.glob(pattern))[:MOST_FILES]
         foreign: list[Labelled] = [(judge(read_image(file)), None) for file in files]
         print(row(name, foreign, least_score=least_score) if files else f"({name}: not here)")
-    manifest = open_bundle(path, keys=KEYS, tasks=RECORDS).manifest
-    print(time_the_guard(scans[0][0], manifest.input.spec))
+    shown = open_bundle(path, keys=KEYS, tasks=RECORDS).input(ViewInput)
+    print(time_the_guard(scans[0][0], shown.spec))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from export.networks.compact import Head
 from export.networks.fusion import FusedClassifier, Fusion
 from export.networks.registry import make_network
 from export.quantise import to_int8
+from export.tasks.classify.build import LUT
 from export.training.checkpoint import FILE
 from runtime.preprocess.inputs import Inputs, to_input
 from runtime.preprocess.intensity import normalised_intensity
@@ -95,7 +96,7 @@ def read_case(folder: Path) -> Case:
         classifier=_classifier(folder, onnx.load_model_from_string(artefacts.int8).graph, spec),
         int8=artefacts.int8,
         spec=spec,
-        lut=artefacts.lut,
+        lut=np.asarray(artefacts.arrays[LUT], np.float32),
         cuts=tuple(artefacts.about["networks"]["cuts"]),
     )
 

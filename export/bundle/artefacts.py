@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from export.convert.ir import OpenVinoModel, to_ir
 from runtime.errors import InputRefused, ModelRefused
 from runtime.inference.onnx_scan import has_external_data
-from runtime.inference.task import TaskRecord
+from runtime.inference.task import ModelInput, TaskRecord
 from runtime.tasks.registry import RECORDS
 from runtime.tile import Pixels
 
-ABOUT, FP32, INT8, LUT, CARD = "training.json", "fp32.onnx", "int8.onnx", "lbp_mds.npy", "card.md"
+ABOUT, FP32, INT8, CARD = "training.json", "fp32.onnx", "int8.onnx", "card.md"
 IR_XML, IR_BIN = "int8.xml", "int8.bin"
 
 
@@ -28,14 +28,13 @@ class Artefacts:
 
     `about` holds the manifest's own fields as plain JSON, but for those that packing finds out;
     its tolerances are the least ones. `fp32` is None where one ONNX file cannot hold it. `golden`
-    has the pictures of every golden example, `arrays` by file name what the task's record names,
-    `card` the model in words.
+    has the pictures of every golden example, `arrays` by file name what the records of task and
+    input name, `card` the model in words.
     """
 
     about: dict[str, Any]
     fp32: bytes | None
     int8: bytes
-    lut: NDArray[np.float32]
     golden: list[list[Pixels]]
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     card: str = ""
@@ -48,6 +47,11 @@ class Artefacts:
     def task(self) -> TaskRecord:
         """Return the record of the task."""
         return task_of(self.about)
+
+    @property
+    def input(self) -> ModelInput:
+        """Return the record of what the network takes."""
+        return input_of(self.about)
 
     def write(self, folder: Path) -> None:
         """Write them into a folder, made if need be, the int8 model in OpenVINO's format too."""
@@ -62,7 +66,6 @@ class Artefacts:
         (folder / IR_XML).write_bytes(ir.xml)
         (folder / IR_BIN).write_bytes(ir.weights)
         (folder / CARD).write_text(self.card, encoding="utf-8")
-        np.save(folder / LUT, self.lut)
         for name, array in self.arrays.items():
             np.save(folder / name, array)
         for index, pictures in enumerate(self.golden):
@@ -77,13 +80,13 @@ class Artefacts:
         try:
             about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
             task = task_of(about)
+            named = (*task.files(), *input_of(about).files())
             return cls(
                 about=about,
                 fp32=_model(folder / FP32) if (folder / FP32).is_file() else None,
                 int8=_model(folder / INT8),
-                lut=np.load(folder / LUT, allow_pickle=False),
                 golden=_read_golden(folder, pictures=task.PICTURES),
-                arrays={name: np.load(folder / name, allow_pickle=False) for name in task.files()},
+                arrays={name: np.load(folder / name, allow_pickle=False) for name in named},
                 card=(folder / CARD).read_text(encoding="utf-8"),
             )
         except (OSError, ValueError, KeyError) as error:
@@ -96,6 +99,11 @@ class Artefacts:
 def task_of(about: Mapping[str, Any]) -> TaskRecord:
     """Return the record of the task; raises KeyError or ValueError when there is no such one."""
     return RECORDS[about["task"]["kind"]].model_validate(about["task"])
+
+
+def input_of(about: Mapping[str, Any]) -> ModelInput:
+    """Return the record of what the network takes; raises like `task_of`."""
+    return task_of(about).INPUT.model_validate(about["input"])
 
 
 def _golden(index: int | str, place: int) -> str:

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.preprocess.spec import PreprocessSpec
-
 LIMITS = "## What it cannot do"
 SETS = {"": "validation", "test_": "test"}
 
@@ -19,17 +17,18 @@ SETS = {"": "validation", "test_": "test"}
 class Words:
     """What the card of a model says of its task.
 
-    `purpose` is a sentence on what the model is for, `larger` one on tiles that show more than one
-    field, and `alike` names what int8 and fp32 have in common; `measures` gives the metrics that
-    have a row, in order; `notes` stand under the metrics and `limits`, a line each, under what the
-    model cannot do.
+    `purpose` is a sentence on what the model is for and `takes` say, a line each, what pictures it
+    is given; `alike` names what int8 and fp32 have in common; `measures` gives the metrics that
+    have a row, in order; `notes` stand under the metrics; `refuses` and `limits`, a line each,
+    under what the model cannot do.
     """
 
     purpose: str
-    larger: str
+    takes: tuple[str, ...]
     alike: str
     measures: Mapping[str, str]
     notes: tuple[str, ...]
+    refuses: tuple[str, ...]
     limits: tuple[str, ...]
 
 
@@ -37,7 +36,7 @@ def model_card(about: Mapping[str, Any], words: Words) -> str:
     """Return the card, in Markdown, of a model whose manifest fields are `about`."""
     sections = (
         [f"# {about['name']} {about['version']}", "", words.purpose],
-        ["## What it takes", "", *_takes(about["input"], words)],
+        ["## What it takes", "", *words.takes],
         ["## How it is made", "", *_made(about["origin"])],
         ["## How good it is", "", *_quality(about["origin"]["metrics"], words)],
         [LIMITS, "", *_limits(about, words)],
@@ -55,14 +54,6 @@ def with_remarks(card: str, remarks: str) -> str:
         return card
     before, heading, after = card.partition(f"{LIMITS}\n\n")
     return f"{before}{heading}{remarks.strip()}\n{after}"
-
-
-def _takes(shown: Mapping[str, Any], words: Words) -> Iterator[str]:
-    low, high = shown["pixel_size_um"]
-    spec = PreprocessSpec.from_json(shown["preprocessing"])
-    yield f"- Camera tiles of 8 to 16 bits, {low:.4g} to {high:.4g} µm/px, showing {_field(shown)}"
-    yield f"  or more: {words.larger}."
-    yield f"- Inputs of {spec.width_px} × {spec.height_px} px: {', '.join(spec.inputs)}."
 
 
 def _made(origin: Mapping[str, Any]) -> Iterator[str]:
@@ -98,21 +89,11 @@ def _quality(metrics: Mapping[str, Mapping[str, float]], words: Words) -> Iterat
 
 
 def _limits(about: Mapping[str, Any], words: Words) -> Iterator[str]:
-    low, high = about["input"]["pixel_size_um"]
-    yield f"- Pixels below {low:.4g} or above {high:.4g} µm are refused, and so are tiles that show"
-    yield f"  less than {_field(about['input'])}."
+    yield from words.refuses
     split = about["origin"]["training"]["split"]
     yield f"- It has seen only what is named above ({split}). Another"
     yield "  instrument, detector, stain or material: evaluate before use, or train anew."
     yield from words.limits
-
-
-def _field(shown: Mapping[str, Any]) -> str:
-    field = shown.get("field_um")
-    if field is not None:
-        return f"{field['width_um']:.4g} × {field['height_um']:.4g} µm"
-    field = shown["field_px"]
-    return f"{field['width_px']} × {field['height_px']} px"
 
 
 def _count(metrics: Mapping[str, Mapping[str, float]], prefix: str) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.bundle.artefacts import CARD, FP32, INT8, IR_BIN, IR_XML, LUT, Artefacts
+from export.bundle.artefacts import CARD, FP32, INT8, IR_BIN, IR_XML, Artefacts
 from export.bundle.sign import sign
 from runtime.errors import ModelRefused
 from runtime.inference.archive import MAX_BUNDLE_BYTES
@@ -22,7 +22,6 @@ from runtime.inference.manifest import FORMAT, parse_manifest
 from runtime.inference.selftest import input_digests
 from runtime.inference.session import Outputs
 from runtime.preprocess.inputs import Inputs
-from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.registry import RECORDS
 
 # Back ends round int8 sums differently: allow three times what was seen here, and no less than the
@@ -60,8 +59,9 @@ def pack(artefacts: Artefacts, *, key: Path, out: Path, with_fp32: bool = True) 
 
 
 def _inputs(artefacts: Artefacts) -> list[Inputs]:
-    spec = PreprocessSpec.from_json(artefacts.about["input"]["preprocessing"])
-    return [artefacts.task.inputs(seen, spec, artefacts.lut) for seen in artefacts.golden]
+    return [
+        artefacts.input.inputs(seen, lambda n: artefacts.arrays[n]) for seen in artefacts.golden
+    ]
 
 
 def _runs(model: bytes, inputs: list[Inputs]) -> Runs:
@@ -79,7 +79,6 @@ def _files(artefacts: Artefacts, models: Models, runs: dict[str, Runs]) -> dict[
         **dict(models.values()),
         IR_XML: ir.xml,
         IR_BIN: ir.weights,
-        LUT: _npy(artefacts.lut),
         CARD: artefacts.card.encode(),
         **{name: _npy(array) for name, array in artefacts.arrays.items()},
     }
@@ -106,7 +105,6 @@ def _manifest(
             "ir": {"int8": {"xml": IR_XML, "bin": IR_BIN}},
             **about["networks"],
         },
-        "input": {**about["input"], "lut": LUT},
         "golden": {
             "examples": [
                 {

@@ -18,7 +18,7 @@ from export.datasets.labelled import AS_IT_IS, LabelledImages
 from export.datasets.overview import overview_tiles
 from export.datasets.patches import HEIGHT_PX, WIDTH_PX, Patch, draw_patch
 from export.datasets.section import Section, read_section
-from runtime.inference.manifest import FieldOfView
+from runtime.inference.view_input import FieldOfView
 from runtime.tile import Pixels
 
 # Mask pixels (of 8 image pixels) that one cell label averages over, along each side.

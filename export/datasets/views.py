@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from export.datasets.labelled import LabelledImages
 from runtime.errors import InputRefused
-from runtime.inference.manifest import FieldInPixels, FieldOfView
+from runtime.inference.view_input import FieldInPixels, FieldOfView
 from runtime.inference.windows import TOLERANCE, View, view_slices
 from runtime.tile import Pixels
 

@@ -22,10 +22,11 @@ from runtime.inference.archive import read_archive
 from runtime.inference.manifest import Manifest, parse_manifest
 from runtime.inference.onnx_scan import has_external_data
 from runtime.inference.signature import check_signature
-from runtime.inference.task import Records, TaskRecord
+from runtime.inference.task import ModelInput, Records, TaskRecord
 from runtime.preprocess.inputs import Inputs
 
 Record = TypeVar("Record", bound=TaskRecord)
+Shown = TypeVar("Shown", bound=ModelInput)
 SUFFIX = ".nsb"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 TAMPERED = "do not install it; get the bundle from its maker again"
@@ -50,19 +51,6 @@ class Bundle:
         except ValueError as error:
             raise ModelRefused(f"bundle {self.path}: {name}: {error}", remedy=TAMPERED) from None
 
-    def lut(self) -> NDArray[np.float32]:
-        """Return the (256, 3) float32 table of the LBP codes."""
-        name = self.manifest.input.lut
-        table = self.array(name)
-        if table.shape != (256, 3) or table.dtype != np.float32:
-            raise ModelRefused(
-                f"bundle {self.path}: {name} is not an LBP table",
-                value=f"{table.dtype}{table.shape}",
-                limit="float32(256, 3)",
-                remedy=TAMPERED,
-            )
-        return table
-
     def task(self, record: type[Record]) -> Record:
         """Return the record of the task; raises ModelRefused when it is another task's."""
         found = self.manifest.task
@@ -75,13 +63,25 @@ class Bundle:
             )
         return found
 
+    def input(self, kind: type[Shown]) -> Shown:
+        """Return what the network takes; raises ModelRefused when that is of another kind."""
+        found = self.manifest.input
+        if not isinstance(found, kind):
+            raise ModelRefused(
+                f"model {self.manifest.name} {self.manifest.version} takes other pictures",
+                value=type(found).__name__,
+                limit=kind.__name__,
+                remedy="name a model for this task; see 'nightscope model list'",
+            )
+        return found
+
     def pictures(self, index: int) -> list[NDArray[Any]]:
         """Return the pictures of a golden example, each (y, x)."""
         return [self.array(file) for file in self.manifest.golden.examples[index].pictures]
 
     def inputs(self, index: int) -> Inputs:
         """Return the inputs made here from a golden example."""
-        return self.manifest.task.inputs(self.pictures(index), self.manifest.input.spec, self.lut())
+        return self.manifest.input.inputs(self.pictures(index), self.array)
 
 
 def open_bundle(path: Path, *, keys: Path, tasks: Records) -> Bundle:
@@ -147,7 +147,7 @@ def _row(path: Path, keys: Path, tasks: Records) -> dict[str, Any]:
         "version": about.version,
         "task": about.task.kind,
         "answers": about.task.answers(),
-        "pixel_size_um": list(about.input.pixel_size_um),
+        "pixel_size_um": list(about.input.pixel_size_um or ()),
         "measure": about.task.MEASURE,
         "metrics": about.origin.metrics,
         "signed_by": bundle.signed_by,

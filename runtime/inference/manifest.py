@@ -16,8 +16,7 @@ from pydantic import (
 
 from runtime.config.strict import Strict
 from runtime.errors import ModelRefused
-from runtime.inference.task import Records, TaskRecord
-from runtime.preprocess.spec import PreprocessSpec
+from runtime.inference.task import ModelInput, Records, TaskRecord
 
 FORMAT: Final = 2
 Precision = Literal["int8", "fp32"]
@@ -32,30 +31,6 @@ class FileEntry(Strict):
 
     size: Annotated[int, Field(ge=0)]
     sha256: Digest
-
-
-class FieldOfView(Strict):
-    """Height and width of the specimen that one input shows, micrometres."""
-
-    height_um: Annotated[float, Field(gt=0)]
-    width_um: Annotated[float, Field(gt=0)]
-
-    def sides_px(self, *, pixel_size_um: float) -> tuple[float, float]:
-        """Return height and width in pixels of that size."""
-        return self.height_um / pixel_size_um, self.width_um / pixel_size_um
-
-
-class FieldInPixels(Strict):
-    """Height and width of what one input shows, in pixels of whatever size: for a model trained
-    on images of many magnifications.
-    """
-
-    height_px: Annotated[int, Field(ge=1)]
-    width_px: Annotated[int, Field(ge=1)]
-
-    def sides_px(self, *, pixel_size_um: float) -> tuple[float, float]:  # noqa: ARG002
-        """Return height and width; the pixel size has no part in it."""
-        return float(self.height_px), float(self.width_px)
 
 
 class OpenVinoFiles(Strict):
@@ -75,50 +50,6 @@ class Networks(Strict):
     models: Annotated[dict[Precision, str], Field(min_length=1)]
     ir: dict[Precision, OpenVinoFiles] = Field(default_factory=dict)
     cuts: tuple[str, ...] = ()
-
-
-class Input(Strict):
-    """The input of the network.
-
-    `pixel_size_um` is the closed range it was trained for; one view is `field_um` or `field_px`;
-    `lut` names the table of the LBP codes.
-    """
-
-    pixel_size_um: tuple[float, float]
-    field_um: FieldOfView | None = None
-    field_px: FieldInPixels | None = None
-    preprocessing: dict[str, Any]
-    lut: str
-
-    @field_validator("preprocessing")
-    @classmethod
-    def _known_preprocessing(cls, plain: dict[str, Any]) -> dict[str, Any]:
-        try:
-            PreprocessSpec.from_json(plain)
-        except (TypeError, KeyError) as error:
-            raise ValueError(str(error)) from None
-        return plain
-
-    @model_validator(mode="after")
-    def _one_field(self) -> Self:
-        if (self.field_um is None) == (self.field_px is None):
-            raise ValueError("expected one of field_um and field_px")
-        return self
-
-    @property
-    def field(self) -> FieldOfView | FieldInPixels:
-        """Return what one input shows."""
-        return self.field_um or self.field_px  # type: ignore[return-value]
-
-    @property
-    def middle_um(self) -> float:
-        """Return the middle of the pixel sizes."""
-        return sum(self.pixel_size_um) / 2
-
-    @property
-    def spec(self) -> PreprocessSpec:
-        """Return the preprocessing the model was trained with."""
-        return PreprocessSpec.from_json(self.preprocessing)
 
 
 class Example(Strict):
@@ -182,7 +113,7 @@ class Manifest(Strict):
     version: Version
     task: SerializeAsAny[TaskRecord]
     networks: Networks
-    input: Input
+    input: SerializeAsAny[ModelInput]
     golden: Golden
     origin: Origin
     budgets_ms: dict[str, float]
@@ -194,6 +125,15 @@ class Manifest(Strict):
         """Read the record as the one of its kind: `parse_manifest` has looked which there are."""
         records = cast("Records", info.context)
         return records[plain["kind"]].model_validate(plain)
+
+    @field_validator("input", mode="wrap")
+    @classmethod
+    def _as_its_task_takes(cls, plain: Any, _: Any, info: ValidationInfo) -> ModelInput:
+        """Read the input as the one of the task, which stands before it."""
+        if "task" not in info.data:
+            raise ValueError("its task is not known")
+        task = cast("TaskRecord", info.data["task"])
+        return task.INPUT.model_validate(plain)
 
     @model_validator(mode="after")
     def _examples_prove_what_the_task_reads(self) -> Self:
@@ -225,7 +165,7 @@ class Manifest(Strict):
         return {
             *self.networks.models.values(),
             *(file for ir in self.networks.ir.values() for file in (ir.xml, ir.bin)),
-            self.input.lut,
+            *self.input.files(),
             self.origin.card,
             *(file for one in examples for file in one.pictures),
             *(

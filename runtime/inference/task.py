@@ -8,18 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from runtime.config.strict import Strict
-from runtime.preprocess.inputs import Inputs, to_input
-from runtime.preprocess.spec import PreprocessSpec
+from runtime.preprocess.inputs import Inputs
 from runtime.tile import Picture, Pixels
 
 Prepared = TypeVar("Prepared")
 Answer = TypeVar("Answer")
+
+
+# Reads one .npy file of the bundle.
+ReadArray = Callable[[str], NDArray[Any]]
+
+
+class ModelInput(Strict):
+    """The part of a manifest that says what the network takes.
+
+    `pixel_size_um` is the closed range it was trained for, None where it does not matter.
+    """
+
+    pixel_size_um: tuple[float, float] | None = None
+
+    @property
+    def middle_um(self) -> float:
+        """Return the middle of the pixel sizes, 1 where any will do."""
+        return 1.0 if self.pixel_size_um is None else sum(self.pixel_size_um) / 2
+
+    def files(self) -> tuple[str, ...]:
+        """Return the files of the bundle that it names."""
+        return ()
+
+    def inputs(self, pictures: Sequence[Pixels], array: ReadArray) -> Inputs:
+        """Return the network's inputs for one answer's pictures; `array` reads `files`."""
+        raise NotImplementedError
 
 
 class TaskRecord(Strict):
@@ -35,6 +59,8 @@ class TaskRecord(Strict):
     MEASURE: ClassVar[str]
     # How many pictures an answer is about.
     PICTURES: ClassVar[int] = 1
+    # How the network's inputs are described and made.
+    INPUT: ClassVar[type[ModelInput]]
 
     kind: str
 
@@ -45,16 +71,6 @@ class TaskRecord(Strict):
     def answers(self) -> str:
         """Return in a few words what such a model can say, for a list of models."""
         return ""
-
-    def inputs(
-        self, pictures: Sequence[Pixels], spec: PreprocessSpec, lut: NDArray[np.float32]
-    ) -> Inputs:
-        """Return the network's inputs for `PICTURES` pictures that each show one field.
-
-        `spec` and `lut` are the bundle's: see `runtime.preprocess.inputs.to_input`.
-        """
-        (picture,) = pictures
-        return to_input(picture, spec, lut)
 
 
 # By the name a manifest uses, the record of every task that can run.

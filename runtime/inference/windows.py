@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from runtime.inference.manifest import FieldInPixels, FieldOfView
+from runtime.inference.view_input import FieldInPixels, FieldOfView
 from runtime.tile import Picture, Pixels
 
 # How far, relative to the trained field, one view may be larger or smaller: what the random

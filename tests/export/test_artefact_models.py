@@ -23,7 +23,12 @@ pytestmark = pytest.mark.export
 
 ABOUT = {
     "task": {"kind": "classify", "classes": ["a", "b"]},
-    "input": {"preprocessing": PreprocessSpec().to_json()},
+    "input": {
+        "pixel_size_um": [0.4, 0.6],
+        "field_px": {"height_px": 64, "width_px": 64},
+        "preprocessing": PreprocessSpec().to_json(),
+        "lut": "lbp_mds.npy",
+    },
 }
 
 
@@ -41,8 +46,8 @@ def tiny_model() -> onnx.ModelProto:
 
 def made(about: dict | None = None) -> Artefacts:
     model = tiny_model().SerializeToString()
-    lut = np.zeros((256, 3), np.float32)
-    return Artefacts(about=about or ABOUT, fp32=model, int8=model, lut=lut, golden=[])
+    arrays = {"lbp_mds.npy": np.zeros((256, 3), np.float32)}
+    return Artefacts(about=about or ABOUT, fp32=model, int8=model, arrays=arrays, golden=[])
 
 
 def test_the_int8_model_lies_there_for_openvino_too(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle, find_bundle, open_bundle
 from runtime.inference.selection import candidates, open_choice
 from runtime.inference.selftest import golden_inputs, verify
+from runtime.inference.view_input import ViewInput
 from runtime.preprocess.inputs import to_input
 from runtime.preprocess.spec import PreprocessSpec, input_channels
 from runtime.tasks.registry import RECORDS
@@ -56,7 +57,7 @@ class Made:
         }
         self.torch = FusedClassifier(kind, streams, classes=3).eval()
         self.spec = PreprocessSpec(inputs=self.torch.inputs)
-        self.lut = shipped.lut()
+        self.lut = shipped.input(ViewInput).table(shipped.array)
         self.golden = [picture for index in (0, 5) for picture in shipped.pictures(index)]
         self.bundle = self._packed(shipped, folder)
 
@@ -73,7 +74,7 @@ class Made:
             about=about,
             fp32=parts.joined(),
             int8=to_int8(parts, examples),
-            lut=self.lut,
+            arrays={about["input"]["lut"]: self.lut},
             golden=[[picture] for picture in self.golden],
         )
         make_key(folder / "made.key")

@@ -25,6 +25,7 @@ from export.tasks.classify.judge import ClassJudge
 from runtime.errors import ModelRefused
 from runtime.inference.backends import open_session
 from runtime.inference.session import BACKENDS, LAYOUTS
+from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.record import SCORES
 
 pytestmark = [
@@ -160,9 +161,17 @@ def test_fp32_too_large_for_one_file_is_judged_in_parts_and_left_out(
     done = quantise(parts, seen, seen, ClassJudge(target=target))
     assert done.metrics["fp32"] == {"accuracy": 1}
     (tmp_path / FP32).write_bytes(b"of an earlier training")
-    lut = np.zeros((256, 3), np.float32)
-    about = {"task": {"kind": "classify", "classes": ["a", "b", "c"]}}
-    Artefacts(about=about, fp32=None, int8=done.int8, lut=lut, golden=[]).write(tmp_path)
+    about = {
+        "task": {"kind": "classify", "classes": ["a", "b", "c"]},
+        "input": {
+            "pixel_size_um": [0.4, 0.6],
+            "field_px": {"height_px": 64, "width_px": 64},
+            "preprocessing": PreprocessSpec().to_json(),
+            "lut": "lut.npy",
+        },
+    }
+    lut = {"lut.npy": np.zeros((256, 3), np.float32)}
+    Artefacts(about=about, fp32=None, int8=done.int8, arrays=lut, golden=[]).write(tmp_path)
     kept = Artefacts.read(tmp_path)
     assert kept.fp32 is None
     assert kept.int8 == done.int8

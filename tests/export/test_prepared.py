@@ -21,7 +21,7 @@ from export.tasks.classify.build import ViewInputs
 from export.tasks.classify.task import ClassSamples
 from export.training import stream
 from export.training.stream import drawn, epoch_order, read_batches
-from runtime.inference.manifest import FieldInPixels, FieldOfView
+from runtime.inference.view_input import FieldInPixels, FieldOfView
 from runtime.inference.windows import windows
 from runtime.preprocess.inputs import to_input
 from runtime.preprocess.spec import PreprocessSpec

@@ -23,6 +23,7 @@ from export.datasets.section import read_section
 from runtime.errors import ConfigRefused, InputRefused
 from runtime.inference.bundle import open_bundle
 from runtime.inference.selftest import verify
+from runtime.inference.view_input import ViewInput
 from runtime.offline.classify import classify_folder
 from runtime.tasks.classify.record import Classification
 from runtime.tasks.registry import RECORDS
@@ -108,7 +109,7 @@ def test_the_bundle_opens_verifies_and_says_where_it_comes_from(place: Path) -> 
     manifest = bundle.manifest
     assert bundle.task(Classification).classes == ("resin", "tissue")
     assert manifest.networks.cuts == ("vote:intensity", "vote:lbp1")
-    shown = manifest.input
+    shown = bundle.input(ViewInput)
     assert shown.spec.inputs == ("intensity", "lbp1")
     assert shown.field.sides_px(pixel_size_um=0.5) == pytest.approx((SIDE_PX, SIDE_PX))
     assert shown.pixel_size_um[0] < 0.5 < shown.pixel_size_um[1]

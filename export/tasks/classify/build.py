@@ -27,8 +27,8 @@ from export.tasks.classify.metrics import measure
 from export.tasks.classify.task import train_classifier
 from export.tasks.classify.words import words_of
 from export.texture.lbp_table import stored_table
-from runtime.inference.manifest import FieldOfView
 from runtime.inference.session import Backend, Outputs
+from runtime.inference.view_input import FieldOfView, ViewInput
 from runtime.inference.windows import TOLERANCE
 from runtime.preprocess.inputs import Inputs
 from runtime.tasks.classify.record import SCORES, Classification
@@ -37,6 +37,7 @@ from runtime.tile import Pixels
 # How far a score may lie from the expected one on a back end that was not seen.
 LEAST_TOLERANCE = 0.02
 CALIBRATION_VIEWS, GOLDEN_TILES = 128, 6
+LUT = "lbp_mds.npy"
 REFERENCE: Backend = "onnxruntime"
 # How far beyond the trained pixel sizes a model still serves.
 SLACK = 1 + TOLERANCE
@@ -117,10 +118,9 @@ def build(
         about=about,
         fp32=_one_file(parts, progress),
         int8=exported.quantised.int8,
-        lut=lut,
         golden=[[view] for view in _golden(data)],
-        arrays={} if guard is None else guard.arrays(),
-        card=model_card(about, words_of(task)),
+        arrays={LUT: lut} | ({} if guard is None else guard.arrays()),
+        card=model_card(about, words_of(task, ViewInput.model_validate(about["input"]))),
     )
 
 
@@ -215,6 +215,7 @@ def _about(config: TrainingConfig, data: Data, task: Classification) -> dict[str
             "pixel_size_um": _pixel_sizes(config, data.parts.train),
             kind: data.field.model_dump(),
             "preprocessing": config.spec().to_json(),
+            "lut": LUT,
         },
         "golden": {"tolerance": {SCORES: LEAST_TOLERANCE}},
         "budgets_ms": config.budgets_ms,

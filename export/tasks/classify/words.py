@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from export.bundle.card import Words
+from runtime.inference.view_input import FieldOfView, ViewInput
 from runtime.tasks.classify.record import Classification
 
 MEASURES = {
@@ -20,17 +21,39 @@ NOTES = (
 )
 
 
-def words_of(task: Classification) -> Words:
-    """Return the words for a model of these classes and this guard."""
+def words_of(task: Classification, shown: ViewInput) -> Words:
+    """Return the words for a model of these classes and this guard, which takes these views."""
     classes = " or ".join(f"**{name}**" for name in task.classes)
     return Words(
         purpose=f"Says of a tile whether it is {classes}, with a probability for each.",
-        larger="a larger tile is read as several such views and their scores are averaged",
+        takes=tuple(_takes(shown)),
         alike="decides",
         measures=MEASURES,
         notes=NOTES,
+        refuses=tuple(_refuses(shown)),
         limits=tuple(_limits(task)),
     )
+
+
+def _takes(shown: ViewInput) -> Iterator[str]:
+    low, high = shown.pixel_size_um
+    yield f"- Camera tiles of 8 to 16 bits, {low:.4g} to {high:.4g} µm/px, showing {_field(shown)}"
+    yield "  or more: a larger tile is read as several such views and their scores are averaged."
+    spec = shown.spec
+    yield f"- Inputs of {spec.width_px} × {spec.height_px} px: {', '.join(spec.inputs)}."
+
+
+def _refuses(shown: ViewInput) -> Iterator[str]:
+    low, high = shown.pixel_size_um
+    yield f"- Pixels below {low:.4g} or above {high:.4g} µm are refused, and so are tiles that show"
+    yield f"  less than {_field(shown)}."
+
+
+def _field(shown: ViewInput) -> str:
+    field = shown.field
+    if isinstance(field, FieldOfView):
+        return f"{field.width_um:.4g} × {field.height_um:.4g} µm"
+    return f"{field.width_px} × {field.height_px} px"
 
 
 def _limits(task: Classification) -> Iterator[str]:

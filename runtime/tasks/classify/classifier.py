@@ -12,6 +12,7 @@ from runtime.errors import InputRefused, ModelRefused, NightscopeError
 from runtime.inference.opening import Model, open_model
 from runtime.inference.session import Choice
 from runtime.inference.task import Records, Work
+from runtime.inference.view_input import ViewInput
 from runtime.inference.windows import view_slices, windows
 from runtime.preprocess.inputs import Inputs, Sampled, assemble, sample
 from runtime.tasks.classify.guard import UNGUARDED, Guard, Verdict
@@ -40,8 +41,8 @@ class TileClassifier:
     def __init__(self, model: Model, *, threads: int = 1) -> None:
         self._manifest = model.bundle.manifest
         self._session = model.session
-        self._lut = model.bundle.lut()
-        self._input, self._spec = self._manifest.input, self._manifest.input.spec
+        self._input = model.bundle.input(ViewInput)
+        self._spec, self._lut = self._input.spec, self._input.table(model.bundle.array)
         self._guard = Guard.of(model.bundle)
         self._threads = threads
         self.classes = model.bundle.task(Classification).classes

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from runtime.errors import ModelRefused
 from runtime.inference.bundle import Bundle
+from runtime.inference.view_input import ViewInput
 from runtime.preprocess.inputs import Sampled
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.descriptor import describe, feature_groups
@@ -75,7 +76,7 @@ class Guard:
 
         Raises ModelRefused when an array is not of the descriptor's size.
         """
-        trust, spec = bundle.task(Classification).trust, bundle.manifest.input.spec
+        trust, spec = bundle.task(Classification).trust, bundle.input(ViewInput).spec
         if trust is None:
             return None
         features = len(feature_groups(spec.radii_px))

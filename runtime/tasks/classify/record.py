@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from runtime.config.strict import Strict
-from runtime.inference.task import TaskRecord
+from runtime.inference.task import ModelInput, TaskRecord
+from runtime.inference.view_input import ViewInput
 
 # The network's output: (1, classes) float32 that sum to 1.
 SCORES = "scores"
@@ -35,6 +36,7 @@ class Classification(TaskRecord):
 
     OUTPUTS: ClassVar[Mapping[str, float]] = {SCORES: 0.5}
     MEASURE: ClassVar[str] = "accuracy"
+    INPUT: ClassVar[type[ModelInput]] = ViewInput
 
     kind: Literal["classify"] = "classify"
     classes: Annotated[tuple[str, ...], Field(min_length=2)]

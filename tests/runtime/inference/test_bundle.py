@@ -22,6 +22,7 @@ from runtime.inference.bundle import (
     open_bundle,
 )
 from runtime.inference.task import TaskRecord
+from runtime.inference.view_input import ViewInput
 from runtime.tasks.classify.record import Classification
 from runtime.tasks.registry import RECORDS
 
@@ -160,7 +161,7 @@ def test_a_pickled_table_is_refused_though_signed(forge: Forge, tmp_path: Path) 
     forge.relist("lbp_mds.npy")
     bundle = open_bundle(forge.write(), keys=forge.keys, tasks=RECORDS)
     with pytest.raises(ModelRefused, match=r"lbp_mds\.npy"):
-        bundle.lut()
+        bundle.input(ViewInput).table(bundle.array)
 
 
 @pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a/../../evil", "a\\evil", "C:evil"])

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from runtime.clock import SystemClock
 from runtime.errors import ModelRefused
@@ -20,10 +19,9 @@ from runtime.inference.bundle import Bundle, open_bundle
 from runtime.inference.opening import Model, open_model
 from runtime.inference.selftest import input_digests, verify
 from runtime.inference.session import LAYOUTS
-from runtime.inference.task import TaskRecord, Work
+from runtime.inference.task import ModelInput, ReadArray, TaskRecord, Work
 from runtime.offline.model_bench import bench
 from runtime.preprocess.inputs import Inputs
-from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.registry import RECORDS, TaskRow
 from runtime.tasks.registry import TASKS as TASK_ROWS
 from runtime.tile import Picture, Pixels
@@ -33,24 +31,29 @@ if TYPE_CHECKING:
     Forge = Any
 
 
-class Pair(TaskRecord):
-    """Of two pictures, one is seen by one input and one by the other."""
+class PairInput(ModelInput):
+    """Of two pictures, one is seen by one input and one by the other; nothing else is needed."""
 
-    OUTPUTS: ClassVar[Mapping[str, float]] = {"scores": 0.5, "votes": 0.5}
-    MEASURE: ClassVar[str] = "accuracy"
-    PICTURES: ClassVar[int] = 2
-
-    kind: Literal["pair"] = "pair"
     partner: str
 
     def files(self) -> tuple[str, ...]:
         return (self.partner,)
 
-    def inputs(
-        self, pictures: Sequence[Pixels], spec: PreprocessSpec, lut: NDArray[np.float32]
-    ) -> Inputs:
+    def inputs(self, pictures: Sequence[Pixels], array: ReadArray) -> Inputs:
+        assert array(self.partner).shape == (1,)
         first, second = (one[:4, :4].astype(np.float32) / 65535 for one in pictures)
         return {"intensity": first[None, None], "lbp1": np.repeat(second[None, None], 3, axis=1)}
+
+
+class Pair(TaskRecord):
+    """Its answer is about two pictures."""
+
+    OUTPUTS: ClassVar[Mapping[str, float]] = {"scores": 0.5, "votes": 0.5}
+    MEASURE: ClassVar[str] = "accuracy"
+    PICTURES: ClassVar[int] = 2
+    INPUT: ClassVar[type[ModelInput]] = PairInput
+
+    kind: Literal["pair"] = "pair"
 
 
 TASKS = {"pair": Pair}
@@ -61,8 +64,9 @@ def paired(forge: Forge) -> Forge:
     """The shipped bundle turned into one for pairs, its network the tiny one."""
     first = np.arange(16, dtype=np.uint16).reshape(4, 4) * 4000
     pictures = [first, first.T // 2]
-    inputs = Pair(partner="partner.npy").inputs(pictures, PreprocessSpec(), np.zeros((256, 3)))
-    forge.files = {"lbp_mds.npy": forge.files["lbp_mds.npy"], "card.md": forge.files["card.md"]}
+    shown = PairInput(partner="partner.npy")
+    inputs = shown.inputs(pictures, lambda _: np.zeros(1))
+    forge.files = {"card.md": forge.files["card.md"]}
     forge.files["tiny.onnx"] = tiny.three_streams()
     forge.manifest["files"] = {}
     for index, picture in enumerate(pictures):
@@ -70,10 +74,11 @@ def paired(forge: Forge) -> Forge:
     forge.replace_array("partner.npy", np.zeros(1))
     for name, array in tiny.expected(inputs).items():
         forge.replace_array(f"{name}.npy", array)
-    for name in ("lbp_mds.npy", "card.md", "tiny.onnx"):
+    for name in ("card.md", "tiny.onnx"):
         forge.relist(name)
     forge.manifest |= {
-        "task": {"kind": "pair", "partner": "partner.npy"},
+        "task": {"kind": "pair"},
+        "input": {"partner": "partner.npy"},
         "networks": {"models": {"fp32": "tiny.onnx"}, "cuts": list(tiny.CUTS)},
         "golden": {
             "examples": [
@@ -115,11 +120,11 @@ def test_it_is_timed_from_its_pictures_to_its_answer(
     answered: list[float] = []
 
     def work(model: Model, _threads: int) -> Work[Inputs, None]:
-        record, shown = model.bundle.task(Pair), model.bundle.manifest.input
+        shown = model.bundle.input(PairInput)
 
         def prepare(seen: Sequence[Picture]) -> Inputs:
             pictures = [one.pixels for one in seen]
-            return record.inputs(pictures, shown.spec, model.bundle.lut())
+            return shown.inputs(pictures, model.bundle.array)
 
         def answer(inputs: Inputs) -> None:
             answered.append(float(model.session.run(inputs)["votes"].sum()))
@@ -145,8 +150,8 @@ def test_one_tensor_that_is_off_is_refused_by_name(paired: Forge, tensor: str) -
     assert "off by 0.0020; limit 0.0010" in str(caught.value)
 
 
-def test_a_file_that_only_the_task_names_must_be_there(paired: Forge) -> None:
-    paired.manifest["task"]["partner"] = "elsewhere.npy"
+def test_a_file_that_only_the_input_names_must_be_there(paired: Forge) -> None:
+    paired.manifest["input"]["partner"] = "elsewhere.npy"
     with pytest.raises(ModelRefused, match=r"elsewhere\.npy is missing"):
         opened(paired)
 

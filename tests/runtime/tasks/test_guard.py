@@ -9,6 +9,7 @@ import pytest
 
 from runtime.errors import ModelRefused
 from runtime.inference.bundle import open_bundle
+from runtime.inference.view_input import ViewInput
 from runtime.offline.classify import classify_folder
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
@@ -181,7 +182,7 @@ def test_the_classifier_judges_with_the_bundles_guard(forge, shipped):
     classifier = TileClassifier.open(path, keys=forge.keys, backend="onnxruntime")
     usual, strange = (classifier.classify(_seen(pixels)) for pixels in (picture(), noise()))
     assert usual.trusted
-    blank = blankness(picture(), shipped.manifest.input.spec)
+    blank = blankness(picture(), shipped.input(ViewInput).spec)
     assert usual.strangeness == pytest.approx(blank / 0.98)
     assert strange.doubt == BLANK_DOUBT
 
