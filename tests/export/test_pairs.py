@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from export.datasets.pairs.draw import draw_pair
 from export.datasets.pairs.hardness import FULL, GENTLE, CameraRanges, Hardness, PoseRanges
 from export.datasets.pairs.made import FAMILIES, MadeSource
-from export.datasets.pairs.pair import cell_centres
+from export.datasets.pairs.pair import cell_places
 from export.datasets.pairs.source import MixedSource
 from runtime.errors import ConfigRefused
 
@@ -75,7 +75,7 @@ def sampled(strip, points):
 
 def seen_at_both(pair):
     found = np.isfinite(pair.places_px[..., 0])
-    centres = cell_centres(SHAPE)[found]
+    centres = cell_places(SHAPE)[found]
     there = pair.places_px[found]
     inside = np.all((there >= 0) & (there <= (SHAPE[1] - 1, SHAPE[0] - 1)), axis=-1)
     return sampled(pair.first, centres[inside]), sampled(pair.second, there[inside])
@@ -100,7 +100,7 @@ def test_what_lies_at_a_cell_lies_at_its_place(seed, bent):
 def test_a_pair_that_is_only_moved_says_by_how_much():
     for seed in range(8):
         pair = pair_of(Even(), seed, replace(BARE, pose=STRAIGHT))
-        moved = pair.places_px - cell_centres(SHAPE)
+        moved = pair.places_px - cell_places(SHAPE)
         shift = np.nanmedian(moved, axis=(0, 1))
         assert np.nanmax(np.abs(moved - shift)) < 1e-4
         assert abs(shift[0]) <= STRAIGHT.along_px
@@ -145,7 +145,7 @@ def test_strips_are_turned_and_stretched_within_the_ranges(seed, hardness, most)
     places = pair_of(MadeSource(), seed, replace(hardness, bent=0, apart=0, blank=0)).places_px
     found = np.isfinite(places[..., 0])
     matrix, *_ = np.linalg.lstsq(
-        np.c_[cell_centres(SHAPE)[found], np.ones(found.sum())], places[found], rcond=None
+        np.c_[cell_places(SHAPE)[found], np.ones(found.sum())], places[found], rcond=None
     )
     assert abs(np.rad2deg(np.arctan2(matrix[0, 1], matrix[0, 0]))) <= most + 1e-3
     assert 0.97 - 1e-3 <= np.hypot(*matrix[0]) <= 1.03 + 1e-3

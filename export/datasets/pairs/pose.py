@@ -14,7 +14,7 @@ from numpy.polynomial.polynomial import polyval2d
 from numpy.typing import NDArray
 
 from export.datasets.pairs.hardness import PoseRanges
-from export.datasets.pairs.pair import cell_centres
+from export.datasets.pairs.pair import cell_places
 
 Matrix = NDArray[np.float64]
 Points = NDArray[np.float64]
@@ -114,8 +114,8 @@ def draw_poses(
 
 
 def places(first: StripPose, second: StripPose, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Return where the centres of the first strip's cells lie in the second, (h/8, w/8, 2)."""
-    return second.from_specimen(first.to_specimen(cell_centres(shape)))
+    """Return where the cells of the first strip lie in the second, (h/8, w/8, 2)."""
+    return second.from_specimen(first.to_specimen(cell_places(shape)))
 
 
 def draw_bends(
