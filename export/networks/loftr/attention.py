@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 LEAST = 1e-6
 PERIOD = 10000.0
 
 
-def positions(width: int, rows: int, columns: int, *, old: bool) -> Tensor:
+def positions(width: int, rows: int, columns: int, *, old: bool) -> NDArray[np.float32]:
     """Return the (width, rows, columns) sinusoidal code of every cell's place, counted from 1.
 
     Channels take turns: sine and cosine of the column, sine and cosine of the row, then the next
-    frequency. `old` as in `LoftrSizes.old_positions`.
+    frequency. `old` as in `LoftrSizes.old_positions`. An array, since a tensor that is made during
+    an export, and kept, is none.
     """
-    steps = torch.arange(0, width // 2, 2, dtype=torch.float32)
     # What -ln(10000) / width // 2 comes to: the floor of a small negative number.
     slope = -1.0 if old else -math.log(PERIOD) / (width // 2)
-    rate = torch.exp(steps * slope)[:, None, None]
-    row = torch.arange(1, rows + 1, dtype=torch.float32)[None, :, None].expand(1, rows, columns)
-    column = torch.arange(1, columns + 1, dtype=torch.float32)[None, None].expand(1, rows, columns)
-    waves = [torch.sin(column * rate), torch.cos(column * rate)]
-    waves += [torch.sin(row * rate), torch.cos(row * rate)]
-    return torch.stack(waves, dim=1).reshape(width, rows, columns)
+    rate = np.exp(np.arange(0, width // 2, 2) * slope)[:, None, None]
+    row, column = np.mgrid[1 : rows + 1, 1 : columns + 1]
+    waves = [np.sin(column * rate), np.cos(column * rate), np.sin(row * rate), np.cos(row * rate)]
+    return np.stack(waves, axis=1).reshape(width, rows, columns).astype(np.float32)
 
 
 def linear_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from export.networks.loftr.attention import FeatureTransformer, positions
@@ -81,10 +83,18 @@ class Loftr(nn.Module):
         else:
             (ca, fa), (cb, fb) = self.backbone(a), self.backbone(b)
             fines = (fa, fb)
-        ta, tb = self.loftr_coarse(self._placed(ca), self._placed(cb))
-        log_confidence = log_dual_softmax(self._similarity(ta, tb))
         kept = None if fines is None or fines[0] is None else (fines[0], fines[1])
-        return PairFeatures(a=ta, b=tb, log_confidence=log_confidence, fine=kept)
+        return self.compare(ca, cb, fine=kept)
+
+    def compare(
+        self, a: Tensor, b: Tensor, *, fine: tuple[Tensor, Tensor] | None = None
+    ) -> PairFeatures:
+        """Return how alike the cells are of two pictures whose backbone's features are given, (n,
+        width, y, x), those at 1/2 as they are to be kept.
+        """
+        a, b = self.loftr_coarse(self._placed(a), self._placed(b))
+        log_confidence = log_dual_softmax(self._similarity(a, b))
+        return PairFeatures(a=a, b=b, log_confidence=log_confidence, fine=fine)
 
     def offset_px(self, seen: PairFeatures, partner: Tensor) -> Tensor:
         """Return by how much the place of every cell of a lies off the middle of its partner in b,
@@ -112,7 +122,7 @@ class Loftr(nn.Module):
 
     def _placed(self, coarse: Tensor) -> Tensor:
         code = _code(*coarse.shape[1:], self.sizes.old_positions)
-        return (coarse + code.to(coarse)).flatten(2).transpose(1, 2)
+        return (coarse + torch.from_numpy(code).to(coarse)).flatten(2).transpose(1, 2)
 
     def _similarity(self, a: Tensor, b: Tensor) -> Tensor:
         if self.sizes.similarity == "cosine":
@@ -167,5 +177,5 @@ def _inside(shape: tuple[int, ...], rim: int) -> Tensor:
 
 
 @cache
-def _code(width: int, rows: int, columns: int, old: bool) -> Tensor:
+def _code(width: int, rows: int, columns: int, old: bool) -> NDArray[np.float32]:
     return positions(width, rows, columns, old=old)

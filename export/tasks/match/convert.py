@@ -1,0 +1,66 @@
+"""A trained matcher as the device runs it: convolutions that may become int8, then the attention.
+
+Attention stays in fp32: eight bits of a softmax over a thousand cells tell few of them apart.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from export.config.match import StripShape
+from export.convert.graph import to_onnx
+from export.convert.parts import VOTE, ModelParts
+from export.networks.loftr.matching import choices
+from export.networks.loftr.network import Loftr
+from runtime.tasks.match.record import (
+    BACK_CONFIDENCE,
+    BACK_PARTNER,
+    CONFIDENCE,
+    OFFSET,
+    PARTNER,
+    STRIPS,
+)
+
+BACKBONE = "backbone"
+SAID = (PARTNER, CONFIDENCE, BACK_PARTNER, BACK_CONFIDENCE, OFFSET)
+
+
+def to_matching_parts(network: Loftr, shape: StripShape) -> ModelParts:
+    """Return the network as ONNX for two strips of this very shape, (2, 1, y, x).
+
+    What the backbone says of both, (2, width, y/8, x/8), is the tensor between the two parts. It
+    gives out no table of cells against cells.
+    """
+    network.eval()
+    strips = torch.zeros(2, 1, *shape.shape)
+    with torch.no_grad():
+        features = _Backbone(network)(strips)
+    said = VOTE + BACKBONE
+    backbone = to_onnx(_Backbone(network), {STRIPS: strips}, [said])
+    return ModelParts(
+        streams={BACKBONE: backbone}, tail=to_onnx(_Attention(network), {said: features}, SAID)
+    )
+
+
+class _Backbone(nn.Module):
+    def __init__(self, network: Loftr) -> None:
+        super().__init__()
+        self.backbone = network.backbone
+
+    def forward(self, strips: Tensor) -> Tensor:
+        coarse, _ = self.backbone(strips)
+        return coarse
+
+
+class _Attention(nn.Module):
+    def __init__(self, network: Loftr) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
+        a, b = features.chunk(2)
+        seen = self.network.compare(a, b)
+        found = choices(seen.log_confidence)
+        said = (found.partner, found.confidence, found.back_partner, found.back_confidence)
+        return (*said, self.network.offset_px(seen, found.partner))

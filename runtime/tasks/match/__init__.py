@@ -1,0 +1,1 @@
+"""Matching the border strips of neighbouring tiles cell by cell."""
