@@ -230,8 +230,8 @@ def test_a_bundle_of_an_older_format_is_refused_by_name_with_the_cure(forge: For
 
 
 def test_a_task_that_this_release_does_not_know_is_refused_by_name(forge: Forge) -> None:
-    forge.manifest["task"] = {"kind": "match", "stride_px": 8}
-    message = refused(forge.write(), forge.keys, "task 'match' is not one that can run here")
+    forge.manifest["task"] = {"kind": "paint", "stride_px": 8}
+    message = refused(forge.write(), forge.keys, "task 'paint' is not one that can run here")
     assert "limit classify" in message
 
 
