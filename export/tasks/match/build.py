@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from export.bundle.artefacts import Artefacts
 from export.bundle.card import model_card
-from export.config.match import MatchConfig, read_match_config
 from export.networks.loftr.network import Loftr
 from export.progress import Progress, silent
 from export.quantise import Quantised, quantise
+from export.tasks.match.config import MatchConfig, read_match_config
 from export.tasks.match.convert import to_matching_parts
 from export.tasks.match.data import PairSplit, read_pairs
 from export.tasks.match.judge import CONFIDENT, TOLERANCE, enough, measure

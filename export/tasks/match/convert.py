@@ -8,11 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from export.config.match import StripShape
 from export.convert.graph import to_onnx
 from export.convert.parts import VOTE, ModelParts
 from export.networks.loftr.matching import choices
 from export.networks.loftr.network import Loftr
+from export.tasks.match.config import StripShape
 from runtime.tasks.match.record import (
     BACK_CONFIDENCE,
     BACK_PARTNER,

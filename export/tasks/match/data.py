@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from export.config.match import MatchConfig
 from export.datasets.pairs.images import read_images
 from export.datasets.pairs.made import MadeSource
 from export.datasets.pairs.source import MixedSource, PairSource
+from export.tasks.match.config import MatchConfig
 from export.tasks.match.pairs import PairSamples
 from runtime.errors import ConfigRefused
 

@@ -9,9 +9,9 @@ from typing import Any, cast
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from export.config.match import MatchConfig
 from export.networks.loftr.matching import choices
 from export.networks.loftr.network import Loftr
+from export.tasks.match.config import MatchConfig
 from export.tasks.match.judge import TOLERANCE, enough, measure
 from export.tasks.match.loss import Truth, choice_loss, offset_loss
 from export.tasks.match.pairs import PLACES

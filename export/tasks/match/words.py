@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from export.bundle.card import Words
-from export.config.match import MatchConfig
+from export.tasks.match.config import MatchConfig
 
 MEASURES = {
     "matched": "cells matched within 3 px, of those that can be",
