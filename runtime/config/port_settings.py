@@ -102,19 +102,50 @@ class MountedTurretSection(Strict):
     objective: Text
 
 
+class SideLightSection(Strict):
+    """LEDs beside the axis of the simulated microscope: channels led_left, led_right, led_top and
+    led_bottom, their frames formed by waves.
+
+    `sine` is that of their angle, below the apertures of the objectives, or a frame is dark; each
+    is a disc of radius `source` (a sine). To waves the specimen's darkness absorbs, to the power of
+    `absorption`, and delays by up to `phase_rad`.
+    """
+
+    sine: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    source: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    absorption: Annotated[float, Field(ge=0, le=4)] = 1.0
+    phase_rad: Annotated[float, Field(ge=-6.3, le=6.3)] = 0.0
+
+
+class UnrestSection(Strict):
+    """What shakes the simulated stage while it stands: a vibration, and the rest of the last move,
+    which dies away with the time constant `settling_s`.
+    """
+
+    vibration_um: Annotated[float, Field(ge=0, le=10)] = 0.0
+    vibration_hz: Positive = 30.0
+    settling_um: Annotated[float, Field(ge=0, le=10)] = 0.0
+    settling_s: Positive = 0.05
+
+
 class SimulationSection(Strict):
     """The simulated microscope. `speed` divides how long every motion and exposure is waited for,
     and changes nothing else; 1 is real time.
 
     `line_faults` is the share of bytes dropped, duplicated and flipped, each, on the serial line of
     the board that carries the simulated ones of stage, light and turret. A stage that is not
-    simulated has the middle of the specimen, in focus, at `specimen_um`.
+    simulated has the middle of the specimen, in focus, at `specimen_um`. With a `side_light` there
+    are LEDs beside brightfield, which is the fast mode: blur, without waves. `dust_specks` lie on
+    the specimen and move with it; those on the sensor are always there.
     """
 
     seed: int = 0
     speed: Annotated[float, Field(gt=0, le=1000)] = 10.0
     line_faults: Annotated[float, Field(ge=0, le=0.05)] = 0.0
     specimen_um: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)
+    side_light: SideLightSection | None = None
+    unrest: UnrestSection = UnrestSection()
+    dust_specks: Annotated[int, Field(ge=0, le=10_000)] = 0
 
 
 class RecordingSection(Strict):

@@ -27,6 +27,7 @@ from runtime.config.port_settings import (
     BoardSection,
     OpenCvCameraSection,
     RecordedLightSection,
+    SideLightSection,
     SimulatedCameraSection,
 )
 from runtime.config.settings import MotionSection, Settings
@@ -40,6 +41,7 @@ from runtime.ports import Camera, Clock, Light, Stage, Turret
 if TYPE_CHECKING:
     from runtime.instrument.micromanager.core import Core
     from runtime.instrument.replay import Recording, ReplayStage
+    from runtime.instrument.simulator.side_light import SideLight
     from runtime.instrument.simulator.world import World
 
 Port = TypeVar("Port", Stage, Light, Camera, Turret)
@@ -106,24 +108,32 @@ class Bench:
     def world(self) -> World:
         """Return the simulated world."""
         from runtime.instrument.simulator.lens import lens
-        from runtime.instrument.simulator.specimen import Specimen
+        from runtime.instrument.simulator.mechanics import Unrest
+        from runtime.instrument.simulator.specimen import Specimen, dusty, read_section
         from runtime.instrument.simulator.world import World
 
         settings, camera = self.settings, self.settings.camera
         if not isinstance(camera, SimulatedCameraSection):
             camera = SimulatedCameraSection(driver="simulated")
         size_px = {"width_px": camera.width_px, "height_px": camera.height_px}
-        specimen = Specimen()
+        simulation = settings.simulation
+        specimen = Specimen(
+            dusty(read_section, specks=simulation.dust_specks, seed=simulation.seed)
+            if simulation.dust_specks
+            else read_section
+        )
         begin(lambda: specimen.levels)  # decoded while the board is opened and homed
         return World(
-            seed=settings.simulation.seed,
-            speed=settings.simulation.speed,
+            seed=simulation.seed,
+            speed=simulation.speed,
             objectives=settings.objectives,
             camera_width_px=camera.width_px,
             camera_height_px=camera.height_px,
             specimen=specimen,
             truth=self._truth,
             distortion=None if camera.distortion is None else lens(camera.distortion, **size_px),
+            side_light=_side_light(simulation.side_light),
+            unrest=Unrest(**simulation.unrest.model_dump()),
         )
 
     @cached_property
@@ -299,6 +309,15 @@ def _rig(bench: Bench) -> Rig:
         trips=bench.boards.trips,
         without_failsafe=(*bench.boards.without_failsafe(), *bench.unwatched),
     )
+
+
+def _side_light(section: SideLightSection | None) -> SideLight | None:
+    from runtime.instrument.simulator.side_light import Material, SideLight
+
+    if section is None:
+        return None
+    material = Material(absorption=section.absorption, phase_rad=section.phase_rad)
+    return SideLight(sine=section.sine, source=section.source, material=material)
 
 
 def _followed(

@@ -6,10 +6,12 @@ from firmware_bridge.plant import AxisDescription, BoardDescription
 from runtime.instrument.simulator.motion import STEP_NM
 
 LIMITS_STEPS = {"x": (-60_000, 60_000), "y": (-60_000, 60_000), "z": (-4_000, 4_000)}
-CHANNELS = ("brightfield",)
+BRIGHTFIELD = "brightfield"
 
 
-def simulated_board(*, seed: int, objectives: tuple[str, ...]) -> BoardDescription:
+def simulated_board(
+    *, seed: int, objectives: tuple[str, ...], channels: tuple[str, ...]
+) -> BoardDescription:
     """Return the description of the board that belongs to a seed."""
     return BoardDescription(
         unique_id=f"SIMULATED-{seed}",
@@ -17,6 +19,6 @@ def simulated_board(*, seed: int, objectives: tuple[str, ...]) -> BoardDescripti
             AxisDescription(name=name, step_nm=STEP_NM, limits_steps=limits)
             for name, limits in LIMITS_STEPS.items()
         ),
-        channels=CHANNELS,
+        channels=channels,
         objectives=objectives,
     )

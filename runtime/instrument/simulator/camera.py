@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from runtime.errors import CameraFailed
+from runtime.instrument.simulator.board import BRIGHTFIELD
 from runtime.instrument.simulator.optics import transmitted
 from runtime.instrument.simulator.sensor import FULL_SCALE, Sensor
 from runtime.instrument.simulator.truth import TrueExposure
@@ -75,7 +76,8 @@ class SimulatedCamera:
         rate = PHOTOELECTRONS_PER_MS * exposure.light_level * self._brightness(exposure.objective)
         light_e = np.zeros(shape, np.float32)
         if rate > 0:
-            share = transmitted(
+            side = None if exposure.channel == BRIGHTFIELD else self._world.side_light
+            share = (transmitted if side is None else side.transmitted)(
                 self._world.specimen,
                 self._world.objectives[exposure.objective],
                 exposure,

@@ -82,7 +82,9 @@ class FollowedStage:
 
 
 class FollowedLight:
-    """A `Light` whose first channel lights the simulated specimen; the others shine elsewhere."""
+    """A `Light` whose channels light the simulated specimen from where the world's of the same name
+    do; the first one does so as brightfield, whatever it is called. The others shine elsewhere.
+    """
 
     def __init__(self, light: Light, world: World) -> None:
         self._light, self._world = light, world
@@ -96,6 +98,10 @@ class FollowedLight:
         """Light one channel."""
         self._light.on(channel=channel, brightness=brightness)
         index = self._light.channels.index(channel)
+        if channel in self._world.channels:
+            index = self._world.channels.index(channel)
+        elif index > 0:
+            index = len(self._world.channels)
         self._world.set_light(channel=index, level=round(brightness * FULL_LEVEL))
 
     def off(self) -> None:

@@ -50,6 +50,36 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unrest:
+    """What shakes a stage that stands: the building, and its own last move, which dies away.
+
+    The stage comes to rest from `settling_um` short of its place, along the way of the move.
+    """
+
+    vibration_um: float = 0.0
+    vibration_hz: float = 30.0
+    settling_um: float = 0.0
+    settling_s: float = 0.05
+
+    def away(self, *, time_s: float, since_move_s: float, came: Triple) -> Triple:
+        """Return how far from its place the stage is; `came` holds the signs of the last move."""
+        # Along the three axes at unlike phases, or the specimen would only ever move one way.
+        turn = 2 * math.pi * self.vibration_hz * time_s
+        left_um = self.settling_um * math.exp(-since_move_s / self.settling_s)
+        x, y, z = (
+            self.vibration_um * math.sin(turn + phase) - sign * left_um
+            for phase, sign in zip((0.0, 2.0, 4.0), came, strict=True)
+        )
+        return x, y, z
+
+    def smear_um(self, *, shutter_s: float, since_move_s: float) -> float:
+        """Return how far it moves over the specimen, at most, in an exposure that starts then."""
+        swing = min(2 * math.pi * self.vibration_hz * shutter_s, 2.0) * self.vibration_um
+        left = math.exp(-since_move_s / self.settling_s)
+        return swing + self.settling_um * left * (1 - math.exp(-shutter_s / self.settling_s))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drive:
     """A motor's speed and acceleration limits, for trapezoidal moves."""
 

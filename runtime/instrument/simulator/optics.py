@@ -1,4 +1,8 @@
-"""Image formation: the part of the specimen an objective sees, blurred by diffraction and defocus.
+"""Image formation in brightfield: what an objective sees, blurred by diffraction and defocus.
+
+This is the fast mode, without waves: blur alone, the same above and below focus. Pictures under
+light from the side, and of electrons, are made of waves (`side_light.py`).
+
 
 In focus the point-spread function is a Gaussian of σ = 0.21 λ/NA (B. Zhang, J. Zerubia, J.-C.
 Olivo-Marin, "Gaussian approximations of fluorescence microscope point-spread function models",
@@ -57,16 +61,16 @@ def transmitted(
     and shifts between frames are as exact as the kernel.
     """
     sigma_um = blur_sigma_um(objective, exposure)
-    level = _level_for(specimen, sigma_um)
+    level = level_of(specimen, sigma_um)
     level_px_um = specimen.pixel_um * 2**level
-    to_level = _camera_to_level(specimen, exposure, level_px_um, width_px, height_px)
+    to_level = camera_to_level(specimen, exposure, level_px_um, width_px, height_px)
     # The level's own pixels have averaged already.
     sigma_px = math.sqrt(max(sigma_um**2 / level_px_um**2 - 1 / 12, 0.04))
     # One more on account of the centre between pixels.
     reach = math.ceil(REACH_SIGMAS * sigma_px) + 1
     scale = exposure.pixel_size_um / level_px_um
     bulge = 0 if distortion is None else math.ceil(scale * distortion.largest_px)
-    x0, y0, x1, y1 = _box(to_level, width_px, height_px, margin=reach + MARGIN_PX + bulge)
+    x0, y0, x1, y1 = window_box(to_level, width_px, height_px, margin=reach + MARGIN_PX + bulge)
     window = specimen.window(level=level, x0=x0, y0=y0, x1=x1, y1=y1)
     first = to_level[:, 2] - (x0, y0)
     whole = np.floor(first)
@@ -124,13 +128,13 @@ def _gaussian(reach: int, sigma_px: float, centre_px: float) -> Image:
     return np.asarray(weights / weights.sum(), dtype=np.float32)
 
 
-def _level_for(specimen: Specimen, sigma_um: float) -> int:
-    """Return the coarsest level that still samples the blur at one pixel per σ."""
-    affordable = math.floor(math.log2(max(sigma_um / specimen.pixel_um, 1.0)))
+def level_of(specimen: Specimen, finest_um: float) -> int:
+    """Return the coarsest level whose pixels are no larger than this: σ of a blur, for one."""
+    affordable = math.floor(math.log2(max(finest_um / specimen.pixel_um, 1.0)))
     return min(affordable, len(specimen.levels) - 1)
 
 
-def _camera_to_level(
+def camera_to_level(
     specimen: Specimen, exposure: TrueExposure, level_px_um: float, width_px: int, height_px: int
 ) -> NDArray[np.float64]:
     """Return the 2x3 affine from camera pixels to a level's pixels, centres at integers.
@@ -146,9 +150,10 @@ def _camera_to_level(
     return np.column_stack((turn / level_px_um, origin_um / level_px_um - 0.5))
 
 
-def _box(
+def window_box(
     to_level: NDArray[np.float64], width_px: int, height_px: int, *, margin: int
 ) -> tuple[int, int, int, int]:
+    """Return x0, y0, x1, y1 of the window of a level that a frame is seen through, and a margin."""
     corners = np.array([(x, y, 1.0) for x in (0, width_px - 1) for y in (0, height_px - 1)])
     seen = corners @ to_level.T
     low, high = np.floor(seen.min(axis=0)).astype(int), np.ceil(seen.max(axis=0)).astype(int)

@@ -24,6 +24,7 @@ CLEAR_GREY = 245
 # Wide enough that the picture's cut edge is no sharp line, narrow enough to keep tissue whole.
 FEATHER_PX = 48
 PYRAMID_LEVELS = 7
+DUST_STREAM = 4
 
 
 @cache
@@ -35,6 +36,26 @@ def read_section() -> Grey:
     section: Grey = decoded.astype(np.uint8, copy=False)
     section.setflags(write=False)
     return section
+
+
+def dusty(
+    read: Callable[[], Grey], *, specks: int, seed: int, radius_px: tuple[float, float] = (6, 30)
+) -> Callable[[], Grey]:
+    """Return a reader of the same picture with opaque specks lying on it, which move with it."""
+
+    def with_dust() -> Grey:
+        picture = read().copy()
+        height, width = picture.shape
+        rng = np.random.default_rng([seed, DUST_STREAM])
+        for _ in range(specks):
+            at = (round(rng.uniform(0, width)), round(rng.uniform(0, height)))
+            long, short = (round(rng.uniform(*radius_px)) for _ in range(2))
+            turn, shade = rng.uniform(0, 180), int(rng.integers(5, 40))
+            cv2.ellipse(picture, at, (long, short), turn, 0, 360, (shade,), -1, cv2.LINE_AA)
+        picture.setflags(write=False)
+        return picture
+
+    return with_dust
 
 
 class Specimen:

@@ -21,7 +21,7 @@ class TrueExposure:
 
     `centre_um` is the specimen point on the image centre; `defocus_um` the true z minus that of
     best focus there; `smear_um` how far the stage travelled while the shutter was open;
-    `frame_index` counts the frames since anything last moved.
+    `frame_index` counts the frames since anything last moved; `channel` is what lit it.
     """
 
     time_s: float
@@ -35,6 +35,7 @@ class TrueExposure:
     position_nm: tuple[int, int, int]
     frame_index: int
     smear_um: float = 0.0
+    channel: str = "brightfield"
 
 
 def specimen_from_px(*, rotation_rad: float, pixel_size_um: float) -> NDArray[np.float64]:

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
+
 from firmware_bridge.plant import BoardDescription
 from runtime.config.settings import Objective
 from runtime.distortion import Distortion
 from runtime.instrument.simulator import truth as witness
-from runtime.instrument.simulator.board import simulated_board
+from runtime.instrument.simulator.board import BRIGHTFIELD, simulated_board
 from runtime.instrument.simulator.imperfections import draw
-from runtime.instrument.simulator.mechanics import Triple, play
+from runtime.instrument.simulator.mechanics import Triple, Unrest, play
 from runtime.instrument.simulator.motion import Motion, Steps, homing, move, steps_um, turret_swing
+from runtime.instrument.simulator.side_light import SIDES, SideLight
 from runtime.instrument.simulator.specimen import Specimen
 from runtime.instrument.simulator.truth import TrueExposure
 from runtime.instrument.simulator.virtual_time import VirtualTime
@@ -30,7 +33,8 @@ class World:
     Serves the board's emulator as its plant (by shape) and the simulated camera. `time` is its own,
     which passes by what its motions and exposures last. Every exposure's true state is appended to
     `truth`, where one is named. Its camera bends every frame by `distortion`, if it has one: the
-    middle of a frame stays where it was.
+    middle of a frame stays where it was. With a `side_light` it has a channel for each side; with
+    `unrest` the stage shakes, and comes to rest only some time after it was said to stand.
     """
 
     def __init__(
@@ -44,12 +48,16 @@ class World:
         specimen: Specimen,
         truth: Path | None = None,
         distortion: Distortion | None = None,
+        side_light: SideLight | None = None,
+        unrest: Unrest | None = None,
     ) -> None:
         self.seed, self.time = seed, VirtualTime(seed=seed, speed=speed)
         self.objectives = dict(objectives)
         self.camera_width_px, self.camera_height_px = camera_width_px, camera_height_px
-        self.specimen, self.distortion = specimen, distortion
-        self._truth = truth
+        self.specimen, self.distortion, self.side_light = specimen, distortion, side_light
+        self.channels = (BRIGHTFIELD,) if side_light is None else (BRIGHTFIELD, *SIDES)
+        self._channel = BRIGHTFIELD
+        self._truth, self._unrest = truth, unrest or Unrest()
         self._hidden = draw(seed=seed, objectives=objectives)
         self._lock = Lock()
         self._motor: Steps = PARKED_STEPS
@@ -58,11 +66,15 @@ class World:
         self._motion: Motion | None = None
         self._level = 0
         self._frames_since_move = 0
+        # When it last came to stand, and the signs of the way it came.
+        self._stood_s, self._came = 0.0, (0.0, 0.0, 0.0)
 
     @property
     def board(self) -> BoardDescription:
         """Return what the board reports on HELLO."""
-        return simulated_board(seed=self.seed, objectives=tuple(self.objectives))
+        return simulated_board(
+            seed=self.seed, objectives=tuple(self.objectives), channels=self.channels
+        )
 
     def begin_move(self, *, target_steps: Steps) -> float:
         """Start towards absolute motor steps; return how long the host must wait."""
@@ -102,9 +114,14 @@ class World:
             return self._motor
 
     def set_light(self, *, channel: int, level: int) -> None:
-        """Light one channel at 0 (off) to 255; all other channels go off."""
+        """Light one channel at 0 (off) to 255; all other channels go off.
+
+        Channels that the world does not have shine elsewhere.
+        """
         with self._lock:
-            self._level = level if channel == 0 else 0
+            ours = 0 <= channel < len(self.channels)
+            self._level = level if ours else 0
+            self._channel = self.channels[channel if ours else 0]
 
     def power_off(self) -> None:
         """Everything dark; the motors stay where they stand."""
@@ -137,15 +154,18 @@ class World:
                 steps_um(steps), self._carriage_um, self._hidden.slack_um, strict=True
             )
         )
+        came = [float(np.sign(to - at)) for at, to in zip(self._motor, steps, strict=True)]
+        self._came = (came[0], came[1], came[2])
         self._motor, self._carriage_um = steps, (x, y, z)
 
     def _stand(self, elapsed_s: float) -> None:
         self._motion = None
         self.time.elapse(duration_s=elapsed_s)
+        self._stood_s = self.time.now_s()
         self._frames_since_move = 0
 
     def _observe(self, exposure_ms: float) -> TrueExposure:
-        hidden, seat, motion = self._hidden, self._hidden.seats[self._objective], self._motion
+        hidden, seat = self._hidden, self._hidden.seats[self._objective]
         shutter_s, now_s = exposure_ms / 1000, self.time.now_s()
         x, y, z = self._position_um(now_s + shutter_s / 2)
         centre_x = hidden.handedness[0] * x + seat.offset_x_um
@@ -162,19 +182,30 @@ class World:
             pixel_size_um=seat.pixel_size_um,
             position_nm=(round(x * 1000), round(y * 1000), round(z * 1000)),
             frame_index=self._frames_since_move,
-            smear_um=motion.mean_speed_um_per_s * shutter_s if motion else 0.0,
+            smear_um=self._smear_um(now_s, shutter_s),
+            channel=self._channel,
         )
 
+    def _smear_um(self, now_s: float, shutter_s: float) -> float:
+        if self._motion is not None:
+            return self._motion.mean_speed_um_per_s * shutter_s
+        return self._unrest.smear_um(shutter_s=shutter_s, since_move_s=now_s - self._stood_s)
+
     def _position_um(self, time_s: float) -> Triple:
-        """Return where the stage truly stands: carriage, periodic error of the screws, drift."""
+        """Return where the stage truly stands: carriage, periodic error of the screws, drift, and
+        what shakes it.
+        """
         motor, carriage = self._motor, self._carriage_um
         if self._motion is not None:
             motor = self._motion.reached(time_s=self._motion.duration_s / 2)
             carriage = steps_um(motor)
         turned = steps_um(motor)
+        shaken = self._unrest.away(
+            time_s=time_s, since_move_s=time_s - self._stood_s, came=self._came
+        )
         x, y, z = (
-            there + drift.at(time_s)
-            for there, drift in zip(carriage, self._hidden.drift, strict=True)
+            there + drift.at(time_s) + away
+            for there, drift, away in zip(carriage, self._hidden.drift, shaken, strict=True)
         )
         screw_x, screw_y = self._hidden.periodic
         return x + screw_x.at(turned[0]), y + screw_y.at(turned[1]), z

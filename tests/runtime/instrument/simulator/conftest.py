@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from runtime.config.settings import Objective
+from runtime.instrument.simulator.mechanics import Unrest
 from runtime.instrument.simulator.specimen import Specimen
 from runtime.instrument.simulator.world import World
 
@@ -87,7 +88,13 @@ def objectives():
 
 @pytest.fixture
 def make_world(grating_specimen):
-    def make(*, seed: int = 0, speed: float = 100.0, truth: Path | None = None) -> World:
+    def make(
+        *,
+        seed: int = 0,
+        speed: float = 100.0,
+        truth: Path | None = None,
+        unrest: Unrest | None = None,
+    ) -> World:
         return World(
             seed=seed,
             speed=speed,
@@ -96,6 +103,7 @@ def make_world(grating_specimen):
             camera_height_px=192,
             specimen=grating_specimen,
             truth=truth,
+            unrest=unrest,
         )
 
     return make

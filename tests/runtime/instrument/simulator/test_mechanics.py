@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.instrument.simulator.mechanics import Drift, Drive, PeriodicError, play
+from runtime.instrument.simulator.mechanics import Drift, Drive, PeriodicError, Unrest, play
 
 DRIVE = Drive(speed_um_per_s=2000.0, acceleration_um_per_s2=20_000.0)
 PLACE = st.floats(-1000, 1000)
@@ -73,3 +73,23 @@ def test_drift_settles_into_a_ramp():
     assert drift.at(90.0) == pytest.approx(1.2 * (1 - math.exp(-1)) + 0.18)
     late = [drift.at(time_s) for time_s in (5000.0, 5001.0)]
     assert late[1] - late[0] == pytest.approx(0.002, rel=1e-6)
+
+
+def test_a_stage_comes_to_rest_from_short_of_its_place():
+    unrest = Unrest(settling_um=0.8, settling_s=0.05)
+    at = [unrest.away(time_s=0.0, since_move_s=s, came=(1.0, -1.0, 0.0)) for s in (0.0, 0.05, 1.0)]
+    assert at[0] == pytest.approx((-0.8, 0.8, 0.0))
+    assert at[1][0] == pytest.approx(-0.8 / math.e)
+    assert at[2] == pytest.approx((0.0, 0.0, 0.0), abs=1e-8)
+    smear_um = unrest.smear_um(shutter_s=0.05, since_move_s=0.05)
+    assert smear_um == pytest.approx(0.8 * (math.exp(-1) - math.exp(-2)))
+
+
+def test_a_vibration_swings_by_twice_its_size_in_long_exposures():
+    unrest = Unrest(vibration_um=0.3, vibration_hz=30.0)
+    still = {"since_move_s": 9.0, "came": (0.0, 0.0, 0.0)}
+    x = [unrest.away(time_s=t / 1000, **still)[0] for t in range(100)]
+    assert (min(x), max(x)) == pytest.approx((-0.3, 0.3), abs=0.01)
+    assert unrest.smear_um(shutter_s=1.0, since_move_s=9.0) == pytest.approx(0.6)
+    brief_um = unrest.smear_um(shutter_s=1e-4, since_move_s=9.0)
+    assert brief_um == pytest.approx(0.3 * 2 * math.pi * 30 * 1e-4)

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from runtime.instrument.simulator.ground_truth import ground_truth
-from runtime.instrument.simulator.specimen import CLEAR_GREY, FEATHER_PX, Specimen, feathered
+from runtime.instrument.simulator.specimen import (
+    CLEAR_GREY,
+    FEATHER_PX,
+    Specimen,
+    dusty,
+    feathered,
+)
 from runtime.instrument.simulator.truth import TrueExposure
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (301, 402), dtype=np.uint8)
@@ -80,3 +86,13 @@ def test_the_labels_know_tissue_from_resin_and_bare_slide(labels):
     assert labels.label(looking_at(-650.0, -560.0), **field) == "resin"
     assert labels.positive_share(looking_at(3000.0, 0.0), **field) == 0.0
     assert 0.2 < labels.mask.mean() < 0.6
+
+
+def test_dust_lies_on_the_specimen_and_is_the_same_for_one_seed():
+    clear = np.full((600, 800), 200, np.uint8)
+    first, again, other = (dusty(lambda: clear, specks=12, seed=s)() for s in (3, 3, 4))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert (clear == 200).all()
+    dark = first < 60
+    assert 0.002 < dark.mean() < 0.1

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from runtime.instrument.simulator.mechanics import Unrest
 from runtime.instrument.simulator.truth import read_truth
 from runtime.instrument.simulator.world import READOUT_S
 
@@ -196,3 +197,25 @@ def test_every_exposure_is_witnessed_before_it_is_returned(make_world, move, tmp
         move(world, 10.0 * step)
         seen.append(world.expose(exposure_ms=5.0))
         assert read_truth(tmp_path / "truth.jsonl") == seen
+
+
+def test_a_stage_that_settles_is_short_of_its_place_and_gets_there(make_world, move):
+    quiet = make_world(seed=2)
+    shaken = make_world(seed=2, unrest=Unrest(settling_um=1.0, settling_s=0.02))
+    for world in (quiet, shaken):
+        homed(world)
+        move(world, 100.0, 100.0)
+    away = np.abs(centre(shaken) - centre(quiet))
+    assert away == pytest.approx([np.exp(-0.5 / 20), np.exp(-0.5 / 20)], abs=0.02)
+    for _ in range(30):
+        end = centre(shaken), centre(quiet)
+    assert end[0] == pytest.approx(end[1], abs=1e-3)
+
+
+def test_a_vibration_moves_and_smears_a_stage_that_stands(make_world):
+    world = homed(make_world(seed=2, unrest=Unrest(vibration_um=0.4, vibration_hz=31.0)))
+    seen = [world.expose(exposure_ms=10.0) for _ in range(40)]
+    x_um = [one.centre_um[0] for one in seen]
+    assert 0.6 < max(x_um) - min(x_um) < 0.85
+    swing_um = 0.4 * 2 * np.pi * 31 * 0.01
+    assert [one.smear_um for one in seen] == pytest.approx([swing_um] * 40)
