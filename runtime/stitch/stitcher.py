@@ -13,6 +13,7 @@ from runtime.errors import InputRefused
 from runtime.stitch.graph.pose_graph import PoseGraph
 from runtime.stitch.match.borders import Facing, Matchable, OpenBorders, ReadPixels
 from runtime.stitch.match.ladder import Rung, by_the_sensor, climb, ladder
+from runtime.stitch.match.learned import CellFinder
 from runtime.stitch.match.refined import Match
 from runtime.stitch.match.straight import as_taken, straightened
 from runtime.stitch.match.strips import XY, Neighbours, StripPair, predict
@@ -38,7 +39,8 @@ class Stitcher:
     `px_from_stage` (2x2) turns stage micrometres into mosaic pixels; `stage_sigma_px` is the
     standard deviation of one stage position in pixels and sets the gate of the matcher; `shape_px`
     the (height, width) of every tile; `border_px` how deep a strip of past tiles is kept (default:
-    enough for 20 % overlap); `known` a field that bends every tile, through which they are then
+    enough for 20 % overlap); `finder` the network that is asked where nothing else is sure; `known`
+    a field that bends every tile, through which they are then
     matched; with `calibrated` it was measured, and the graph looks for no other; `in_order` says
     that tiles are placed in the order they were taken, so that the way the stage came tells its
     backlash. Matching looks at stage positions, pixels and that field only, never at earlier
@@ -52,6 +54,7 @@ class Stitcher:
         stage_sigma_px: float,
         shape_px: tuple[int, int],
         matcher: str = "auto",
+        finder: CellFinder | None = None,
         border_px: int | None = None,
         known: Distortion | None = None,
         calibrated: bool = False,
@@ -66,7 +69,7 @@ class Stitcher:
             depth_px=border_px or int(BORDER_SHARE * max(shape_px)) + self._gate_px,
             gate_px=self._gate_px,
         )
-        self._rungs = ladder(matcher)
+        self._rungs = ladder(matcher, finder)
         self._cells: dict[tuple[int, int], list[str]] = {}
         self._graph = PoseGraph(stage_sigma_px, shape_px=shape_px, calibrated=self._calibrated)
         self._priors: dict[str, XY] = {}

@@ -1,8 +1,8 @@
 """The matchers, tried in order of cost, until one is sure.
 
 Phase correlation first; where that is not sure, the same of strips turned by a few angles; then, at
-ten times the cost, keypoints. Behind all is the same refinement. Where none is sure there is no
-match, and the caller says so with method "none".
+ten times the cost, keypoints; last, where there is one, a network. Behind all is the same
+refinement. Where none is sure there is no match, and the caller says so with method "none".
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from runtime.errors import ConfigRefused
 from runtime.stitch.match.angles import match_angles
+from runtime.stitch.match.learned import CellFinder, match_learned
 from runtime.stitch.match.phase import Peak, band_pass, candidates, judged, reachable_ncc
 from runtime.stitch.match.refined import TURNED_RAD, Match, nearer, refined
 from runtime.stitch.match.rivals import lead_nats
@@ -181,20 +182,44 @@ def by_the_sensor(match: Match, own: StripPair | None, chance: tuple[float, ...]
     return best.ncc > OWN_SHARE * match.ncc and not repeats
 
 
+def by_cells(finder: CellFinder) -> Rung:
+    """Return the rung that asks a network."""
+
+    def rung(cut: Cut, chance: tuple[float, ...]) -> Match | None:
+        pair = cut(True)
+        return None if pair is None else match_learned(pair, chance, finder)
+
+    return rung
+
+
 LADDERS: dict[str, tuple[Rung, ...]] = {
     "auto": (by_phase, by_keypoints),
     "phase": (by_phase,),
     "sift": (by_keypoints,),
+    "loftr": (),
 }
+LEARNED = ("auto", "loftr")
+"""The matchers whose last rung is a network, where there is one."""
 
 
-def ladder(matcher: str) -> tuple[Rung, ...]:
-    """Return the rungs of a matcher by name; raises ConfigRefused for an unknown one."""
+def ladder(matcher: str, finder: CellFinder | None = None) -> tuple[Rung, ...]:
+    """Return the rungs of a matcher by name, the network's `finder` among them where it has one.
+
+    Raises ConfigRefused for an unknown matcher, and for "loftr" without a network.
+    """
     if matcher not in LADDERS:
         raise ConfigRefused(
             "unknown matcher", value=matcher, limit=", ".join(LADDERS), remedy="Choose one of these"
         )
-    return LADDERS[matcher]
+    rungs = LADDERS[matcher]
+    if finder is not None and matcher in LEARNED:
+        rungs = (*rungs, by_cells(finder))
+    if not rungs:
+        raise ConfigRefused(
+            f"matcher '{matcher}' has no network to ask",
+            remedy="put a bundle for the task 'match' into the folder of models",
+        )
+    return rungs
 
 
 def climb(rungs: tuple[Rung, ...], cut: Cut, chance: tuple[float, ...]) -> Match | None:

@@ -157,7 +157,7 @@ def test_a_tile_of_another_shape_is_refused():
 
 
 def test_an_unknown_matcher_is_refused_by_name():
-    with pytest.raises(ConfigRefused, match="unknown matcher; value best; limit auto, phase, sift"):
+    with pytest.raises(ConfigRefused, match="value best; limit auto, phase, sift, loftr"):
         Stitcher(px_from_stage=np.eye(2), stage_sigma_px=2.0, shape_px=SHAPE_PX, matcher="best")
 
 

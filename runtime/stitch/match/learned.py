@@ -1,0 +1,124 @@
+"""Match two overlap strips by a network that finds cells which show the same place.
+
+For seams that correlation and keypoints cannot read: faint, noisy, turned. The network, a LoFTR
+(`export/networks/loftr`), takes two strips of one shape that lie alike but for the stage's error.
+So windows of that shape are cut along the seam from both crops, where the stage says that they
+show the same, and upright seams are laid down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.stitch.match.agreed import Points, match_points
+from runtime.stitch.match.blank import is_blank
+from runtime.stitch.match.correlation import Floats
+from runtime.stitch.match.refined import Match
+from runtime.stitch.match.strips import Strip, StripPair
+from runtime.tile import Pixels
+
+RIM_PX = 8
+"""Beyond a crop its last pixels are repeated; what is found as near as this to such is not seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellFinder:
+    """Finds places that look alike in two (y, x) strips of `shape_px`, (n, 2) x, y in each; may be
+    called from several threads at once.
+    """
+
+    shape_px: tuple[int, int]
+    find: Callable[[Pixels, Pixels], Points]
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Where a window of the finder's shape begins in either crop, (y, x)."""
+
+    a: tuple[int, int]
+    b: tuple[int, int]
+
+
+def match_learned(pair: StripPair, chance: tuple[float, ...], finder: CellFinder) -> Match | None:
+    """Return the match that the network's cells agree on, or None: see `match_points`."""
+    if is_blank(pair.a) or is_blank(pair.b):
+        return None
+
+    def mirrored() -> Points:
+        return cells(replace(pair, b=pair.b[:, ::-1]), finder)
+
+    return match_points(pair, chance, cells(pair, finder), mirrored, method="loftr")
+
+
+def cells(pair: StripPair, finder: CellFinder) -> Points:
+    """Return the places in the crops of a and b, (n, 2) x, y, that the network finds alike."""
+    x, y = (round(part) for part in np.add(pair.shift_px, pair.crop_offset).tolist())
+    a, b, offset = pair.a, pair.b, (y, x)
+    upright = a.shape[0] > a.shape[1]
+    if upright:
+        a, b, offset = a.T, b.T, (x, y)
+    found = [_within(finder, a, b, window) for window in _windows(a.shape, b.shape, offset, finder)]
+    if not found:
+        return np.zeros((0, 2)), np.zeros((0, 2))
+    in_a, in_b = (np.concatenate([one[side] for one in found]) for side in (0, 1))
+    return (in_a[:, ::-1], in_b[:, ::-1]) if upright else (in_a, in_b)
+
+
+def _windows(
+    a: tuple[int, ...], b: tuple[int, ...], offset: tuple[int, int], finder: CellFinder
+) -> list[_Window]:
+    """Return the windows along what crops of these shapes show in common, b's first pixel lying at
+    `offset`, (y, x), in a's.
+    """
+    height, width = finder.shape_px
+    spans = [
+        (max(0, start), min(size_a, start + size_b))
+        for size_a, size_b, start in zip(a, b, offset, strict=True)
+    ]
+    (top, bottom), (left, right) = spans
+    if bottom <= top or right <= left:
+        return []
+    row = (top + bottom - height) // 2
+    count = -(-(right - left) // width)
+    last = max(right - width, left) if count > 1 else (left + right - width) // 2
+    first = left if count > 1 else last
+    columns = np.linspace(first, last, count).round().astype(int).tolist()
+    return [_Window((row, c), (row - offset[0], c - offset[1])) for c in columns]
+
+
+def _within(finder: CellFinder, a: Strip, b: Strip, window: _Window) -> Points:
+    """Return the places found in one window, x and y in the crops, where both show pixels."""
+    crops = ((a, window.a), (b, window.b))
+    found = finder.find(*(_cut(crop, start, finder.shape_px) for crop, start in crops))
+    placed = [seen + start[::-1] for seen, (_, start) in zip(found, crops, strict=True)]
+    kept = np.logical_and(
+        *(_inside(seen, a_or_b) for seen, a_or_b in zip(placed, (a, b), strict=True))
+    )
+    return placed[0][kept], placed[1][kept]
+
+
+def _inside(places: Floats, crop: Strip) -> NDArray[np.bool_]:
+    limits = np.array(crop.shape[::-1]) - RIM_PX
+    return np.asarray(((places >= RIM_PX) & (places < limits)).all(axis=1))
+
+
+def _cut(crop: Strip, start: tuple[int, int], shape: tuple[int, int]) -> Pixels:
+    """Return the window of a crop that begins at (y, x), its last pixels repeated beyond it."""
+    pixels = crop
+    if crop.dtype.kind == "f":
+        pixels = np.clip(np.rint(crop), 0, 65535).astype(np.uint16)
+    (top, bottom), (left, right) = (
+        (max(-begin, 0), max(begin + side - size, 0))
+        for begin, side, size in zip(start, shape, crop.shape, strict=True)
+    )
+    held = pixels[
+        start[0] + top : start[0] + shape[0] - bottom, start[1] + left : start[1] + shape[1] - right
+    ]
+    rim = (top, bottom, left, right)
+    return cast("Pixels", cv2.copyMakeBorder(held.copy(), *rim, cv2.BORDER_REPLICATE))
