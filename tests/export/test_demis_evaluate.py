@@ -195,7 +195,7 @@ def test_tiles_said_to_lie_apart_and_a_set_named_twice_are_refused(
     (tmp_path / "apart/truth.json").write_text(json.dumps(truth))
     with pytest.raises(NightscopeError, match=r"r000_c000 and r000_c001 are said to lie apart"):
         evaluate([tmp_path / "apart"], [], TERMS, out=tmp_path / "out", progress=silent)
-    with pytest.raises(NightscopeError, match="a data set is named twice"):
+    with pytest.raises(NightscopeError, match="two data sets have one name; value seed0, seed0"):
         evaluate([folder, folder], [], TERMS, out=tmp_path / "out", progress=silent)
 
 

@@ -20,6 +20,9 @@ DPI = 120
 COLOURS = ("#4c78a8", "#e0a03c", "#54a24b", "#b279a2", "#9d755d", "#72b7b2", "#d1495b")
 RIGHT, WRONG = "#54a24b", "#d1495b"
 MOST_PX, MOST_LINES = 10.0, 150
+WIDTH_IN, BESIDE_IN, BELOW_IN = 6.5, 3.7, 7.0
+"""Of the figure, and of the heights of two tiles beside each other and of one below the other."""
+
 GAP = 20
 """Between two tiles lies one part in so many of their width."""
 
@@ -65,8 +68,10 @@ def draw_corner_errors(results: MatchingResults, path: Path) -> None:
 
 def draw_pairs(pairs: Sequence[DrawnPair], path: Path, *, correct_px: float) -> None:
     """Write pairs of tiles, drawn apart, with lines between their matches, right ones green."""
-    figure = Figure(figsize=(6.5, 5.0 * len(pairs)), dpi=DPI, layout="constrained")
-    for axes, pair in zip(figure.subplots(len(pairs), 1, squeeze=False)[:, 0], pairs, strict=True):
+    heights = [BELOW_IN if pair.below else BESIDE_IN for pair in pairs]
+    figure = Figure(figsize=(WIDTH_IN, sum(heights)), dpi=DPI, layout="constrained")
+    panels = figure.subplots(len(pairs), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, pair in zip(panels, pairs, strict=True):
         _draw(axes, pair, correct_px)
     figure.savefig(path)
 
@@ -92,7 +97,7 @@ def _draw(axes: Any, pair: DrawnPair, correct_px: float) -> None:
     axes.add_collection(LineCollection([*lines], colors=colours, linewidths=0.5))
     count = f"{int(right.sum())} of {len(right)} correct"
     drawn = f", {len(chosen)} drawn" if len(chosen) < len(right) else ""
-    axes.set_title(f"{pair.title}: {count}{drawn}", fontsize=8, loc="left")
+    axes.set_title(f"{pair.title}\n{count}{drawn}", fontsize=8, loc="left")
     axes.set_axis_off()
 
 

@@ -64,7 +64,7 @@ class FoundPair:
         a, b = next((a, b) for a, b in neighbours(self.grid) if (a.name, b.name) == self.tiles)
         of_a, of_b = (read_tile(self.folder, t, shape_px=self.grid.tile_shape) for t in (a, b))
         off = f"corners off by {self.corner_px:.1f} px"
-        title = f"{said}: {self.folder.name}, {self.grid.name}, {a.name} and {b.name}, {off}"
+        title = f"{said}: {_name(self.folder)}, {self.grid.name}, {a.name} and {b.name}, {off}"
         return DrawnPair(title, b.row > a.row, of_a, of_b, self.matches, between(a, b))
 
 
@@ -107,7 +107,7 @@ class Tally:
         """Take up what a matcher made of a grid."""
         self.scores.append(
             GridScore(
-                data=scene.folder.name,
+                data=_name(scene.folder),
                 seed=scene.seed,
                 grid=scene.grid.name,
                 matcher=matcher,
@@ -130,13 +130,17 @@ def evaluate(
     out: Path,
     progress: Progress,
 ) -> MatchingResults:
-    """Return what the matchers make of the data sets, and leave tables and figures in `out`.
+    """Return what the matchers make of the data sets, and leave tables and figures in `out`; the
+    tables after every grid.
 
     The truth of every data set is read, and its files looked for, before anything is matched.
-    Raises InputRefused and ConfigRefused as `read_truth` does, and for one data set given twice.
+    Raises InputRefused and ConfigRefused as `read_truth` does, and for two data sets of one name.
     """
-    if len({folder.resolve() for folder in folders}) < len(folders):
-        raise ConfigRefused("a data set is named twice", remedy="Name every data set once")
+    names = [_name(folder) for folder in folders]
+    if len({*names}) < len(names):
+        raise ConfigRefused(
+            "two data sets have one name", value=", ".join(names), remedy="Give each its own"
+        )
     truths = [read_truth(folder) for folder in folders]
     chosen = [
         (folder, truth.seed, grid)
@@ -145,7 +149,7 @@ def evaluate(
     ]
     total = len(matchers) * sum(len(neighbours(grid)) for _, _, grid in chosen)
     out.mkdir(parents=True, exist_ok=True)
-    tally, done = Tally(), 0
+    tally, done, settings = Tally(), 0, _said(names, terms, chosen)
     for folder, seed, grid in chosen:
         scene = DemisScene.of(folder, seed, grid)
         known = list(true_pairs(grid, scene.pixels, stage_sigma_px=terms.stage_sigma_px))
@@ -154,12 +158,13 @@ def evaluate(
             for one in known:
                 outcomes.append(judged(matcher, one, correct_px=terms.correct_px))
                 done += 1
-                progress("pairs", done, total, f"{folder.name} {grid.name}, {matcher.name}")
+                progress("pairs", done, total, f"{_name(folder)} {grid.name}, {matcher.name}")
             tally.keep(scene, matcher.name, outcomes, _stitched(scene, outcomes, terms))
         if terms.pictures:
             tally.keep(scene, TRUE, [], _drawn_truly(scene))
-    results = MatchingResults(settings=_said(folders, terms, chosen), grids=tuple(tally.scores))
-    _write(results, tally, out, terms)
+        _write_tables(MatchingResults(settings=settings, grids=tuple(tally.scores)), out)
+    results = MatchingResults(settings=settings, grids=tuple(tally.scores))
+    _draw(results, tally, out, terms)
     return results
 
 
@@ -179,13 +184,17 @@ def _drawn_truly(scene: DemisScene) -> StitchedScore:
     return StitchedScore(len(neighbours(scene.grid)), off_px, scene.compared(places))
 
 
+def _name(folder: Path) -> str:
+    return folder.resolve().name
+
+
 def _said(
-    folders: Sequence[Path], terms: Terms, chosen: Sequence[tuple[Path, int, DemisGrid]]
+    names: Sequence[str], terms: Terms, chosen: Sequence[tuple[Path, int, DemisGrid]]
 ) -> dict[str, str]:
     pairs = sum(len(neighbours(grid)) for _, _, grid in chosen)
     seeds = ", ".join(str(seed) for seed in dict.fromkeys(seed for _, seed, _ in chosen))
     return {
-        "data": ", ".join(folder.name for folder in folders),
+        "data": ", ".join(names),
         "seeds": seeds,
         "pairs": f"{pairs} of {len(chosen)} grids",
         "correct": f"within {terms.correct_px:g} px of where the truth puts it",
@@ -193,10 +202,13 @@ def _said(
     }
 
 
-def _write(results: MatchingResults, tally: Tally, out: Path, terms: Terms) -> None:
+def _write_tables(results: MatchingResults, out: Path) -> None:
     results.write(out / RESULTS)
     (out / TABLE).write_text(markdown(results), encoding="utf-8")
     (out / TABLE_CSV).write_text(results.to_csv(), encoding="utf-8")
+
+
+def _draw(results: MatchingResults, tally: Tally, out: Path, terms: Terms) -> None:
     draw_corner_errors(results, out / CORNERS)
     for matcher, found in tally.found.items():
         picked = worst_median_best({i: one.corner_px for i, one in enumerate(found)})
