@@ -6,12 +6,15 @@ Decoders fill up what is missing and say nothing: so the parts of a file are cou
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import cv2
@@ -31,6 +34,8 @@ SOS, EOI, APP1 = 0xDA, 0xD9, 0xE1
 ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 # Any data do in which no marker (255) occurs; the bits of these differ enough to be coefficients.
 JPEG_MORE = bytes(range(254, 0, -1))
+STDERR = 2
+ONE_AT_A_TIME = Lock()
 RESTARTS = range(0xD0, 0xD8)
 
 
@@ -185,6 +190,23 @@ def _markers(path: Path, content: bytes) -> _Jpeg:
     raise truncated(path, "it ends too early")
 
 
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Keep off the terminal what the JPEG library prints there of damage: refusals say it.
+
+    It writes to the process's own stderr, so one decodes at a time.
+    """
+    with ONE_AT_A_TIME:
+        kept, nowhere = os.dup(STDERR), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, STDERR)
+        try:
+            yield
+        finally:
+            os.dup2(kept, STDERR)
+            os.close(kept)
+            os.close(nowhere)
+
+
 def _of_jpeg(path: Path, content: bytes) -> Stored:
     """Return a JPEG's pixels, refusing one that was cut before its end marker.
 
@@ -193,12 +215,12 @@ def _of_jpeg(path: Path, content: bytes) -> Stored:
     anything after its last; and in a progressive one, scans are missing by their headers.
     """
     found = _markers(path, content)
-    values = _decoded(content)
+    with _unheard():
+        values, longer = _decoded(content), _decoded(found.with_more(content))
     if values is None:
         raise damaged(path, "it does not decode")
     if not found.whole:
         raise truncated(path, "its data end too early: scans are missing")
-    longer = _decoded(found.with_more(content))
     if longer is None or not np.array_equal(values, longer):
         raise truncated(path, "its data end too early")
     return Stored(values=values, orientation=found.orientation)

@@ -161,4 +161,5 @@ def _is_whole(values: NDArray[Any]) -> bool:
 
 
 def _fits(values: NDArray[Any]) -> bool:
-    return bool(values.min() >= 0 and values.max() <= WHITEST and _is_whole(values))
+    low, high = float(values.min()), float(values.max())
+    return low >= 0 and high <= WHITEST and _is_whole(values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 import struct
@@ -26,6 +27,9 @@ from runtime.instrument.camera.stored import (
     truncated,
 )
 
+# What it says of damage is said by refusals; without a handler it would go to the terminal.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
 PHOTOMETRIC = tifffile.PHOTOMETRIC
 GREY = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK)
 READ_AS = (*GREY, PHOTOMETRIC.RGB, PHOTOMETRIC.PALETTE)
@@ -41,7 +45,8 @@ IMAGEJ_IMAGES = re.compile(r"^images=(\d+)", re.MULTILINE)
 UNCODED = ("imagecodecs", "not supported")
 """What tifffile says of a compression that it cannot read, without that package or at all."""
 
-UPRIGHT_BLACK_AT_0 = {"Orientation": 1, "PhotometricInterpretation": 1}
+PLAIN_TAGS = ("Orientation", "PhotometricInterpretation")
+"""Tags whose value 1 says: upright, and for a single channel black at 0."""
 
 
 def read_tiff(path: Path, content: bytes) -> Stored:
@@ -158,13 +163,13 @@ def _by_opencv(page: Any, content: bytes) -> NDArray[Any] | None:
 
     What it does by itself depends on the depth: white at 0 is turned in 8 bits, and not in 16.
     """
-    if page.samplesperpixel != 1 or page.bitspersample not in (8, 16, 32):
+    if page.bitspersample not in ((8, 16, 32) if page.samplesperpixel == 1 else (8, 16)):
         return None
     plain = bytearray(content)
-    for name, value in UPRIGHT_BLACK_AT_0.items():
+    for name in PLAIN_TAGS if page.samplesperpixel == 1 else PLAIN_TAGS[:1]:
         tag = page.tags.get(name)
         if tag is not None:
-            struct.pack_into(f"{page.parent.byteorder}H", plain, tag.valueoffset, value)
+            struct.pack_into(f"{page.parent.byteorder}H", plain, tag.valueoffset, 1)
     values = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None:
         raise ValueError("its compressed pixels do not decode")

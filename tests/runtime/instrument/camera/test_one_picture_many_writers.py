@@ -75,6 +75,16 @@ def test_lzw_is_read_by_the_rule_of_the_others(tmp_path: Path, bits: int, white:
     assert np.array_equal(read_image(tmp_path / "a.tif"), expected)
 
 
+@pytest.mark.parametrize("bits", GREY)
+def test_lzw_of_equal_channels_is_grey_and_of_others_colour(tmp_path: Path, bits: int) -> None:
+    grey, lzw = GREY[bits], [cv2.IMWRITE_TIFF_COMPRESSION, 5]
+    assert cv2.imwrite(str(tmp_path / "a.tif"), np.dstack([grey] * 3), lzw)
+    assert np.array_equal(read_image(tmp_path / "a.tif"), grey)
+    assert cv2.imwrite(str(tmp_path / "b.tif"), np.dstack([grey, grey, grey[::-1]]), lzw)
+    with pytest.raises(InputRefused, match="is a colour image"):
+        read_image(tmp_path / "b.tif")
+
+
 @pytest.mark.parametrize("how", [{"tile": (16, 16)}, {"rowsperstrip": 5}, {"bigtiff": True}])
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 @pytest.mark.parametrize("predictor", [False, True])
