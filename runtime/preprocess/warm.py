@@ -1,4 +1,4 @@
-"""Compile every kernel for every pixel type into Numba's cache, so that no tile waits for it."""
+"""Compile every kernel for every pixel type into Numba's cache: no tile and no seam waits for it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.lbp import full_codes
 from runtime.preprocess.spec import PreprocessSpec
+from runtime.preprocess.strips import flattened
 
 
 def warm_kernels() -> None:
@@ -16,3 +17,4 @@ def warm_kernels() -> None:
         pixels = np.zeros((8, 8), dtype=dtype)
         sample(pixels, spec)
         full_codes(pixels)
+        flattened(pixels)

@@ -5,14 +5,19 @@ import multiprocessing
 import numpy as np
 import pytest
 
-from runtime.preprocess import intensity, lbp_kernel
+from runtime.preprocess import intensity, lbp_kernel, strips
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.kernels import share_rows
 from runtime.preprocess.lbp import full_codes
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.preprocess.warm import warm_kernels
 
-KERNELS = [lbp_kernel.fill_sampled_rows, lbp_kernel.fill_all_rows, intensity._add_blocks]
+KERNELS = [
+    lbp_kernel.fill_sampled_rows,
+    lbp_kernel.fill_all_rows,
+    intensity._add_blocks,
+    strips._fill,
+]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
@@ -58,10 +63,11 @@ def _share_in_a_child(answer: multiprocessing.Queue[list[tuple[int, int]]]) -> N
 def test_nothing_is_compiled_after_warming() -> None:
     warm_kernels()
     warmed = [len(kernel.signatures) for kernel in KERNELS]
-    assert warmed == [2, 2, 2]
+    assert warmed == [2] * len(KERNELS)
     for dtype in (np.uint8, np.uint16):
         pixels = np.random.default_rng(0).integers(0, 200, (70, 90)).astype(dtype)
         for tile in (pixels, pixels[::2, 1:], np.asfortranarray(pixels), pixels[:1]):
             sample(tile, PreprocessSpec(height_px=30, inputs=("intensity+lbp2",)), threads=2)
             full_codes(tile, radii_px=(1,), threads=2)
+            strips.flattened(tile)
     assert [len(kernel.signatures) for kernel in KERNELS] == warmed
