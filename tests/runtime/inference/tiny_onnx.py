@@ -1,7 +1,4 @@
-"""A three-stream late fusion as ONNX, written byte by byte: no library to make one is needed here.
-
-Field numbers: onnx/onnx.proto of the ONNX project.
-"""
+"""A three-stream late fusion as ONNX."""
 
 from __future__ import annotations
 
@@ -9,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.preprocess.inputs import Inputs
+from tests.runtime.inference.onnx_bytes import model, node
 
-FLOAT, INTS, INT = 1, 7, 2
 CLASSES = 2
 SHAPES = {"intensity": (1, 1, 4, 4), "lbp1": (1, 3, 4, 4)}
 # Two streams share an input, as an ensemble of architectures does.
@@ -50,63 +47,26 @@ def made_inputs() -> Inputs:
 
 
 def three_streams() -> bytes:
-    nodes = [_node("Concat", [f"vote:{s}" for s in STREAMS], "votes", axis=1)]
+    nodes = []
     for stream, name in STREAMS.items():
-        vote = [
-            _node("Flatten", [name], f"flat:{stream}", axis=1),
-            _node("MatMul", [f"flat:{stream}", f"weight:{stream}"], f"logits:{stream}"),
-            _node("Softmax", [f"logits:{stream}"], f"vote:{stream}", axis=1),
+        nodes += [
+            node("Flatten", [name], f"flat:{stream}", axis=1),
+            node("MatMul", [f"flat:{stream}", f"weight:{stream}"], f"logits:{stream}"),
+            node("Softmax", [f"logits:{stream}"], f"vote:{stream}", axis=1),
         ]
-        nodes = [*vote, *nodes]
     nodes += [
-        _node("MatMul", ["votes", "weight:fuse"], "logits"),
-        _node("Softmax", ["logits"], "scores", axis=1),
+        node("Concat", [f"vote:{s}" for s in STREAMS], "votes", axis=1),
+        node("MatMul", ["votes", "weight:fuse"], "logits"),
+        node("Softmax", ["logits"], "scores", axis=1),
     ]
-    graph = b"".join(_bytes(1, node) for node in nodes) + _bytes(2, b"tiny")
-    graph += b"".join(
-        _bytes(5, _tensor(f"weight:{name}", array)) for name, array in weights().items()
+    return model(
+        nodes,
+        weights={f"weight:{name}": array for name, array in weights().items()},
+        inputs=SHAPES,
+        outputs={name: (np.dtype(np.float32), (1, width)) for name, width in OUTPUTS.items()},
     )
-    graph += b"".join(_bytes(11, _value(name, shape)) for name, shape in SHAPES.items())
-    for name, width in OUTPUTS.items():
-        graph += _bytes(12, _value(name, (1, width)))
-    return _number(1, 8) + _bytes(7, graph) + _bytes(8, _bytes(1, b"") + _number(2, 17))
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     powers = np.exp(logits - logits.max())
     return np.asarray(powers / powers.sum(), dtype=np.float32)
-
-
-def _node(operation: str, inputs: list[str], output: str, *, axis: int | None = None) -> bytes:
-    node = b"".join(_bytes(1, name.encode()) for name in inputs) + _bytes(2, output.encode())
-    node += _bytes(4, operation.encode())
-    if axis is not None:
-        node += _bytes(5, _bytes(1, b"axis") + _number(3, axis) + _number(20, INT))
-    return node
-
-
-def _tensor(name: str, array: NDArray[np.float32]) -> bytes:
-    shape = b"".join(_number(1, side) for side in array.shape)
-    return shape + _number(2, FLOAT) + _bytes(8, name.encode()) + _bytes(9, array.tobytes())
-
-
-def _value(name: str, shape: tuple[int, ...]) -> bytes:
-    sides = b"".join(_bytes(1, _number(1, side)) for side in shape)
-    kind = _bytes(1, _number(1, FLOAT) + _bytes(2, sides))
-    return _bytes(1, name.encode()) + _bytes(2, kind)
-
-
-def _bytes(field: int, content: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(content)) + content
-
-
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
