@@ -39,9 +39,10 @@ class StripMatcher:
     """Matches strips with the model of one bundle; only `prepare` may run on several threads."""
 
     def __init__(self, model: Model) -> None:
+        # First, so that a model for another task is refused as such and not for what it takes.
+        self._least = model.bundle.task(Matching).least_confidence
         self._session, self._array = model.session, model.bundle.array
         self._input = model.bundle.input(StripInput)
-        self._least = model.bundle.task(Matching).least_confidence
         self.name = f"{model.bundle.manifest.name} {model.bundle.manifest.version}"
 
     @property
