@@ -130,7 +130,8 @@ def list_bundles(folder: Path, *, keys: Path, tasks: Records) -> list[dict[str, 
     """Return one JSON row per bundle: name, version, task and metrics, or in "refused" why it
     cannot run.
 
-    "measure" names the one of the "metrics" by which models of its task are compared.
+    "measure" names the one of the "metrics" by which models of its task are compared;
+    "pixel_size_um" is None where any will do.
     """
     return [_row(path, keys, tasks) for path in sorted(folder.glob(f"*{SUFFIX}"), key=_version)]
 
@@ -141,13 +142,14 @@ def _row(path: Path, keys: Path, tasks: Records) -> dict[str, Any]:
     except ModelRefused as refusal:
         return {"file": path.name, "refused": str(refusal)}
     about = bundle.manifest
+    sizes_um = about.input.pixel_size_um
     return {
         "file": path.name,
         "name": about.name,
         "version": about.version,
         "task": about.task.kind,
         "answers": about.task.answers(),
-        "pixel_size_um": list(about.input.pixel_size_um or ()),
+        "pixel_size_um": None if sizes_um is None else list(sizes_um),
         "measure": about.task.MEASURE,
         "metrics": about.origin.metrics,
         "signed_by": bundle.signed_by,

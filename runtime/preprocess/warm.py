@@ -1,4 +1,4 @@
-"""Compile every kernel for every pixel type into Numba's cache: no tile and no seam waits for it."""
+"""Compile every kernel for every pixel type into Numba's cache: no tile or seam waits for it."""
 
 from __future__ import annotations
 

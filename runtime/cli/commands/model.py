@@ -32,11 +32,13 @@ def list_models(*, folder: Path | None, console: Console) -> dict[str, Any]:
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     if "refused" in row:
         return row["file"], "", "", "", "", f"refused: {row['refused']}"
-    low_um, high_um = row["pixel_size_um"]
+    sizes_um = (
+        "any" if row["pixel_size_um"] is None else " to ".join(map(str, row["pixel_size_um"]))
+    )
     measure, metrics = row["measure"], row["metrics"]
     good = ", ".join(f"{precision} {found[measure]:.3f}" for precision, found in metrics.items())
     name = f"{row['name']} {row['version']}"
-    about = (row["task"], row["answers"], f"{low_um} to {high_um}")
+    about = (row["task"], row["answers"], sizes_um)
     return name, *about, f"{measure}: {good}", row["signed_by"]
 
 

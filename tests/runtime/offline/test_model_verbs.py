@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
 
 from runtime.cli.commands.model import list_models, verify
+from runtime.clock import SystemClock
 from runtime.config.settings import SHIPPED_MODELS, ModelsSection
+from runtime.inference.backends import backends
+from runtime.inference.bundle import open_bundle
+from runtime.offline.model_bench import bench
 from runtime.offline.warm import warm_caches
+from runtime.tasks.registry import RECORDS
+from tests.runtime.inference import tiny_match as tiny
+
+if TYPE_CHECKING:
+    Forge = Any
 
 
 @pytest.fixture
@@ -22,6 +33,22 @@ def console() -> Console:
 def said(console: Console) -> str:
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+@pytest.fixture
+def matcher(forge: Forge) -> Path:
+    """Return a bundle that matches, signed by a key that lies beside it."""
+    path: Path = tiny.into_matcher(forge).write()
+    return path.rename(path.with_name(f"{tiny.NAME}-1.3.0.nsb"))
+
+
+@pytest.fixture
+def shelf(matcher: Path) -> Path:
+    """Return a folder with the shipped classifier and, beside it, the matcher."""
+    shutil.copy(next(SHIPPED_MODELS.glob("mussel-tissue-*.nsb")), matcher.parent)
+    for key in (SHIPPED_MODELS / "keys").iterdir():
+        shutil.copy(key, matcher.parent / "keys")
+    return matcher.parent
 
 
 def test_a_list_says_task_answers_and_how_good_each_precision_is(console: Console) -> None:
@@ -51,3 +78,47 @@ def test_warming_measures_every_model_once_and_keeps_the_choice(tmp_path: Path) 
     assert warm_caches(models) > 0
     notes = list(tmp_path.glob("choice-*.json"))
     assert len(notes) == len(list(SHIPPED_MODELS.glob("*.nsb")))
+
+
+def test_a_list_has_models_of_every_task_each_by_its_own_measure(
+    shelf: Path, console: Console
+) -> None:
+    classifier, matcher = list_models(folder=shelf, console=console)["models"]
+    assert (classifier["task"], matcher["task"]) == ("classify", "match")
+    assert len(classifier["pixel_size_um"]) == 2
+    # Any pixel size will do, and none is claimed.
+    assert matcher["pixel_size_um"] is None
+    (line,) = (line for line in said(console).splitlines() if tiny.NAME in line)
+    cells = [cell.strip() for cell in line.strip("│┃ ").split("│")]
+    assert cells == [
+        f"{tiny.NAME} 1.3.0", "match", "where the cells of a strip lie in another", "any",
+        "matched: fp32 0.750", "forge",
+    ]  # fmt: skip
+
+
+def test_a_matcher_is_verified_confidence_by_confidence(matcher: Path, console: Console) -> None:
+    found = verify(bundle=str(matcher), console=console)
+    assert {row["backend"] for row in found["golden"]} == set(backends())
+    for row in found["golden"]:
+        assert row["worst"].keys() == {"confidence", "back_confidence"}
+        assert max(row["worst"].values()) < 1e-4
+    assert "golden confidence off by" in said(console)
+    assert "back_confidence off by" in said(console)
+
+
+def test_a_matcher_is_timed_and_no_pixel_size_is_told_of_it(matcher: Path) -> None:
+    bundle = open_bundle(matcher, keys=matcher.parent / "keys", tasks=RECORDS)
+    figures = bench(bundle, tiles=2, threads=1, clock=SystemClock())
+    assert figures["model"] == f"{tiny.NAME} 1.3.0"
+    assert figures["tile_px"] == list(tiny.SHAPE_PX)
+    assert len(figures["rows"]) == len(backends())
+    assert sum(row["chosen"] for row in figures["rows"]) == 1
+    assert all(row["p50_ms"] > 0 for row in figures["rows"])
+    assert figures["preprocessing"]["p50_ms"] > 0
+    assert "_um" not in json.dumps(figures)
+
+
+def test_warming_serves_models_of_every_task_on_one_shelf(shelf: Path, tmp_path: Path) -> None:
+    models = ModelsSection(folder=shelf, cache=tmp_path / "cache", backend="onnxruntime", threads=1)
+    assert warm_caches(models) > 0
+    assert len(list((tmp_path / "cache").glob("choice-*.json"))) == 2
