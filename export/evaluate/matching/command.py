@@ -21,7 +21,8 @@ def demis_evaluate(
         list[str] | None,
         typer.Option(
             metavar="NAME[=WEIGHTS]...",
-            help="sift phase xfeat=FILE loftr=FILE loftr-new=FILE loftr-coarse=FILE",
+            help="sift phase xfeat=FILE loftr-small-int8=FILE loftr-small-fp32=FILE loftr=FILE "
+            "loftr-new=FILE loftr-coarse=FILE",
         ),
     ] = None,
     grids: Annotated[

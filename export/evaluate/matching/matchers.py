@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from export.evaluate.matching.bundle import BundleMatcher
 from export.evaluate.matching.loftr import LoftrMatcher
 from export.evaluate.matching.matcher import Matcher
 from export.evaluate.matching.phase import PhaseMatcher
@@ -38,6 +39,12 @@ OFFERS: dict[str, Offer] = {
     ),
     "loftr-new": Offer(
         lambda path: LoftrMatcher("loftr-new", path), "the authors' indoor_ds_new.ckpt"
+    ),
+    "loftr-small-int8": Offer(
+        lambda path: BundleMatcher("loftr-small-int8", path, "int8"), "a bundle that matches, .nsb"
+    ),
+    "loftr-small-fp32": Offer(
+        lambda path: BundleMatcher("loftr-small-fp32", path, "fp32"), "a bundle that matches, .nsb"
     ),
     "loftr-coarse": Offer(TeacherMatcher, "Coarse_LoFTR_TRT's LoFTR_teacher.onnx"),
 }
