@@ -100,7 +100,7 @@ def open_view(rig: Rig, settings: Settings, *, objective: str, folder: Path) -> 
         exposure_ms=EXPOSURE_MS,
         corrector=known_correction(rig, objective=objective, folder=folder),
     )
-    return _well_exposed(view)
+    return well_exposed(view)
 
 
 def known_correction(rig: Rig, *, objective: str, folder: Path) -> Corrector:
@@ -116,7 +116,7 @@ def known_correction(rig: Rig, *, objective: str, folder: Path) -> Corrector:
     return Corrector.from_records(dark, flat, folder=folder) if all(ours) else NoCorrection()
 
 
-def _well_exposed(view: MicroscopeView) -> MicroscopeView:
+def well_exposed(view: MicroscopeView) -> MicroscopeView:
     """Return the view with an exposure that puts the mean near the middle of the camera's range.
 
     Raises CalibrationRefused when no exposure does: lamp out, or far too bright.

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from calibration import backlash, camera_stage, dark, distortion, flat_field, objective_offset
+from calibration import (
+    backlash,
+    camera_stage,
+    dark,
+    distortion,
+    flat_field,
+    led_pair,
+    objective_offset,
+)
 from runtime.calibrated.loaded import overview_of, require_record
 from runtime.calibrated.record import CalibrationRecord, Kind
 from runtime.config.settings import Settings
@@ -29,7 +37,7 @@ class Run(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routine:
     """One routine. Every `once_per` there is has a record of its own; a run does without those
-    that are not `required`.
+    that are not `required`, and "all" without those that this microscope does not serve.
     """
 
     kind: Kind
@@ -37,6 +45,7 @@ class Routine:
     run: Run
     about: str
     required: bool = True
+    serves: Callable[[Rig, Settings], bool] = lambda _rig, _settings: True
 
 
 _TABLE = (
@@ -63,6 +72,14 @@ _TABLE = (
         once_per="other objective",
         run=objective_offset.run,
         about="from the overview objective to another",
+    ),
+    Routine(
+        kind="led-pair",
+        once_per="objective",
+        run=led_pair.run,
+        about="how two LEDs' pictures move apart with z",
+        required=False,
+        serves=led_pair.serves,
     ),
 )
 ROUTINES: Mapping[str, Routine] = {routine.kind: routine for routine in _TABLE}
@@ -92,7 +109,8 @@ def run_routine(
         raise CalibrationRefused(
             f"no objective '{objective}'", limit=", ".join(settings.objectives)
         )
-    wanted = _TABLE if name == "all" else (ROUTINES[name],)
+    served = [routine for routine in _TABLE if routine.serves(rig, settings)]
+    wanted = served if name == "all" else [ROUTINES[name]]
     return [
         _run(rig, settings, routine, of, progress)
         for routine in wanted

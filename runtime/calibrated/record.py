@@ -12,7 +12,9 @@ from runtime.config.strict import Strict
 from runtime.errors import CalibrationRefused
 from runtime.instant import Instant
 
-Kind = Literal["dark", "flat-field", "backlash", "camera-stage", "distortion", "objective-offset"]
+Kind = Literal[
+    "dark", "flat-field", "backlash", "camera-stage", "distortion", "objective-offset", "led-pair"
+]
 DAY_S = 86400.0
 
 

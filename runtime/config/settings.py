@@ -85,6 +85,7 @@ class MotionSection(Strict):
 class CalibrationSection(Strict):
     """Where records live, how long they hold, and where the slide is empty (for flat fields).
 
+    `led_pair` names two channels of the light that are opposite LEDs, in the order they are lit.
     `automatic` runs what is missing before a run starts: sensible on the simulated microscope.
     """
 
@@ -92,6 +93,7 @@ class CalibrationSection(Strict):
     max_age_days: Positive = 90.0
     empty_field_um: tuple[float, float] = (0.0, 0.0)
     textured_field_um: tuple[float, float] = (0.0, 0.0)
+    led_pair: tuple[str, str] = ("led_left", "led_right")
     automatic: bool = False
 
 

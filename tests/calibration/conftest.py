@@ -90,7 +90,8 @@ class DirectLight:
     broken: bool = False
 
     def on(self, *, channel, brightness):
-        self.world.set_light(channel=0, level=0 if self.broken else round(255 * brightness))
+        level = 0 if self.broken else round(255 * brightness)
+        self.world.set_light(channel=self.channels.index(channel), level=level)
         self.lit = True
 
     def off(self):
@@ -141,7 +142,7 @@ def make_settings():
 
 @pytest.fixture(scope="session")
 def make_rig(specimen):
-    def make(settings, *, specimen=specimen, distortion=None):
+    def make(settings, *, specimen=specimen, distortion=None, side_light=None):
         world = World(
             seed=3,
             speed=1000.0,
@@ -150,12 +151,13 @@ def make_rig(specimen):
             camera_height_px=256,
             specimen=specimen,
             distortion=distortion,
+            side_light=side_light,
         )
         clock, stage = InstantClock(), DirectStage(world)
         stage.home()
         return Rig(
             stage=stage,
-            light=DirectLight(world),
+            light=DirectLight(world, world.channels),
             camera=CountingCamera(world, clock=clock),
             turret=DirectTurret(world),
             clock=clock,

@@ -214,5 +214,6 @@ def test_the_table_is_in_the_order_of_need():
         "distortion",
         "backlash",
         "objective-offset",
+        "led-pair",
     ]
     assert all(routine.about for routine in ROUTINES.values())

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.config.settings import Objective
+from runtime.config.settings import Objective, parse_settings
 from runtime.errors import CalibrationRefused, InputRefused
 from runtime.focus.led_pair import (
     PairShift,
@@ -16,11 +16,13 @@ from runtime.focus.led_pair import (
     measure_pair,
     pair_shift,
 )
+from runtime.instrument.opening import open_microscope
 from runtime.instrument.simulator.side_light import Material, SideLight
 from runtime.instrument.simulator.specimen import Specimen
-from runtime.instrument.simulator.truth import TrueExposure
+from runtime.instrument.simulator.truth import TrueExposure, read_truth
 from tests.honest import assert_honest
 from tests.runtime.focus.bench import Bench, rig_of
+from tests.simulated import SIMULATED
 
 SHAPE = (224, 288)
 OBJECTIVE = Objective(magnification=10, na=0.3, pixel_size_um=0.5)
@@ -201,3 +203,30 @@ def test_one_led_is_no_pair():
             correct=lambda pixels: pixels,
             highest=0.3,
         )
+
+
+def test_over_a_serial_line_with_byte_faults_the_pair_is_lit_in_order_and_right(tmp_path):
+    """The board, its line and the camera as a night has them; each LED's frame is the witness's."""
+    settings = parse_settings(
+        SIMULATED
+        + "[simulation]\nspeed = 1000\nline_faults = 0.002\n"
+        + f"[simulation.side_light]\nsine = {SINE}\nsource = 0.02\nphase_rad = 0.5\n",
+        source=tmp_path / "settings.toml",
+    )
+    truth = tmp_path / "truth.jsonl"
+    with open_microscope(settings, truth=truth) as rig:
+        rig.stage.home()
+        rig.approach(x_um=-100.0, y_um=0.0, z_um=14.0)
+        shift = measure_pair(
+            rig,
+            ("led_right", "led_left"),
+            brightness=0.5,
+            exposure_ms=5.0,
+            correct=lambda pixels: pixels,
+            highest=BAND,
+        )
+    seen = read_truth(truth)[-2:]
+    assert [one.channel for one in seen] == ["led_right", "led_left"]
+    per_um = 2 * SINE / np.sqrt(1 - SINE**2) / seen[0].pixel_size_um
+    assert abs(seen[0].defocus_um) > 5
+    assert shift.x_px / per_um == pytest.approx(seen[0].defocus_um, abs=DEPTH_UM / 4)

@@ -1,0 +1,68 @@
+"""The slope of a pair of LEDs: the angle and the sign that the simulated microscope has."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from calibration.led_pair import judge
+from calibration.routines import run_routine
+from runtime.errors import CalibrationRefused
+from runtime.focus.led_pair import PairShift, PairSlope
+from runtime.instrument.simulator.imperfections import draw
+from runtime.instrument.simulator.side_light import SideLight
+
+SINE = 0.15
+SIDE = SideLight(sine=SINE, source=0.01)
+
+
+@pytest.fixture(scope="module")
+def calibrated(make_rig, make_settings, tmp_path_factory):
+    settings = make_settings(tmp_path_factory.mktemp("pair"))
+    rig = make_rig(settings, side_light=SIDE)
+    (record,) = run_routine(rig, settings, name="led-pair", objective="10x")
+    return rig, settings, record
+
+
+def test_the_slope_and_its_sign_are_those_of_the_light(calibrated):
+    """The second picture, lit from the right, lies to the left above focus: a slope below 0."""
+    rig, settings, record = calibrated
+    assert record.passed, record.advice
+    seat = draw(seed=3, objectives=settings.objectives).seats["10x"]
+    per_um = -2 * SINE / np.sqrt(1 - SINE**2) / seat.pixel_size_um
+    assert record.values["x_px_per_um"] == pytest.approx(per_um, rel=0.02)
+    assert abs(record.values["y_px_per_um"]) < 0.02 * abs(per_um)
+    assert record.uncertainties["x_px_per_um"] < 0.02 * abs(per_um)
+    assert not rig.light.lit
+
+
+def test_swapped_leds_are_another_sign(calibrated, make_rig, tmp_path):
+    _, settings, record = calibrated
+    swapped = settings.model_copy(
+        update={
+            "calibration": settings.calibration.model_copy(
+                update={"led_pair": ("led_right", "led_left"), "folder": tmp_path}
+            )
+        }
+    )
+    (other,) = run_routine(
+        make_rig(swapped, side_light=SIDE), swapped, name="led-pair", objective="10x"
+    )
+    assert other.values["x_px_per_um"] == pytest.approx(-record.values["x_px_per_um"], rel=0.02)
+
+
+def test_a_light_without_leds_is_refused_by_name_and_left_out_of_all(rig, settings):
+    with pytest.raises(CalibrationRefused, match="no such pair of LEDs; value led_left, led_right"):
+        run_routine(rig, settings, name="led-pair", objective="10x")
+    assert not rig.light.lit
+
+
+def test_a_line_that_is_not_sure_or_not_met_does_not_pass():
+    line = PairSlope(x_px_per_um=0.6, y_px_per_um=0.0, sigma_px_per_um=0.002)
+    z_um = [-20.0, -10.0, 0.0, 10.0, 20.0]
+    shifts = [PairShift(x_px=0.6 * z, y_px=0.0, sigma_px=0.01, score=0.9) for z in z_um]
+    assert judge(line, z_um, shifts, depth_um=7.6).passed
+    unsure = judge(replace(line, sigma_px_per_um=0.03), z_um, shifts, depth_um=7.6)
+    assert "not sure" in unsure.advice
+    shifts[1] = replace(shifts[1], x_px=-8.0)
+    assert "off the line" in judge(line, z_um, shifts, depth_um=7.6).advice
