@@ -27,7 +27,7 @@ Flip = Annotated[
 ]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")]
 Positions = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Places by Fiji, MIST or Micro-Manager.")
+    Path | None, typer.Option(metavar="FILE", help="Places by Fiji, MIST, Micro-Manager, SerialEM.")
 ]
 Driver = Annotated[
     str,

@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 from runtime.errors import InputRefused
 from runtime.instrument.camera.files import IMAGE_SUFFIXES
 from runtime.instrument.camera.recorded import Listing, RecordedTile
-from runtime.instrument.camera.scale import SAMPLED, ReadAs, scan_reading
+from runtime.instrument.camera.scale import SAMPLED, ReadAs
 from runtime.tile import Pixels
 
 Fate = Literal[
@@ -71,9 +71,9 @@ class Inventory:
         self._left_out: dict[str, LeftOut] = {}
         self._content: dict[bytes, str] = {}
         self._flat: dict[str, int] = {}
-        self._recent: dict[Path, Pixels] = {}
+        self._recent: dict[str, Pixels] = {}
         self._lock = Lock()
-        self._read_as = scan_reading(listing.files, bottom_first=bottom_first)
+        self._read_as = listing.reading(bottom_first=bottom_first)
         self._first = _usual(listing, self._read_as)
         self.list_again(listing)
 
@@ -82,7 +82,7 @@ class Inventory:
         self.scan = listing.scan(self._first, self._read_as)
         for name in [name for name, one in self._left_out.items() if one.fate in PASSING]:
             del self._left_out[name]
-            self._recent.pop(listing.folder / name, None)
+            self._recent.pop(name, None)
         for name in listing.absent:
             missing = "no such file" if listing.pattern is None else "a hole in the count"
             self._leave_out(name, "absent", missing)
@@ -145,13 +145,13 @@ class Inventory:
         be read.
         """
         with self._lock:
-            kept = self._recent.pop(tile.file, None)
+            kept = self._recent.pop(tile.name, None)
             if kept is not None:
-                self._recent[tile.file] = kept
+                self._recent[tile.name] = kept
                 return kept
-        pixels = self._read_as.read(tile.file)
+        pixels = self._read_as.read(tile.file, tile.section)
         with self._lock:
-            self._recent[tile.file] = pixels
+            self._recent[tile.name] = pixels
             while sum(one.nbytes for one in self._recent.values()) > KEPT_BYTES:
                 self._recent.pop(next(iter(self._recent)))
         return pixels
@@ -241,17 +241,17 @@ def _pitch(points: NDArray[np.float64]) -> float:
 
 def _usual(listing: Listing, read_as: ReadAs) -> Pixels:
     """Return a tile of the size and type that most of a sample have."""
-    tiles = listing.tiles
-    apart = max(len(tiles) // SAMPLED, 1)
-    sample = [*tiles[::apart], *tiles] if apart > 1 else tiles
+    sources = listing.sources
+    apart = max(len(sources) // SAMPLED, 1)
+    sample = [*sources[::apart], *sources] if apart > 1 else sources
     seen: dict[str, Pixels] = {}
     counts: Counter[str] = Counter()
     first_refusal: InputRefused | None = None
-    for tile in sample:
-        if counts.total() >= min(SAMPLED, len(tiles)):
+    for source in sample:
+        if counts.total() >= min(SAMPLED, len(sources)):
             break
         try:
-            pixels = read_as.read(listing.folder / tile.name)
+            pixels = read_as.read(*source)
         except InputRefused as refusal:
             first_refusal = first_refusal or refusal
             continue
@@ -260,15 +260,16 @@ def _usual(listing: Listing, read_as: ReadAs) -> Pixels:
         counts[kind] += 1
     if not seen:
         raise InputRefused(
-            f"{listing.folder}: none of its {len(tiles)} tiles can be read",
+            f"{listing.folder}: none of its {len(sources)} tiles can be read",
             value=first_refusal,
-            remedy="copy the folder again from its source",
+            remedy="see to that one first",
         )
     return seen[counts.most_common(1)[0][0]]
 
 
 def _not_named(listing: Listing) -> Iterable[str]:
-    named = {tile.name for tile in listing.tiles} | {*listing.unplaced, *listing.nearly}
+    named = {source.name for source, _ in listing.sources} | {tile.name for tile in listing.tiles}
+    named |= {*listing.unplaced, *listing.nearly}
     return sorted(
         path.name
         for path in listing.folder.iterdir()

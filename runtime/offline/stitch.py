@@ -64,7 +64,11 @@ class StitchRequest:
     def list(self) -> Listing:
         """Return what the folder holds by now."""
         return list_scan(
-            self.folder, positions=self.positions, pattern=self.pattern, overlap=self.overlap
+            self.folder,
+            positions=self.positions,
+            pattern=self.pattern,
+            overlap=self.overlap,
+            bottom_first=self.bottom_first,
         )
 
 

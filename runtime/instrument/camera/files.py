@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
 from runtime.instrument.camera.electron_file import kind_of, read_electron
-from runtime.instrument.camera.mrc_file import MAP, MAP_AT, read_mrc
+from runtime.instrument.camera.mrc_file import MAP, MAP_AT, read_mrc, read_section
 from runtime.instrument.camera.raster_file import JPEG_BEGIN, PNG_BEGIN, read_raster
 from runtime.instrument.camera.stored import Stored, damaged, truncated
 from runtime.instrument.camera.tiff_file import description, read_tiff
@@ -52,17 +52,15 @@ def is_image_name(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("._")
 
 
-def read_values(path: Path) -> NDArray[Any]:
-    """Return a grey image as it is to be seen, (y, x), of any real type and finite.
+def read_values(path: Path, section: int | None = None) -> NDArray[Any]:
+    """Return a grey image as it is to be seen, (y, x), of any real type and finite; with a
+    `section` that one of an MRC file of many.
 
     A colour file whose channels agree is grey. Raises InputRefused, naming the file, for one that
     is missing, damaged, truncated, in colour, holds several pages or NaN.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputRefused(f"{path}: {error.strerror}", remedy="name a readable image") from None
-    values = _stored(path, content).grey(path)
+    stored = _whole(path) if section is None else read_section(path, section)
+    values = stored.grey(path)
     if values.dtype.kind not in "iuf":
         raise InputRefused(f"{path}: pixels of type {values.dtype}", limit="8 or 16-bit grey")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
@@ -85,6 +83,14 @@ def says_simulated(path: Path) -> bool:
     except OSError as error:
         raise InputRefused(f"{path}: {error.strerror}", remedy="name a readable image") from None
     return begin in TIFF_BEGIN and "SIMULATED" in description(path)
+
+
+def _whole(path: Path) -> Stored:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputRefused(f"{path}: {error.strerror}", remedy="name a readable image") from None
+    return _stored(path, content)
 
 
 def _stored(path: Path, content: bytes) -> Stored:

@@ -33,6 +33,9 @@ LITTLE, BIG = b"\x44\x44\x00\x00", b"\x11\x11\x00\x00"
 PIXEL_BYTES = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}
 OTHER_MODES = {3: "complex", 4: "complex", 16: "colour", 101: "4-bit"}
 IMOD_STAMP, IMOD_SIGNED = 1146047817, 1
+ONE_SECTION = {8: 1, 36: 1, 92: 0}
+"""Fields of the header of a file with one section and nothing before it: sections, extended."""
+
 SIGNED_SINCE = 20140
 """The version of the format that made bytes signed; before, programs did as they pleased."""
 
@@ -68,6 +71,31 @@ def read_mrc(path: Path, content: bytes) -> Stored:
         values = values.view(np.uint8)
     # Programs disagree whether a single picture is one, a volume of one section, or a set of such.
     return Stored(values=values.reshape(header.shape[1:]))
+
+
+def read_section(path: Path, number: int) -> Stored:
+    """Return one section of a file of many, as kept, without reading the others.
+
+    Raises InputRefused as `read_mrc`, and for a section that the file does not have.
+    """
+    try:
+        with path.open("rb") as file:
+            begin = bytearray(file.read(HEADER_BYTES))
+            if len(begin) < HEADER_BYTES:
+                raise truncated(path, f"{len(begin)} bytes, the header has {HEADER_BYTES}")
+            header = _Header.of(path, bytes(begin))
+            if number >= header.sections:
+                raise InputRefused(
+                    f"{path}: has no section {number}", limit=f"{header.sections} sections from 0"
+                )
+            size = (header.end - HEADER_BYTES - header.extended) // header.sections
+            file.seek(HEADER_BYTES + header.extended + number * size)
+            pixels = file.read(size)
+    except OSError as error:
+        raise InputRefused(f"{path}: {error.strerror}", remedy="name a readable image") from None
+    for at, value in ONE_SECTION.items():
+        struct.pack_into(f"{header.order}i", begin, at, value)
+    return read_mrc(path, bytes(begin) + pixels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Where tiles lie by a file of positions of Fiji, MIST or Micro-Manager.
+"""Where tiles lie by a file of positions of Fiji, MIST, Micro-Manager or SerialEM.
 
 MIST: T. Blattner et al., "MIST: accurate and scalable microscopy image stitching tool", Scientific
 Reports 7 (2017), doi:10.1038/s41598-017-04567-y.
@@ -14,6 +14,7 @@ from pathlib import Path, PureWindowsPath
 from runtime.errors import InputRefused
 from runtime.instrument.camera.files import IMAGE_SUFFIXES
 from runtime.instrument.camera.micromanager_positions import parse_micromanager
+from runtime.instrument.camera.montage_positions import SIGN, parse_montage
 from runtime.instrument.camera.tile_configuration import TileEntry, parse_tile_configuration
 
 # "file: tile_1.tif; corr: 0.97; position: (12, -3); grid: (0, 1);"
@@ -32,11 +33,12 @@ class Positions:
     in_um: bool = False
 
 
-def read_positions(path: Path, folder: Path) -> Positions:
+def read_positions(path: Path, folder: Path, *, bottom_first: bool = False) -> Positions:
     """Return what a file says of the tiles in `folder`.
 
     A name is looked for as it stands, without its folders (Windows' too), and without regard to
-    case. Raises InputRefused, naming the file and its line, for what is none of the three formats.
+    case. With `bottom_first` the pieces of a montage are told for files whose lowest row is put
+    last. Raises InputRefused, naming the file and its line, for what is none of the formats.
     """
     text = _text(path)
     if text.lstrip().startswith("{"):
@@ -44,6 +46,9 @@ def read_positions(path: Path, folder: Path) -> Positions:
         images = [name for name in _names(folder) if name.lower().endswith(IMAGE_SUFFIXES)]
         entries = parse_micromanager(text, source=path, names=images)
         return Positions(entries=tuple(entries), in_um=True)
+    if SIGN in text:
+        pieces = parse_montage(text, source=path, upwards=bottom_first)
+        return Positions(entries=tuple(pieces))
     if MIST_LINE.match(text.lstrip()):
         entries = _parse_mist(text, path)
     else:

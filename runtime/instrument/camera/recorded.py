@@ -11,6 +11,7 @@ import numpy as np
 
 from runtime.errors import InputRefused
 from runtime.instrument.camera.files import is_image_name
+from runtime.instrument.camera.montage_positions import section_of
 from runtime.instrument.camera.name_pattern import (
     grid_from_names,
     holes_in_count,
@@ -39,6 +40,7 @@ class RecordedTile:
     y_px: float
     row: int = 0
     column: int = 0
+    section: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,7 @@ class RecordedScan:
 
         Raises InputRefused, naming the file, when it is damaged or unlike the first tile.
         """
-        pixels = self.read_as.read(tile.file)
+        pixels = self.read_as.read(tile.file, tile.section)
         if pixels.shape != self.shape_px or pixels.dtype != self.dtype:
             raise InputRefused(
                 f"{tile.file}: unlike the scan's first tile",
@@ -71,8 +73,8 @@ class RecordedScan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedTile:
-    """A file that names or positions speak of, before it is opened: pixel (0, 0) lies at (x, y),
-    in the unit of its listing.
+    """A file that names or positions speak of, or the section of one as "file#3", before it is
+    opened: pixel (0, 0) lies at (x, y), in the unit of its listing.
     """
 
     tile_id: str
@@ -101,9 +103,14 @@ class Listing:
     nearly: tuple[str, ...] = ()
 
     @property
-    def files(self) -> list[Path]:
-        """The files of the tiles, in their order."""
-        return [self.folder / tile.name for tile in self.tiles]
+    def sources(self) -> list[tuple[Path, int | None]]:
+        """The files of the tiles, in their order, and their sections of them."""
+        return [section_of(self.folder, tile.name) for tile in self.tiles]
+
+    def reading(self, *, bottom_first: bool = False) -> ReadAs:
+        """Return how the tiles are read: by one scale, where their numbers need it."""
+        files, sections = zip(*self.sources, strict=True)
+        return scan_reading(files, sections, bottom_first=bottom_first)
 
     def scan(self, first: Pixels, read_as: ReadAs = AS_STORED) -> RecordedScan:
         """Return the scan whose tiles have the size and type of `first`, and are read as it was."""
@@ -116,13 +123,14 @@ class Listing:
                 RecordedTile(
                     tile_id=tile.tile_id,
                     name=tile.name,
-                    file=self.folder / tile.name,
+                    file=file,
+                    section=section,
                     x_px=tile.x * step_x,
                     y_px=tile.y * step_y,
                     row=tile.row,
                     column=tile.column,
                 )
-                for tile in self.tiles
+                for tile, (file, section) in zip(self.tiles, self.sources, strict=True)
             ),
             shape_px=(height, width),
             dtype=first.dtype,
@@ -147,8 +155,8 @@ def load_scan(
     if pattern is None:
         _refuse_some(listing.absent, listing, "lacks", "copy them there, or take their lines out")
     _refuse_some(listing.unplaced, listing, "has no place for", "mend their lines")
-    read_as = scan_reading(listing.files)
-    return listing.scan(read_as.read(listing.files[0]), read_as)
+    read_as = listing.reading()
+    return listing.scan(read_as.read(*listing.sources[0]), read_as)
 
 
 def list_scan(
@@ -157,13 +165,14 @@ def list_scan(
     positions: Path | None = None,
     pattern: str | None = None,
     overlap: float | None = None,
+    bottom_first: bool = False,
 ) -> Listing:
     """Return what a folder holds, without opening a picture.
 
-    Positions come from a file of Fiji, MIST or Micro-Manager (`positions`, found from here or
-    inside the folder), or from file names (`grid_from_names`) and an `overlap`, a fraction of each
-    side; with neither, from the folder's own TileConfiguration.txt. Raises InputRefused when they
-    do not add up, or name nothing that is there.
+    Positions come from a file of Fiji, MIST, Micro-Manager or SerialEM (`positions`, found from
+    here or inside the folder), or from file names (`grid_from_names`) and an `overlap`, a fraction
+    of each side; with neither, from the folder's own TileConfiguration.txt. `bottom_first` as in
+    `read_positions`. Raises InputRefused when they do not add up, or name nothing that is there.
     """
     if not folder.is_dir():
         raise InputRefused(f"{folder} is not a folder", remedy="name the folder of the tiles")
@@ -171,15 +180,15 @@ def list_scan(
         if positions is not None:
             raise InputRefused("both positions and a pattern are given", remedy="give one of them")
         return _from_names(folder, pattern, overlap)
-    return _from_positions(folder, positions or Path(TILE_CONFIGURATION))
+    return _from_positions(folder, positions or Path(TILE_CONFIGURATION), bottom_first)
 
 
-def _from_positions(folder: Path, positions: Path) -> Listing:
+def _from_positions(folder: Path, positions: Path, bottom_first: bool) -> Listing:
     path = positions if positions.is_file() else folder / positions
-    told = read_positions(path, folder)
+    told = read_positions(path, folder, bottom_first=bottom_first)
     entries = told.entries
     ids = _tile_ids([entry.name for entry in entries])
-    there = {entry.name: (folder / entry.name).is_file() for entry in entries}
+    there = {entry.name: section_of(folder, entry.name)[0].is_file() for entry in entries}
     usable = [(i, e) for i, e in zip(ids, entries, strict=True) if there[e.name] and e.placed]
     # Without a size the unit stays the micrometre: the pictures tell how many pixels that is.
     size = pixel_size_um(folder / usable[0][1].name) if told.in_um and usable else None

@@ -62,18 +62,18 @@ class ReadAs:
     bottom_first: bool = False
     scale: Scale | None = None
 
-    def values(self, path: Path) -> NDArray[Any]:
+    def values(self, path: Path, section: int | None = None) -> NDArray[Any]:
         """Return a file's numbers, its upper row first. Raises InputRefused as `read_values`."""
-        values = read_values(path)
+        values = read_values(path, section)
         return values[::-1] if self.bottom_first else values
 
-    def read(self, path: Path) -> Pixels:
+    def read(self, path: Path, section: int | None = None) -> Pixels:
         """Return a file's pixels, (y, x), uint8 or uint16, C-contiguous.
 
         Without a scale, whole numbers of other types that fit 16 bits are converted exactly. Raises
         InputRefused, naming the file, for what cannot be read or does not fit.
         """
-        values = self.values(path)
+        values = self.values(path, section)
         return exactly(values, path) if self.scale is None else self.scale.pixels(values, path)
 
 
@@ -105,17 +105,20 @@ def exactly(values: NDArray[Any], path: Path) -> Pixels:
     return np.ascontiguousarray(values, dtype=np.uint16)
 
 
-def scan_reading(files: Sequence[Path], *, bottom_first: bool = False) -> ReadAs:
+def scan_reading(
+    files: Sequence[Path], sections: Sequence[int | None] = (), *, bottom_first: bool = False
+) -> ReadAs:
     """Return how to read files that belong together: with one scale, where 16 bits need it.
 
     Where most of a sample hold signed or fractional numbers, all files are read for their span.
-    Files that cannot be read have no say.
+    Files that cannot be read have no say. `sections` are those of the files, where they have any.
     """
+    pictures = list(zip(files, sections or [None] * len(files), strict=True))
     as_stored = ReadAs(bottom_first=bottom_first)
     types: Counter[np.dtype[Any]] = Counter()
     apart = max(len(files) // SAMPLED, 1)
-    for file in files[::apart]:
-        values = _readable(file)
+    for file, section in pictures[::apart]:
+        values = _readable(file, section)
         if values is not None:
             types[values.dtype.newbyteorder("=")] += 1
     if not types:
@@ -123,14 +126,14 @@ def scan_reading(files: Sequence[Path], *, bottom_first: bool = False) -> ReadAs
     usual = types.most_common(1)[0][0]
     if usual in (np.uint8, np.uint16):
         return as_stored
-    return ReadAs(bottom_first=bottom_first, scale=_scale(files, usual))
+    return ReadAs(bottom_first=bottom_first, scale=_scale(pictures, usual))
 
 
-def _scale(files: Sequence[Path], dtype: np.dtype[Any]) -> Scale | None:
+def _scale(pictures: Sequence[tuple[Path, int | None]], dtype: np.dtype[Any]) -> Scale | None:
     """Return the scale of all files of a type; None where 16 bits hold them as they are."""
     lows, highs, whole = [], [], True
-    for file in files:
-        values = _readable(file)
+    for file, section in pictures:
+        values = _readable(file, section)
         if values is None or values.dtype.newbyteorder("=") != dtype:
             continue
         lows.append(float(values.min()))
@@ -149,9 +152,9 @@ def _scale(files: Sequence[Path], dtype: np.dtype[Any]) -> Scale | None:
     return Scale(dtype=dtype.name, zero=low, step=step)
 
 
-def _readable(file: Path) -> NDArray[Any] | None:
+def _readable(file: Path, section: int | None) -> NDArray[Any] | None:
     try:
-        return read_values(file)
+        return read_values(file, section)
     except InputRefused:
         return None
 

@@ -284,9 +284,9 @@ def test_tiles_read_last_are_kept_within_a_bound(
 ) -> None:
     read: list[str] = []
 
-    def counted(path: Path) -> np.ndarray:
+    def counted(path: Path, section: int | None) -> np.ndarray:
         read.append(path.name)
-        return read_values(path)
+        return read_values(path, section)
 
     listed = Inventory(list_scan(folder, pattern=PATTERN, overlap=OVERLAP))
     tiles = listed.tiles
