@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from export.evaluate.command import Lists
+from export.evaluate.matching.matchers import in_words
 from export.progress import shown
 
 
@@ -20,9 +21,7 @@ def demis_evaluate(
     matcher: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME[=WEIGHTS]...",
-            help="sift phase xfeat=FILE loftr-small-int8=FILE loftr-small-fp32=FILE loftr=FILE "
-            "loftr-new=FILE loftr-coarse=FILE",
+            metavar="NAME[=WEIGHTS]...", help=f"{in_words()}; sift and phase alone without it."
         ),
     ] = None,
     grids: Annotated[

@@ -14,6 +14,9 @@ from export.networks.loftr.network import Loftr, match_pictures
 from export.networks.loftr.sizes import CELL_PX, PUBLISHED, LoftrSizes
 from runtime.stitch.match.strips import Strip
 
+FIRST_RELEASE = PUBLISHED.model_copy(update={"old_positions": True})
+"""What outdoor_ds.ckpt and indoor_ds.ckpt were trained with."""
+
 LEAST = 0.2
 """The authors'."""
 

@@ -1,22 +1,19 @@
-"""The table of matchers: adding one is a file of its own and a row here."""
+"""The table of matchers: adding one is a file of its own, and a row and its opener here.
+
+What a matcher needs is loaded when it is opened: the command line reads the table for its help.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from export.evaluate.matching.bundle import BundleMatcher
-from export.evaluate.matching.loftr import LoftrMatcher
-from export.evaluate.matching.matcher import Matcher
-from export.evaluate.matching.phase import PhaseMatcher
-from export.evaluate.matching.sift import SiftMatcher
-from export.evaluate.matching.teacher import TeacherMatcher
-from export.evaluate.matching.xfeat import XFeatMatcher
-from export.networks.loftr.sizes import PUBLISHED
 from runtime.errors import ConfigRefused
 
-FIRST_RELEASE = PUBLISHED.model_copy(update={"old_positions": True})
+if TYPE_CHECKING:
+    from export.evaluate.matching.matcher import Matcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +26,69 @@ class Offer:
     weights: str = ""
 
 
+def _sift(_: Path) -> Matcher:
+    from export.evaluate.matching.sift import SiftMatcher
+
+    return SiftMatcher()
+
+
+def _phase(_: Path) -> Matcher:
+    from export.evaluate.matching.phase import PhaseMatcher
+
+    return PhaseMatcher()
+
+
+def _xfeat(path: Path) -> Matcher:
+    from export.evaluate.matching.xfeat import XFeatMatcher
+
+    return XFeatMatcher(path)
+
+
+def _small_int8(path: Path) -> Matcher:
+    from export.evaluate.matching.bundle import BundleMatcher
+
+    return BundleMatcher("loftr-small-int8", path, "int8")
+
+
+def _small_fp32(path: Path) -> Matcher:
+    from export.evaluate.matching.bundle import BundleMatcher
+
+    return BundleMatcher("loftr-small-fp32", path, "fp32")
+
+
+def _loftr(path: Path) -> Matcher:
+    from export.evaluate.matching.loftr import FIRST_RELEASE, LoftrMatcher
+
+    return LoftrMatcher("loftr", path, FIRST_RELEASE)
+
+
+def _loftr_new(path: Path) -> Matcher:
+    from export.evaluate.matching.loftr import LoftrMatcher
+
+    return LoftrMatcher("loftr-new", path)
+
+
+def _coarse(path: Path) -> Matcher:
+    from export.evaluate.matching.teacher import TeacherMatcher
+
+    return TeacherMatcher(path)
+
+
 OFFERS: dict[str, Offer] = {
-    "sift": Offer(lambda _: SiftMatcher()),
-    "phase": Offer(lambda _: PhaseMatcher()),
-    "xfeat": Offer(XFeatMatcher, "the authors' xfeat.pt"),
-    "loftr": Offer(
-        lambda path: LoftrMatcher("loftr", path, FIRST_RELEASE),
-        "the authors' outdoor_ds.ckpt or indoor_ds.ckpt",
-    ),
-    "loftr-new": Offer(
-        lambda path: LoftrMatcher("loftr-new", path), "the authors' indoor_ds_new.ckpt"
-    ),
-    "loftr-small-int8": Offer(
-        lambda path: BundleMatcher("loftr-small-int8", path, "int8"), "a bundle that matches, .nsb"
-    ),
-    "loftr-small-fp32": Offer(
-        lambda path: BundleMatcher("loftr-small-fp32", path, "fp32"), "a bundle that matches, .nsb"
-    ),
-    "loftr-coarse": Offer(TeacherMatcher, "Coarse_LoFTR_TRT's LoFTR_teacher.onnx"),
+    "sift": Offer(_sift),
+    "phase": Offer(_phase),
+    "xfeat": Offer(_xfeat, "the authors' xfeat.pt"),
+    "loftr-small-int8": Offer(_small_int8, "a bundle that matches, .nsb"),
+    "loftr-small-fp32": Offer(_small_fp32, "a bundle that matches, .nsb"),
+    "loftr": Offer(_loftr, "the authors' outdoor_ds.ckpt or indoor_ds.ckpt"),
+    "loftr-new": Offer(_loftr_new, "the authors' indoor_ds_new.ckpt"),
+    "loftr-coarse": Offer(_coarse, "Coarse_LoFTR_TRT's LoFTR_teacher.onnx"),
 }
+
+
+def in_words() -> str:
+    """Return what the command line may say: "sift phase xfeat=FILE ..."."""
+    return " ".join(f"{name}=FILE" if offer.weights else name for name, offer in OFFERS.items())
 
 
 def opened(names: Sequence[str]) -> list[Matcher]:
