@@ -44,8 +44,7 @@ from runtime.inference.bundle import find_bundle, open_bundle
 from runtime.inference.selection import processor
 from runtime.inference.session import LAYOUTS, Session
 from runtime.inference.view_input import ViewInput
-from runtime.instrument.camera.files import IMAGE_SUFFIXES
-from runtime.instrument.camera.scale import read_image
+from runtime.instrument.camera.files import IMAGE_SUFFIXES, read_image
 from runtime.preprocess.inputs import Inputs, to_input
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.record import SCORES

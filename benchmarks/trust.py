@@ -31,7 +31,7 @@ from export.datasets.patches import draw_patch
 from export.datasets.section import Section, read_section
 from runtime.inference.bundle import open_bundle
 from runtime.inference.view_input import ViewInput
-from runtime.instrument.camera.scale import read_image
+from runtime.instrument.camera.files import read_image
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.classifier import TileClassifier

@@ -15,7 +15,7 @@ from pydantic import Field, FiniteFloat, JsonValue
 
 from runtime.config.strict import Strict
 from runtime.errors import InputRefused
-from runtime.instrument.camera.scale import read_image
+from runtime.instrument.camera.files import read_image
 from runtime.tile import Pixels
 
 TRUTH, FORMAT = "truth.json", 1

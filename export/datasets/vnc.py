@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from export.datasets.labelled import LabelledImages
 from runtime.errors import InputRefused
-from runtime.instrument.camera.scale import read_image
+from runtime.instrument.camera.files import read_image
 from runtime.tile import Pixels
 
 PATCH_PX = 128

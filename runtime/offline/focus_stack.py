@@ -10,8 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from runtime.errors import InputRefused
-from runtime.instrument.camera.files import is_image_name
-from runtime.instrument.camera.scale import read_image
+from runtime.instrument.camera.files import is_image_name, read_image
 from runtime.tile import Pixels
 
 FEWEST = 3

@@ -20,7 +20,7 @@ from export.evaluate.matching.stitched import (
     placed,
     true_places,
 )
-from runtime.instrument.camera.scale import read_image
+from runtime.instrument.camera.files import read_image
 from runtime.tile import Pixels
 from tests.export.demis_set import write_set
 

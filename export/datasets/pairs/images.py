@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from export.datasets.pairs.source import Patch
 from runtime.errors import InputRefused
-from runtime.instrument.camera.files import IMAGE_SUFFIXES
-from runtime.instrument.camera.scale import read_image
+from runtime.instrument.camera.files import IMAGE_SUFFIXES, read_image
 from runtime.tile import Pixels
 
 # Texture is what stands out of the noise of empty resin: the deviation over 25 px of the image

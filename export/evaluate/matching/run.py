@@ -31,7 +31,7 @@ from export.evaluate.matching.stitched import (
 from export.evaluate.matching.table import markdown
 from export.progress import Progress
 from runtime.errors import ConfigRefused
-from runtime.instrument.camera.scale import read_image
+from runtime.instrument.camera.files import read_image
 from runtime.tile import Pixels, Placement
 
 TABLE, TABLE_CSV, RESULTS, CORNERS = "table.md", "table.csv", "results.json", "corner_errors.png"

@@ -15,6 +15,7 @@ from runtime.instrument.camera.mrc_file import MAP, MAP_AT, read_mrc, read_secti
 from runtime.instrument.camera.raster_file import JPEG_BEGIN, PNG_BEGIN, read_raster
 from runtime.instrument.camera.stored import Stored, damaged, truncated
 from runtime.instrument.camera.tiff_file import description, read_tiff
+from runtime.tile import Pixels
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 MRC_SUFFIXES = (".mrc", ".mrcs", ".st", ".map")
@@ -23,6 +24,7 @@ OTHER_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 IMAGE_SUFFIXES = TIFF_SUFFIXES + MRC_SUFFIXES + ELECTRON_SUFFIXES + OTHER_SUFFIXES
 
 TIFF_BEGIN = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+WHITEST = 65535
 SHORTEST = 16
 """Bytes; what is shorter was cut before it could say what it is."""
 
@@ -52,6 +54,31 @@ def is_image_name(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("._")
 
 
+def read_image(path: Path) -> Pixels:
+    """Return a grey image, (y, x), uint8 or uint16, C-contiguous, upright, black at 0.
+
+    Whole-numbered values of other types that fit 16 bits are converted exactly; a colour file
+    whose channels agree is grey. Raises InputRefused, naming the file, for one that is missing,
+    damaged, truncated, in colour, holds several pages, NaN, negative or fractional values.
+    """
+    return exactly(read_values(path), path)
+
+
+def exactly(values: NDArray[Any], path: Path) -> Pixels:
+    """Return values as the pixels they are. Raises InputRefused where 16 bits cannot hold them."""
+    if values.dtype in (np.uint8, np.uint16):
+        native = values.astype(values.dtype.newbyteorder("="), copy=False)
+        return np.ascontiguousarray(native)
+    if not _fits(values):
+        raise InputRefused(
+            f"{path}: {values.dtype} pixels that 16 bits cannot hold exactly",
+            value=f"{values.min():g} to {values.max():g}",
+            limit="whole numbers 0 to 65535",
+            remedy="save it as 16-bit grey, all files with one scale",
+        )
+    return np.ascontiguousarray(values, dtype=np.uint16)
+
+
 def read_values(path: Path, section: int | None = None) -> NDArray[Any]:
     """Return a grey image as it is to be seen, (y, x), of any real type and finite; with a
     `section` that one of an MRC file of many.
@@ -70,6 +97,16 @@ def read_values(path: Path, section: int | None = None) -> NDArray[Any]:
             remedy="save it again with numbers in their place, or leave it out",
         )
     return values
+
+
+def is_whole(values: NDArray[Any]) -> bool:
+    """Return whether no value has a fraction."""
+    return values.dtype.kind != "f" or bool((values == np.rint(values)).all())
+
+
+def _fits(values: NDArray[Any]) -> bool:
+    low, high = float(values.min()), float(values.max())
+    return low >= 0 and high <= WHITEST and is_whole(values)
 
 
 def says_simulated(path: Path) -> bool:

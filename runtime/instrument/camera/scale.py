@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
-from runtime.instrument.camera.files import read_values
+from runtime.instrument.camera.files import WHITEST, exactly, is_whole, read_values
 from runtime.tile import Pixels
 
-WHITEST = 65535
 SAMPLED = 9
 """Files read to learn what kind of numbers most of a scan's files hold."""
 
@@ -80,31 +79,6 @@ class ReadAs:
 AS_STORED = ReadAs()
 
 
-def read_image(path: Path) -> Pixels:
-    """Return a grey image, (y, x), uint8 or uint16, C-contiguous, upright, black at 0.
-
-    Whole-numbered values of other types that fit 16 bits are converted exactly; a colour file
-    whose channels agree is grey. Raises InputRefused, naming the file, for one that is missing,
-    damaged, truncated, in colour, holds several pages, NaN, negative or fractional values.
-    """
-    return AS_STORED.read(path)
-
-
-def exactly(values: NDArray[Any], path: Path) -> Pixels:
-    """Return values as the pixels they are. Raises InputRefused where 16 bits cannot hold them."""
-    if values.dtype in (np.uint8, np.uint16):
-        native = values.astype(values.dtype.newbyteorder("="), copy=False)
-        return np.ascontiguousarray(native)
-    if not _fits(values):
-        raise InputRefused(
-            f"{path}: {values.dtype} pixels that 16 bits cannot hold exactly",
-            value=f"{values.min():g} to {values.max():g}",
-            limit="whole numbers 0 to 65535",
-            remedy="save it as 16-bit grey, all files with one scale",
-        )
-    return np.ascontiguousarray(values, dtype=np.uint16)
-
-
 def scan_reading(
     files: Sequence[Path], sections: Sequence[int | None] = (), *, bottom_first: bool = False
 ) -> ReadAs:
@@ -138,7 +112,7 @@ def _scale(pictures: Sequence[tuple[Path, int | None]], dtype: np.dtype[Any]) ->
             continue
         lows.append(float(values.min()))
         highs.append(float(values.max()))
-        whole &= _is_whole(values)
+        whole &= is_whole(values)
     low, high = min(lows), max(highs)
     if whole and low >= 0 and high <= WHITEST:
         return None
@@ -157,12 +131,3 @@ def _readable(file: Path, section: int | None) -> NDArray[Any] | None:
         return read_values(file, section)
     except InputRefused:
         return None
-
-
-def _is_whole(values: NDArray[Any]) -> bool:
-    return values.dtype.kind != "f" or bool((values == np.rint(values)).all())
-
-
-def _fits(values: NDArray[Any]) -> bool:
-    low, high = float(values.min()), float(values.max())
-    return low >= 0 and high <= WHITEST and _is_whole(values)

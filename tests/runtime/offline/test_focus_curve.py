@@ -10,7 +10,7 @@ import pytest
 
 from runtime.errors import InputRefused
 from runtime.focus.sharpness import MEASURES
-from runtime.instrument.camera.scale import read_image
+from runtime.instrument.camera.files import read_image
 from runtime.offline.focus_curve import focus_curve
 from runtime.offline.focus_stack import find_stack
 

@@ -15,7 +15,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
-from runtime.instrument.camera.scale import read_image
+from runtime.instrument.camera.files import read_image
 
 RNG = np.random.default_rng(7)
 NOISE = RNG.integers(0, 256, (64, 96), dtype=np.uint8)

@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
+from runtime.instrument.camera.files import read_image
 from runtime.instrument.camera.pixel_size import pixel_size_um
-from runtime.instrument.camera.scale import read_image
 
 GREY = np.random.default_rng(5).integers(0, 60_000, (20, 28), dtype=np.uint16)
 SHORT, ULONG, FLOAT, GROUP, TAG, ARRAY = 2, 5, 6, 20, 21, 20

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InputRefused
-from runtime.instrument.camera.scale import read_image
+from runtime.instrument.camera.files import read_image
 
 RNG = np.random.default_rng(1)
 GREY_8 = RNG.integers(0, 256, (40, 56), dtype=np.uint8)

@@ -17,7 +17,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
-from runtime.instrument.camera.scale import read_image
+from runtime.instrument.camera.files import read_image
 
 RNG = np.random.default_rng(3)
 GREY: dict[int, NDArray[Any]] = {
