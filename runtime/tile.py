@@ -158,9 +158,9 @@ class Shift:
     Of tiles turned against each other by `rotation_rad`, from x towards y, (dx_px, dy_px) is how
     far a place at the middle of the overlap lies in a beyond where it lies in b.
     `covariance_px2` is 2x2 over (dx, dy). `ncc` is the mean-centred correlation on the true
-    overlap; `method` is "phase" or "sift", or "none" where no match was accepted. `alternatives`
-    are other shifts that the overlap does not rule out, without the one given, best first;
-    `inliers` is how many keypoints agree, where keypoints were asked.
+    overlap; `method` is "phase", "sift" or "loftr", or "none" where no match was accepted.
+    `alternatives` are other shifts that the overlap does not rule out, without the one given, best
+    first; `inliers` is how many keypoints or cells agree, where such were asked.
     """
 
     a: str

@@ -50,4 +50,6 @@ SettingsFile = Annotated[
     ),
 ]
 
-MatcherName = Annotated[Literal["auto", "phase", "sift"], typer.Option(help="How overlaps match.")]
+MatcherName = Annotated[
+    Literal["auto", "phase", "sift", "loftr"], typer.Option(help="How overlaps match.")
+]

@@ -169,6 +169,10 @@ def stitch(
         float | None, typer.Option(metavar="F", help="Overlap as a fraction, with --pattern.")
     ] = None,
     matcher: MatcherName = "auto",
+    network: Annotated[
+        str | None,
+        typer.Option(metavar="BUNDLE", help="Model to ask where no other matcher is sure."),
+    ] = None,
     stage_sigma_px: Annotated[
         float | None, typer.Option(metavar="S", help="How far positions may be off, px.")
     ] = None,
@@ -212,6 +216,7 @@ def stitch(
         overlap=overlap,
         out=out,
         matcher=matcher,
+        network=network,
         stage_sigma_px=stage_sigma_px,
         fix=fix,
         report=report,

@@ -15,6 +15,7 @@ from runtime.instrument.camera.recorded import RecordedScan, RecordedTile
 from runtime.offline.inventory import Fate, Inventory, sharing_a_place
 from runtime.offline.still import made_small, same_pictures
 from runtime.stitch.match.borders import Matchable
+from runtime.stitch.match.learned import CellFinder
 from runtime.stitch.stitcher import Stitcher
 from runtime.stitch.straighten import straighten
 from runtime.stitch.workers import Workers, workers
@@ -61,8 +62,8 @@ class _Pass:
 class Placing:
     """A stitcher for files: what cannot be read, or is another tile's copy, costs its own place.
 
-    `matcher` and `stage_sigma_px` are those of `Stitcher`; the latter by default a share of the
-    tile. Raises ConfigRefused for an unknown matcher.
+    `matcher`, `finder` and `stage_sigma_px` are those of `Stitcher`; the latter by default a share
+    of the tile. Raises ConfigRefused for an unknown matcher.
     """
 
     def __init__(
@@ -71,11 +72,12 @@ class Placing:
         scan: RecordedScan,
         *,
         matcher: str,
+        finder: CellFinder | None = None,
         stage_sigma_px: float | None = None,
     ) -> None:
         self._inventory = inventory
         self._scan = scan
-        self._matcher = matcher
+        self._matcher, self._finder = matcher, finder
         self._sigma_px = sigma_px(scan, stage_sigma_px)
         self._by_id: dict[str, RecordedTile] = {}
         self._by_name: dict[str, RecordedTile] = {}
@@ -282,6 +284,7 @@ class Placing:
             stage_sigma_px=self._sigma_px,
             shape_px=self._scan.shape_px,
             matcher=self._matcher,
+            finder=self._finder,
             border_px=border_px(self._scan.tiles, self._scan.shape_px, self._sigma_px),
             known=known,
             in_order=True,

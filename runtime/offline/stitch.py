@@ -31,6 +31,7 @@ from runtime.offline.results import (
 from runtime.offline.vouching import vouched
 from runtime.report.judged import in_words
 from runtime.stitch.map.mosaic import Mosaic
+from runtime.stitch.match.learned import CellFinder
 from runtime.stitch.stitcher import GATE_MARGIN_PX, GATE_SIGMAS
 
 Progress = Callable[[int, int], object]
@@ -47,8 +48,10 @@ class StitchRequest:
 
     Positions come from a Fiji `TileConfiguration.txt`, or from a file-name `pattern` and an
     `overlap` (share of a side). Where the pictures contradict them, the scan is refused, or with
-    `fix` stitched where the pictures say. With `report` the map is judged by its own pictures, and
-    a page of it is written. With `bottom_first` files keep their lowest row first, as MRC may.
+    `fix` stitched where the pictures say. `network` names the bundle that is asked where the other
+    matchers are not sure; the matcher "loftr" asks it alone. With `report` the map is judged by its
+    own pictures, and a page of it is written. With `bottom_first` files keep their lowest row
+    first, as MRC may.
     """
 
     folder: Path
@@ -56,6 +59,7 @@ class StitchRequest:
     pattern: str | None = None
     overlap: float | None = None
     matcher: str = "auto"
+    network: str | None = None
     stage_sigma_px: float | None = None
     fix: bool = False
     report: bool = False
@@ -222,13 +226,23 @@ class FolderStitch:
                 inventory.move(scan.tiles)
                 self._placing.extend(inventory.scan)
                 return self._placing
+        network = self._request.network
         self._placing = Placing(
             inventory,
             inventory.scan,
             matcher=self._request.matcher,
+            finder=None if network is None else _finder(network),
             stage_sigma_px=self._request.stage_sigma_px,
         )
         return self._placing
+
+
+def _finder(network: str) -> CellFinder:
+    """Return what asks a network, loaded only where one is named: in half a second."""
+    from runtime.config.settings import ModelsSection
+    from runtime.offline.network import cell_finder
+
+    return cell_finder(ModelsSection(), network)
 
 
 def _judging() -> ModuleType:

@@ -217,7 +217,7 @@ def ladder(matcher: str, finder: CellFinder | None = None) -> tuple[Rung, ...]:
     if not rungs:
         raise ConfigRefused(
             f"matcher '{matcher}' has no network to ask",
-            remedy="put a bundle for the task 'match' into the folder of models",
+            remedy="name a model for the task 'match' with --network",
         )
     return rungs
 

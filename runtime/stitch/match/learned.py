@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.stitch.match.agreed import Points, match_points
-from runtime.stitch.match.blank import is_blank
 from runtime.stitch.match.correlation import Floats
 from runtime.stitch.match.refined import Match
 from runtime.stitch.match.strips import Strip, StripPair
@@ -46,8 +45,12 @@ class _Window:
 
 
 def match_learned(pair: StripPair, chance: tuple[float, ...], finder: CellFinder) -> Match | None:
-    """Return the match that the network's cells agree on, or None: see `match_points`."""
-    if is_blank(pair.a) or is_blank(pair.b):
+    """Return the match that the network's cells agree on, or None: see `match_points`.
+
+    Strips of one grey level have none. Others are shown to the network even if they look blank:
+    faint ones do.
+    """
+    if any(strip.min() == strip.max() for strip in (pair.a, pair.b)):
         return None
 
     def mirrored() -> Points:

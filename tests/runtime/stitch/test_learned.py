@@ -144,7 +144,7 @@ def test_strips_of_two_specimens_match_nowhere_whatever_a_network_says(find):
     assert match_learned(strips_of(a, b, (270.0, 0.0)), chance, finder) is None
 
 
-def test_a_blank_strip_is_shown_to_no_network():
+def test_strips_of_one_grey_level_are_shown_to_no_network():
     def never(*_):
         raise AssertionError
 
