@@ -1,0 +1,64 @@
+"""The network for unsure seams: verified when it is named, loaded when it is first asked."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from runtime.config.settings import ModelsSection
+from runtime.errors import ModelRefused
+from runtime.offline import network
+from tests.runtime.inference import tiny_match as tiny
+
+if TYPE_CHECKING:
+    Forge = Any
+
+
+@pytest.fixture
+def models(forge: Forge, tmp_path: Path) -> ModelsSection:
+    """A shelf with one bundle for matching."""
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    shutil.copy(tiny.into_matcher(forge).write(), shelf / f"{tiny.NAME}-1.0.0.nsb")
+    shutil.copytree(forge.keys, shelf / "keys", ignore=lambda _, names: {"shelf"} & {*names})
+    return ModelsSection(folder=shelf, cache=tmp_path / "cache", backend="onnxruntime")
+
+
+def test_threads_ask_one_network_which_is_loaded_once(
+    models: ModelsSection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Path] = []
+
+    def counted(path: Path, **how: Any) -> Any:
+        loaded.append(path)
+        return opened(path, **how)
+
+    opened = network.open_model
+    monkeypatch.setattr(network, "open_model", counted)
+    finder = network.cell_finder(models, tiny.NAME)
+    assert finder.shape_px == tiny.SHAPE_PX
+    assert not loaded
+    world = tiny.specimen()
+    pairs = [(tiny.cut(world), tiny.cut(world, down=2 + n % 2)) for n in range(6)]
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda pair: finder.find(*pair), pairs))
+    assert len(loaded) == 1
+    for n, (first_px, second_px) in enumerate(found):
+        off = second_px - first_px - tiny.OFF_PX[::-1]
+        assert len(off) >= tiny.COLUMNS
+        assert np.allclose(off, (0, -8 * (n % 2)), atol=1e-5)
+
+
+def test_a_network_that_is_not_there_is_refused_by_name(models: ModelsSection) -> None:
+    with pytest.raises(ModelRefused, match=r"no model bundle 'other'.*limit strip-match-1\.0\.0"):
+        network.cell_finder(models, "other")
+
+
+def test_a_model_for_another_task_is_refused_by_name() -> None:
+    with pytest.raises(ModelRefused, match=r"task 'classify' is not one .*limit match"):
+        network.cell_finder(ModelsSection(), "mussel-tissue")
