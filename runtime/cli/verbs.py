@@ -12,7 +12,16 @@ from runtime.cli.bridge_verbs import bridge
 from runtime.cli.call import call, forward, load
 from runtime.cli.focus_verbs import focus
 from runtime.cli.model_verbs import model
-from runtime.cli.options import AsJson, Flip, MatcherName, Out, Positions, SettingsFile
+from runtime.cli.options import (
+    AsJson,
+    Flip,
+    MatcherName,
+    Network,
+    Out,
+    Positions,
+    SettingsFile,
+    StageSigma,
+)
 from runtime.cli.process import give_back_what_is_freed, leave_cores_to_threads_of_ours
 
 app = typer.Typer(
@@ -169,13 +178,8 @@ def stitch(
         float | None, typer.Option(metavar="F", help="Overlap as a fraction, with --pattern.")
     ] = None,
     matcher: MatcherName = "auto",
-    network: Annotated[
-        str | None,
-        typer.Option(metavar="BUNDLE", help="Model to ask where no other matcher is sure."),
-    ] = None,
-    stage_sigma_px: Annotated[
-        float | None, typer.Option(metavar="S", help="How far positions may be off, px.")
-    ] = None,
+    network: Network = None,
+    stage_sigma_px: StageSigma = None,
     fix: Annotated[
         bool,
         typer.Option("--fix", help="Mend positions that the pictures contradict, and say how."),
