@@ -31,7 +31,7 @@ def demis_evaluate(
         float, typer.Option(min=0.0, help="How far off a match may lie and be correct.")
     ] = 3.0,
     stage_sigma_px: Annotated[
-        float, typer.Option(min=0.0, help="How far off, on either axis, tiles are said to lie.")
+        float, typer.Option(min=0.1, help="How far off, on either axis, tiles are said to lie.")
     ] = 12.0,
     pictures: Annotated[
         bool, typer.Option(help="Draw what is stitched, and compare it with the reference.")
