@@ -9,6 +9,7 @@ import numpy as np
 from export.datasets.labelled import LabelledImages
 from export.datasets.table import Row, check_files, read_table
 from runtime.errors import InputRefused
+from runtime.instrument.camera.pixel_size import refuse_other_size
 from runtime.instrument.camera.scale import scan_reading
 
 TABLE = "labels.csv"
@@ -38,6 +39,8 @@ def from_rows(
             f"{table}: {rows[int(np.argmax(parts == ''))].file} has no part but others have",
             remedy="give every line a part, or none",
         )
+    for file, row in zip(files, rows, strict=True):
+        refuse_other_size(file, given_um=row.pixel_size_um, by=f"its line in {table}")
     read_as = scan_reading(files)
     return LabelledImages(
         source=folder.name,

@@ -155,6 +155,7 @@ class Bench:
     @cached_property
     def recording(self) -> Recording:
         """Return the scan that is played."""
+        from runtime.instrument.camera.pixel_size import refuse_other_size
         from runtime.instrument.camera.recorded import load_scan
         from runtime.instrument.replay import Recording
 
@@ -164,6 +165,8 @@ class Bench:
         scan = load_scan(
             told.folder, positions=positions, pattern=told.pattern, overlap=told.overlap
         )
+        by = "[recording] in the settings"
+        refuse_other_size(scan.tiles[0].file, given_um=told.pixel_size_um, by=by)
         return Recording(scan, pixel_size_um=told.pixel_size_um)
 
     @cached_property

@@ -215,4 +215,5 @@ def _table(rows: list[dict[str, Any]], classes: tuple[str, ...]) -> bytes:
     writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    return buffer.getvalue().encode()
+    # Names that are no text in UTF-8 are written as the bytes they are.
+    return buffer.getvalue().encode("utf-8", "surrogateescape")

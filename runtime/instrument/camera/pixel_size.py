@@ -27,6 +27,9 @@ SQUARE = 0.01
 CENTIMETRE = 3
 """TIFF's unit for scientific files; per inch is what printers and editors fill in."""
 
+CM_PER_INCH, PRINTED_DPI = 2.54, (72, 96, 100, 150, 200, 240, 300, 360, 600, 1200)
+"""Resolutions of screens and printers, which some programs convert to centimetres."""
+
 ANGSTROM_UM = 1e-4
 UNSET_ANGSTROM = 1.0
 """Voxel size that programs write into MRC when they know none."""
@@ -55,6 +58,18 @@ def pixel_size_um(path: Path) -> float | None:
     return (x + y) / 2
 
 
+def refuse_other_size(file: Path, *, given_um: float, by: str) -> None:
+    """Raise InputRefused where a file states another pixel size than the one given, `by` whom."""
+    stated_um = pixel_size_um(file)
+    if stated_um is not None and abs(stated_um / given_um - 1) > SQUARE:
+        raise InputRefused(
+            f"{file}: states another pixel size than {by}",
+            value=f"{stated_um:g} µm",
+            limit=f"{given_um:g} µm",
+            remedy="give the size that the file states, or save it without one",
+        )
+
+
 def _of_tiff(path: Path) -> tuple[float, float]:
     with tifffile.TiffFile(path) as file:
         page: Any = file.pages.first
@@ -69,6 +84,8 @@ def _of_tiff(path: Path) -> tuple[float, float]:
             return unit / per_x, unit / per_y
         given = page.tags.get("ResolutionUnit")
         centimetres = given is not None and int(given.value) == CENTIMETRE
+        if any(abs(per_x * CM_PER_INCH / dpi - 1) < SQUARE for dpi in PRINTED_DPI):
+            return 0.0, 0.0
         return (1e4 / per_x, 1e4 / per_y) if centimetres else (0.0, 0.0)
 
 

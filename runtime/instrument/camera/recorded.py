@@ -148,15 +148,25 @@ def load_scan(
     """Return the scan that `list_scan` lists, all of it; a few tiles are read now, or, where they
     hold signed or fractional numbers, all of them for their one scale.
 
-    Raises InputRefused as `list_scan` does, and when a named file is absent or has no place, or the
-    first cannot be read.
+    Size and type are those of the first that can be read. Raises InputRefused as `list_scan` does,
+    and when a named file is absent or has no place, or none can be read.
     """
     listing = list_scan(folder, positions=positions, pattern=pattern, overlap=overlap)
     if pattern is None:
         _refuse_some(listing.absent, listing, "lacks", "copy them there, or take their lines out")
     _refuse_some(listing.unplaced, listing, "has no place for", "mend their lines")
     read_as = listing.reading()
-    return listing.scan(read_as.read(*listing.sources[0]), read_as)
+    return listing.scan(_first_readable(listing, read_as), read_as)
+
+
+def _first_readable(listing: Listing, read_as: ReadAs) -> Pixels:
+    refusals = []
+    for source in listing.sources:
+        try:
+            return read_as.read(*source)
+        except InputRefused as refusal:
+            refusals.append(refusal)
+    raise refusals[0]
 
 
 def list_scan(

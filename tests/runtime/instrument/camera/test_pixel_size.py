@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from runtime.instrument.camera.pixel_size import pixel_size_um
+from runtime.errors import InputRefused
+from runtime.instrument.camera.pixel_size import pixel_size_um, refuse_other_size
 
 GREY = np.arange(1200, dtype=np.uint16).reshape(30, 40)
 
@@ -55,6 +56,7 @@ SAYS: dict[str, tuple[str, Callable[[Path], object], float | None]] = {
     ),
     "ImageJ in pixels": ("a.tif", resolved(1.0, "NONE", imagej=True), None),
     "per centimetre": ("a.tif", resolved(20_000.0, "CENTIMETER"), 0.5),
+    "a printer's, per centimetre": ("a.tif", resolved(118.11, "CENTIMETER"), None),
     "per inch": ("a.tif", resolved(300.0, "INCH"), None),
     "plain TIFF": ("a.tif", lambda path: tifffile.imwrite(path, GREY), None),
     "MRC": ("a.mrc", mrc(40.0), 0.004),
@@ -62,6 +64,13 @@ SAYS: dict[str, tuple[str, Callable[[Path], object], float | None]] = {
     "PNG": ("a.png", lambda path: cv2.imwrite(str(path), GREY), None),
     "damaged": ("a.tif", lambda path: path.write_bytes(b"II*\0"), None),
 }
+
+
+def test_another_size_than_the_one_given_is_refused_by_who_gave_it(tmp_path: Path) -> None:
+    ome(0.325, 0.325, "µm")(tmp_path / "a.ome.tif")
+    refuse_other_size(tmp_path / "a.ome.tif", given_um=0.3251, by="the settings")
+    with pytest.raises(InputRefused, match=r"than the settings; value 0.325 µm; limit 0.65 µm"):
+        refuse_other_size(tmp_path / "a.ome.tif", given_um=0.65, by="the settings")
 
 
 @pytest.mark.parametrize("name", SAYS)

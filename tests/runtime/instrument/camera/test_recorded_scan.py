@@ -69,6 +69,17 @@ def test_a_damaged_tile_is_refused_only_when_it_is_read(folder):
         scan.read(scan.tiles[-1])
 
 
+def test_a_first_tile_that_is_damaged_costs_itself_alone(folder):
+    (folder / "r0_c0.png").write_bytes(b"")
+    scan = load_scan(folder, pattern="r{row}_c{col}.png", overlap=0.1)
+    assert scan.shape_px == (30, 40)
+    assert np.array_equal(scan.read(scan.tiles[1]), PIXELS[0, 1])
+    for file in folder.iterdir():
+        file.write_bytes(b"")
+    with pytest.raises(InputRefused, match=r"r0_c0.png: unreadable or truncated: it is empty"):
+        load_scan(folder, pattern="r{row}_c{col}.png", overlap=0.1)
+
+
 @pytest.mark.parametrize("odd", [np.zeros((30, 41), np.uint16), np.zeros((30, 40), np.uint8)])
 def test_a_tile_unlike_the_first_is_refused(folder, odd):
     cv2.imwrite(str(folder / "r0_c1.png"), odd)
