@@ -11,7 +11,9 @@ import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
+import numpy as np
 import onnx
+from onnx import numpy_helper
 from onnxruntime.quantization import (
     CalibrationMethod,
     QuantType,
@@ -27,6 +29,8 @@ from export.quantise.calibration import observe
 from runtime.preprocess.inputs import Inputs
 
 WEIGHTED = ("Conv", "Gemm")
+# What such a layer reads: its input, its weight, its bias.
+INPUTS_WITH_BIAS = 3
 # Everything between two weighted layers, so that activations stay in eight bits all the way.
 OPERATIONS = [*WEIGHTED, "Add", "Relu", "MaxPool", "AveragePool", "Flatten"]
 # What lies between a network's last features and the vote.
@@ -153,16 +157,30 @@ def fp32_tail(graph: onnx.GraphProto, *, classes: int) -> set[str]:
 
 
 def _prepared(model: bytes) -> bytes:
-    """Return the stream with every tensor's shape, marked as the quantiser wants it."""
+    """Return the stream with every tensor's shape, marked as the quantiser wants it, and a bias in
+    every layer, which can take back what rounding does.
+    """
+    graph = onnx.load_model_from_string(model)
+    _add_biases(graph.graph)
     with tempfile.TemporaryDirectory() as name:
         out = Path(name) / "prepared"
         quant_pre_process(
-            onnx.load_model_from_string(model),
+            graph,
             out,
             skip_optimization=True,
             skip_symbolic_shape=True,
         )
         return out.read_bytes()
+
+
+def _add_biases(graph: onnx.GraphProto) -> None:
+    widths = {tensor.name: _outputs(tensor) for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type in WEIGHTED and len(node.input) < INPUTS_WITH_BIAS:
+            zeros = np.zeros(widths[node.input[1]], dtype=np.float32)
+            name = f"{node.output[0]}:bias"
+            graph.initializer.append(numpy_helper.from_array(zeros, name))
+            node.input.append(name)
 
 
 def _outputs(weight: onnx.TensorProto) -> int:

@@ -19,7 +19,7 @@ import torch
 
 from export.convert.graph import to_parts
 from export.convert.ir import to_ir
-from export.convert.parts import ModelParts, layer_of
+from export.convert.parts import VOTE, ModelParts, layer_of
 from export.networks.fusion import FusedClassifier
 from export.networks.registry import make_network
 from export.quantise import (
@@ -36,6 +36,7 @@ from runtime.errors import ModelRefused
 from runtime.inference.backends import open_session
 from runtime.inference.session import BACKENDS
 from runtime.tasks.classify.record import SCORES
+from tests.runtime.inference import onnx_bytes
 
 pytestmark = pytest.mark.export
 CHANNELS = {"intensity": 1, "lbp1": 3}
@@ -316,3 +317,35 @@ def test_every_metric_with_a_tolerance_must_hold(int8: float, worse: list[str]) 
 def test_the_same_tiles_give_the_same_bytes() -> None:
     fp32 = to_parts(made("late"), inputs(0))
     assert to_int8(fp32, [inputs(1)]) == to_int8(fp32, [inputs(1)])
+
+
+def test_a_layer_without_a_bias_gets_one_that_takes_back_what_rounding_shifts() -> None:
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=(16, 4, 5, 5)).astype(np.float32)
+    shape, said = (1, 4, 24, 24), (1, 16, 20, 20)
+    floats = np.dtype(np.float32)
+    stream = onnx_bytes.model(
+        [onnx_bytes.node("Conv", ["seen", "weight"], VOTE + "one")],
+        weights={"weight": weight},
+        inputs={"seen": shape},
+        outputs={VOTE + "one": (floats, said)},
+    )
+    tail = onnx_bytes.model(
+        [onnx_bytes.node("Identity", [VOTE + "one"], "said")],
+        weights={},
+        inputs={VOTE + "one": said},
+        outputs={"said": (floats, said)},
+    )
+    parts = ModelParts(streams={"one": stream}, tail=tail)
+    # All above zero, as after a ReLU: rounding errors of a channel's weights do not cancel.
+    views = [{"seen": rng.uniform(0.5, 1, shape).astype(np.float32)} for _ in range(8)]
+    fp32, int8 = (
+        part_outputs(parts, views),
+        model_outputs(to_int8(parts, views), views, backend="onnxruntime"),
+    )
+    off = (int8["said"] - fp32["said"]).mean(axis=(0, 2, 3))
+    # Seven bits of a channel's largest weight.
+    steps = np.abs(weight).max(axis=(1, 2, 3)) / 63
+    rounded = (np.rint(weight / steps[:, None, None, None]) * steps[:, None, None, None]) - weight
+    uncorrected = 0.75 * rounded.sum(axis=(1, 2, 3))
+    assert np.abs(off).max() < 0.2 * np.abs(uncorrected).max()
