@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from runtime.config.strict import Strict
 
@@ -39,6 +39,14 @@ class LoftrSizes(Strict):
     window: Annotated[int, Field(ge=3, le=9)] = 5
     similarity: Literal["scaled", "cosine"] = "scaled"
     old_positions: bool = False
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        widths = (self.width, self.fine_width) if self.fine == "window" else (self.width,)
+        for width in widths:
+            if width % self.heads:
+                raise ValueError(f"{self.heads} heads cannot share a width of {width}")
+        return self
 
     @property
     def width(self) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from export.config.recipe import Recipe
 from export.config.table import read_table
@@ -47,6 +47,13 @@ class PairData(Strict):
     pairs: Annotated[int, Field(ge=8)] = 8000
     validation_pairs: Annotated[int, Field(ge=8)] = 256
 
+    @model_validator(mode="after")
+    def _of_something(self) -> Self:
+        for side in ("train", "validation"):
+            if not self.textures and not getattr(self, side):
+                raise ValueError(f"no folders under {side} and no textures: nothing to draw from")
+        return self
+
 
 class MatchConfig(Strict):
     """Everything that decides a matching model but the seed and the images.
@@ -64,6 +71,16 @@ class MatchConfig(Strict):
     packed: StripShape
     recipe: Recipe = Recipe()
     budgets_ms: dict[str, float] = {}
+
+    @field_validator("network")
+    @classmethod
+    def _cells_alone(cls, network: LoftrSizes) -> LoftrSizes:
+        if network.fine == "window":
+            raise ValueError(
+                "fine 'window' needs features at 1/2, which the device has not; "
+                "choose 'offset' or 'none'"
+            )
+        return network
 
 
 def read_match_config(path: Path) -> MatchConfig:

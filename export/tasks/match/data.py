@@ -47,14 +47,15 @@ def read_pairs(config: MatchConfig, folder: Path | None, *, seed: int) -> PairSp
             limit=", ".join(map(str, (*data.train, *data.validation))),
             remedy="name the folder that holds them with --data",
         )
-    shared = set(data.train) & set(data.validation)
+    base = folder or Path()
+    learnt = {(base / one).resolve() for one in data.train}
+    shared = [one for one in data.validation if (base / one).resolve() in learnt]
     if shared:
         raise ConfigRefused(
             "a specimen that is learnt from cannot judge",
-            value=", ".join(sorted(map(str, shared))),
+            value=", ".join(map(str, shared)),
             remedy="name other folders under data.validation",
         )
-    base = folder or Path()
 
     def samples(folders: Sequence[Path], count: int, number: int) -> PairSamples:
         source = _source([base / one for one in folders], data.textures)
