@@ -36,6 +36,10 @@ OFF_PX = (1.5, -2.25)
 # Cells of 64 pixels: 8 for the right one, and 1 either way for the others.
 SOFTER = 1 / 8
 NAME = "strip-match"
+FLOAT = np.dtype(np.float32)
+FEATURES = "vote:backbone"
+STRIPS_SHAPE = (2, 1, *SHAPE_PX)
+FEATURES_SHAPE = (2, CELL_PX**2, ROWS, COLUMNS)
 
 
 def specimen(seed: int = 0) -> NDArray[np.uint16]:
@@ -52,20 +56,54 @@ def cut(world: Pixels, *, down: int = 2, across: int = 2) -> Pixels:
 
 def network() -> bytes:
     """Return it as ONNX: a dual softmax of the products of the cells' pixels."""
-    tall = [2, ROWS, CELL_PX, COLUMNS, CELL_PX]
-    weights = {
-        "tall": np.array(tall),
-        "flat": np.array([2, CELLS, CELL_PX * CELL_PX]),
+    weights = {**_pixels(), **_numbers()}
+    return model(
+        [*_backbone(), *_head()], weights=weights, inputs={STRIPS: STRIPS_SHAPE}, outputs=_said()
+    )
+
+
+def backbone() -> bytes:
+    """Return the first part alone, a convolution that tells the pixels of every cell apart."""
+    outputs = {FEATURES: (FLOAT, FEATURES_SHAPE)}
+    return model(_backbone(), weights=_pixels(), inputs={STRIPS: STRIPS_SHAPE}, outputs=outputs)
+
+
+def head() -> bytes:
+    """Return the rest."""
+    return model(_head(), weights=_numbers(), inputs={FEATURES: FEATURES_SHAPE}, outputs=_said())
+
+
+def _pixels() -> dict[str, NDArray[np.float32]]:
+    kernels = np.eye(CELL_PX**2, dtype=np.float32).reshape(-1, 1, CELL_PX, CELL_PX)
+    return {"pixels": kernels}
+
+
+def _numbers() -> dict[str, NDArray[Any]]:
+    return {
+        "flat": np.array([2, CELL_PX**2, CELLS]),
         "softer": np.float32([SOFTER]),
         "off": np.tile(np.float32(OFF_PX), (1, CELLS, 1)),
     }
-    nodes = [
-        node("Reshape", [STRIPS, "tall"], "cut"),
-        node("Transpose", ["cut"], "near", perm=[0, 1, 3, 2, 4]),
-        node("Reshape", ["near", "flat"], "cells"),
+
+
+def _said() -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+    return {
+        **dict.fromkeys((PARTNER, BACK_PARTNER), (np.dtype(np.int64), (1, CELLS))),
+        **dict.fromkeys((CONFIDENCE, BACK_CONFIDENCE), (FLOAT, (1, CELLS))),
+        OFFSET: (FLOAT, (1, CELLS, 2)),
+    }
+
+
+def _backbone() -> list[bytes]:
+    return [node("Conv", [STRIPS, "pixels"], FEATURES, strides=[CELL_PX, CELL_PX])]
+
+
+def _head() -> list[bytes]:
+    return [
+        node("Reshape", [FEATURES, "flat"], "cells"),
         node("Split", ["cells"], "a", "b", axis=0),
-        node("Transpose", ["b"], "b_turned", perm=[0, 2, 1]),
-        node("MatMul", ["a", "b_turned"], "product"),
+        node("Transpose", ["a"], "a_turned", perm=[0, 2, 1]),
+        node("MatMul", ["a_turned", "b"], "product"),
         node("Mul", ["product", "softer"], "alike"),
         node("Softmax", ["alike"], "along", axis=2),
         node("Softmax", ["alike"], "across", axis=1),
@@ -76,13 +114,6 @@ def network() -> bytes:
         node("ReduceMax", ["sure"], BACK_CONFIDENCE, axes=[1], keepdims=0),
         node("Identity", ["off"], OFFSET),
     ]
-    whole, real = np.dtype(np.int64), np.dtype(np.float32)
-    outputs = {
-        **dict.fromkeys((PARTNER, BACK_PARTNER), (whole, (1, CELLS))),
-        **dict.fromkeys((CONFIDENCE, BACK_CONFIDENCE), (real, (1, CELLS))),
-        OFFSET: (real, (1, CELLS, 2)),
-    }
-    return model(nodes, weights=weights, inputs={STRIPS: (2, 1, *SHAPE_PX)}, outputs=outputs)
 
 
 def sure(inputs: Inputs) -> dict[str, NDArray[np.float32]]:
