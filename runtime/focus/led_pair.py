@@ -40,6 +40,10 @@ NEWTON_STEPS = 8
 STILL_PX = 1e-4
 # Below this share of its best possible height a peak is chance.
 LEAST_SCORE = 0.1
+# A part is believed by itself above this, which noise alone never reached; and if it holds no less
+# than this share of the power of the best.
+SURE_SCORE = 0.5
+LEAST_POWER = 0.1
 LOW_BAND = 0.6
 
 
@@ -124,29 +128,54 @@ def pair_shift(first: Pixels, second: Pixels, *, highest: float) -> PairShift | 
 
     `highest` is the frequency up to which they are compared, cycles a pixel. The whole frame finds
     the peak of a partly whitened correlation; parts of it climb that by Newton's method, each by
-    itself, and their median counts: so dust or an empty corner decides nothing.
+    itself, and the median counts of those that hold something: so dust or an empty corner decides
+    nothing, and a few textured spots on bare slide are enough.
     """
     coarse = _Comparison(first, second, highest=highest)
     x, y = coarse.highest_peak()
     if coarse.score(x, y) < LEAST_SCORE:
         return None
-    found = []
-    for part_a, part_b, (x0, y0) in _parts(first, second, round(x), round(y)):
-        comparison = _Comparison(part_a, part_b, highest=highest)
-        climbed = comparison.climb(x - x0, y - y0)
-        if climbed is not None and comparison.score(*climbed) >= 2 * LEAST_SCORE:
-            found.append((climbed[0] + x0, climbed[1] + y0))
-    if len(found) < FEWEST_PARTS:
+    told = _told_by_parts(first, second, (x, y), highest)
+    if told is None:
         return None
-    at = np.array(found)
-    middle = np.median(at, axis=0)
-    # 1.4826 times the median deviation is σ, 1.2533 more that of a median instead of a mean.
-    spread = 1.4826 * np.median(np.abs(at - middle), axis=0)
-    sigma = 1.2533 * float(np.hypot(*spread)) / math.sqrt(2 * len(at))
+    middle, sigma = told
     score = coarse.score(*middle)
     bias = _bands_disagree(coarse, _Comparison(first, second, highest=LOW_BAND * highest), middle)
     sigma = math.hypot(sigma, bias)
     return PairShift(x_px=float(middle[0]), y_px=float(middle[1]), sigma_px=sigma, score=score)
+
+
+def _told_by_parts(
+    first: Pixels, second: Pixels, coarse_px: tuple[float, float], highest: float
+) -> tuple[NDArray[np.float64], float] | None:
+    """Return the shift that the parts tell, and its σ by how far they disagree; None if none does.
+
+    Where only a part or two hold anything, as in a sparse field, those do.
+    """
+    x, y = coarse_px
+    climbed = []
+    for part_a, part_b, (x0, y0) in _parts(first, second, round(x), round(y)):
+        comparison = _Comparison(part_a, part_b, highest=highest)
+        top = comparison.climb(x - x0, y - y0)
+        if top is not None:
+            climbed.append((comparison.score(*top), comparison.power, top[0] + x0, top[1] + y0))
+    table = np.array(climbed).reshape(-1, 4)
+    sure = table[table[:, 0] >= SURE_SCORE]
+    if len(sure):
+        sure = sure[sure[:, 1] >= LEAST_POWER * sure[:, 1].max()]
+    elif len(table) >= FEWEST_PARTS:
+        # Noise everywhere: none is sure by itself, but many may agree.
+        sure = table[table[:, 0] >= 2 * LEAST_SCORE]
+    if len(sure) >= FEWEST_PARTS:
+        at = sure[:, 2:]
+        middle = np.median(at, axis=0)
+        # 1.4826 times the median deviation is σ, 1.2533 more that of a median, not of a mean.
+        spread = 1.4826 * np.median(np.abs(at - middle), axis=0)
+        return middle, 1.2533 * float(np.hypot(*spread)) / math.sqrt(2 * len(at))
+    if not len(sure) or sure[:, 0].max() < SURE_SCORE:
+        return None
+    middle = np.average(sure[:, 2:], axis=0, weights=sure[:, 1])
+    return middle, float(np.hypot(*np.ptp(sure[:, 2:], axis=0))) / 2
 
 
 def fit_pair_slope(z_um: ArrayLike, shifts: Sequence[PairShift]) -> PairSlope:
@@ -197,6 +226,7 @@ class _Comparison:
         self._rows, self._columns = rows, columns
         cross = np.conj(a) * b
         size = np.maximum(np.abs(cross), np.finfo(np.float32).tiny)
+        self.power = float(size.sum())
         # Partly whitened: else the lowest frequencies are all there is, and their peak is wide.
         self._cross = cross / size**WHITENING
         self._best = float(np.abs(self._cross).sum())

@@ -90,6 +90,24 @@ def test_a_few_specks_of_the_sensor_decide_nothing():
     assert (found.x_px, found.y_px) == pytest.approx((9.0, 1.0), abs=0.05)
 
 
+@pytest.mark.parametrize("spots", [1, 3])
+def test_a_few_textured_spots_on_a_bare_slide_are_enough(spots):
+    """Each is 40 px wide: 2 % of the frame."""
+    kept = np.zeros(SHAPE)
+    for at in ((60, 70), (170, 220), (150, 80))[:spots]:
+        cv2.circle(kept, at[::-1], 20, 1.0, -1)
+    picture = texture(6) * cv2.GaussianBlur(kept, (0, 0), 3)
+    rng = np.random.default_rng(8)
+    pair = [
+        rng.poisson(2000 + 400 * one).astype(np.uint16)
+        for one in (picture, moved(picture, 7.3, -1.2))
+    ]
+    found = pair_shift(*pair, highest=0.2)
+    # The edge of a part cuts through a spot: half a pixel is half the limit at this angle.
+    assert (found.x_px, found.y_px) == pytest.approx((7.3, -1.2), abs=0.5)
+    assert found.sigma_px < 1.0
+
+
 @pytest.fixture(scope="module")
 def measured():
     """Returns shift and z of fields of the committed section at random within ten depths of field,
