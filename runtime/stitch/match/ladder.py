@@ -16,7 +16,7 @@ from runtime.errors import ConfigRefused
 from runtime.stitch.match.angles import match_angles
 from runtime.stitch.match.learned import CellFinder, match_learned
 from runtime.stitch.match.phase import Peak, band_pass, candidates, judged, reachable_ncc
-from runtime.stitch.match.refined import TURNED_RAD, Match, nearer, refined
+from runtime.stitch.match.refined import Match, nearer, refined
 from runtime.stitch.match.rivals import lead_nats
 from runtime.stitch.match.sift import match_sift
 from runtime.stitch.match.strips import StripPair
@@ -42,7 +42,7 @@ GATE_SIGMAS = 3.0
 
 FEWEST_PAIRS, FAINT = 4, 0.5
 """Of turned tiles a straight comparison finds two or three blocks that agree by luck, or blurred
-ones; so does noise, and then turning them is no better."""
+ones, which agree by less than this share of what their noise would leave."""
 
 LUCKY_PAIRS, LUCKY_SHARE = 2, 0.7
 """So few blocks, of strips that agree by less than this share of what their noise would leave,
@@ -136,7 +136,7 @@ def by_phase(cut: Cut, chance: tuple[float, ...]) -> Match | None:
     """
     pair = cut(False)
     straight = None if pair is None else match_phase(pair, chance)
-    if straight is not None and not _doubtful(straight):
+    if pair is not None and straight is not None and not _doubtful(straight, pair):
         return straight
     wide = cut(True)
     turned = None if wide is None else match_angles(wide, chance)
@@ -151,10 +151,10 @@ def _lucky(match: Match, pair: StripPair) -> bool:
     return few and match.ncc < LUCKY_SHARE * reachable_ncc(pair)
 
 
-def _doubtful(match: Match) -> bool:
+def _doubtful(match: Match, pair: StripPair) -> bool:
     """Return whether a match may be what is left of one between turned tiles."""
-    turned = abs(match.rotation_rad) > TURNED_RAD and match.ncc < FAINT
-    return len(match.pairs) < FEWEST_PAIRS or turned
+    few = len(match.pairs) < FEWEST_PAIRS
+    return few or (match.ncc < FAINT and match.ncc < FAINT * reachable_ncc(pair))
 
 
 def by_keypoints(cut: Cut, chance: tuple[float, ...]) -> Match | None:

@@ -132,6 +132,10 @@ def peak_of(a, b, *, prior, gate_px):
     return candidates(strips, band_pass(strips.a), band_pass(strips.b))[0]
 
 
+def noise(rng, shape, *, sigma):
+    return rng.normal(0, sigma, shape).astype(np.float32)
+
+
 def seen(at, *, pattern=0.0, contrast=1.0):
     """The section with its pixel (0, 0) at `at` (x, y), under a pattern of the sensor."""
     height, width = SHAPE_PX
@@ -299,6 +303,21 @@ def test_two_specks_that_agree_among_many_that_do_not_are_no_match(seed):
     assert by_phase(lambda _: pair, chance) is None
 
 
+def test_sharp_strips_that_agree_a_little_in_the_gate_are_looked_at_beyond_it():
+    """From the gate's rim the likelihood climbs towards the true place, and may stop on the way."""
+    rng, (height, width) = np.random.default_rng(10), SHAPE_PX
+    x, y = (int(v) for v in rng.integers(100, 700, 2))
+    a, b = (
+        section()[y + dy :, x + dx :][:height, :width] + noise(rng, SHAPE_PX, sigma=5.0)
+        for dx, dy in ((0, 0), (180, 20))
+    )
+    chance = chance_scores(a, gate_px=12) + chance_scores(b, gate_px=12)
+    straight, wide = (strips_of(a, b, prior=(180.0, 0.0), gate_px=gate) for gate in (12, 32))
+    assert match_phase(straight, chance) is not None
+    match = by_phase(lambda turned: wide if turned else straight, chance)
+    assert match.shift_px == pytest.approx((180, 20), abs=0.05)
+
+
 @pytest.mark.parametrize("noise", [5.0, 40.0, 120.0])
 def test_what_noise_leaves_of_an_agreement_is_known_beforehand(noise):
     rng = np.random.default_rng(4)
@@ -307,3 +326,40 @@ def test_what_noise_leaves_of_an_agreement_is_known_beforehand(noise):
     )
     pair = strips_of(a, b, prior=(200.0, 0.0), gate_px=0)
     assert reachable_ncc(pair) == pytest.approx(ncc(band_pass(pair.a), band_pass(pair.b)), abs=0.05)
+
+
+@pytest.mark.parametrize("seed", [0, 3, 4])
+def test_a_bold_line_across_a_faint_overlap_does_not_say_where_along_it_they_meet(seed):
+    """Along the line every place agrees, and it is most of what there is; the rest says where."""
+    rng, (height, width) = np.random.default_rng(seed), (50, 512)
+    grain = 6 * cv2.GaussianBlur(noise(rng, (height + 40, width + 40), sigma=4.0), (0, 0), 2.0)
+    y, x = np.mgrid[: height + 40, : width + 40]
+    specimen = grain - 150 * np.exp(-(((x - 420 + y / 3) / 6) ** 2)).astype(np.float32)
+    a, right, along = (
+        specimen[20 + dy :, 20 + dx :][:height, :width] + noise(rng, (height, width), sigma=2.0)
+        for dx, dy in ((0, 0), (0, 0), (5, -15))
+    )
+    assert refine(a, along) is None
+    assert refine(a, right).shift_px == pytest.approx((0, 0), abs=0.1)
+
+
+@pytest.mark.parametrize("seed", [0, 3, 7])
+def test_blocks_of_noise_have_no_say_against_those_that_show_something(seed):
+    rng, (height, width) = np.random.default_rng(seed), (512, 70)
+    y, x = (int(v) for v in rng.integers(200, 700, 2))
+    shown = (np.abs(np.arange(height) - 320) < 64)[:, None]
+    island = (section()[y : y + height, x : x + width] - 128) * shown
+    blocks = refine(*(island + noise(rng, island.shape, sigma=40.0) for _ in range(2)))
+    assert blocks is not None
+    assert blocks.shift_px == pytest.approx((0, 0), abs=0.3)
+
+
+def test_strips_with_nothing_in_common_are_refined_to_no_place():
+    """Blocks that hold little agree to a pixel in any place; they just share next to nothing."""
+    rng, shape = np.random.default_rng(0), (500, 60)
+    for _ in range(24):
+        a, b = (
+            section()[y : y + shape[0], x : x + shape[1]] + noise(rng, shape, sigma=8.0)
+            for x, y in ((rng.integers(0, 500), 100), (rng.integers(700, 1200), 600))
+        )
+        assert refine(a, b) is None
