@@ -119,7 +119,7 @@ def measured():
         defocus_um=0.0, rotation_rad=0.012, pixel_size_um=0.5, position_nm=(0, 0, 0), frame_index=0,
     )  # fmt: skip
     for name, material in MATERIALS.items():
-        rng, side = np.random.default_rng(7), SideLight(sine=SINE, source=0.02, material=material)
+        rng, side = np.random.default_rng(7), SideLight(sine=SINE, material=material)
         seen[name] = []
         for _ in range(12):
             z_um = float(rng.uniform(-10, 10)) * DEPTH_UM
@@ -145,7 +145,6 @@ def test_the_slope_is_that_of_the_angle(slope):
     per_um = 2 * SINE / np.sqrt(1 - SINE**2) / OBJECTIVE.pixel_size_um
     assert slope.x_px_per_um == pytest.approx(per_um, rel=0.01)
     assert abs(slope.y_px_per_um) < 0.01 * per_um
-    assert abs(slope.x_px_per_um - per_um) < 12 * slope.sigma_px_per_um
 
 
 @pytest.mark.parametrize("material", MATERIALS)
