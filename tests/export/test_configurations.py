@@ -10,7 +10,9 @@ pytest.importorskip("torch")
 
 from export.config.data import SectionsData
 from export.config.recipe import ClassifyRecipe
+from export.config.table import read_table
 from export.config.training import read_config
+from export.tasks.match.config import read_match_config
 from export.tasks.registry import TASKS, Order, make
 from runtime.errors import ConfigRefused
 
@@ -19,11 +21,43 @@ FOLDER = Path(__file__).parents[2] / "export" / "configs"
 UHCS = FOLDER / "uhcs_compact_late.toml"
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
-def test_what_ships_is_valid(path: Path) -> None:
+def reads_as_classify(path: Path) -> None:
     config = read_config(path)
     assert config.spec().inputs == config.fusion.inputs
     assert config.budgets_ms["classify"] > 0
+
+
+def reads_as_match(path: Path) -> None:
+    config = read_match_config(path)
+    assert config.packed.shape[0] <= config.packed.shape[1]
+    assert config.budgets_ms["match"] > 0
+    # Whoever trains it names folders of images, and the licence of every one of them.
+    assert config.data.train
+    assert config.licence
+
+
+# A task that has no row here has no configuration that ships, or one that nobody reads.
+READERS = {"classify": reads_as_classify, "match": reads_as_match}
+
+
+def task_of(path: Path) -> str:
+    return str(read_table(path).get("task", "classify"))
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
+def test_what_ships_is_valid_for_its_own_task(path: Path) -> None:
+    READERS[task_of(path)](path)
+
+
+def test_every_task_that_can_be_trained_ships_a_configuration() -> None:
+    assert {task_of(path) for path in FOLDER.glob("*.toml")} == set(TASKS) == set(READERS)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
+def test_no_task_reads_what_is_for_another(path: Path) -> None:
+    other = {"classify": read_match_config, "match": read_config}[task_of(path)]
+    with pytest.raises(ConfigRefused, match="task"):
+        other(path)
 
 
 def test_the_default_recipe_is_the_papers() -> None:
