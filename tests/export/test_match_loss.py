@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -11,13 +13,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from export.datasets.pairs.made import MadeSource
 from export.networks.loftr.matching import choices, log_dual_softmax
 from export.networks.loftr.network import Loftr, PairFeatures
 from export.networks.loftr.sizes import LoftrSizes
 from export.tasks.match.judge import chosen, enough, measure
 from export.tasks.match.loss import NOWHERE, WITHIN, Truth, choice_loss, offset_loss
+from export.tasks.match.pairs import PLACES, PairSamples
 from export.training.task import Arrays
 from runtime.tasks.match.matcher import matches
+from runtime.tasks.match.record import STRIPS
 
 pytestmark = pytest.mark.export
 NAN = float("nan")
@@ -203,3 +208,38 @@ def test_what_is_judged_is_what_the_device_tells() -> None:
         told_px.append(places)
     judged = measure(outputs, np.stack(told_px), columns=6)
     assert judged == {"matched": 1.0, "precision": 1.0, "within_1px": 1.0}
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """More than one wait for each other longer than a network so small takes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_few_steps_teach_a_tiny_network_a_few_pairs() -> None:
+    """Both terms fall, so that each has a gradient that leads somewhere."""
+    torch.manual_seed(0)
+    sizes = LoftrSizes(
+        stem=8, widths=(8, 8, 8), blocks=(1, 1, 1), heads=2, pairs=1, fine="offset",
+        similarity="cosine",
+    )  # fmt: skip
+    network = Loftr(sizes)
+    samples = PairSamples(source=MadeSource(), count=3, shape=(32, 64), seed=0)
+    shown = [samples.read(index, None) for index in range(3)]
+    first, second = torch.from_numpy(np.stack([one.inputs[STRIPS] for one in shown])).unbind(1)
+    truth = Truth.of(torch.from_numpy(np.stack([one.targets[PLACES] for one in shown])), (4, 8))
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    told = []
+    for _ in range(40):
+        seen = network.see(first, second)
+        terms = choice_loss(seen.log_confidence, truth), offset_loss(network, seen, truth, 8)
+        told.append([float(term.detach()) for term in terms])
+        optimiser.zero_grad()
+        sum(terms, torch.zeros(())).backward()
+        optimiser.step()
+    assert told[-1][0] < 0.3 * told[0][0]
+    assert told[-1][1] < 0.5 * told[0][1]

@@ -151,11 +151,13 @@ def _about(config: MatchConfig, quantised: Quantised, *, seed: int) -> dict[str,
 
 def _training(config: MatchConfig, *, seed: int) -> dict[str, Any]:
     data = config.data
-    textures = f"{data.textures:.0%} made-up textures"
+    # Where there are no folders, textures are all there is.
+    share = data.textures if data.train else 1.0
+    learnt = (f"{share:.0%} made-up textures", *map(str, data.train))
+    judged = ("made-up textures of another seed", *map(str, data.validation))
     return {
-        "data": ", ".join([textures, *map(str, data.train)]),
+        "data": ", ".join(learnt),
         "licence": config.licence,
-        "split": f"validation: made-up textures of another seed, "
-        f"{', '.join(map(str, data.validation))}",
+        "split": f"validation: {', '.join(judged)}",
         "seeds": [seed],
     }
