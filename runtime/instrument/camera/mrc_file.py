@@ -54,6 +54,11 @@ def read_mrc(path: Path, content: bytes) -> Stored:
             f"{path}: holds {OTHER_MODES[header.mode]} pixels", value=f"MRC mode {header.mode}",
             limit="modes 0, 1, 2, 6, 12", remedy="save it as 16-bit integers",
         )  # fmt: skip
+    if sorted(header.axes) == [1, 2, 3] and header.axes != (1, 2, 3):
+        raise InputRefused(
+            f"{path}: keeps its axes in another order", value=header.axes, limit="(1, 2, 3)",
+            remedy="save it again with columns along x and rows along y",
+        )  # fmt: skip
     if header.sections > 1:
         remedy = "save one section a file (IMOD: newstack -split 0)"
         raise several(path, header.sections, remedy=remedy)
@@ -71,6 +76,24 @@ def read_mrc(path: Path, content: bytes) -> Stored:
         values = values.view(np.uint8)
     # Programs disagree whether a single picture is one, a volume of one section, or a set of such.
     return Stored(values=values.reshape(header.shape[1:]))
+
+
+def voxel_angstrom(path: Path) -> tuple[float, float]:
+    """Return the width and height of a pixel by a file's header, 0 where it has none.
+
+    Raises InputRefused, naming the file, for a header that is damaged or cut.
+    """
+    try:
+        with path.open("rb") as file:
+            begin = file.read(HEADER_BYTES)
+    except OSError as error:
+        raise InputRefused(f"{path}: {error.strerror}", remedy="name a readable image") from None
+    if len(begin) < HEADER_BYTES:
+        raise truncated(path, f"{len(begin)} bytes, the header has {HEADER_BYTES}")
+    order = _Header.of(path, begin).order
+    columns, rows = struct.unpack_from(f"{order}2i", begin, 28)
+    width, height = struct.unpack_from(f"{order}2f", begin, 40)
+    return (width / columns, height / rows) if columns > 0 and rows > 0 else (0.0, 0.0)
 
 
 def read_section(path: Path, number: int) -> Stored:
@@ -106,6 +129,7 @@ class _Header:
     shape: tuple[int, int, int]
     mode: int
     extended: int
+    axes: tuple[int, int, int]
     signed_bytes: bool
 
     @classmethod
@@ -122,6 +146,7 @@ class _Header:
             if sane and mode in (*PIXEL_BYTES, *OTHER_MODES):
                 return cls(
                     order=order, shape=(nz, ny, nx), mode=mode, extended=extended,
+                    axes=struct.unpack_from(f"{order}3i", content, 64),
                     signed_bytes=_signed_bytes(order, content),
                 )  # fmt: skip
         sizes = struct.unpack_from("<4i", content)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-import warnings
-from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import mrcfile
 import tifffile
 
 from runtime.errors import InputRefused
 from runtime.instrument.camera.electron_file import calibration
 from runtime.instrument.camera.files import ELECTRON_SUFFIXES, MRC_SUFFIXES, TIFF_SUFFIXES
+from runtime.instrument.camera.mrc_file import voxel_angstrom
 from runtime.instrument.camera.stored import DAMAGED
 
 UM_PER_UNIT = {
@@ -119,9 +117,7 @@ def _of_electron(path: Path) -> tuple[float, float]:
 
 
 def _of_mrc(path: Path) -> tuple[float, float]:
-    opened = partial(mrcfile.open, path, mode="r", permissive=True, header_only=True)
-    with warnings.catch_warnings(action="ignore"), opened() as file:
-        x, y = float(file.voxel_size.x), float(file.voxel_size.y)
+    x, y = voxel_angstrom(path)
     if x == y == UNSET_ANGSTROM:
         return 0.0, 0.0
     return x * ANGSTROM_UM, y * ANGSTROM_UM

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import struct
 import zlib
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ DAMAGED = (
     RuntimeError,
     struct.error,
     zlib.error,
+    lzma.LZMAError,
 )
 # A header that promises more is damaged: it is four times the largest camera's frame.
 LARGEST_PX = 2**30
@@ -60,6 +62,8 @@ class Stored:
         """
         values = self._opaque(path)
         if self.palette is not None:
+            if values.dtype.kind != "u":
+                raise damaged(path, f"a palette is looked up by numbers, not by {values.dtype}")
             values = _looked_up(values, self.palette)
         values = _one_channel(values, path)
         if self.palette is None:

@@ -38,6 +38,9 @@ READ_AS = (*GREY, PHOTOMETRIC.RGB, PHOTOMETRIC.PALETTE)
 ALPHA = (1, 2)
 """TIFF's ExtraSamples: how opaque a pixel is; 0 is a channel that nobody named."""
 
+OVERLAPPING = 16
+"""Times its own bytes that a file's parts may count together: writers may share equal ones."""
+
 PREVIEW = 1 | 4
 """Bits of NewSubfileType: a smaller copy of another page, or its mask."""
 
@@ -45,6 +48,7 @@ IMAGEJ_IMAGES = re.compile(r"^images=(\d+)", re.MULTILINE)
 UNCODED = ("imagecodecs", "not supported")
 """What tifffile says of a compression that it cannot read, without that package or at all."""
 
+TIFF_LONG = 4
 PLAIN_TAGS = ("Orientation", "PhotometricInterpretation")
 """Tags whose value 1 says: upright, and for a single channel black at 0."""
 
@@ -137,6 +141,10 @@ def _refuse_incomplete(path: Path, page: Any, size: int) -> None:
     offsets, counts = page.dataoffsets, page.databytecounts
     if not offsets or not all(counts) or len(offsets) != len(counts):
         raise truncated(path, "a part of its pixels was never written")
+    parts, pixels = math.prod(page.chunked), math.prod(page.chunks)
+    most = OVERLAPPING * size
+    if pixels > LARGEST_PX or not parts <= len(counts) <= most or sum(counts) > most:
+        raise damaged(path, f"its header promises {parts} parts of {pixels} pixels")
     end = max(offset + count for offset, count in zip(offsets, counts, strict=True))
     if end > size:
         raise truncated(path, f"its pixels end at byte {end}, the file at {size}")
@@ -169,7 +177,8 @@ def _by_opencv(page: Any, content: bytes) -> NDArray[Any] | None:
     for name in PLAIN_TAGS if page.samplesperpixel == 1 else PLAIN_TAGS[:1]:
         tag = page.tags.get(name)
         if tag is not None:
-            struct.pack_into(f"{page.parent.byteorder}H", plain, tag.valueoffset, 1)
+            layout = page.parent.byteorder + ("I" if tag.dtype == TIFF_LONG else "H")
+            struct.pack_into(layout, plain, tag.valueoffset, 1)
     values = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None:
         raise ValueError("its compressed pixels do not decode")

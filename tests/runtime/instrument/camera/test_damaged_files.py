@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
 from runtime.instrument.camera.files import read_image
+from runtime.instrument.camera.pixel_size import pixel_size_um
 
 RNG = np.random.default_rng(7)
 NOISE = RNG.integers(0, 256, (64, 96), dtype=np.uint8)
@@ -178,6 +180,38 @@ def test_big_endian_is_told_without_a_stamp(tmp_path: Path) -> None:
     pixels = NOISE.astype(np.uint16) * 200
     (tmp_path / "a.mrc").write_bytes(bytes(header) + pixels.astype(">u2").tobytes())
     assert np.array_equal(read_image(tmp_path / "a.mrc"), pixels)
+
+
+def test_an_mrc_with_its_axes_in_another_order_is_refused(tmp_path: Path) -> None:
+    mrc(tmp_path / "a.mrc", NOISE.astype(np.uint16), axes=(64, "<3i", (2, 1, 3)))
+    with pytest.raises(InputRefused, match=r"keeps its axes in another order; value \(2, 1, 3\)"):
+        read_image(tmp_path / "a.mrc")
+
+
+def test_a_header_that_promises_gigabytes_is_refused_at_once(tmp_path: Path) -> None:
+    """Neither the pixels nor the pixel size wait for what is not there."""
+    mrc(tmp_path / "a.mrc", NOISE.astype(np.uint16), extended=(92, "<i", (2**31 - 2000,)))
+    assert pixel_size_um(tmp_path / "a.mrc") is None
+    with pytest.raises(InputRefused, match="its header promises"):
+        read_image(tmp_path / "a.mrc")
+    tiles(tmp_path / "a.tif")
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as file:
+        file.pages.first.tags["TileWidth"].overwrite(2**31)
+    with pytest.raises(InputRefused, match=r"its header promises|truncated|damaged"):
+        read_image(tmp_path / "a.tif")
+
+
+def lzma_cut() -> bytes:
+    target = io.BytesIO()
+    tifffile.imwrite(target, NOISE, compression="lzma")
+    content = target.getvalue()
+    return content[:-200] + bytes(200)
+
+
+def test_a_garbled_lzma_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(lzma_cut())
+    with pytest.raises(InputRefused, match="damaged"):
+        read_image(tmp_path / "a.tif")
 
 
 def test_a_montage_in_one_file_is_refused_as_several_pictures(tmp_path: Path) -> None:
