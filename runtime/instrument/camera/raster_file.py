@@ -53,7 +53,7 @@ def read_raster(path: Path, content: bytes) -> Stored:
         orientation = _of_webp(path, content)
     elif len(content) < int.from_bytes(content[2:6], "little"):
         raise truncated(path, "it ends too early")
-    values = _decoded(content)
+    values = decoded(content)
     if values is None:
         raise damaged(path, "it does not decode")
     return Stored(values=values, orientation=orientation, alpha=values.ndim == 3 and _four(values))
@@ -63,8 +63,12 @@ def _four(values: NDArray[Any]) -> bool:
     return bool(values.shape[2] == 4)
 
 
-def _decoded(content: bytes) -> NDArray[Any] | None:
-    values = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+def decoded(content: bytes) -> NDArray[Any] | None:
+    """Return what OpenCV makes of a content, None where it makes nothing or refuses its header."""
+    try:
+        values = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
     return None if values is None else np.asarray(values)
 
 
@@ -216,7 +220,7 @@ def _of_jpeg(path: Path, content: bytes) -> Stored:
     """
     found = _markers(path, content)
     with _unheard():
-        values, longer = _decoded(content), _decoded(found.with_more(content))
+        values, longer = decoded(content), decoded(found.with_more(content))
     if values is None:
         raise damaged(path, "it does not decode")
     if not found.whole:

@@ -11,12 +11,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
+from runtime.instrument.camera.raster_file import decoded
 from runtime.instrument.camera.stored import (
     DAMAGED,
     EXTRA,
@@ -130,7 +130,7 @@ def _refuse_unread(path: Path, page: Any) -> None:
     if page.photometric not in READ_AS and not decoded:
         name = getattr(page.photometric, "name", page.photometric)
         raise InputRefused(
-            f"{path}: its pixels are colours of the kind {name}",
+            f"{path}: its pixels are colours of the kind {str(name)[:40]}",
             limit="grey, or RGB whose channels agree",
             remedy="save it as grey",
         )
@@ -179,11 +179,11 @@ def _by_opencv(page: Any, content: bytes) -> NDArray[Any] | None:
         if tag is not None:
             layout = page.parent.byteorder + ("I" if tag.dtype == TIFF_LONG else "H")
             struct.pack_into(layout, plain, tag.valueoffset, 1)
-    values = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
+    values = decoded(bytes(plain))
     if values is None:
         raise ValueError("its compressed pixels do not decode")
     exact = values.shape == page.shape and values.dtype.itemsize * 8 == page.bitspersample
-    return np.asarray(values).view(page.dtype) if exact else None
+    return values.view(page.dtype) if exact else None
 
 
 def _palette(page: Any) -> NDArray[Any] | None:
@@ -208,7 +208,7 @@ def _uncoded(path: Path, page: Any) -> InputRefused:
         coding += f", {page.bitspersample} bits a pixel"
     return InputRefused(
         f"{path}: its pixels are coded in a way that is not read here",
-        value=coding,
+        value=coding[:80],
         limit="uncompressed, LZW, ZLIB; 8 or 16 bits",
         remedy=EXTRA,
     )

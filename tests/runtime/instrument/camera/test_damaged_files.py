@@ -201,6 +201,27 @@ def test_a_header_that_promises_gigabytes_is_refused_at_once(tmp_path: Path) -> 
         read_image(tmp_path / "a.tif")
 
 
+def test_a_size_that_opencv_refuses_is_damaged(tmp_path: Path) -> None:
+    content = bytearray(cv2.imencode(".bmp", NOISE)[1].tobytes())
+    struct.pack_into("<ii", content, 18, 2**30, 2**30)
+    (tmp_path / "a.bmp").write_bytes(content)
+    with pytest.raises(InputRefused, match="damaged: it does not decode"):
+        read_image(tmp_path / "a.bmp")
+
+
+def test_a_refusal_stays_short_whatever_a_header_holds(tmp_path: Path) -> None:
+    tag = (262, "H", 400, tuple(range(400)), True)
+    tifffile.imwrite(tmp_path / "a.tif", NOISE, metadata=None, extratags=[tag])
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as file:
+        offset = file.pages.first.tags["PhotometricInterpretation"].offset
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    struct.pack_into("<II", content, offset + 4, 400, 8)
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(InputRefused) as refusal:
+        read_image(tmp_path / "a.tif")
+    assert len(str(refusal.value)) < 500
+
+
 def lzma_cut() -> bytes:
     target = io.BytesIO()
     tifffile.imwrite(target, NOISE, compression="lzma")
