@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from runtime.stitch.match.correlation import Image, half_turn, ncc, whitened
+from runtime.stitch.match.correlation import Image, ncc, whitened
 from runtime.tile import Pixels
 
 FINE_SIGMA_PX, COARSE_SIGMA_PX = 1.0, 8.0
@@ -37,13 +37,9 @@ LEAST_SPREAD = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Small:
-    """A tile made small: band-passed float32 (y, x), and how many pixels became one.
-
-    `spectrum` is that of the picture in twice its room, so that any shift of two is told apart.
-    """
+    """A tile made small: band-passed float32 (y, x), and how many pixels became one."""
 
     image: Image
-    spectrum: NDArray[np.complex64]
     factor: int
 
     @classmethod
@@ -59,16 +55,11 @@ class Small:
         image = np.zeros_like(detail)
         if spread >= LEAST_SPREAD:
             image = np.clip(detail / spread, -CLIP_SIGMAS, CLIP_SIGMAS)
-        return cls(image, fft.rfft2(image, s=_room(image.shape)), factor)
+        return cls(image, factor)
 
     def turned(self) -> Small:
         """Return the tile turned by half a turn."""
-        shape = self.image.shape
-        return Small(
-            np.ascontiguousarray(self.image[::-1, ::-1]),
-            np.conj(self.spectrum) * half_turn(shape, _room(shape)),
-            self.factor,
-        )
+        return Small(np.ascontiguousarray(self.image[::-1, ::-1]), self.factor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +102,17 @@ def _room(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _correlation(a: Small, b: Small) -> NDArray[np.float32]:
-    """Return the correlation at every shift, (y, x) modulo its shape."""
-    cross = whitened(a.spectrum * np.conj(b.spectrum))
+    """Return the correlation at every shift, (y, x) modulo its shape.
+
+    Either spectrum is that of the picture in twice its room, so that any shift is told apart; four
+    times as large as the picture, it is not kept for the tile's next pair.
+    """
+    room = _room(a.image.shape)
+    cross = whitened(fft.rfft2(a.image, s=room) * np.conj(fft.rfft2(b.image, s=room)))
     # Rows and columns of a sensor differ; their pattern lives on the two axes of the spectrum.
     cross[0, :] = 0
     cross[:, 0] = 0
-    surface: NDArray[np.float32] = fft.irfft2(cross, s=_room(a.image.shape))
+    surface: NDArray[np.float32] = fft.irfft2(cross, s=room)
     return surface
 
 

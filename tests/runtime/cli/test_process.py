@@ -1,9 +1,11 @@
+import gc
 import os
 import subprocess
 import sys
 
 import pytest
 
+from runtime.cli.call import load
 from runtime.cli.process import give_back_what_is_freed
 
 # Tiles between small blocks that stay, after one large block has come and gone.
@@ -57,3 +59,11 @@ def test_blas_is_told_before_numpy_is_loaded_and_the_user_has_the_last_word(said
         [sys.executable, "-c", script], env=kept | said, check=True, capture_output=True, text=True
     ).stdout
     assert out.split() == ["False", expected]
+
+
+def test_what_is_freed_is_collected_again_once_a_verb_is_loaded() -> None:
+    assert load("json:loads")("1") == 1
+    assert gc.isenabled()
+    with pytest.raises(ModuleNotFoundError):
+        load("runtime.no_such_verb:run")
+    assert gc.isenabled()
