@@ -189,9 +189,10 @@ def _by_opencv(page: Any, content: bytes) -> NDArray[Any] | None:
 def _palette(page: Any) -> NDArray[Any] | None:
     if page.photometric != PHOTOMETRIC.PALETTE:
         return None
-    if page.colormap is None:
-        raise ValueError("its palette is missing")
-    return np.asarray(page.colormap).T
+    colours = np.asarray(() if page.colormap is None else page.colormap)
+    if colours.ndim != 2 or colours.shape[0] != 3 or not colours.size:
+        raise ValueError("its palette is missing, or no list of colours")
+    return colours.T
 
 
 def _tag(page: Any, name: str, default: int) -> int:

@@ -209,6 +209,21 @@ def test_a_size_that_opencv_refuses_is_damaged(tmp_path: Path) -> None:
         read_image(tmp_path / "a.bmp")
 
 
+@pytest.mark.parametrize("entries", [0, 2, 7])
+def test_a_palette_that_lists_no_colours_is_damaged(tmp_path: Path, entries: int) -> None:
+    ramp = np.arange(256, dtype=np.uint16) * 257
+    tifffile.imwrite(
+        tmp_path / "a.tif", NOISE, photometric="palette", colormap=np.stack([ramp] * 3)
+    )
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        offset = file.pages.first.tags["ColorMap"].offset
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    struct.pack_into("<I", content, offset + 4, entries)
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(InputRefused, match=r"damaged"):
+        read_image(tmp_path / "a.tif")
+
+
 def test_a_refusal_stays_short_whatever_a_header_holds(tmp_path: Path) -> None:
     tag = (262, "H", 400, tuple(range(400)), True)
     tifffile.imwrite(tmp_path / "a.tif", NOISE, metadata=None, extratags=[tag])
