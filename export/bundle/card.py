@@ -18,13 +18,14 @@ class Words:
     """What the card of a model says of its task.
 
     `purpose` is a sentence on what the model is for and `takes` say, a line each, what pictures it
-    is given; `alike` names what int8 and fp32 have in common; `measures` gives the metrics that
-    have a row, in order; `notes` stand under the metrics; `refuses` and `limits`, a line each,
-    under what the model cannot do.
+    is given; `eight_bits` says what int8 has in eight bits where no layer was kept in fp32, `alike`
+    what it and fp32 have in common; `measures` gives the metrics that have a row, in order; `notes`
+    stand under the metrics; `refuses` and `limits`, a line each, under what the model cannot do.
     """
 
     purpose: str
     takes: tuple[str, ...]
+    eight_bits: str
     alike: str
     measures: Mapping[str, str]
     notes: tuple[str, ...]
@@ -37,7 +38,7 @@ def model_card(about: Mapping[str, Any], words: Words) -> str:
     sections = (
         [f"# {about['name']} {about['version']}", "", words.purpose],
         ["## What it takes", "", *words.takes],
-        ["## How it is made", "", *_made(about["origin"])],
+        ["## How it is made", "", *_made(about["origin"], words)],
         ["## How good it is", "", *_quality(about["origin"]["metrics"], words)],
         [LIMITS, "", *_limits(about, words)],
     )
@@ -56,7 +57,7 @@ def with_remarks(card: str, remarks: str) -> str:
     return f"{before}{heading}{remarks.strip()}\n{after}"
 
 
-def _made(origin: Mapping[str, Any]) -> Iterator[str]:
+def _made(origin: Mapping[str, Any], words: Words) -> Iterator[str]:
     training, quantisation = origin["training"], origin.get("quantisation") or {}
     kept = quantisation.get("kept_fp32", [])
     rows = {
@@ -64,7 +65,7 @@ def _made(origin: Mapping[str, Any]) -> Iterator[str]:
         "licence of the data": training["licence"],
         "split, by specimen": training["split"],
         "seed": ", ".join(map(str, training["seeds"])),
-        "int8": "every layer but the last" if not kept else f"all but {', '.join(kept)}",
+        "int8": ", and not ".join([words.eight_bits, *kept]),
     }
     yield from ("| | |", "|---|---|")
     yield from (f"| {name} | {value} |" for name, value in rows.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from export.bundle.card import model_card, with_remarks
 from export.tasks.classify.words import words_of
+from runtime.inference.view_input import ViewInput
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.record import Classification, Trust
 
@@ -11,7 +12,9 @@ INPUT = {
     "pixel_size_um": [0.45, 0.55],
     "field_um": {"height_um": 224.0, "width_um": 256.0},
     "preprocessing": PreprocessSpec(inputs=("intensity", "lbp1")).to_json(),
+    "lut": "lbp_mds.npy",
 }
+SHOWN = ViewInput.model_validate(INPUT)
 ORIGIN = {
     "training": {"data": "noise", "licence": "CC0", "split": "by specimen 7/2/2", "seeds": [3]},
     "quantisation": {"kept_fp32": ["Conv_7"]},
@@ -41,7 +44,7 @@ TASK = Classification(
 
 
 def test_the_card_holds_the_manifest():
-    card = model_card(ABOUT, words_of(TASK))
+    card = model_card(ABOUT, words_of(TASK, SHOWN))
     for said in (
         "# stripes 1.2.0",
         "**plain** or **striped**",
@@ -50,7 +53,7 @@ def test_the_card_holds_the_manifest():
         "intensity, lbp1",
         "| licence of the data | CC0 |",
         "| seed | 3 |",
-        "all but Conv_7",
+        "| int8 | every layer but the last, and not Conv_7 |",
         "| validation (40) | accuracy | 0.900 | 0.800 |",
         "| accuracy | 0.875 | 0.750 |",
         "1.2% of the validation views",
@@ -60,16 +63,16 @@ def test_the_card_holds_the_manifest():
 
 
 def test_measures_that_were_not_taken_have_no_row():
-    assert "| log loss |" not in model_card(ABOUT, words_of(TASK))
+    assert "| log loss |" not in model_card(ABOUT, words_of(TASK, SHOWN))
 
 
 def test_a_model_without_guard_says_so():
-    card = model_card(ABOUT, words_of(TASK.model_copy(update={"trust": None})))
+    card = model_card(ABOUT, words_of(TASK.model_copy(update={"trust": None}), SHOWN))
     assert "It has no guard" in card
 
 
 def test_remarks_stand_first_under_what_it_cannot_do():
-    card = model_card(ABOUT, words_of(TASK))
+    card = model_card(ABOUT, words_of(TASK, SHOWN))
     said = with_remarks(card, "- Torn sections were never seen.\n")
     assert "## What it cannot do\n\n- Torn sections were never seen.\n- Pixels below" in said
     assert with_remarks(card, " \n") == card
@@ -78,10 +81,12 @@ def test_remarks_stand_first_under_what_it_cannot_do():
 def test_a_field_in_pixels():
     shown = {key: value for key, value in INPUT.items() if key != "field_um"}
     shown |= {"field_px": {"height_px": 481, "width_px": 481}}
-    card = model_card(ABOUT | {"input": shown}, words_of(TASK))
+    card = model_card(ABOUT | {"input": shown}, words_of(TASK, ViewInput.model_validate(shown)))
     assert "481 × 481 px" in card
 
 
 def test_nothing_kept_in_fp32():
     origin = ORIGIN | {"quantisation": None}
-    assert "every layer but the last" in model_card(ABOUT | {"origin": origin}, words_of(TASK))
+    assert "| int8 | every layer but the last |" in model_card(
+        ABOUT | {"origin": origin}, words_of(TASK, SHOWN)
+    )

@@ -27,6 +27,7 @@ def words_of(task: Classification, shown: ViewInput) -> Words:
     return Words(
         purpose=f"Says of a tile whether it is {classes}, with a probability for each.",
         takes=tuple(_takes(shown)),
+        eight_bits="every layer but the last",
         alike="decides",
         measures=MEASURES,
         notes=NOTES,

@@ -13,7 +13,7 @@ MEASURES = {
 NOTES = (
     "Images are pairs of strips here, drawn with their truth: noise from a twentieth of the signal",
     "to twice as much, defocus, shading, turns of up to 10°, bent frames, empty resin, and some",
-    "that have no place in common.",
+    "that have no place in common. A pair is judged by whether 8 cells or more are matched.",
 )
 LIMITS = (
     "- It knows no scale but its own: strips that differ by more than a twentieth in scale, or by",
@@ -33,7 +33,8 @@ def words_of(config: MatchConfig) -> Words:
             f"- Two strips of {packed.width_px} × {packed.height_px} px, of 8 to 16 bits, along",
             "  the border that two tiles share; where that stands upright, both turned by 90°.",
         ),
-        alike="calls",
+        eight_bits="the convolutions; attention stays in fp32",
+        alike="judges",
         measures=MEASURES,
         notes=NOTES,
         refuses=(),
