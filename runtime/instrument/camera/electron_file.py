@@ -74,7 +74,8 @@ def _of_file(path: Path, kind: str) -> _Read:
             return np.asarray(values), sides[::-1], ["m"] * len(sides)
     from ncempy.io.dm import fileDM
 
-    with fileDM(path) as dm:
+    # In memory it would map the file, and could not let go of one that turns out to be damaged.
+    with fileDM(path, on_memory=False) as dm:
         # The first of several is the preview.
         count = int(dm.numObjects) - (dm.numObjects > 1)
         if count != 1:

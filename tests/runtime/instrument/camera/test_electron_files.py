@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import struct
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
+from runtime.instrument.camera.electron_file import read_electron
 from runtime.instrument.camera.files import read_image
 from runtime.instrument.camera.pixel_size import pixel_size_um
 
@@ -142,6 +144,17 @@ def test_a_part_of_a_file_is_refused(tmp_path: Path, kind: str, share: float) ->
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(InputRefused, match=name):
         read_image(path)
+
+
+def test_a_file_is_let_go_of_while_its_picture_is_held(tmp_path: Path) -> None:
+    """A reader that cannot close what it opened says so when it is collected, in a later test."""
+    pytest.importorskip("ncempy")
+    path = tmp_path / "a.dm3"
+    path.write_bytes(dm3(GREY))
+    held = read_image(path), read_electron(path, dm3(GREY))
+    gc.collect()
+    path.unlink()
+    assert np.array_equal(held[0], held[1].values)
 
 
 def test_hdf5_without_a_picture_is_refused(tmp_path: Path) -> None:
