@@ -24,6 +24,7 @@ def calibrated(make_rig, make_settings, tmp_path_factory):
     return rig, settings, record
 
 
+@pytest.mark.slow
 def test_the_slope_and_its_sign_are_those_of_the_light(calibrated):
     """The second picture, lit from the right, lies to the left above focus: a slope below 0."""
     rig, settings, record = calibrated
@@ -36,6 +37,7 @@ def test_the_slope_and_its_sign_are_those_of_the_light(calibrated):
     assert not rig.light.lit
 
 
+@pytest.mark.slow
 def test_swapped_leds_are_another_sign(calibrated, make_rig, tmp_path):
     _, settings, record = calibrated
     swapped = settings.model_copy(

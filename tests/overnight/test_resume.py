@@ -38,6 +38,7 @@ def finished(night, tmp_path):
     return Path(shutil.copytree(night[2], tmp_path / "night"))
 
 
+@pytest.mark.slow
 def test_a_changed_configuration_is_refused(cli_here, finished):
     settings = finished / "settings.toml"
     settings.write_text(settings.read_text().replace("speed = 200", "speed = 20"))
@@ -46,6 +47,7 @@ def test_a_changed_configuration_is_refused(cli_here, finished):
     assert "changed since the run began" in result["error"]
 
 
+@pytest.mark.slow
 def test_resuming_a_finished_run_changes_nothing(cli_here, night, finished):
     code, result, err = cli_here("resume", finished)
     assert code in (0, 5), err

@@ -149,7 +149,8 @@ def test_the_full_scale_is_the_lowest_depth_that_nothing_exceeds(tmp_path, brigh
 
 
 @pytest.mark.skipif(not (DATA / "focus_adipose").is_dir(), reason="needs the real stacks")
-@pytest.mark.parametrize("region", ["informative", pytest.param("full", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("region", ["informative", "full"])
 def test_of_a_real_brightfield_stack_every_measure_finds_plane_10(tmp_path, region):
     found = focus_curve(DATA / "focus_adipose" / "S1", out=tmp_path, region=region)
     assert {best["plane"] for best in found["best"].values()} == {10}
