@@ -57,6 +57,9 @@ ENOUGH = 0.6
 """Share of the frames that must hold detail, and of the overlaps that must match."""
 
 SIGMA_LIMIT_PX, RESIDUAL_LIMIT_PX = 0.1, 0.5
+CLAIM_SIGMAS = 3.0
+"""A field larger than this is no noise, and then must leave less than there was without it."""
+
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -95,6 +98,11 @@ class DistortionFit:
     worst_sigma_px: float
     before_px: Floats
     after_px: Floats
+
+    @property
+    def beyond_noise(self) -> bool:
+        """Whether the field says of itself that there is one."""
+        return self.largest_px > CLAIM_SIGMAS * self.largest_sigma_px
 
 
 def fit_distortion(seen: Overlaps, *, shape_px: tuple[int, int]) -> DistortionFit:
@@ -135,7 +143,7 @@ def judge(fit: DistortionFit, *, shape_px: tuple[int, int]) -> Measurement:
     advice = ""
     if fit.worst_sigma_px > SIGMA_LIMIT_PX:
         advice = "too little detail: set calibration.textured_field_um to a place with more of it"
-    elif after > RESIDUAL_LIMIT_PX:
+    elif after > RESIDUAL_LIMIT_PX or (after >= before and fit.beyond_noise):
         advice = (
             "frames do not agree on one field: look for vibration or a specimen that moves, or set "
             "calibration.textured_field_um to a place with more detail"
@@ -152,7 +160,8 @@ def judge(fit: DistortionFit, *, shape_px: tuple[int, int]) -> Measurement:
             "height_px": Measured(height, 0.0, "px"),
         },
         residuals=tuple(fit.after_px.tolist()),
-        acceptance=f"σ on the rim ≤ {SIGMA_LIMIT_PX} px, residual ≤ {RESIDUAL_LIMIT_PX} px",
+        acceptance=f"σ on the rim ≤ {SIGMA_LIMIT_PX} px, residual ≤ {RESIDUAL_LIMIT_PX} px "
+        "and less than without",
         passed=not advice,
         advice=advice,
         arrays={"coefficients": fit.field.coefficients_px},

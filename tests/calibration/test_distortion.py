@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calibration.distortion import Overlaps, fit_distortion, judge
+from calibration.distortion import DistortionFit, Overlaps, fit_distortion, judge
 from calibration.routines import run_routine
 from runtime.calibrated.loaded import Calibrated
 from runtime.config.port_settings import BentSection
@@ -71,6 +71,24 @@ def test_a_field_told_too_badly_is_not_used():
     outcome = judge(fit, shape_px=SHAPE_PX)
     assert not outcome.passed
     assert "textured_field_um" in outcome.advice
+
+
+@pytest.mark.parametrize(("largest_px", "left_px", "passed"), [
+    (0.27, 0.49, False), (0.27, 0.2, True), (0.14, 0.45, True),
+])  # fmt: skip
+def test_a_field_that_says_it_is_there_must_leave_less_than_there_was(largest_px, left_px, passed):
+    bend = lens(BentSection(kind="radial", corner_px=largest_px), **SIZE)
+    fit = DistortionFit(
+        field=bend,
+        largest_px=largest_px,
+        largest_sigma_px=0.05,
+        worst_sigma_px=0.07,
+        before_px=np.full(9, 0.44),
+        after_px=np.full(9, left_px),
+    )
+    outcome = judge(fit, shape_px=SHAPE_PX)
+    assert outcome.passed == passed
+    assert ("do not agree on one field" in outcome.advice) == (not passed)
 
 
 @pytest.mark.slow
