@@ -141,12 +141,14 @@ def slope(measured):
     return fit_pair_slope([z for z, _ in known], [shift for _, shift in known])
 
 
+@pytest.mark.slow
 def test_the_slope_is_that_of_the_angle(slope):
     per_um = 2 * SINE / np.sqrt(1 - SINE**2) / OBJECTIVE.pixel_size_um
     assert slope.x_px_per_um == pytest.approx(per_um, rel=0.01)
     assert abs(slope.y_px_per_um) < 0.01 * per_um
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("material", MATERIALS)
 def test_z_is_right_to_a_quarter_of_the_depth_of_field_with_its_sign(measured, slope, material):
     """Within ten depths of field; a weak phase object in focus may show nothing at all."""
@@ -161,6 +163,7 @@ def test_z_is_right_to_a_quarter_of_the_depth_of_field_with_its_sign(measured, s
     assert all(np.sign(seen) == np.sign(z) for z, (seen, _) in found if abs(z) > DEPTH_UM)
 
 
+@pytest.mark.slow
 def test_leds_in_the_wrong_order_turn_the_sign(slope):
     shift = pair_shift(*frames(5, 12.0, 0.0), highest=0.2)
     swapped = pair_shift(*frames(5, 12.0, 0.0)[::-1], highest=0.2)
