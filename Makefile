@@ -36,7 +36,7 @@ test: $(VENV)/.dev ## the default tests: about two minutes, no board, no network
 	$(PYTEST) --dist worksteal $(ARGS)
 
 test-slow: $(VENV)/.dev ## the long tests: crashes, whole runs
-	$(PYTEST) -m "slow and not export" $(ARGS)
+	$(PYTEST) --loadscope-reorder -m "slow and not export" $(ARGS)
 
 test-export: $(VENV)/.export ## training, quantising, packing: installs torch
 	$(PYTEST) -m export $(ARGS)
