@@ -33,7 +33,7 @@ demo: $(VENV)/.base ## scan the simulated specimen; ends with a map and a report
 
 # Who has no tests left takes some of another's. A fourth worker would load and collect all once more.
 test: $(VENV)/.dev ## the default tests: about two minutes, no board, no network, no torch
-	$(PYTEST) --dist worksteal $(ARGS)
+	$(PYTEST) -n 4 --dist worksteal $(ARGS)
 
 test-slow: $(VENV)/.dev ## the long tests: crashes, whole runs
 	$(PYTEST) --loadscope-reorder -m "slow and not export" $(ARGS)

@@ -46,6 +46,7 @@ def plan(write_plan, tmp_path, night):
     return write_plan(tmp_path, night[2] / "calibration")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused_in_one_line(cli_here, plan, tmp_path, case):
     which, (old, new), exit_code, message = REFUSED[case]
@@ -65,6 +66,7 @@ def test_refused_in_one_line(cli_here, plan, tmp_path, case):
     assert not list((tmp_path / "run").glob("tiles/*"))
 
 
+@pytest.mark.slow
 def test_a_tampered_bundle_is_refused(cli_here, plan, tmp_path):
     from runtime.config.settings import SHIPPED_MODELS
 
@@ -80,6 +82,7 @@ def test_a_tampered_bundle_is_refused(cli_here, plan, tmp_path):
     assert bundle.name in result["error"]
 
 
+@pytest.mark.slow
 def test_an_absent_port_is_named(cli_here, plan, tmp_path):
     board = '"native"\nport = "/dev/ttyNONE"'
     plan[1].write_text(plan[1].read_text().replace('"simulated"', board, 1))
@@ -88,6 +91,7 @@ def test_an_absent_port_is_named(cli_here, plan, tmp_path):
     assert "/dev/ttyNONE" in result["error"]
 
 
+@pytest.mark.slow
 def test_an_occupied_folder_is_not_overwritten(cli_here, plan, night):
     _, _, folder = night
     code, result, _ = cli_here("run", plan[0], "--settings", plan[1], "--out", folder)
@@ -102,6 +106,7 @@ def test_a_folder_without_a_run_is_named(cli_here, tmp_path, verb):
     assert "holds no run" in result["error"]
 
 
+@pytest.mark.slow
 def test_not_enough_room_for_the_plan_is_refused_before_the_start(cli_here, plan, tmp_path):
     plan[1].write_text(plan[1].read_text().replace("disk_reserve_mb = 1", "disk_reserve_mb = 1e9"))
     code, result, _ = cli_here("run", plan[0], "--settings", plan[1], "--out", tmp_path / "run")

@@ -30,6 +30,7 @@ def test_the_shipped_model_verifies(cli_here):
     assert {row["precision"] for row in result["golden"]} == {"int8", "fp32"}
 
 
+@pytest.mark.slow
 def test_runs_lists_the_night(cli_here, night):
     _, _, folder = night
     code, result, _ = cli_here("runs", folder.parent)
@@ -38,6 +39,7 @@ def test_runs_lists_the_night(cli_here, night):
     assert (run["state"], run["tiles_done"], run["simulated"]) == ("finished", 9, True)
 
 
+@pytest.mark.slow
 def test_a_report_is_written_again(cli_here, night, tmp_path):
     # A copy: other tests read the night's own folder at the same time.
     folder = Path(shutil.copytree(night[2], tmp_path / "night"))
@@ -48,6 +50,7 @@ def test_a_report_is_written_again(cli_here, night, tmp_path):
     assert (folder / "report.html").read_text() == before
 
 
+@pytest.mark.slow
 def test_a_scans_tiles_are_classified_as_the_scan_did(cli_here, night, tmp_path):
     """Raw tiles, so without the flat field: most labels, not all, must be the same."""
     _, result, folder = night
@@ -76,6 +79,7 @@ def test_calibrate_prints_what_it_measured(cli_here, write_plan, tmp_path):
     assert "flat-field" in result["error"]
 
 
+@pytest.mark.slow
 def test_a_dry_run_moves_and_writes_nothing(cli_here, write_plan, night, tmp_path):
     plan, settings = write_plan(tmp_path, night[2] / "calibration")
     code, result, err = cli_here("run", plan, "--settings", settings, "--dry-run")
