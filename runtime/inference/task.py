@@ -6,6 +6,7 @@ only tensors with names.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
@@ -24,7 +25,7 @@ Answer = TypeVar("Answer")
 ReadArray = Callable[[str], NDArray[Any]]
 
 
-class ModelInput(Strict):
+class ModelInput(Strict, ABC):
     """The part of a manifest that says what the network takes.
 
     `pixel_size_um` is the closed range it was trained for, None where it does not matter.
@@ -41,9 +42,9 @@ class ModelInput(Strict):
         """Return the files of the bundle that it names."""
         return ()
 
+    @abstractmethod
     def inputs(self, pictures: Sequence[Pixels], array: ReadArray) -> Inputs:
         """Return the network's inputs for one answer's pictures; `array` reads `files`."""
-        raise NotImplementedError
 
 
 class TaskRecord(Strict):
