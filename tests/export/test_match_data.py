@@ -19,6 +19,7 @@ from export.tasks.match.pairs import PLACES, PairSamples
 from export.tasks.registry import Order, make
 from runtime.errors import ConfigRefused, InputRefused
 from runtime.tasks.match.record import STRIPS, StripInput
+from tests.export import tiny_matcher
 
 pytestmark = pytest.mark.export
 SHAPE = (32, 64)
@@ -96,29 +97,10 @@ def test_views_for_the_judge_are_the_first_pairs_and_know_their_places() -> None
     assert views.places_px().shape == (3, 32, 2)
 
 
-CONFIG = """
-task = "match"
-name = "tiny-match"
-version = "0.1.0"
-licence = "none: made up"
-[data]
+CONFIG = f"""{tiny_matcher.CONFIG}[data]
 train = ["a", "b"]
 validation = ["c"]
 textures = 0.25
-[network]
-stem = 8
-widths = [8, 8, 8]
-blocks = [1, 1, 1]
-heads = 2
-pairs = 1
-fine = "offset"
-similarity = "cosine"
-[trained]
-height_px = 32
-width_px = 64
-[packed]
-height_px = 32
-width_px = 96
 """
 
 

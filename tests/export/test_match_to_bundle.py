@@ -37,31 +37,13 @@ from runtime.inference.session import Choice
 from runtime.tasks.match.matcher import StripMatcher, matches
 from runtime.tasks.match.record import STRIPS, Matching, StripInput
 from runtime.tasks.registry import RECORDS
+from tests.export import tiny_matcher
 
 pytestmark = [pytest.mark.export, pytest.mark.slow, pytest.mark.timeout(600)]
 SEED = 0
-CONFIG = """
-task = "match"
-name = "tiny-match"
-version = "0.1.0"
-licence = "none: made up"
-[data]
+CONFIG = f"""{tiny_matcher.CONFIG}[data]
 pairs = 64
 validation_pairs = 16
-[network]
-stem = 8
-widths = [8, 8, 8]
-blocks = [1, 1, 1]
-heads = 2
-pairs = 1
-fine = "offset"
-similarity = "cosine"
-[trained]
-height_px = 32
-width_px = 64
-[packed]
-height_px = 32
-width_px = 96
 [recipe]
 epochs = 2
 batch = 8
