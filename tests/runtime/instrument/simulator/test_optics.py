@@ -6,21 +6,8 @@ import pytest
 from runtime.config.port_settings import BentSection
 from runtime.instrument.simulator.lens import lens
 from runtime.instrument.simulator.optics import blur_sigma_um, transmitted
-from runtime.instrument.simulator.truth import TrueExposure, specimen_from_px
-
-SIZE = {"width_px": 240, "height_px": 200}
-STILL = TrueExposure(
-    time_s=0.0,
-    exposure_ms=10.0,
-    objective="10x",
-    light_level=1.0,
-    centre_um=(0.0, 0.0),
-    defocus_um=0.0,
-    rotation_rad=0.0,
-    pixel_size_um=0.5,
-    position_nm=(0, 0, 0),
-    frame_index=0,
-)
+from runtime.instrument.simulator.truth import specimen_from_px
+from tests.runtime.instrument.simulator.exposures import SIZE, STILL
 
 
 @pytest.fixture

@@ -13,26 +13,14 @@ from runtime.instrument.simulator.lens import lens
 from runtime.instrument.simulator.optics import transmitted
 from runtime.instrument.simulator.side_light import SIDES, Material, SideLight
 from runtime.instrument.simulator.specimen import Specimen
-from runtime.instrument.simulator.truth import TrueExposure, read_truth
+from runtime.instrument.simulator.truth import read_truth
 from runtime.instrument.simulator.wave_optics import ElectronLens
 from runtime.instrument.simulator.world import World
+from tests.runtime.instrument.simulator.exposures import SIZE, STILL
 from tests.simulated import SIMULATED
 
-SIZE = {"width_px": 240, "height_px": 200}
 SIDE = SideLight(sine=0.2)
-SEEN = TrueExposure(
-    time_s=0.0,
-    exposure_ms=10.0,
-    objective="10x",
-    light_level=1.0,
-    centre_um=(0.0, 0.0),
-    defocus_um=0.0,
-    rotation_rad=0.0,
-    pixel_size_um=0.5,
-    position_nm=(0, 0, 0),
-    frame_index=0,
-    channel="led_left",
-)
+SEEN = replace(STILL, channel="led_left")
 
 
 @pytest.fixture
