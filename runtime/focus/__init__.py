@@ -1,1 +1,1 @@
-"""Finding focus: sharpness of one frame, a sweep through z, and the surface between sweeps."""
+"""Finding focus: sharpness of one frame, a sweep through z, and the model between sweeps."""

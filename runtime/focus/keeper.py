@@ -1,4 +1,4 @@
-"""Keeps one scan in focus: predict from the surface, sweep where the prediction will not do."""
+"""Keeps one scan in focus: predict by the model, sweep where the prediction will not do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from runtime.config.plan import Plan, PlannedTile
 from runtime.focus.loop import SweepRequest, sweep
-from runtime.focus.surface import FocusPoint, FocusSurface
+from runtime.focus.model import FocusModel, FocusPoint
 from runtime.instant import Instant
 from runtime.instrument.rig import Rig
 from runtime.record.rows import FocusRow, StoredTile
@@ -15,13 +15,16 @@ from runtime.tile import FocusVerdict, Pixels
 
 # After an empty field, so many tiles are taken at the predicted z before another sweep is tried.
 EMPTY_NEIGHBOURS = 2
+# A short sweep is so many depths of field wide, and goes on once past an end by half of that. It is
+# enough up to this σ, in depths of field; and it sees faint specimens that wide steps pass over.
 NARROW_DEPTHS = 4
+NARROW_SIGMA = 2.5
 
 
 class FocusKeeper:
     """Finds z for every tile of a scan. The stage already stands at the tile's x and y.
 
-    `surface` grows with every good sweep; `should_stop` ends a sweep early.
+    `model` learns from every good sweep; `should_stop` ends a sweep early.
     """
 
     def __init__(
@@ -33,7 +36,12 @@ class FocusKeeper:
         correct: Callable[[Pixels], Pixels],
         should_stop: Callable[[], bool],
     ) -> None:
-        self.surface = FocusSurface(depth_of_field_um=depth_of_field_um)
+        low, high = rig.stage.limits.z_um
+        self.model = FocusModel(
+            depth_of_field_um=depth_of_field_um,
+            limits_um=(low + rig.motion.approach_z_um, high),
+            reach_um=plan.focus.range_um / 2,
+        )
         self._rig, self._plan = rig, plan
         self._depth_of_field_um = depth_of_field_um
         self._correct, self._should_stop = correct, should_stop
@@ -59,53 +67,47 @@ class FocusKeeper:
             at=self._rig.instant(),
         )
 
-    def know(
-        self, point: FocusPoint, *, offset_um: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    ) -> None:
-        """Add a point found before the scan to the surface, moved by `offset_um` (x, y, z)."""
-        dx_um, dy_um, dz_um = offset_um
-        self.surface.add(
-            replace(
-                point,
-                x_um=point.x_um + dx_um,
-                y_um=point.y_um + dy_um,
-                z_um=point.z_um + dz_um,
-            )
-        )
-
     def restore(
         self,
         tiles: Sequence[StoredTile],
         focus: Mapping[str, FocusRow],
         *,
+        anchors: Sequence[FocusPoint] = (),
         offset_um: tuple[float, float, float] = (0.0, 0.0, 0.0),
     ) -> None:
-        """Rebuild the surface from the journal, in the order the tiles were taken.
+        """Learn anew what the journal holds, in the order that it came about.
 
-        `offset_um` (x, y, z) carries tiles of another objective over to this one.
+        Of `anchors`, found before the first tile of a boot each, one of a boot without tiles comes
+        before the next. `offset_um` (x, y, z) carries what was found with another objective over
+        to this one; anchors are found with the overview's.
         """
-        dx_um, dy_um, dz_um = offset_um
+        waiting = list(anchors)
         for tile in tiles:
-            row = focus[tile.tile_id]
-            verdict = replace(row.verdict, z_um=row.verdict.z_um + dz_um)
+            while any(point.at.boot_id == tile.shot.taken.boot_id for point in waiting):
+                self.model.observe(_moved(waiting.pop(0), offset_um))
+            row, at = focus[tile.tile_id], tile.shot.stage
+            own = tile.shot.imaging.objective == self._plan.objective
+            dx_um, dy_um, dz_um = (0.0, 0.0, 0.0) if own else offset_um
             self.learn(
-                replace(row, verdict=verdict),
-                x_um=tile.shot.stage.x_um + dx_um,
-                y_um=tile.shot.stage.y_um + dy_um,
+                replace(row, verdict=replace(row.verdict, z_um=row.verdict.z_um + dz_um)),
+                x_um=at.x_um + dx_um,
+                y_um=at.y_um + dy_um,
                 at=tile.shot.taken,
             )
+        for point in waiting:
+            self.model.observe(_moved(point, offset_um))
 
     def focus_on(self, tile: PlannedTile, *, at: Instant) -> FocusRow:
         """Bring the tile into focus and return how; the stage then stands at that z.
 
-        `at` is the moment that the surface is asked for.
+        `at` is the moment that the model is asked for.
         """
         row = self._find(tile, at)
         self._rig.approach(z_um=row.verdict.z_um)
         return row
 
     def learn(self, row: FocusRow, *, x_um: float, y_um: float, at: Instant) -> None:
-        """Add a tile's focus to the surface, at the place and time the tile was really taken.
+        """Take in a tile's focus, at the place and time the tile was really taken.
 
         Fed with journaled values only, so that a resumed run predicts what this one would have.
         """
@@ -115,7 +117,7 @@ class FocusKeeper:
         self._since_sweep = 0 if row.source == "sweep" else self._since_sweep + 1
         self._since_empty = 0 if row.verdict.status == "empty" else self._since_empty + 1
         if row.source == "sweep" and row.verdict.status == "ok":
-            self.surface.add(
+            self.model.observe(
                 FocusPoint(
                     x_um=x_um,
                     y_um=y_um,
@@ -130,24 +132,17 @@ class FocusKeeper:
         if wanted.policy == "fixed":
             fixed = FocusVerdict(status="ok", z_um=wanted.start_z_um, sigma_z_um=0.0)
             return FocusRow(tile_id=tile.tile_id, source="fixed", verdict=fixed)
-        predicted = self.surface.predict(x_um=tile.x_um, y_um=tile.y_um, at=at)
+        predicted = self.model.predict(x_um=tile.x_um, y_um=tile.y_um, at=at)
         if predicted is None:
             verdict = self._sweep(wanted.start_z_um, narrow=False)
             return FocusRow(tile_id=tile.tile_id, source="sweep", verdict=verdict)
-        z_um, sigma_um = self._within_reach(predicted[0]), predicted[1]
         if self._worth_a_sweep(tile, at):
-            # What was known before the machine started again says where to begin, no more.
-            verdict = self._sweep(z_um, narrow=self.surface.knows_boot(at))
+            # A prediction that is not sure says where to begin, no more.
+            narrow = predicted.sigma_um <= NARROW_SIGMA * self._depth_of_field_um
+            verdict = self._sweep(predicted.z_um, narrow=narrow)
             return FocusRow(tile_id=tile.tile_id, source="sweep", verdict=verdict)
-        verdict = FocusVerdict(status="ok", z_um=z_um, sigma_z_um=sigma_um)
+        verdict = FocusVerdict(status="ok", z_um=predicted.z_um, sigma_z_um=predicted.sigma_um)
         return FocusRow(tile_id=tile.tile_id, source="surface", verdict=verdict)
-
-    def _within_reach(self, z_um: float) -> float:
-        """Return z, no further from what sweeps have found than half a sweep reaches."""
-        # Beyond the sweeps the quadratic can run away, further than a sweep could find back from.
-        found_um = [point.z_um for point in self.surface.points]
-        reach_um = self._plan.focus.range_um / 2
-        return min(max(z_um, min(found_um) - reach_um), max(found_um) + reach_um)
 
     def _worth_a_sweep(self, tile: PlannedTile, at: Instant) -> bool:
         """Return whether to sweep; the neighbours of an empty field are likely empty too."""
@@ -158,7 +153,7 @@ class FocusKeeper:
             return False
         if self._since_sweep >= wanted.sweep_every:
             return True
-        return bool(self.surface.needs_sweep(x_um=tile.x_um, y_um=tile.y_um, at=at))
+        return bool(self.model.needs_look(x_um=tile.x_um, y_um=tile.y_um, at=at))
 
     def _sweep(self, start_z_um: float, *, narrow: bool) -> FocusVerdict:
         """Sweep the planned range, or a few depths of field around a prediction that can be relied
@@ -181,3 +176,8 @@ class FocusKeeper:
             correct=self._correct,
             should_stop=self._should_stop,
         )
+
+
+def _moved(point: FocusPoint, offset_um: tuple[float, float, float]) -> FocusPoint:
+    dx_um, dy_um, dz_um = offset_um
+    return replace(point, x_um=point.x_um + dx_um, y_um=point.y_um + dy_um, z_um=point.z_um + dz_um)

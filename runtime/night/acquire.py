@@ -18,7 +18,7 @@ FRAME_ATTEMPTS = 3
 class Acquirer:
     """Takes planned tiles with one objective, a stage of `runtime.night.stages` at a time.
 
-    `last_frame` is when the tile before was taken. The focus surface is asked for that moment, so
+    `last_frame` is when the tile before was taken. The focus model is asked for that moment, so
     that the time the host takes in between cannot change the next tile.
     """
 

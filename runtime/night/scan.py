@@ -10,7 +10,7 @@ from runtime.config.plan import Focus, Plan, PlannedTile
 from runtime.config.settings import Settings
 from runtime.conveyor import begin, result_of
 from runtime.focus.keeper import FocusKeeper
-from runtime.focus.surface import FocusPoint
+from runtime.focus.model import FocusPoint
 from runtime.instant import Instant
 from runtime.instrument.rig import Rig
 from runtime.night.acquire import Acquirer
@@ -133,8 +133,8 @@ class Scan:
     def _anchor_focus(self) -> None:
         """Find focus where the slide is known to hold something, before the first tile of a boot.
 
-        The surface is as good as new from there. What a machine that was off for an unknown time
-        knew of its focus only says where to look.
+        The focus model is as good as new from there. What a machine that was off for an unknown
+        time knew of its focus only says where to look.
         """
         if self.plan.focus.policy != "surface" or self._same_boot(self.journal.last_tile()):
             return
@@ -158,17 +158,17 @@ class Scan:
         return tile is not None and self.rig.instant().since_s(tile.shot.taken) is not None
 
     def _acquirer(self, objective: str) -> Acquirer:
-        """Return the taker of an objective's tiles, its focus surface rebuilt from the journal."""
+        """Return the taker of an objective's tiles, its focus model rebuilt from the journal."""
         visiting = self.plan.visits is not None and objective == self.plan.visits.objective
         plan = self._visiting_plan() if visiting else self.plan
         offset_um = self._offset_um if visiting else (0.0, 0.0, 0.0)
         keeper = self._keeper(objective, plan)
-        for anchor in self._anchors():
-            keeper.know(anchor, offset_um=offset_um)
-        focus = self.journal.focus()
-        keeper.restore(self.journal.tiles("overview"), focus, offset_um=offset_um)
-        if visiting:
-            keeper.restore(self.journal.tiles("visit"), focus)
+        keeper.restore(
+            self.journal.tiles(None if visiting else "overview"),
+            self.journal.focus(),
+            anchors=self._anchors(),
+            offset_um=offset_um,
+        )
         imaging = Imaging(
             objective=objective,
             pixel_size_um=self.calibrated.pixel_size_um(objective),

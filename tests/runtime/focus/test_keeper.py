@@ -1,19 +1,23 @@
 """When a scan sweeps and when it predicts, and what it knows after the controller started again."""
 
+from dataclasses import replace
+
 import pytest
 
 from runtime.config.plan import Plan, PlannedTile
 from runtime.focus.keeper import FocusKeeper
+from runtime.focus.model import FocusPoint
 from runtime.instant import Instant
 from runtime.record.rows import FocusRow
 from runtime.tile import FocusVerdict
 from tests.runtime.focus.bench import Bench, rig_of
-from tests.runtime.made import shot, stored
+from tests.runtime.made import imaging, shot, stored
 
 HOUR_S = 3600.0
 # The evening began half a day after the controller had; focus sinks by 3 µm an hour.
 EVENING_S = 12 * HOUR_S
 MORNING = Instant(boot_id="morning", monotonic_s=60.0, wall_s=0.0)
+TWENTY = replace(imaging(), objective="20x")
 
 
 def tile(number, x_um=0.0):
@@ -22,10 +26,10 @@ def tile(number, x_um=0.0):
     )
 
 
-def keeper_of(bench, *, range_um=60.0, **focus):
+def keeper_of(bench, *, objective="10x", range_um=60.0, **focus):
     plan = Plan(
         name="p",
-        objective="10x",
+        objective=objective,
         grid={"rows": 1, "columns": 1, "centre_um": (0, 0)},
         focus={"range_um": range_um, "sweep_every": 100, **focus},
     )
@@ -54,7 +58,7 @@ def restored(bench, *, last="ok"):
     return keeper
 
 
-def test_within_one_boot_the_surface_goes_on_and_follows_the_drift():
+def test_within_one_boot_the_model_goes_on_and_follows_the_drift():
     bench = Bench()
     last = Instant(boot_id="test", monotonic_s=EVENING_S + 2 * HOUR_S, wall_s=0.0)
     row = restored(bench).focus_on(tile(0), at=last)
@@ -63,7 +67,7 @@ def test_within_one_boot_the_surface_goes_on_and_follows_the_drift():
 
 
 @pytest.mark.parametrize("last", ["ok", "empty"])
-def test_after_a_boot_the_first_tile_is_swept_however_good_the_surface_was(last):
+def test_after_a_boot_the_first_tile_is_swept_however_good_the_model_was(last):
     """Seconds since boot begin anew: the drift of an evening must not be run backwards."""
     bench = Bench(best_z_um=-18.0, boot_id="morning")
     row = restored(bench, last=last).focus_on(tile(0), at=MORNING)
@@ -71,7 +75,7 @@ def test_after_a_boot_the_first_tile_is_swept_however_good_the_surface_was(last)
     assert row.verdict.z_um == pytest.approx(-18.0, abs=0.6)
 
 
-def test_after_that_sweep_the_surface_serves_again():
+def test_after_that_sweep_the_model_serves_again():
     bench = Bench(best_z_um=-18.0, boot_id="morning")
     keeper = restored(bench)
     row = keeper.focus_on(tile(0), at=MORNING)
@@ -119,11 +123,11 @@ def test_a_predicted_tile_costs_no_frame_and_says_how_sure_it_is():
     bench = Bench()
     keeper = keeper_of(bench)
     scan(keeper, bench, contrasts=[1.0])
-    frames, (z_um, sigma_um) = bench.frames, keeper.surface.predict(x_um=0, y_um=0, at=EVENING)
+    frames, told = bench.frames, keeper.model.predict(x_um=0, y_um=0, at=EVENING)
     row = keeper.focus_on(tile(1), at=EVENING)
     assert bench.frames == frames
-    assert (row.verdict.z_um, row.verdict.sigma_z_um) == (z_um, sigma_um)
-    assert bench.z_um == pytest.approx(z_um)
+    assert (row.verdict.z_um, row.verdict.sigma_z_um) == (told.z_um, told.sigma_um)
+    assert bench.z_um == pytest.approx(told.z_um)
 
 
 def test_the_two_neighbours_of_an_empty_field_are_not_swept():
@@ -141,7 +145,7 @@ def test_a_failed_sweep_stays_at_the_prediction_and_teaches_nothing():
     assert empty.verdict.status == "empty"
     assert empty.verdict.z_um == pytest.approx(good.verdict.z_um, abs=0.05)
     assert bench.z_um == pytest.approx(empty.verdict.z_um)
-    assert len(keeper.surface.points) == 1
+    assert len(keeper.model.points) == 1
 
 
 def test_every_tile_is_swept_when_the_plan_says_so():
@@ -167,13 +171,46 @@ def test_a_sweep_near_a_prediction_is_a_short_one():
     assert bench.frames - whole < whole / 1.5
 
 
-def test_another_objective_takes_the_surface_over_by_its_offset():
-    keeper = keeper_of(Bench())
+def test_another_objective_takes_over_what_was_found_by_its_offset():
+    keeper = keeper_of(Bench(), objective="20x")
     found = FocusVerdict(status="ok", z_um=5.0, sigma_z_um=0.1)
-    focus = {"e0": FocusRow(tile_id="e0", source="sweep", verdict=found)}
-    keeper.restore([stored(shot("e0", at_um=(10.0, 20.0, 5.0)))], focus, offset_um=(1.0, -2.0, 3.0))
-    (point,) = keeper.surface.points
-    assert (point.x_um, point.y_um, point.z_um) == (11.0, 18.0, 8.0)
+    focus = {name: FocusRow(tile_id=name, source="sweep", verdict=found) for name in ("e0", "f0")}
+    here = {"at_um": (10.0, 20.0, 5.0)}
+    overview, visit = stored(shot("e0", **here)), stored(shot("f0", how=TWENTY, **here))
+    keeper.restore([overview, visit], focus, offset_um=(1.0, -2.0, 3.0))
+    carried, own = keeper.model.points
+    assert (carried.x_um, carried.y_um, carried.z_um) == (11.0, 18.0, 8.0)
+    assert (own.x_um, own.y_um, own.z_um) == (10.0, 20.0, 5.0)
+
+
+def test_the_journal_is_learnt_in_the_order_of_its_boots():
+    """Time only goes on: the anchor of a boot comes before its tiles, and after those before it."""
+    boots, keeper = ("evening", "night", "morning"), keeper_of(Bench())
+    anchors = [
+        FocusPoint(x_um=0, y_um=0, z_um=1, sigma_um=0.1, at=replace(MORNING, boot_id=boot))
+        for boot in boots
+    ]
+    tiles = [
+        stored(replace(shot(boot), taken=replace(MORNING, boot_id=boot, monotonic_s=90.0)), seq=n)
+        for n, boot in enumerate(("evening", "morning"))
+    ]
+    found = FocusVerdict(status="ok", z_um=1.0, sigma_z_um=0.1)
+    focus = {t.tile_id: FocusRow(tile_id=t.tile_id, source="sweep", verdict=found) for t in tiles}
+    keeper.restore(tiles, focus, anchors=anchors)
+    order = [(point.at.boot_id, point.at.monotonic_s) for point in keeper.model.points]
+    assert order == [
+        ("evening", 60.0), ("evening", 90.0), ("night", 60.0), ("morning", 60.0), ("morning", 90.0)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sigma_um", "short"), [(1.0, True), (20.0, False)])
+def test_how_far_a_sweep_reaches_is_told_by_the_prediction(sigma_um, short):
+    bench = Bench()
+    keeper = keeper_of(bench, policy="every-tile")
+    keeper.model.observe(FocusPoint(x_um=0, y_um=0, z_um=5, sigma_um=sigma_um, at=EVENING))
+    row = keeper.focus_on(tile(0), at=EVENING)
+    assert row.verdict.z_um == pytest.approx(5.0, abs=0.6)
+    assert (max(bench.visited) - min(bench.visited) < 4 * 7.6 + 6.1) == short
 
 
 def test_the_anchor_is_what_a_whole_sweep_finds_or_nothing():

@@ -16,7 +16,7 @@ SUNK_UM = 17.0
 
 
 def stop_in_the_middle_row(bench):
-    if bench.frames[-1][1] > -10 and len(bench.frames) > 30 and not bench.resumed:
+    if bench.frames[-1][1] > -10 and len(bench.frames) > 17 and not bench.resumed:
         signal.raise_signal(signal.SIGTERM)
 
 
