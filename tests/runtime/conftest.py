@@ -25,6 +25,12 @@ def shipped() -> Bundle:
     return open_bundle(path, keys=SHIPPED_MODELS / "keys", tasks=RECORDS)
 
 
+@pytest.fixture(scope="session")
+def choices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache that remembers what was measured of a bundle: the first who asks measures."""
+    return tmp_path_factory.mktemp("choices")
+
+
 class Forge:
     """Rebuilds the shipped bundle with changes, signed by a key of its own that is trusted."""
 

@@ -187,12 +187,8 @@ def test_a_right_scan_raises_no_alarm(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_periodic_specimen_cannot_tell_and_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    repeated = lattice()
-    monkeypatch.setattr("tests.runtime.stitch.stitch_scans.section", lambda: repeated)
-    tiles = scan(rows=2, columns=3).tiles
+def test_a_periodic_specimen_cannot_tell_and_goes_on(tmp_path: Path) -> None:
+    tiles = scan(rows=2, columns=3, image=lattice).tiles
     write(tmp_path, lambda row, column: f"r{row}_c{column}.png", tiles)
     (sentence,) = look(tmp_path, pattern=GRID, overlap=OVERLAP).words
     assert "the pictures cannot tell whether the positions are right: 0 of" in sentence

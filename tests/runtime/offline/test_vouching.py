@@ -15,11 +15,9 @@ from runtime.tile import Seam
 from tests.runtime.stitch.stitch_scans import Scan, lattice, scan
 
 
-def stitched(folder: Path, monkeypatch: pytest.MonkeyPatch, turned_deg: float) -> tuple[Scan, dict]:
+def stitched(folder: Path, turned_deg: float) -> tuple[Scan, dict]:
     """Return a scan of a lattice and what came of it, by a stage that is turned."""
-    repeated = lattice()
-    monkeypatch.setattr("tests.runtime.stitch.stitch_scans.section", lambda: repeated)
-    made = scan(rows=3, columns=3, overlap=0.2)
+    made = scan(rows=3, columns=3, overlap=0.2, image=lattice)
     angle = np.deg2rad(turned_deg)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     lines = []
@@ -32,20 +30,16 @@ def stitched(folder: Path, monkeypatch: pytest.MonkeyPatch, turned_deg: float) -
 
 
 @pytest.mark.slow
-def test_a_lattice_under_a_turned_stage_is_suspect_as_a_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made, told = stitched(tmp_path, monkeypatch, turned_deg=10.0)
+def test_a_lattice_under_a_turned_stage_is_suspect_as_a_whole(tmp_path: Path) -> None:
+    made, told = stitched(tmp_path, turned_deg=10.0)
     assert told["seams_matched"] >= 12  # all neighbours, a period off, and none contradicts another
     assert told["flagged"] == {"suspect": len(made.tiles)}
     assert told["exit_code"] == 5
     assert any("whether the whole scan lies one period further" in word for word in told["words"])
 
 
-def test_the_flaws_of_a_lattice_vouch_for_a_right_stage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, told = stitched(tmp_path, monkeypatch, turned_deg=0.0)
+def test_the_flaws_of_a_lattice_vouch_for_a_right_stage(tmp_path: Path) -> None:
+    _, told = stitched(tmp_path, turned_deg=0.0)
     assert told["flagged"] == {}
     assert told["exit_code"] == 0
 

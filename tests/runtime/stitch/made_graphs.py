@@ -34,10 +34,14 @@ class MadeGraph:
     truth: dict[str, NDArray[np.float64]]
     false: set[tuple[str, str]]
 
-    def fill(self, graph: PoseGraph, hear: Callable[[dict[str, Placement]], object] = len):
+    def fill(
+        self, graph: PoseGraph, hear: Callable[[dict[str, Placement]], object] | None = None
+    ) -> PoseGraph:
+        """Add all tiles; the graph is asked for its running estimate only where somebody hears."""
         for tile in self.tiles:
             graph.extend(tile.name, prior_px=tile.prior_px, blank=False, shifts=tile.shifts)
-            hear(graph.moved())
+            if hear is not None:
+                hear(graph.moved())
         return graph
 
     def errors(self, placed: dict[str, Placement]) -> NDArray[np.float64]:

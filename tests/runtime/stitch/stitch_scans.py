@@ -69,6 +69,7 @@ def section() -> NDArray[np.float32]:
     return read_section()[2000:3400, 2000:3600].astype(np.float32)
 
 
+@cache
 def lattice() -> NDArray[np.float32]:
     """Return a specimen that repeats every 20 px, the size of the section."""
     y, x = np.indices(section().shape)
@@ -93,6 +94,11 @@ def cut(
     return moved[margin:-margin, margin:-margin].astype(np.float32)
 
 
+def nowhere(row: int, column: int) -> bool:
+    return False
+
+
+@cache
 def scan(
     *,
     rows: int = 4,
@@ -100,11 +106,15 @@ def scan(
     overlap: float = 0.15,
     jitter_px: float = 2.0,
     noise: float = 2.0,
-    blank: Callable[[int, int], bool] = lambda row, column: False,
-    pattern: NDArray[np.float32] | None = None,
+    blank: Callable[[int, int], bool] = nowhere,
+    pattern: Callable[[], NDArray[np.float32]] | None = None,
     seed: int = 0,
+    image: Callable[[], NDArray[np.float32]] = section,
 ) -> Scan:
-    """Return a serpentine scan of 16-bit tiles; the stage reports nominal positions in pixels."""
+    """Return a serpentine scan of 16-bit tiles; the stage reports nominal positions in pixels.
+
+    `pattern` makes what the sensor adds to every tile. The same arguments give the same tiles.
+    """
     rng = np.random.default_rng(seed)
     height, width = SHAPE_PX
     step = (width * (1 - overlap), height * (1 - overlap))
@@ -113,13 +123,13 @@ def scan(
         for column in range(columns) if row % 2 == 0 else reversed(range(columns)):
             nominal = (START_PX + column * step[0], START_PX + row * step[1])
             at = tuple(np.add(nominal, rng.normal(0, jitter_px, 2)))
-            seen = cut(section(), at_px=(float(at[0]), float(at[1])), shape=SHAPE_PX)
+            seen = cut(image(), at_px=(float(at[0]), float(at[1])), shape=SHAPE_PX)
             if blank(row, column):
                 seen = np.full_like(seen, 190.0)
             seen = seen * rng.uniform(0.85, 1.15) + rng.uniform(-8, 8)
             seen = seen + rng.normal(0, noise, seen.shape)
             if pattern is not None:
-                seen = seen + pattern
+                seen = seen + pattern()
             tile_id = f"r{row}_c{column}"
             truth[tile_id] = (float(at[0]), float(at[1]))
             tiles.append(

@@ -99,7 +99,7 @@ def test_islands_between_blank_tiles_are_right_within_themselves():
 def test_dust_on_the_sensor_does_not_pull():
     rng = np.random.default_rng(8)
     dust = 15 * rng.normal(size=SHAPE_PX).astype(np.float32)
-    made = scan(pattern=dust)
+    made = scan(pattern=lambda: dust)
     assert np.percentile(made.errors_px(stitched(made).solve()), 95) < 0.1
 
 
@@ -107,7 +107,7 @@ def test_dust_on_the_sensor_does_not_pull():
 def test_a_fixed_pattern_alone_is_no_match():
     rng = np.random.default_rng(8)
     stripes = 20 * rng.normal(size=(SHAPE_PX[0], 1)) + 20 * rng.normal(size=(1, SHAPE_PX[1]))
-    made = scan(rows=2, columns=3, blank=lambda row, column: True, pattern=stripes)
+    made = scan(rows=2, columns=3, blank=lambda row, column: True, pattern=lambda: stripes)
     assert {seam.method for seam in seams(stitched(made))} == {"none"}
 
 
@@ -116,7 +116,7 @@ def test_blank_tiles_that_show_the_sensors_dust_are_blank_where_one_came_before(
     rng, dust = np.random.default_rng(3), np.zeros(SHAPE_PX, np.float32)
     for x, y in rng.uniform(0, 1, (12, 2)) * (SHAPE_PX[1], SHAPE_PX[0]):
         cv2.circle(dust, (round(x), round(y)), 6, -40.0, -1)
-    made = scan(rows=3, columns=4, blank=lambda row, column: column > 1, pattern=dust)
+    made = scan(rows=3, columns=4, blank=lambda row, column: column > 1, pattern=lambda: dust)
     stitcher = stitched(made)
     # Two specks match in every pair of tiles that lie one above the other.
     assert {s.a[-2:] + s.b[-2:] for s in seams(stitcher) if s.method != "none"} <= {
@@ -133,7 +133,9 @@ def test_a_dust_peak_inside_the_gate_is_refused():
     """Tiles so close that a shift of zero lies in the gate: only dust is there to agree on."""
     rng = np.random.default_rng(2)
     dust = 60 * rng.normal(size=SHAPE_PX).astype(np.float32)
-    made = scan(rows=1, columns=2, overlap=0.95, blank=lambda row, column: True, pattern=dust)
+    made = scan(
+        rows=1, columns=2, overlap=0.95, blank=lambda row, column: True, pattern=lambda: dust
+    )
     assert [seam.method for seam in seams(stitched(made, sigma_px=6.0))] == ["none"]
 
 

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +20,7 @@ from runtime.offline.classify import classify_folder
 from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tile import Picture, Pixels
 
+Classify = Callable[..., dict[str, Any]]
 KEYS = SHIPPED_MODELS / "keys"
 EXAMPLES = 6
 
@@ -105,24 +109,24 @@ def test_a_tampered_path_never_becomes_a_classifier(tmp_path: Path, shipped: Bun
         TileClassifier.open(broken, keys=KEYS)
 
 
+@pytest.fixture
+def classify(shipped: Bundle, choices: Path) -> Classify:
+    """Return `classify_folder` with the shipped model; its back end is measured once."""
+    return partial(classify_folder, model=shipped.path, keys=KEYS, cache=choices)
+
+
 def fill(folder: Path, shipped: Bundle) -> None:
     for index in range(EXAMPLES):
         cv2.imwrite(str(folder / f"tile{index}.png"), golden(shipped, index))
 
 
-def test_a_folder_becomes_a_table(tmp_path: Path, shipped: Bundle) -> None:
+def test_a_folder_becomes_a_table(tmp_path: Path, shipped: Bundle, classify: Classify) -> None:
     fill(tmp_path, shipped)
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "bad.png").write_bytes((tmp_path / "tile0.png").read_bytes()[:1000])
     steps: list[tuple[int, int]] = []
     out = tmp_path / "labels.csv"
-    summary = classify_folder(
-        tmp_path,
-        model=shipped.path,
-        keys=KEYS,
-        out=out,
-        progress=lambda done, total: steps.append((done, total)),
-    )
+    summary = classify(tmp_path, out=out, progress=lambda done, total: steps.append((done, total)))
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert list(rows[0])[:3] == ["file", "label", "score"]
     assert [row["file"] for row in rows] == ["bad.png", *(f"tile{i}.png" for i in range(6))]
@@ -138,22 +142,26 @@ def test_a_folder_becomes_a_table(tmp_path: Path, shipped: Bundle) -> None:
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_folder_without_images_is_refused(tmp_path: Path, shipped: Bundle, exists: bool) -> None:
+def test_a_folder_without_images_is_refused(
+    tmp_path: Path, classify: Classify, exists: bool
+) -> None:
     folder = tmp_path if exists else tmp_path / "none"
     with pytest.raises(InputRefused, match=r"holds no images|is not a folder"):
-        classify_folder(folder, model=shipped.path, keys=KEYS, out=tmp_path / "l.csv")
+        classify(folder, out=tmp_path / "l.csv")
 
 
-def test_a_wrong_pixel_size_labels_nothing(tmp_path: Path, shipped: Bundle) -> None:
+def test_a_wrong_pixel_size_labels_nothing(
+    tmp_path: Path, shipped: Bundle, classify: Classify
+) -> None:
     fill(tmp_path, shipped)
     out = tmp_path / "labels.csv"
     with pytest.raises(ModelRefused, match="pixel size"):
-        classify_folder(tmp_path, model=shipped.path, keys=KEYS, out=out, pixel_size_um=0.25)
+        classify(tmp_path, out=out, pixel_size_um=0.25)
     assert not out.exists()
 
 
 def test_the_pixel_size_that_a_file_states_is_used_and_checked(
-    tmp_path: Path, shipped: Bundle
+    tmp_path: Path, shipped: Bundle, classify: Classify
 ) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
@@ -162,19 +170,19 @@ def test_the_pixel_size_that_a_file_states_is_used_and_checked(
         tifffile.imwrite(
             folder / f"{name}.ome.tif", golden(shipped, 0), ome=True, metadata={"axes": "YX"} | told
         )
-    summary = classify_folder(folder, model=shipped.path, keys=KEYS, out=tmp_path / "l.csv")
+    summary = classify(folder, out=tmp_path / "l.csv")
     assert summary["failed"].keys() == {"other.ome.tif"}
     assert "was not trained for this pixel size" in summary["failed"]["other.ome.tif"]
     assert (summary["exit_code"], summary["pixel_size_assumed"]) == (5, True)
     assert "pixel size as the files state: 0.5 µm (1), 0.25 µm (1)" in summary["words"]
-    given = classify_folder(
-        folder, model=shipped.path, keys=KEYS, out=tmp_path / "l.csv", pixel_size_um=0.5
-    )
+    given = classify(folder, out=tmp_path / "l.csv", pixel_size_um=0.5)
     assert (given["failed"], given["pixel_size_assumed"]) == ({}, False)
     assert "a pixel is 0.5 µm as given, not 0.25 µm (1) as files state" in given["words"]
 
 
-def test_every_file_of_a_folder_is_accounted_for(tmp_path: Path, shipped: Bundle) -> None:
+def test_every_file_of_a_folder_is_accounted_for(
+    tmp_path: Path, shipped: Bundle, classify: Classify
+) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
     cv2.imwrite(str(folder / "a.PNG"), golden(shipped, 0))
@@ -182,7 +190,7 @@ def test_every_file_of_a_folder_is_accounted_for(tmp_path: Path, shipped: Bundle
     (folder / "b.jp2").write_bytes(b"\x00\x00\x00\x0cjP  ")
     (folder / "c.dm4").write_bytes(b"\x00\x00\x00\x04" + bytes(90))
     (folder / os.fsdecode(b"\xe4.png")).write_bytes(b"")
-    summary = classify_folder(folder, model=shipped.path, keys=KEYS, out=folder / "labels.csv")
+    summary = classify(folder, out=folder / "labels.csv")
     assert summary["left_out"].keys() == {"._a.PNG", "b.jp2"}
     assert summary["failed"].keys() == {"c.dm4", "\udce4.png"}
     assert b"\n\xe4.png," in (folder / "labels.csv").read_bytes()
