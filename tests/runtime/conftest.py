@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ def choices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("choices")
 
 
+contents = cache(read_archive)
+
+
 class Forge:
     """Rebuilds the shipped bundle with changes, signed by a key of its own that is trusted."""
 
@@ -43,7 +47,7 @@ class Forge:
         )
         (self.keys / "forge.pub").write_bytes(public)
         self.out = folder / "forged-1.0.0.nsb"
-        self.files = read_archive(source)
+        self.files = dict(contents(source))
         self.manifest: dict[str, Any] = json.loads(self.files.pop(MANIFEST))
         del self.files[SIGNATURE]
 

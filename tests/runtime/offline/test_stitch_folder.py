@@ -4,6 +4,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,47 +15,54 @@ import zarr
 from runtime.offline.stitch import stitch_folder
 from runtime.tile import Placement
 from tests.other_readers import read_by_others
-from tests.runtime.stitch.stitch_scans import exposed, keystone, scan
+from tests.runtime.stitch.stitch_scans import Scan, exposed, keystone, scan
 
 DATA = Path(os.environ.get("NIGHTSCOPE_DATA", "../shared/data"))
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Return a folder of recorded tiles r{row}_c{col}.png and its scan."""
+PLACED = {"file", "x_px", "y_px", "theta_deg", "flag"}
+
+
+class Stitched(NamedTuple):
+    """A folder of recorded tiles r{row}_c{col}.png, a spare file among them, and its map."""
+
+    folder: Path
+    made: Scan
+    out: Path
+    summary: dict
+    heard: list[tuple[int, int]]
+
+
+@pytest.fixture(scope="module")
+def stitched(tmp_path_factory):
+    folder, heard = tmp_path_factory.mktemp("stitched"), []
     made = scan(rows=3, columns=3, blank=lambda row, column: (row, column) == (2, 2))
     for tile in made.tiles:
-        cv2.imwrite(str(tmp_path / f"{tile.tile_id}.png"), tile.pixels)
-    return tmp_path, made
-
-
-def test_a_folder_is_stitched_by_pattern(folder, tmp_path):
-    path, made = folder
-    heard = []
-    out = tmp_path / "out"
+        cv2.imwrite(str(folder / f"{tile.tile_id}.png"), tile.pixels)
+    (folder / "spare.png").write_bytes(b"")
+    out = folder / "out"
     summary = stitch_folder(
-        path,
+        folder,
         positions=None,
         pattern="r{row}_c{col}.png",
         overlap=0.15,
         out=out,
+        report=True,
         progress=lambda done, total: heard.append((done, total)),
     )
+    return Stitched(folder, made, out, summary, heard)
+
+
+def test_a_folder_is_stitched_by_pattern(stitched):
+    _, made, out, summary, heard = stitched
     assert heard[-1] == (9, 9)
     assert (summary["tiles"], summary["flagged"]) == (9, {"blank": 1})
     placed = json.loads((out / "placements.json").read_text())
-    assert {key for tile in placed["tiles"] for key in tile} == {
-        "file",
-        "x_px",
-        "y_px",
-        "theta_deg",
-        "flag",
-    }
+    assert {key for tile in placed["tiles"] for key in tile} >= PLACED
     assert len(placed["seams"]) == 12
     got = {t["file"][:-4]: (t["x_px"], t["y_px"]) for t in placed["tiles"] if not t["flag"]}
     off = np.array([np.subtract(at, made.truth_px[name]) for name, at in got.items()])
     assert np.hypot(*(off - np.median(off, axis=0)).T).max() < 0.1
-    read_by_others(out / "mosaic.ome.zarr")
     # Warnings are errors here, and Zarr warns of every file that is none of its own.
     assert {name for name, _ in zarr.open_group(out / "mosaic.ome.zarr", mode="r").members()} >= {
         "0"
@@ -62,12 +70,10 @@ def test_a_folder_is_stitched_by_pattern(folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_registered_configuration_can_be_stitched_again(folder, tmp_path):
-    path, _ = folder
-    once, twice = tmp_path / "once", tmp_path / "twice"
-    stitch_folder(path, positions=None, pattern="r{row}_c{col}.png", overlap=0.15, out=once)
+def test_a_registered_configuration_can_be_stitched_again(stitched, tmp_path):
+    once, twice = stitched.out, tmp_path / "twice"
     registered = once / "TileConfiguration.registered.txt"
-    stitch_folder(path, positions=registered, pattern=None, overlap=None, out=twice)
+    stitch_folder(stitched.folder, positions=registered, pattern=None, overlap=None, out=twice)
     first, second = (
         json.loads((o / "placements.json").read_text())["tiles"] for o in (once, twice)
     )
@@ -85,6 +91,11 @@ def test_a_registered_configuration_can_be_stitched_again(folder, tmp_path):
     assert np.abs(moved - np.median(moved, axis=0)).max() < 0.05
 
 
+@pytest.mark.slow
+def test_other_readers_accept_the_map_of_a_folder(stitched):
+    read_by_others(stitched.out / "mosaic.ome.zarr")
+
+
 @pytest.mark.parametrize("size_um", [None, 0.325])
 def test_the_map_has_the_scale_of_its_files_or_none(tmp_path, size_um):
     sizes = {"PhysicalSizeX": size_um, "PhysicalSizeY": size_um} if size_um else {}
@@ -96,6 +107,8 @@ def test_the_map_has_the_scale_of_its_files_or_none(tmp_path, size_um):
     stitch_folder(
         tmp_path / "tiles", positions=None, pattern="r{row}_c{col}.ome.tif", overlap=0.15, out=out
     )
+    placed = json.loads((out / "placements.json").read_text())
+    assert {key for tile in placed["tiles"] for key in tile} == PLACED
     attributes = json.loads((out / "mosaic.ome.zarr" / "zarr.json").read_text())["attributes"]
     (image,) = attributes["ome"]["multiscales"]
     assert image["datasets"][0]["coordinateTransformations"][0]["scale"] == [size_um or 1.0] * 2
@@ -103,13 +116,8 @@ def test_the_map_has_the_scale_of_its_files_or_none(tmp_path, size_um):
     assert attributes["nightscope"]["pixel_size_um"] == size_um
 
 
-def test_the_report_is_one_page_with_the_numbers_of_the_summary(folder, tmp_path):
-    path, _ = folder
-    (path / "spare.png").write_bytes(b"")
-    out = tmp_path / "out"
-    summary = stitch_folder(
-        path, positions=None, pattern="r{row}_c{col}.png", overlap=0.15, out=out, report=True
-    )
+def test_the_report_is_one_page_with_the_numbers_of_the_summary(stitched):
+    out, summary = stitched.out, stitched.summary
     page = (out / "report.html").read_text()
     assert summary["report"] == str(out / "report.html")
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)|<script|url\(https?:", page)

@@ -1,6 +1,7 @@
 """The live mosaic: what is drawn, when, and whether others can read it."""
 
 import json
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -129,6 +130,19 @@ def test_rounding_errors_of_the_places_do_not_show(tmp_path, finished):
     assert files(tmp_path) == files(path.parent)
 
 
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory):
+    """Return what gives the files of a scan's map that was drawn at once; each is drawn once."""
+
+    @cache
+    def drawn(rows, columns, live=True):
+        folder, made = tmp_path_factory.mktemp("settled"), scan(rows=rows, columns=columns)
+        mosaic_in(folder, live=live).settle(true_places(made), reader(made))
+        return files(folder)
+
+    return drawn
+
+
 def test_only_what_moved_is_drawn_again(tmp_path):
     made = scan(rows=3, columns=3)
     mosaic, places = mosaic_in(tmp_path), true_places(made)
@@ -173,22 +187,20 @@ def finest(folder):
     return np.asarray(zarr.open_group(str(folder / "map.ome.zarr"), mode="r")["0"][:], np.int32)
 
 
-def test_taken_up_in_the_same_boot_it_draws_only_what_is_missing(tmp_path):
+def test_taken_up_in_the_same_boot_it_draws_only_what_is_missing(tmp_path, settled):
     made = scan(rows=2, columns=3)
     places = true_places(made)
     *earlier, last = places
     first = mosaic_in(tmp_path, boot_id="monday")
     for name in earlier:
         first.update({name: places[name]}, reader(made))
-    read = []
-    again = mosaic_in(tmp_path, boot_id="monday")
+    again, read = mosaic_in(tmp_path, boot_id="monday"), []
     assert again.update({n: places[n] for n in earlier}, counted(made, read)) == 0
     assert read == []
     again.update({last: places[last]}, counted(made, read))
     assert last in read
     again.settle(places, reader(made))
-    mosaic_in(tmp_path / "whole").settle(places, reader(made))
-    assert files(tmp_path) == files(tmp_path / "whole")
+    assert files(tmp_path) == settled(2, 3)
 
 
 def test_a_settled_map_is_taken_up_whole(tmp_path):
@@ -196,8 +208,7 @@ def test_a_settled_map_is_taken_up_whole(tmp_path):
     made = scan(rows=2, columns=3)
     mosaic_in(tmp_path, boot_id="monday").settle(true_places(made), reader(made))
     settled = files(tmp_path)
-    again = mosaic_in(tmp_path, boot_id="monday")
-    read = []
+    again, read = mosaic_in(tmp_path, boot_id="monday"), []
     assert again.settle(true_places(made), counted(made, read)) == 0
     assert read == []
     assert files(tmp_path) == settled
@@ -216,8 +227,7 @@ def test_a_map_drawn_with_another_distortion_is_not_taken_up(tmp_path):
     made = scan(rows=1, columns=2)
     for strength_px in (0.0, 2.0):
         bend = Distortion(SHAPE_PX, 2, np.full((len(exponents(2)), 2), strength_px))
-        mosaic = mosaic_in(tmp_path, boot_id="monday", distortion=bend)
-        read = []
+        mosaic, read = mosaic_in(tmp_path, boot_id="monday", distortion=bend), []
         mosaic.settle(true_places(made), counted(made, read))
         assert set(read) == set(made.truth_px)
 
@@ -239,8 +249,7 @@ def test_a_map_that_is_straightened_late_is_the_one_that_always_was(tmp_path):
 def test_a_map_of_another_kind_is_not_taken_up(tmp_path):
     made = scan(rows=1, columns=2)
     mosaic_in(tmp_path, boot_id="monday").update(true_places(made), reader(made))
-    read = []
-    other = mosaic_in(tmp_path, boot_id="monday", simulated=False)
+    other, read = mosaic_in(tmp_path, boot_id="monday", simulated=False), []
     other.update(true_places(made), counted(made, read))
     assert set(read) == set(made.truth_px)
 
@@ -260,7 +269,7 @@ class Dies:
 
 
 @pytest.mark.parametrize("after", [0, 1, 3])
-def test_a_drawing_that_was_interrupted_is_made_good(tmp_path, monkeypatch, after):
+def test_a_drawing_that_was_interrupted_is_made_good(tmp_path, monkeypatch, settled, after):
     """A tile moves far, and the process dies while chunks are written."""
     made = scan(rows=2, columns=2)
     mosaic, places = mosaic_in(tmp_path, boot_id="monday"), true_places(made)
@@ -273,18 +282,16 @@ def test_a_drawing_that_was_interrupted_is_made_good(tmp_path, monkeypatch, afte
         ledger.write('{"tile":["r0_c0",')  # killed in the middle of a line
     again = mosaic_in(tmp_path, boot_id="monday")
     again.settle(places, reader(made))
-    mosaic_in(tmp_path / "whole").settle(places, reader(made))
-    assert files(tmp_path) == files(tmp_path / "whole")
+    assert files(tmp_path) == settled(2, 2)
     assert mosaic_in(tmp_path, boot_id="monday").settle(places, reader(made)) == 0
 
 
 @pytest.mark.parametrize("after", [0, 3, 9])
-def test_a_stitch_that_is_killed_leaves_the_map_before_and_is_resumed(tmp_path, monkeypatch, after):
-    """The new map is drawn out of sight, and appears when it is whole.
-
-    It has 6 chunks in two blocks, 10 with the coarse levels.
-    """
-    made, before = scan(rows=2, columns=6), scan(rows=2, columns=2, seed=1)
+def test_a_stitch_that_is_killed_leaves_the_map_before_and_is_resumed(
+    tmp_path, monkeypatch, settled, after
+):
+    """Of 6 chunks in two blocks, 10 with the coarse levels, it appears when it is whole."""
+    made, before = scan(rows=2, columns=6), scan(rows=1, columns=2, seed=1)
     mosaic_in(tmp_path, live=False).settle(true_places(before), reader(before))
     old = files(tmp_path)
     with monkeypatch.context() as patched:
@@ -296,8 +303,7 @@ def test_a_stitch_that_is_killed_leaves_the_map_before_and_is_resumed(tmp_path, 
     assert files(tmp_path) == old
     resumed = mosaic_in(tmp_path, boot_id="monday", live=False)
     written = resumed.settle(true_places(made), reader(made))
-    mosaic_in(tmp_path / "whole", live=False).settle(true_places(made), reader(made))
-    assert files(tmp_path) == files(tmp_path / "whole")
+    assert files(tmp_path) == settled(2, 6, live=False)
     assert written <= 6
     assert written == 0 or after < 9
     assert not (tmp_path / "map.ome.zarr.part").exists()

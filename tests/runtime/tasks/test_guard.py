@@ -2,11 +2,13 @@
 
 import csv
 import itertools
+from functools import cache
 
 import cv2
 import numpy as np
 import pytest
 
+from runtime.config.settings import SHIPPED_MODELS
 from runtime.errors import ModelRefused
 from runtime.inference.bundle import open_bundle
 from runtime.inference.view_input import ViewInput
@@ -26,6 +28,11 @@ FULL_SCALE = 4095
 
 def picture(*, seed: int = 0) -> np.ndarray:
     """Return (448, 512) uint16 blobs of several sizes with noise, in the middle of the range."""
+    return blobs(seed).copy()
+
+
+@cache
+def blobs(seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     spectrum = np.fft.rfft2(rng.standard_normal((448, 512)))
     frequency = np.hypot(np.fft.fftfreq(448)[:, None], np.fft.rfftfreq(512)[None, :])
@@ -46,6 +53,7 @@ def blankness(pixels: np.ndarray, spec: PreprocessSpec = SPEC) -> float:
     return describe(pixels, sample(pixels, spec), spec).blankness
 
 
+@cache
 def guard() -> Guard:
     """Return a guard that knows one picture and takes every feature for equally telling."""
     return Guard(
@@ -213,20 +221,22 @@ def test_a_guard_that_does_not_fit_is_refused(forge, mean):
 
 
 def test_groups_cover_the_descriptor_of_any_radii():
+    pixels = picture()[:64, :64]
     for radii in itertools.chain.from_iterable(
         itertools.combinations((1, 2, 3), n) for n in range(4)
     ):
         inputs = ("intensity", *(f"lbp{radius}" for radius in radii))
         spec = PreprocessSpec(inputs=inputs)
-        found = describe(picture(), sample(picture(), spec), spec)
+        found = describe(pixels, sample(pixels, spec), spec)
         assert len(found.features) == len(feature_groups(spec.radii_px))
 
 
-def test_the_table_of_a_folder_says_which_labels_are_in_doubt(forge, tmp_path):
-    for name, pixels in {"picture": picture(), "blank": noise()}.items():
+def test_the_table_of_a_folder_says_which_labels_are_in_doubt(shipped, choices, tmp_path):
+    (golden,) = shipped.pictures(0)
+    for name, pixels in {"golden": golden, "blank": noise()}.items():
         cv2.imwrite(str(tmp_path / f"{name}.png"), pixels)
-    out = tmp_path / "labels.csv"
-    summary = classify_folder(tmp_path, model=_with_guard(forge), keys=forge.keys, out=out)
+    out, keys = tmp_path / "labels.csv", SHIPPED_MODELS / "keys"
+    summary = classify_folder(tmp_path, model=shipped.path, keys=keys, out=out, cache=choices)
     blank, usual = csv.DictReader(out.read_text().splitlines())
     assert summary["doubted"] == 1
     assert (blank["file"], blank["doubt"], usual["doubt"]) == ("blank.png", BLANK_DOUBT, "")
