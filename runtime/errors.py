@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+LONGEST = 480
+"""Characters of a message: a line that is still read, whatever a file held."""
+
 
 class NightscopeError(Exception):
     """Base of every error that ends a command with one line and its own exit code."""
@@ -14,12 +17,46 @@ class NightscopeError(Exception):
         self, what: str, *, value: object = None, limit: object = None, remedy: str = ""
     ) -> None:
         self.what, self.value, self.limit, self.remedy = what, value, limit, remedy
-        parts = [what]
+        parts = [str(what)]
         if value is not None:
             parts.append(f"value {value}")
         if limit is not None:
             parts.append(f"limit {limit}")
-        super().__init__("; ".join(parts) + (f". {remedy}" if remedy else ""))
+        super().__init__(_line(parts, remedy))
+
+
+def _line(parts: list[str], remedy: str) -> str:
+    """Return one printable line of at most `LONGEST` characters.
+
+    Of parts that are too long the longest loses its middle first: a path stands at its beginning,
+    what is wrong with it at the end.
+    """
+    shown = [_printable(part) for part in (*parts, remedy)]
+    while (over := sum(map(len, shown)) + 2 * len(shown) - LONGEST) > 0:
+        longest = max(shown, key=len)
+        kept = max(len(longest) - over - 1, len(longest) // 2)
+        shown[shown.index(longest)] = (
+            f"{longest[: kept // 2]}…{longest[len(longest) - kept // 2 :]}"
+        )
+    *told, cure = shown
+    return "; ".join(told) + (f". {cure}" if cure else "")
+
+
+def _printable(text: str) -> str:
+    """Return a text without breaks of line and without what moves a terminal's cursor.
+
+    What no encoding can hold stays: names of files that are no text are written as their bytes.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one
+        if one.isprintable() or "\ud800" <= one <= "\udfff"
+        else " "
+        if one in "\n\r\t"
+        else ascii(one)[1:-1]
+        for one in text
+    )
 
 
 class ConfigRefused(NightscopeError):
