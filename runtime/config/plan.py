@@ -17,6 +17,11 @@ from runtime.ports import Travel
 from runtime.tile import Phase
 
 Span = tuple[float, float]
+Exposure = Annotated[float, Field(ge=1e-3, le=600_000)]
+"""Milliseconds: no camera here exposes for less than a microsecond, no tile for ten minutes."""
+
+MOST_TILES = 100_000
+"""A journal of that many has been filled and read; ten nights take fewer."""
 
 
 class Rectangle(Strict):
@@ -61,7 +66,7 @@ class Visits(Strict):
     max_tiles: Annotated[int, Field(ge=1)] = 6
     max_regions: Annotated[int, Field(ge=1)] = 8
     frames_per_region: Annotated[int, Field(ge=1, le=25)] = 1
-    exposure_ms: Positive = 10.0
+    exposure_ms: Exposure = 10.0
 
 
 class Plan(Strict):
@@ -76,7 +81,7 @@ class Plan(Strict):
     grid: Grid | None = None
     tiles: Literal["recorded"] | None = None
     overlap: Annotated[float, Field(gt=0, lt=0.6)] = 0.15
-    exposure_ms: Positive = 10.0
+    exposure_ms: Exposure = 10.0
     light: str = "brightfield"
     brightness: Annotated[float, Field(gt=0, le=1)] = 0.5
     pixel_size_um: Positive | None = None
@@ -149,17 +154,31 @@ def _extent(
     plan: Plan, width_px: int, height_px: int, stage_from_px: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], int, int]:
     if plan.grid is not None:
+        _refuse_endless(plan.grid.rows, plan.grid.columns)
         return np.array(plan.grid.centre_um), plan.grid.rows, plan.grid.columns
     assert plan.region is not None
     (x0, x1), (y0, y1) = plan.region.x_um, plan.region.y_um
     px_from_stage = np.linalg.inv(stage_from_px)
     corners = np.array([(x, y) for x in (x0, x1) for y in (y0, y1)]) @ px_from_stage.T
     size_px = corners.max(axis=0) - corners.min(axis=0)
-    columns, rows = (
-        1 + max(0, math.ceil((size - field) / (field * (1 - plan.overlap)) - 1e-6))
+    steps = [
+        max(0.0, (float(size) - field) / (field * (1 - plan.overlap)) - 1e-6)
         for size, field in zip(size_px, (width_px, height_px), strict=True)
-    )
+    ]
+    _refuse_endless(*(1 + step for step in steps))
+    columns, rows = (1 + math.ceil(step) for step in steps)
     return np.array([(x0 + x1) / 2, (y0 + y1) / 2]), rows, columns
+
+
+def _refuse_endless(rows: float, columns: float) -> None:
+    # NaN, of a region beyond all numbers, is not below the limit either.
+    if not rows * columns <= MOST_TILES:
+        raise ConfigRefused(
+            "plan asks for too many tiles",
+            value=f"{rows:.4g} x {columns:.4g}",
+            limit=MOST_TILES,
+            remedy="shrink 'region' or 'grid', or make several plans",
+        )
 
 
 def refuse_outside(tiles: list[PlannedTile], limits: Travel, *, margin_um: float) -> None:

@@ -20,11 +20,15 @@ from runtime.config.port_settings import (
     StageSection,
     TurretSection,
 )
-from runtime.config.strict import Strict
+from runtime.config.strict import FLATTER, Strict
 from runtime.errors import ConfigRefused
+from runtime.plain_file import read_text
 
 Positive = Annotated[float, Field(gt=0)]
 Section = TypeVar("Section", bound=Strict | None)
+MOST_BYTES = 2**18
+"""Of a settings file; the longest that ships has 4 kB."""
+
 PORTS = ("stage", "light", "camera", "turret")
 USER_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "nightscope"
 SHIPPED_MODELS = Path(__file__).resolve().parents[1] / "models"
@@ -244,13 +248,12 @@ def load_settings(path: Path, *, base: Path | None = None) -> Settings:
 
     Raises ConfigRefused when the file is missing, is not TOML, or holds an unknown key.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigRefused(
-            f"settings {path}: {error.strerror}", remedy="name an existing TOML file"
-        ) from None
-    return parse_settings(text, source=path, base=base)
+    return parse_settings(settings_text(path), source=path, base=base)
+
+
+def settings_text(path: Path) -> str:
+    """Return the text of a settings file. Raises ConfigRefused for what is no text of that size."""
+    return read_text(path, what="settings", most_bytes=MOST_BYTES, refuse=ConfigRefused)
 
 
 def parse_settings(text: str, *, source: Path, base: Path | None = None) -> Settings:
@@ -262,6 +265,13 @@ def parse_settings(text: str, *, source: Path, base: Path | None = None) -> Sett
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigRefused(f"{source}: not TOML: {error}", remedy="mend the line named") from None
+    except RecursionError:
+        raise ConfigRefused(f"{source}: is nested too deeply", remedy=FLATTER) from None
+    except (ValueError, OverflowError) as error:
+        # A number or a date as TOML writes them, and no number or date.
+        raise ConfigRefused(
+            f"{source}: holds no such value: {error}", remedy="mend or quote it"
+        ) from None
     return _anchored(Settings.read(values, source=source), base or source.parent)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args, get_type_hints
@@ -15,13 +16,20 @@ from runtime.errors import ConfigRefused
 
 # Begins the tag of each record in a union that a driver's name chooses from.
 OF_DRIVER = "driver "
+SHORT = reprlib.Repr()
+SHORT.maxlevel, SHORT.maxlist, SHORT.maxtuple, SHORT.maxdict = 2, 4, 4, 4
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 60
+SHOWN = 4
+"""How many faults of one file a refusal names before it only counts."""
+FLATTER = "take out the brackets or the indentation that do not belong there"
 Record = TypeVar("Record")
 
 
 class Strict(BaseModel):
     """Base of every settings and plan section."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # TOML and YAML can write nan and inf, of which no limit that compares is sure to know.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def read(cls, values: dict[str, Any], *, source: Path | str) -> Self:
@@ -40,15 +48,20 @@ def read_record(record: type[Record], values: dict[str, Any], *, source: Path | 
     try:
         return TypeAdapter(record).validate_python(values)
     except ValidationError as error:
-        lines = "; ".join(_explain(record, problem) for problem in error.errors())
-        raise ConfigRefused(f"{source}: {lines}") from None
+        problems = error.errors(include_url=False)
+        lines = [_explain(record, problem) for problem in problems[:SHOWN]]
+        if len(problems) > SHOWN:
+            lines.append(f"and {len(problems) - SHOWN} more")
+        raise ConfigRefused(f"{source}: {'; '.join(lines)}") from None
+    except RecursionError:
+        raise ConfigRefused(f"{source}: is nested too deeply", remedy=FLATTER) from None
 
 
 def _explain(model: type[Any], problem: ErrorDetails) -> str:
     tagged = [str(part) for part in problem["loc"]]
     # The tag tells which record read the section; people wrote only the keys.
     path = [part for part in tagged if not part.startswith(OF_DRIVER)]
-    key = ".".join(path)
+    key = ".".join(_short(part) for part in path)
     driver = next((f" ({part})" for part in tagged if part.startswith(OF_DRIVER)), "")
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"unknown key '{key}'{driver}; {_hint(path[-1], _known_keys(model, tagged[:-1]))}"
@@ -62,12 +75,16 @@ def _explain(model: type[Any], problem: ErrorDetails) -> str:
         return words
     # A whole section, shown as it came, would bury the words.
     if isinstance(problem["input"], str | int | float | list | tuple | None):
-        return f"'{key}' is {problem['input']!r}; {words}"
+        return f"'{key}' is {SHORT.repr(problem['input'])}; {words}"
     return f"'{key}': {words}"
 
 
+def _short(part: str) -> str:
+    return part if len(part) <= SHORT.maxstring else f"{part[: SHORT.maxstring]}…"
+
+
 def _hint(key: str, known: list[str]) -> str:
-    nearest = difflib.get_close_matches(key, known, 1, 0.6)
+    nearest = difflib.get_close_matches(key[: SHORT.maxstring], known, 1, 0.6)
     return f"did you mean '{nearest[0]}'?" if nearest else "remove it"
 
 

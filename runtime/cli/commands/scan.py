@@ -9,8 +9,8 @@ from rich.console import Console
 
 from runtime.calibrated.loaded import Calibrated, record_files
 from runtime.clock import SystemClock
-from runtime.config.plan_file import load_plan
-from runtime.config.settings import load_settings
+from runtime.config.plan_file import load_plan, parse_plan_text, plan_text
+from runtime.config.settings import load_settings, parse_settings, settings_text
 from runtime.errors import ConfigRefused
 from runtime.instrument.opening import check_drivers, open_microscope
 from runtime.night.preflight import check_plan, check_settings
@@ -22,13 +22,15 @@ def run(
     *, plan: Path, settings: Path, out: Path, calibrate: Calibrate, console: Console
 ) -> dict[str, Any]:
     """Start a plan in a new run folder and return the summary."""
-    load_plan(plan)
-    instrument = load_settings(settings)
+    # Read once: what is checked here is what is kept.
+    plan_kept, settings_kept = plan_text(plan), settings_text(settings)
+    parse_plan_text(plan_kept, source=plan)
+    instrument = parse_settings(settings_kept, source=settings)
     check_drivers(instrument)
     folder = RunFolder(out)
     folder.create(
-        plan_text=plan.read_text(encoding="utf-8"),
-        settings_text=settings.read_text(encoding="utf-8"),
+        plan_text=plan_kept,
+        settings_text=settings_kept,
         paths_from=settings.parent,
         records=() if instrument.records is None else record_files(instrument.records),
     )
