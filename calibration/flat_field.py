@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from calibration.imaging import open_view
 from calibration.outcome import Measured, Measurement
 from calibration.registry import file_away
-from runtime.calibrated.record import CalibrationRecord, latest
+from runtime.calibrated.record import CalibrationRecord, latest, read_array
 from runtime.config.settings import Settings
 from runtime.errors import CalibrationRefused
 from runtime.instrument.rig import Rig
@@ -124,8 +124,7 @@ def _dark(folder: Path) -> NDArray[Any]:
             f"a flat field needs a good 'dark' record in {folder}",
             remedy="run: nightscope calibrate dark",
         )
-    dark: NDArray[Any] = np.load(folder / record.files["dark"], allow_pickle=False)
-    return dark
+    return read_array(record, "dark", folder=folder)
 
 
 def _blurred(picture: NDArray[Any], sigma_px: float) -> Image:

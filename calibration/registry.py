@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +11,12 @@ import numpy as np
 
 from calibration.outcome import Measurement
 from calibration.plot import record_svg
-from runtime.calibrated.record import CalibrationRecord, Kind, dependency_hash
-from runtime.errors import CalibrationRefused
+from runtime.calibrated.record import (
+    CalibrationRecord,
+    Kind,
+    dependency_hash,
+    read_record_file,
+)
 from runtime.instant import Instant
 from runtime.instrument.rig import Rig
 from runtime.record.storage import write_durably
@@ -62,7 +65,7 @@ def history(folder: Path, *, kind: Kind, objective: str = "") -> list[Calibratio
     Raises CalibrationRefused naming a record that cannot be read.
     """
     stem = f"{kind}-{objective}" if objective else kind
-    return [_read(path) for path in sorted(folder.glob(f"{stem}@*.json"))]
+    return [read_record_file(path) for path in sorted(folder.glob(f"{stem}@*.json"))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,19 +85,8 @@ class Standing:
 def standings(folder: Path, *, max_age_days: float) -> list[Standing]:
     """Return where every calibration in the folder stands, by name."""
     newest = {path.name.split("@")[0]: path for path in sorted(folder.glob("*@*.json"))}
-    records = [_read(path) for _, path in sorted(newest.items())]
+    records = [read_record_file(path) for _, path in sorted(newest.items())]
     return [Standing(record=record, max_age_days=max_age_days) for record in records]
-
-
-def _read(path: Path) -> CalibrationRecord:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CalibrationRefused(
-            f"calibration record {path} cannot be read: {error}",
-            remedy="remove the file and run the routine again",
-        ) from None
-    return CalibrationRecord.read(values, source=path)
 
 
 def _stamp(made: Instant) -> str:

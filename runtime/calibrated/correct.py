@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.calibrated.record import CalibrationRecord
+from runtime.calibrated.record import CalibrationRecord, read_array
 from runtime.errors import CalibrationRefused
 from runtime.tile import Pixels
 
@@ -63,7 +63,10 @@ class Corrector:
 
         Raises CalibrationRefused naming the record when an array is missing or does not fit.
         """
-        dark_array, flat_array = _array(dark, "dark", folder), _array(flat, "flat", folder)
+        dark_array, flat_array = (
+            read_array(dark, "dark", folder=folder),
+            read_array(flat, "flat", folder=folder),
+        )
         try:
             return cls(dark_array, flat_array)
         except ValueError as error:
@@ -82,15 +85,3 @@ class NoCorrection(Corrector):
     def apply(self, pixels: Pixels) -> Pixels:
         """Return the frame itself."""
         return pixels
-
-
-def _array(record: CalibrationRecord, key: str, folder: Path) -> NDArray[Any]:
-    path = folder / record.files.get(key, f"(no '{key}' in the record)")
-    try:
-        array: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise CalibrationRefused(
-            f"calibration '{record.name}' has lost its array {path}: {error}",
-            remedy=f"run: nightscope calibrate {record.kind}",
-        ) from None
-    return array

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,29 +145,29 @@ class _Reader:
         return record
 
     def need_small_backlash(self) -> None:
-        lost, motion = self.need("backlash").values, self._rig.motion
+        lost, motion = self.need("backlash"), self._rig.motion
         for axis, limit_um in (
             ("x_um", motion.approach_um),
             ("y_um", motion.approach_um),
             ("z_um", motion.approach_z_um),
         ):
-            if abs(lost[axis]) >= limit_um:
+            if abs(lost.value(axis)) >= limit_um:
                 raise CalibrationRefused(
                     f"backlash of {axis[0]} is more than the one-sided approach takes up",
-                    value=f"{lost[axis]:.2f} µm",
+                    value=f"{lost.value(axis):.2f} µm",
                     limit=f"{limit_um:g} µm",
                     remedy="raise the approach in [motion], or tighten the drive",
                 )
 
     def matrix(self, objective: str) -> NDArray[np.float64]:
         record = self.need("camera-stage", objective)
-        measured_um = record.values["pixel_size_um"]
+        measured_um = record.value("pixel_size_um")
         _refuse_other_pixel_size(measured_um, self._settings, objective=objective)
         return stage_from_px(record)
 
     def offset_um(self, overview: str, objective: str) -> tuple[float, float, float]:
         record = self.need("objective-offset", objective, subject=f"{overview}>{objective}")
-        return record.values["x_um"], record.values["y_um"], record.values["z_um"]
+        return record.value("x_um"), record.value("y_um"), record.value("z_um")
 
     def distortion(self, objective: str) -> Distortion | None:
         if _measured(self.folder, objective) is None:
@@ -224,9 +223,21 @@ def require_record(
 
 
 def stage_from_px(record: CalibrationRecord) -> NDArray[np.float64]:
-    """Return the 2x2 matrix of a camera-stage record, µm per px."""
-    values: dict[str, Any] = record.values
-    return np.array([[values["m00"], values["m01"]], [values["m10"], values["m11"]]], np.float64)
+    """Return the 2x2 matrix of a camera-stage record, µm per px.
+
+    Raises CalibrationRefused for one whose pixels are not of the size that the record names.
+    """
+    m00, m01, m10, m11 = (record.value(key) for key in ("m00", "m01", "m10", "m11"))
+    measured_um, area_um2 = record.value("pixel_size_um"), abs(m00 * m11 - m01 * m10)
+    # Nor is NaN, of numbers beyond all bounds, within the limit.
+    if not abs(area_um2 - measured_um**2) <= 2 * PIXEL_SIZE_LIMIT * measured_um**2:
+        raise CalibrationRefused(
+            f"calibration 'camera-stage for {record.objective}' contradicts itself",
+            value=f"pixels of {area_um2:.4g} µm² by its matrix",
+            limit=f"{measured_um**2:.4g} µm² by its pixel size",
+            remedy=f"run: nightscope calibrate camera-stage --objective {record.objective}",
+        )
+    return np.array([[m00, m01], [m10, m11]], np.float64)
 
 
 def record_files(folder: Path) -> list[Path]:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+from pydantic import ConfigDict
 
 from runtime.config.strict import Strict
-from runtime.errors import CalibrationRefused
+from runtime.errors import CalibrationRefused, ConfigRefused
 from runtime.instant import Instant
+from runtime.plain_file import array_of, read_plain, read_text
 
 Kind = Literal[
     "dark", "flat-field", "backlash", "camera-stage", "distortion", "objective-offset", "led-pair"
 ]
 DAY_S = 86400.0
+MOST_BYTES = 2**22
+MOST_ARRAY_BYTES = 2**30
+"""Twice what the largest camera's flat field takes."""
+
+AGAIN = "remove the file and run the routine again"
 
 
 class CalibrationRecord(Strict):
@@ -41,10 +51,25 @@ class CalibrationRecord(Strict):
     files: dict[str, str] = {}
     simulated: bool = False
 
+    # A routine that failed says so with what it found, which may be no number.
+    model_config = ConfigDict(allow_inf_nan=True)
+
     @property
     def name(self) -> str:
         """Return the name of the record's file, without its date."""
         return f"{self.kind}-{self.objective}" if self.objective else self.kind
+
+    def value(self, key: str) -> float:
+        """Return one of the values. Raises CalibrationRefused for one that the record lacks."""
+        if key not in self.values:
+            of, remedy = _named(self.kind, self.objective)
+            raise CalibrationRefused(
+                f"calibration '{of}' lacks a value",
+                value=", ".join(self.values) or "none",
+                limit=key,
+                remedy=remedy,
+            )
+        return self.values[key]
 
     def age_days(self, now: Instant) -> float:
         """Return the record's age in days. It is by the monotonic clock, which is never set, if the
@@ -66,9 +91,62 @@ def latest(folder: Path, *, kind: Kind, objective: str = "") -> CalibrationRecor
     found = sorted(folder.glob(f"{stem}@*.json"))
     if not found:
         return None
-    return CalibrationRecord.read(
-        json.loads(found[-1].read_text(encoding="utf-8")), source=found[-1]
+    record = read_record_file(found[-1])
+    if (record.kind, record.objective) != (kind, objective):
+        raise CalibrationRefused(
+            f"calibration record {found[-1]}: holds another calibration than its name says",
+            value=record.name,
+            limit=stem,
+            remedy="remove the file, or give it back its name",
+        )
+    return record
+
+
+def read_record_file(path: Path) -> CalibrationRecord:
+    """Return the record in a file.
+
+    Raises CalibrationRefused, naming the file, for one that is damaged, or passed on values that
+    are no numbers.
+    """
+    text = read_text(
+        path, what="calibration record", most_bytes=MOST_BYTES, refuse=CalibrationRefused
     )
+    try:
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("holds no record")
+        record = CalibrationRecord.read(values, source=path)
+        if record.passed and not all(map(math.isfinite, record.values.values())):
+            raise ValueError("a value is no number")
+    except (ValueError, RecursionError, ConfigRefused) as error:
+        raise CalibrationRefused(
+            f"calibration record {path} cannot be read: {error}", remedy=AGAIN
+        ) from None
+    return record
+
+
+def read_array(record: CalibrationRecord, key: str, *, folder: Path) -> NDArray[Any]:
+    """Return an array that lies beside a record, in `folder`.
+
+    Raises CalibrationRefused, naming the file, for one that is missing, damaged or elsewhere.
+    """
+    of, remedy = _named(record.kind, record.objective)
+    name = record.files.get(key, f"(no '{key}' in the record)")
+    what = f"calibration '{of}' has lost its array"
+    if "/" in name:
+        raise CalibrationRefused(
+            f"{what}: it lies in another folder", value=name, limit=str(folder), remedy=remedy
+        )
+    content = read_plain(
+        folder / name, what=what, most_bytes=MOST_ARRAY_BYTES, refuse=CalibrationRefused
+    )
+    try:
+        array = array_of(content)
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"holds no numbers but {array.dtype}")
+    except ValueError as error:
+        raise CalibrationRefused(f"{what} {folder / name}: {error}", remedy=remedy) from None
+    return array
 
 
 def require(

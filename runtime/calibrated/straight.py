@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.calibrated.record import CalibrationRecord
+from runtime.calibrated.record import CalibrationRecord, read_array
 from runtime.distortion import Distortion, degree_of
 from runtime.errors import CalibrationRefused
 
@@ -22,8 +22,7 @@ def distortion_of(
 
     Raises CalibrationRefused when its coefficients are lost, or were measured on other frames.
     """
-    path = folder / record.files.get("coefficients", "(no 'coefficients' in the record)")
-    measured = int(record.values["height_px"]), int(record.values["width_px"])
+    measured = int(record.value("height_px")), int(record.value("width_px"))
     if measured != shape_px:
         raise CalibrationRefused(
             f"calibration '{record.name}' was measured on frames of another size",
@@ -31,13 +30,14 @@ def distortion_of(
             limit=f"{shape_px[1]} x {shape_px[0]} px",
             remedy=f"run: nightscope calibrate {record.kind} --objective {record.objective}",
         )
+    array = read_array(record, "coefficients", folder=folder)
     try:
-        coefficients = np.asarray(np.load(path, allow_pickle=False), np.float64)
+        coefficients = np.asarray(array, np.float64)
         found = Distortion(shape_px, degree_of(len(coefficients)), coefficients)
-    except (OSError, ValueError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise CalibrationRefused(
-            f"calibration '{record.name}' has lost its array {path}: {error}",
+            f"calibration '{record.name}' holds no field: {error}",
             remedy=f"run: nightscope calibrate {record.kind} --objective {record.objective}",
         ) from None
-    sigma_px = max(record.uncertainties["largest_px"], record.values["sigma_px"])
+    sigma_px = max(record.uncertainties.get("largest_px", 0.0), record.value("sigma_px"))
     return found if found.largest_px >= max(LEAST_PX, LEAST_SIGMAS * sigma_px) else None
