@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from runtime.errors import DiskFull, InputRefused
 from runtime.instant import Instant
 from runtime.record.rows import (
+    FACTS,
     Event,
     Fact,
     FocusRow,
@@ -65,7 +66,28 @@ TABLES: tuple[Table[Any], ...] = (
 # To be raised whenever a record above gains, loses or renames a field (a test holds it to that).
 SCHEMA_VERSION = 6
 
+DAMAGE = (
+    sqlite3.DatabaseError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
+    RecursionError,
+)  # fmt: skip
+"""What reading raises where a journal's bytes were overwritten (found by overwriting them)."""
+
 Record = TypeVar("Record")
+
+
+@contextmanager
+def damage_is_named(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged journal raises into InputRefused.
+
+    For whoever only reads: a pass over rows and facts, not a night that also does other things.
+    """
+    try:
+        yield
+    except DAMAGE as error:
+        raise InputRefused(
+            f"journal {path}: cannot be read: {type(error).__name__}: {error}",
+            remedy="close what else has it open, or restore it from a copy; tiles lie beside it",
+        ) from error
 
 
 class Journal:
@@ -87,7 +109,10 @@ class Journal:
             self._make_or_recognise()
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise InputRefused(f"{path} is not a journal: {error}") from None
+            raise InputRefused(
+                f"{path} is not a journal: {error}",
+                remedy="restore it from a copy; the tiles beside it are whole without it",
+            ) from None
         except InputRefused:
             self._db.close()
             raise
@@ -145,9 +170,9 @@ class Journal:
                 self._db.executemany(table.insertion, table.rows(records))
 
     def _all(self, table: Table[Record], where: str = "", *values: object) -> list[Record]:
-        with self._lock:
+        with self._lock, damage_is_named(self.path):
             rows = self._db.execute(table.selection(where), values).fetchall()
-        return table.records(dict(row) for row in rows)
+            return table.records(dict(row) for row in rows)
 
     # -- the run itself ---------------------------------------------------------------------
 
@@ -156,9 +181,15 @@ class Journal:
         self._put(RUN, [Fact(key=key, value=json.dumps(value)) for key, value in facts.items()])
 
     def fact(self, key: str, default: Any = None) -> Any:
-        """Return one fact about the run."""
+        """Return one fact about the run. Raises InputRefused for one that is not of its kind."""
         found = self._all(RUN, "key = ?", key)
-        return json.loads(found[0].value) if found else default
+        if not found:
+            return default
+        with damage_is_named(self.path):
+            value = json.loads(found[0].value)
+            if (kind := FACTS.get(key)) is not None and value is not None:
+                kind.validate_python(value)
+            return value
 
     def event(self, *, at: Instant, level: str, kind: str, message: str) -> None:
         """Record an entry of the run's log."""
@@ -268,7 +299,8 @@ class Journal:
         """Return that of every measured shift, by its tiles; without what else a shift holds."""
         with self._lock:
             rows = self._db.execute("SELECT a, b, covariance_px2 FROM shifts").fetchall()
-        return {(a, b): json.loads(covariance) for a, b, covariance in rows}
+        with damage_is_named(self.path):
+            return {(a, b): json.loads(covariance) for a, b, covariance in rows}
 
     def set_judged(self, seams: Sequence[SeamQuality], tiles: Sequence[TileQuality]) -> None:
         """Record what is known of every seam and tile of the finished map."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
 
 from runtime.instant import Instant
 from runtime.tile import FocusVerdict, Label, Region, Shift, Shot
@@ -118,3 +121,24 @@ class Event:
     level: str
     kind: str
     message: str
+
+
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+_KINDS: dict[Any, tuple[str, ...]] = {
+    str: ("name", "state", "configuration", "paths_from"),
+    bool: ("simulated", "calibrated"),
+    _Number: (
+        "scan_s", "stage_waited_s", "calibration_s", "first_tile_s", "peak_memory_mb", "wall_s",
+        "bent_px", "tiles_planned", "regions_found",
+    ),
+    Instant: ("created", "finished"),
+    dict[str, Any]: ("plan", "settings", "model", "recording", "map_quality", "map_png"),
+    dict[str, _Number]: ("depth_of_field_um",),
+    list[dict[str, Any]]: ("calibrations", "focus_anchors"),
+}  # fmt: skip
+FACTS: dict[str, TypeAdapter[Any]] = {
+    key: TypeAdapter(kind, config=None if kind is Instant else {"strict": True})
+    for kind, keys in _KINDS.items()
+    for key in keys
+}
+"""What each fact about a run is, by its key; a fact that is not known yet is None."""

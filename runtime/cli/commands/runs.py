@@ -8,16 +8,24 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from runtime.record.journal import Journal
+from runtime.errors import InputRefused
+from runtime.record.journal import Journal, damage_is_named
 from runtime.record.run_folder import RunFolder
 from runtime.record.summary import summarise
 from runtime.report.page import write_report
 
 
 def runs(*, root: Path, console: Console) -> dict[str, Any]:
-    """Return every run below a folder, newest first."""
-    found = [_about(file.parent) for file in root.glob("**/journal.sqlite")]
+    """Return every run below a folder, newest first; of one that cannot be read, in "error", why.
+
+    Raises InputRefused for what is no folder.
+    """
+    if not root.is_dir():
+        raise InputRefused(f"{root} is not a folder", remedy="name the folder of the runs")
+    told = [_about_or_why_not(file.parent) for file in sorted(root.glob("**/journal.sqlite"))]
+    found = [about for about in told if "error" not in about]
     found.sort(key=lambda about: float(about["created_at"]), reverse=True)
+    damaged = [about for about in told if "error" in about]
     table = Table("run", "plan", "state", "tiles", "regions", "flagged")
     for about in found:
         table.add_row(
@@ -28,28 +36,39 @@ def runs(*, root: Path, console: Console) -> dict[str, Any]:
             f"{about['regions_visited']}/{about['regions_found']}",
             str(about["tiles_flagged"]),
         )
-    console.print(table if found else f"no runs below {root}")
-    return {"runs": found}
+    console.print(table if found else f"no runs below {root}", markup=bool(found))
+    for about in damaged:
+        console.print(f"not read: {about['error']}", markup=False, highlight=False)
+    return {"runs": [*found, *damaged]}
 
 
 def report(*, run: Path, console: Console) -> dict[str, Any]:
     """Write a run's report again from its journal and return where it is."""
     journal = Journal(RunFolder(run).journal)
     try:
-        page = write_report(run, journal)
+        with damage_is_named(journal.path):
+            page = write_report(run, journal)
     finally:
         journal.close()
     console.print(f"report: {page}")
     return {"report": str(page)}
 
 
+def _about_or_why_not(run: Path) -> dict[str, Any]:
+    try:
+        return _about(run)
+    except InputRefused as refusal:
+        return {"run_dir": str(run), "error": str(refusal)}
+
+
 def _about(run: Path) -> dict[str, Any]:
     journal = Journal(RunFolder(run).journal)
     try:
-        summary = summarise(run, journal)
-        return summary | {
-            "name": journal.fact("name", ""),
-            "created_at": (journal.fact("created") or {"wall_s": 0.0})["wall_s"],
-        }
+        with damage_is_named(journal.path):
+            summary = summarise(run, journal)
+            return summary | {
+                "name": journal.fact("name", ""),
+                "created_at": (journal.fact("created") or {"wall_s": 0.0})["wall_s"],
+            }
     finally:
         journal.close()
