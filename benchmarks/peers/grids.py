@@ -1,4 +1,4 @@
-"""Scans of known truth for `stitching.py`: tiles cut from a real image at known poses.
+"""Scans of known truth for `stitching.py` and `ladder.py`: tiles of a real image at known poses.
 
 A tile's pixel q (x, y from its centre) shows the place centre + R(theta) straight(q) of the source,
 read there by Fourier shift, or by a cubic spline where tiles are turned or bent; `straight` is the
@@ -47,10 +47,12 @@ class Trouble:
 class Kind:
     """What makes a scan hard: `contrast` and `noise` (standard deviation in counts of 16 per grey
     level of the source), `turn_deg` the most a tile is turned, `bend_px` what the camera's
-    distortion does to a corner, `enlarged` how soft the source is, `pitch_px` of a periodic one.
+    distortion does to a corner, `enlarged` how soft the source is, `pitch_px` of a periodic one,
+    `jitter_px` the stage's standard deviation.
     """
 
     overlap: float = 0.1
+    jitter_px: float = JITTER_PX
     contrast: float = 1.0
     noise: float = 20.0
     turn_deg: float = 0.0
@@ -192,7 +194,12 @@ def extent_px(kind: Kind) -> int:
 
 def made(kind: Kind, *, seed: int, source: Path | None = None) -> Grid:
     """Return a scan of 64 tiles of 512 x 512, 16 bit."""
-    image, specimen = source_of(kind, source, seed=seed), None
+    return scanned(kind, source_of(kind, source, seed=seed), seed=seed)
+
+
+def scanned(kind: Kind, image: NDArray[np.float32], *, seed: int) -> Grid:
+    """Return the scan of an image's grey levels, (y, x), of at least `extent_px`."""
+    specimen = None
     rng = np.random.default_rng(seed)
     if kind.trouble is not None:
         specimen = within(image.shape, kind.trouble.blank)
@@ -204,7 +211,7 @@ def made(kind: Kind, *, seed: int, source: Path | None = None) -> Grid:
         for column in range(SIDE):
             nominal = np.array([column, row]) * SIZE_PX * (1 - kind.overlap)
             nominal = MARGIN_PX + nominal + (SIZE_PX - 1) / 2
-            at = taken_at(kind, nominal, row) + rng.normal(0, JITTER_PX, 2)
+            at = taken_at(kind, nominal, row) + rng.normal(0, kind.jitter_px, 2)
             theta = np.deg2rad(rng.uniform(-kind.turn_deg, kind.turn_deg))
             seen = COUNTS_PER_GREY * kind.contrast * look(at, theta)
             seen = (seen * rng.uniform(0.9, 1.1) + rng.uniform(170, 230)) * sensor
