@@ -10,13 +10,16 @@ from random import Random
 BITS = 8
 # Longest time that bytes wait for others to be joined with.
 MERGE_S = 0.02
+# A busy board pauses so long in the middle of what it says.
+SLOW_BOARD_S = (0.05, 0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
     """How bad a line is. Probabilities lie between 0 and 1.
 
-    For each byte: `drop`, `duplicate`, `flip` of one bit, and `close` of the whole line, which
+    For each byte: `drop`, `duplicate`, `flip` of one bit, `gap` of `gap_s` seconds (shortest,
+    longest) before it, as slow boards make them, and `close` of the whole line, which
     comes back after `reopen_s` (never when that is infinite). For each piece that is read at once:
     `delay` by `delay_s`, `merge` with what follows, `split` in two that arrive `delay_s` apart.
     """
@@ -24,6 +27,8 @@ class Faults:
     drop: float = 0.0
     duplicate: float = 0.0
     flip: float = 0.0
+    gap: float = 0.0
+    gap_s: tuple[float, float] = SLOW_BOARD_S
     close: float = 0.0
     reopen_s: float = math.inf
     delay: float = 0.0
@@ -32,14 +37,16 @@ class Faults:
     split: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("drop", "duplicate", "flip", "close", "delay", "merge", "split"):
+        for name in ("drop", "duplicate", "flip", "gap", "close", "delay", "merge", "split"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"Faults.{name} is {getattr(self, name)}; it must be 0 to 1")
 
     @classmethod
-    def bytewise(cls, rate: float) -> Faults:
-        """Return a line that drops, duplicates and flips bytes, each at `rate`."""
-        return cls(drop=rate, duplicate=rate, flip=rate)
+    def bytewise(cls, rate: float, *, gap: float = 0.0) -> Faults:
+        """Return a line that drops, duplicates and flips bytes, each at `rate`; `gap` of a slow
+        board.
+        """
+        return cls(drop=rate, duplicate=rate, flip=rate, gap=gap)
 
 
 class Lane:
@@ -86,7 +93,13 @@ class Lane:
 
     def _wait(self, data: bytes, due_s: float) -> None:
         self._latest_s = max(self._latest_s, due_s)
-        self._waiting.append((self._latest_s, data))
+        if not self._faults.gap:
+            self._waiting.append((self._latest_s, data))
+            return
+        for byte in data:  # what comes after a gap waits, too
+            if self._hit(self._faults.gap):
+                self._latest_s += self._random.uniform(*self._faults.gap_s)
+            self._waiting.append((self._latest_s, bytes((byte,))))
 
     def _end_merge(self, now_s: float) -> None:
         """Release bytes that were held back, so that they come out with what arrives now."""

@@ -75,14 +75,20 @@ def bridge_chaos(
     rate: Annotated[
         float, typer.Option(metavar="P", min=0, max=1, help="Share of bytes hit by each fault.")
     ] = 0.002,
+    gap: Annotated[
+        float,
+        typer.Option(
+            "--gaps", metavar="P", min=0, max=1, help="Share of bytes that pause 50 to 500 ms."
+        ),
+    ] = 0.0,
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of the faults.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Put a bad line in front of a board: bytes dropped, duplicated and flipped.
+    """Put a bad line in front of a board: bytes dropped, duplicated and flipped, or held up.
 
     `nightscope bridge chaos --port /dev/ttyACM0`
 
-    `nightscope bridge chaos --port /dev/ttyACM0 --rate 0.01 --seed 3`
+    `nightscope bridge chaos --port /dev/ttyACM0 --rate 0.01 --gaps 0.01 --seed 3`
     """
     call(
         "runtime.cli.commands.bridge:chaos",
@@ -91,5 +97,6 @@ def bridge_chaos(
         faults=load("firmware_bridge.line.faults:Faults").bytewise,
         port=port,
         rate=rate,
+        gap=gap,
         seed=seed,
     )

@@ -1,5 +1,6 @@
 """Exactly once over a line that drops, doubles and flips bytes, joins, cuts, delays and closes."""
 
+import math
 from random import Random
 
 import pytest
@@ -148,6 +149,18 @@ def test_lane_neither_loses_nor_reorders_when_it_only_delays(pieces, seed):
     for now_s, piece in enumerate(pieces):
         assert not lane.put(piece, now_s / 1000)
     assert lane.take(1e9) == b"".join(pieces)
+
+
+def test_what_comes_after_a_gap_waits_for_50_to_500_ms_and_loses_nothing():
+    lane = Lane(Faults(gap=0.1), seed="a")
+    lane.put(bytes(range(200)), 0.0)
+    heard, pauses_s, before_s = b"", [], 0.0
+    while (due_s := lane.due_s) < math.inf:
+        pauses_s += [due_s - before_s] if due_s > before_s else []
+        heard, before_s = heard + lane.take(due_s), due_s
+    assert heard == bytes(range(200))
+    assert 10 < len(pauses_s) < 30
+    assert 0.05 <= min(pauses_s) < max(pauses_s) <= 0.5
 
 
 def test_lane_repeats_itself_for_the_same_seed():

@@ -83,12 +83,13 @@ def chaos(
     faults: Callable[..., Any],
     port: str,
     rate: float,
+    gap: float,
     seed: int,
     console: Console,
 ) -> dict[str, Any]:
     """Put a bad line in front of a board until Ctrl-C; the host opens the printed port instead."""
     clock = SystemClock()
-    bad = faults(rate)
+    bad = faults(rate, gap=gap)
     with (
         bridge_trouble_is_hardware(),
         proxy(port_of(port), clock=clock, faults=bad, seed=seed) as line,
