@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import ClassVar, Protocol, TypeVar
 
 from firmware_bridge.clock import MonotonicClock
@@ -21,6 +21,7 @@ from firmware_bridge.errors import (
     LinkInterrupted,
     LinkLost,
     PositionUnknown,
+    ReplyTimeout,
 )
 from firmware_bridge.text.dialogue import Dialogue
 from firmware_bridge.text.lines import LineSession, resembles
@@ -128,11 +129,16 @@ class LineBoard(ABC):
         """Raise for a line that changes what is known of the board."""
 
     def _regained(self) -> BridgeError:
-        """Reopen the line, make the board dark and still, and return the error to raise."""
+        """Reopen the line, make the board dark and still, and return the error to raise.
+
+        That comes before anything is asked, so that the light is off whatever is said after.
+        """
         lines = self.dialogue.lines
         lines.reopen(within_s=self._reopen_s)
         try:
             self.dialogue.watch = _hear_nothing
+            with suppress(ReplyTimeout):  # greeting it says why it does not answer
+                self.make_safe()
             kept = self._greet_again()
             self.dialogue.watch = self._watch
             if self.stage is not None and not kept:

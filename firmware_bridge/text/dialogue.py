@@ -9,17 +9,19 @@ from collections.abc import Callable
 
 from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.errors import ReplyTimeout
-from firmware_bridge.line.roundtrip import RoundTrip
 from firmware_bridge.text.lines import LineSession, resembles
 
-# Boards answer in 2 to 20 ms and a USB bridge adds up to 16. However fast the round trips measured,
-# a question waits this long: without ids a premature time-out takes a late answer for the next
-# question's.
-SHORTEST_REPLY_S = 0.05
+# Boards answer in 2 to 20 ms, and slow ones pause for half a second in the middle of what they say.
+# Without ids a question asked again too early takes a late answer for its own, and a relative move
+# decided on it is made twice. So only a line that is silent for longer than that was not answered.
+PATIENCE_S = 0.6
+# A line that is no answer may be the answer, damaged: after one no other is waited for longer than
+# this, or than the line was seen to pause.
+AFTERWARDS_S = 0.05
+PAUSES = 1.2
 TRIES = 32
-# From this many tries on each waits longer than the one before, up to so long, 6 s in all: on a
-# busy controller an answer takes a tenth of a second, and too short a window takes each for late.
-GROWING, LONGER_S = 4, 0.4
+# Of those, in a row, without a word: 6 s.
+SILENT_TRIES = 10
 ROUNDS = 40
 # Over a line that damages three bytes in a hundred, of 4,055 questions one in nine was asked afresh
 # and none more than four times; of a board that answers every second one, all would be, for ever.
@@ -42,8 +44,6 @@ class Dialogue:
         self.lines, self.retries = lines, 0
         self._clock = clock
         self.watch = watch or (lambda _line: None)
-        self._round_trip = RoundTrip()
-        self._answered = True
         self._heard: list[tuple[float, str]] = []
 
     def once(
@@ -51,17 +51,17 @@ class Dialogue:
     ) -> re.Match[str] | None:
         """Ask once: return the first line that matches the answer from end to end, or None.
 
-        Lines that came before the question are handled and dropped. Without `timeout_s` it waits as
-        long as the measured round trips suggest.
+        Lines that came before the question are handled and dropped. Without `timeout_s` it waits
+        until the line is silent, or has said something else.
         """
         if timeout_s is None:
-            return self._timed(question, answer, self.reply_s)
+            return self._put(question, answer, PATIENCE_S, afterwards_s=self._afterwards_s)
         return self._put(question, answer, timeout_s)
 
     @property
-    def reply_s(self) -> float:
-        """Return how long an answer is waited for."""
-        return max(SHORTEST_REPLY_S, self._round_trip.timeout_s(tries=1))
+    def _afterwards_s(self) -> float:
+        """Return how long after a line that is no answer one is still waited for."""
+        return min(PATIENCE_S, max(AFTERWARDS_S, PAUSES * self.lines.longest_pause_s))
 
     def expect(
         self, answer: re.Pattern[str], *, timeout_s: float, afterwards_s: float = math.inf
@@ -70,7 +70,7 @@ class Dialogue:
         time.
 
         A line that does not match may be the answer, damaged: after one it waits `afterwards_s` at
-        most.
+        most. One that has begun in time is waited for while it goes on.
         """
         deadline_s = self._clock.now_s() + timeout_s
         self._heard = []
@@ -78,7 +78,11 @@ class Dialogue:
             left_s = deadline_s - self._clock.now_s()
             line = self.lines.next_line(timeout_s=max(0.0, left_s))
             if line is None:
-                return None
+                goes_on_until_s = self.lines.begun_s + PATIENCE_S
+                if goes_on_until_s <= self._clock.now_s():
+                    return None
+                deadline_s = goes_on_until_s
+                continue
             self._heard.append((self._clock.now_s(), line))
             self.watch(line)
             found = answer.fullmatch(line)
@@ -93,45 +97,36 @@ class Dialogue:
         date. Such answers are waited for and dropped, and the question is asked afresh. Raises
         ReplyTimeout after `tries` without an answer, or when every answer may be a late one.
         """
-        timeout_s = self.reply_s
         for rounds in range(ROUNDS_AFRESH):
             self.retries += rounds > 0
-            found, late_s = self._first(question, answer, timeout_s=timeout_s, tries=tries)
+            found, late_s = self._first(question, answer, tries=tries)
             if late_s is None:
                 return found
             self._read_away(late_s)
-            timeout_s = late_s + SHORTEST_REPLY_S
         raise self.silent(question, ROUNDS_AFRESH)
 
     def _first(
-        self, question: bytes, answer: re.Pattern[str], *, timeout_s: float, tries: int
+        self, question: bytes, answer: re.Pattern[str], *, tries: int
     ) -> tuple[re.Match[str], float | None]:
         """Return the first answer, and how late it may be: None when every earlier try was
         answered.
         """
         in_vain_s: float | None = None
         heard: list[tuple[float, str]] = []
+        silent = 0
         for attempt in range(tries):
             self.retries += attempt > 0
             asked_s = self._clock.now_s()
-            # A host that stands still for half a second has not lost its board.
-            longer_s = min(timeout_s * attempt / GROWING, LONGER_S)
-            found = self._timed(question, answer, max(timeout_s, longer_s))
+            found = self.once(question, answer)
             heard += self._heard
             if found is not None:
                 return found, _lateness_s(in_vain_s, heard, found.group())
+            silent = 0 if self._heard else silent + 1
+            if silent == SILENT_TRIES:
+                raise self.silent(question, silent)
             if not self._heard and in_vain_s is None:
                 in_vain_s, heard = asked_s, []
         raise self.silent(question, tries)
-
-    def _timed(
-        self, question: bytes, answer: re.Pattern[str], timeout_s: float
-    ) -> re.Match[str] | None:
-        before, sent_s = self._answered, self._clock.now_s()
-        found = self._put(question, answer, timeout_s, afterwards_s=SHORTEST_REPLY_S)
-        if found is not None and before:
-            self._round_trip.measured(self._clock.now_s() - sent_s)
-        return found
 
     def _put(
         self,
@@ -144,9 +139,7 @@ class Dialogue:
         for line in self.lines.pending():
             self.watch(line)
         self.lines.write(question)
-        found = self.expect(answer, timeout_s=timeout_s, afterwards_s=afterwards_s)
-        self._answered = found is not None
-        return found
+        return self.expect(answer, timeout_s=timeout_s, afterwards_s=afterwards_s)
 
     def _read_away(self, duration_s: float) -> None:
         deadline_s = self._clock.now_s() + duration_s

@@ -7,6 +7,7 @@ through the clock in short slices, so that the watchdog of another board is fed 
 
 from __future__ import annotations
 
+import math
 from difflib import SequenceMatcher
 from queue import Empty, SimpleQueue
 
@@ -23,7 +24,10 @@ LIKENESS = 0.66
 
 
 class LineSession:
-    """An open port as lines. Only one thread reads; `write` may be called from any."""
+    """An open port as lines. Only one thread reads; `write` may be called from any.
+
+    `longest_pause_s` is how long it has paused in the middle of a line so far.
+    """
 
     def __init__(
         self, port: str, *, clock: MonotonicClock, baud: int = BAUD, dtr: bool = True
@@ -81,13 +85,24 @@ class LineSession:
     def _open(self) -> None:
         self._lines: SimpleQueue[str] = SimpleQueue()
         self._partial = bytearray()
+        self._heard_s = -math.inf
+        self.longest_pause_s = 0.0
         self._lost_because = ""
         self._transport = Transport(
             self.port, received=self._receive, lost=self._lose, baud=self._baud, dtr=self._dtr
         )
         self._closed = False
 
+    @property
+    def begun_s(self) -> float:
+        """Return when the line that is under way was last heard, minus infinity without one."""
+        return self._heard_s if self._partial else -math.inf
+
     def _receive(self, data: bytes) -> None:
+        now_s = self._clock.now_s()
+        if self._partial:
+            self.longest_pause_s = max(self.longest_pause_s, now_s - self._heard_s)
+        self._heard_s = now_s
         self._partial += data
         *whole, rest = bytes(self._partial).split(b"\n")
         self._partial = bytearray(rest[-LONGEST_LINE:])

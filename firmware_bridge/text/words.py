@@ -16,13 +16,23 @@ REALTIME = {
     0xA0: "flood coolant",
     0xA1: "mist coolant",
 }
-LINES = re.compile(rb"(?:[\x20-\x7e\t]*\r?\n)+")
+# Whole lines, and realtime bytes that are no text before them.
+PIECES = re.compile(rb"[\x18\x84-\xa1]|[\x20-\x7e\t]*\r?\n")
 
 
 def text_in_words(heard: bytes) -> list[str] | None:
-    """Return what whole lines of text, or nothing but realtime bytes, say; None of other bytes."""
-    if LINES.fullmatch(heard):
-        return [line for line in heard.decode("ascii").splitlines() if line]
+    """Return what whole lines of text and realtime bytes say; None of other bytes."""
     if heard and all(byte in REALTIME for byte in heard):
-        return [f"<{REALTIME[byte]}>" for byte in heard]
-    return None
+        return [_named(byte) for byte in heard]
+    pieces = PIECES.findall(heard)
+    if b"".join(pieces) != heard:
+        return None
+    return [words for piece in pieces if (words := _words(piece))]
+
+
+def _words(piece: bytes) -> str:
+    return _named(piece[0]) if piece[0] in REALTIME else piece.decode("ascii").rstrip("\r\n")
+
+
+def _named(byte: int) -> str:
+    return f"<{REALTIME.get(byte, f'byte {byte:#04x}')}>"

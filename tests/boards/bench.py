@@ -6,11 +6,13 @@ told of them: detection and the contracts take every bench there is.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
-from firmware_bridge.board.pty_host import PtyHost
+from firmware_bridge.board.pty_host import Firmware, PtyHost
 from firmware_bridge.drivers.brand import BoardOptions
+from runtime.clock import SystemClock
 
 FOLDER = Path(__file__).parent
 
@@ -19,13 +21,18 @@ FOLDER = Path(__file__).parent
 class Emulated:
     """A board not yet switched on, the options it needs, and what is really so.
 
-    `true_steps` are in the steps that the driver's stage counts; `true_light` names what is lit.
+    `host` runs its firmware behind a port. `true_steps` are in the steps that the driver's stage
+    counts; `true_light` names what is lit.
     """
 
-    host: PtyHost
+    firmware: Firmware
     options: BoardOptions
     true_steps: Callable[[], tuple[int, int, int]] = lambda: (0, 0, 0)
     true_light: Callable[[], set[str]]
+
+    @cached_property
+    def host(self) -> PtyHost:
+        return PtyHost(self.firmware, clock=SystemClock())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,8 @@
 """A GRBL controller; its stage counts micrometres whatever its motors' steps are."""
 
 from firmware_bridge.board.bench_plant import BenchPlant
-from firmware_bridge.board.pty_host import PtyHost
 from firmware_bridge.drivers.grbl.board import GrblOptions
 from firmware_bridge.drivers.grbl.emulator import GrblFirmware
-from runtime.clock import SystemClock
 from tests.boards.bench import Bench, Emulated
 
 
@@ -18,7 +16,7 @@ def emulate() -> Emulated:
         return x, y, z
 
     return Emulated(
-        host=PtyHost(GrblFirmware(plant, name="stage-7"), clock=SystemClock()),
+        firmware=GrblFirmware(plant, name="stage-7"),
         options=GrblOptions(),
         true_steps=micrometres,
         true_light=lambda: {"spindle"} if plant.light else set(),

@@ -1,17 +1,15 @@
 """An LED array with illuminate's firmware."""
 
 from firmware_bridge.board.bench_plant import BenchPlant
-from firmware_bridge.board.pty_host import PtyHost
 from firmware_bridge.drivers.illuminate.board import IlluminateOptions
 from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
-from runtime.clock import SystemClock
 from tests.boards.bench import Bench, Emulated
 
 
 def emulate() -> Emulated:
     firmware = IlluminateFirmware(BenchPlant())
     return Emulated(
-        host=PtyHost(firmware, clock=SystemClock()),
+        firmware=firmware,
         options=IlluminateOptions(led_groups={"led 5": (5,)}),
         true_light=lambda: set(firmware.lit),
     )

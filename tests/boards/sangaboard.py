@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from firmware_bridge.board.bench_plant import BENCH_BOARD, BenchPlant
-from firmware_bridge.board.pty_host import PtyHost
 from firmware_bridge.drivers.position import MotorAxis, to_um
 from firmware_bridge.drivers.sangaboard.board import SangaboardOptions
 from firmware_bridge.drivers.sangaboard.emulator import (
@@ -17,7 +16,6 @@ from firmware_bridge.drivers.sangaboard.emulator import (
     SangaboardFirmware,
 )
 from firmware_bridge.plant import AxisDescription
-from runtime.clock import SystemClock
 from tests.boards.bench import Bench, Emulated
 
 LEDS = ("cc", "pwm0", "pwm1")
@@ -36,7 +34,7 @@ def emulate(build: SangaboardBuild) -> Emulated:
     plant = BenchPlant()
     firmware = SangaboardFirmware(plant, build=replace(build, step_delay_us=10))
     return Emulated(
-        host=PtyHost(firmware, clock=SystemClock()),
+        firmware=firmware,
         options=sangaboard_with(BENCH_BOARD.axes, origin_here=True),
         true_steps=lambda: plant.steps,
         true_light=lambda: {LEDS[plant.light[0]]} if plant.light else set(),

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from firmware_bridge.drivers.registry import brand
+from firmware_bridge.line.faults import Faults
 from runtime.clock import SystemClock
 from runtime.config.micromanager_settings import LightChannel
 from runtime.config.settings import Objective
@@ -35,8 +36,10 @@ from runtime.instrument.simulator.specimen import Specimen
 from runtime.instrument.simulator.world import World
 from runtime.tile import StageLimits
 from tests.boards.bench import Bench, benches
+from tests.boards.virtual_line import plugged_in
 
 MICROMANAGER_BENCH = Path(__file__).parents[1] / "runtime/instrument/micromanager/bench.cfg"
+SLOW = Faults(gap=0.01)
 # The demo XY stage counts 15 nm steps; its focus drive takes any number.
 DEMO_STEPS_UM = (0.015, 0.015, 0.1)
 
@@ -67,6 +70,15 @@ def open_board(stack: ExitStack, bench: Bench) -> Opened:
     board = brand(bench.brand).open(
         emulated.host.port, clock=SystemClock(), options=emulated.options
     )
+    stack.callback(board.close)
+    return Opened(board, true_steps=emulated.true_steps, true_light=emulated.true_light)
+
+
+def open_slow(stack: ExitStack, bench: Bench) -> Opened:
+    """The same board, busy: every hundredth byte, both ways, comes 50 to 500 ms late."""
+    emulated = bench.emulate()
+    cable, clock = stack.enter_context(plugged_in(emulated.firmware, faults=SLOW))
+    board = brand(bench.brand).open(cable.port, clock=clock, options=emulated.options)
     stack.callback(board.close)
     return Opened(board, true_steps=emulated.true_steps, true_light=emulated.true_light)
 
@@ -149,7 +161,14 @@ def open_followed(stack: ExitStack) -> Opened:
 
 def devices(part: str) -> dict[str, Callable[[ExitStack], Opened]]:
     """Return what opens each device that has a part, by its name."""
-    boards = {b.name: partial(open_board, bench=b) for b in benches() if part in b.parts}
+    fitting = [bench for bench in benches() if part in bench.parts]
+    boards = {bench.name: partial(open_board, bench=bench) for bench in fitting}
+    # Frames have their own tests over slow lines; they cannot be read late for one another.
+    boards |= {
+        f"slow {bench.name}": partial(open_slow, bench=bench)
+        for bench in fitting
+        if bench.brand != "native"
+    }
     last = {"mounted": open_mounted} if part == "turret" else {"recorded": open_replay}
     return {**boards, "micromanager": open_micromanager, "followed": open_followed, **last}
 

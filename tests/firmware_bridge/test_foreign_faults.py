@@ -5,15 +5,14 @@ sent; a Sangaboard too, or says why not.
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from random import Random
 
 import pytest
 
 from firmware_bridge.board.bench_plant import BENCH_BOARD, BenchPlant
-from firmware_bridge.board.pty_host import Firmware, PtyHost
+from firmware_bridge.board.pty_host import Firmware
 from firmware_bridge.drivers.grbl.board import GrblBoard
 from firmware_bridge.drivers.grbl.emulator import GrblFirmware
 from firmware_bridge.drivers.sangaboard.board import SangaboardBoard
@@ -23,15 +22,13 @@ from firmware_bridge.errors import (
     PositionUnknown,
     Stalled,
 )
-from firmware_bridge.line.chaos import ChaosProxy
 from firmware_bridge.line.faults import Faults
 from firmware_bridge.plant import AxisDescription
 from firmware_bridge.text.dialogue import Dialogue
 from firmware_bridge.text.lines import LineSession, resembles
-from runtime.clock import SystemClock
 from tests.boards.sangaboard import sangaboard_with
+from tests.boards.virtual_line import Cable, VirtualClock, plugged_in
 
-CLOCK = SystemClock()
 BAD = Faults.bytewise(0.01)
 NAIVE_MOVES = 40
 # Homing ends this far above the switches at the lower ends.
@@ -45,13 +42,10 @@ HOMINGS = 20
 PULL_OFF_UM = 100
 
 
-@contextmanager
-def bad_line(firmware: Firmware, seed: int, faults: Faults = BAD) -> Iterator[ChaosProxy]:
-    with (
-        PtyHost(firmware, clock=CLOCK) as host,
-        ChaosProxy(host.port, clock=CLOCK, faults=faults, seed=seed) as cable,
-    ):
-        yield cable
+def bad_line(
+    firmware: Firmware, seed: int, faults: Faults = BAD
+) -> AbstractContextManager[tuple[Cable, VirtualClock]]:
+    return plugged_in(firmware, faults=faults, seed=seed)
 
 
 def home(stage: object) -> None:
@@ -64,14 +58,14 @@ def home(stage: object) -> None:
     pytest.fail(f"not homed in {HOMINGS} tries")
 
 
-def grbl_moves(seed: int, moves: int) -> None:
+def grbl_moves(seed: int, moves: int, faults: Faults = BAD) -> None:
     """Motor steps of a micrometre: GRBL reports no finer, so of finer ones it could not tell."""
     axes = tuple(
         AxisDescription(name=name, step_nm=1000, limits_steps=(-20_000, 0)) for name in "xyz"
     )
     plant, random = BenchPlant(board=replace(BENCH_BOARD, axes=axes)), Random(seed)
-    with bad_line(GrblFirmware(plant), seed) as cable:
-        board = GrblBoard.open(cable.port, clock=CLOCK)
+    with bad_line(GrblFirmware(plant), seed, faults) as (cable, clock):
+        board = GrblBoard.open(cable.port, clock=clock)
         home(board.stage)
         for _ in range(moves):
             x_um, y_um, z_um = (random.randint(-400, 0) for _ in range(3))
@@ -86,11 +80,12 @@ def grbl_moves(seed: int, moves: int) -> None:
         board.close()
 
 
-def sangaboard_moves(build: str, seed: int, moves: int) -> None:
+def sangaboard_moves(build: str, seed: int, moves: int, faults: Faults = BAD) -> None:
     plant, random = BenchPlant(), Random(seed)
-    with bad_line(SangaboardFirmware(plant, build=BUILDS[build]), seed) as cable:
+    firmware = SangaboardFirmware(plant, build=BUILDS[build])
+    with bad_line(firmware, seed, faults) as (cable, clock):
         board = SangaboardBoard.open(
-            cable.port, clock=CLOCK, options=sangaboard_with(SWITCHED_AXES)
+            cable.port, clock=clock, options=sangaboard_with(SWITCHED_AXES)
         )
         home(board.stage)
         for _ in range(moves):
@@ -107,8 +102,8 @@ def sangaboard_moves(build: str, seed: int, moves: int) -> None:
 
 def naive(firmware: Firmware, seed: int, line: bytes, done: re.Pattern[str]) -> None:
     """Send relative moves and, hearing no "done", send them again: what most hosts do."""
-    with bad_line(firmware, seed) as cable:
-        dialogue = Dialogue(LineSession(cable.port, clock=CLOCK), clock=CLOCK)
+    with bad_line(firmware, seed) as (cable, clock):
+        dialogue = Dialogue(LineSession(cable.port, clock=clock), clock=clock)
         for _ in range(NAIVE_MOVES):
             while dialogue.once(line, done) is None:
                 continue
@@ -135,19 +130,28 @@ def test_naive_resend_goes_wrong_on_a_sangaboard() -> None:
     assert plant.steps != (100 * NAIVE_MOVES, 0, 0)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_grbl_stays_exact_for_long(seed: int) -> None:
-    grbl_moves(seed, moves=60)
+@pytest.mark.parametrize("rate", [0.0, 0.002])
+def test_a_slow_board_is_exact_too(rate: float) -> None:
+    """Every hundredth byte comes 50 to 500 ms late, behind which everything waits."""
+    slow = Faults.bytewise(rate, gap=0.01)
+    grbl_moves(seed=3, moves=3, faults=slow)
+    for build in BUILDS:
+        sangaboard_moves(build, seed=19, moves=3, faults=slow)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.parametrize("gap", [0.0, 0.01])
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_grbl_stays_exact_for_long(seed: int, gap: float) -> None:
+    grbl_moves(seed, moves=20, faults=Faults.bytewise(0.01, gap=gap))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gap", [0.0, 0.01])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("build", BUILDS)
-def test_sangaboard_stays_true_for_long(build: str, seed: int) -> None:
-    sangaboard_moves(build, seed, moves=60)
+def test_sangaboard_stays_true_for_long(build: str, seed: int, gap: float) -> None:
+    sangaboard_moves(build, seed, moves=20, faults=Faults.bytewise(0.01, gap=gap))
 
 
 @pytest.mark.parametrize(

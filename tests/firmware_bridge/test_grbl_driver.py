@@ -25,6 +25,7 @@ from firmware_bridge.errors import (
     ReplyTimeout,
 )
 from runtime.clock import SystemClock
+from tests.boards.virtual_line import plugged_in
 
 CLOCK = SystemClock()
 # Where homing ends: 0.1 mm off the switches, in plant steps.
@@ -60,7 +61,7 @@ def test_moves_exactly_and_reads_back() -> None:
         reached = one.board.stage.move_to(x_um=-120, y_um=-50, z_um=3)
         assert (reached.x_um, reached.y_um, reached.z_um) == (-120, -50, 3)
         assert one.from_home == (-1200, -500, 60)
-        assert one.board.stage.stage_id == "bench"
+        assert one.board.stage.stage_id == "BENCH"  # GRBL keeps names in capitals
 
 
 def test_needs_homing_first_and_checks_the_travel() -> None:
@@ -206,6 +207,53 @@ def test_after_a_hard_limit_the_stage_is_homed_and_the_lamp_lit_again() -> None:
         assert one.plant.light == (0, 255)
         one.board.stage.home()
         assert one.board.stage.move_to(x_um=-1).x_um == -1
+
+
+def test_a_controller_deaf_since_an_alarm_nobody_heard_is_reset_and_homed() -> None:
+    firmware = GrblFirmware(BenchPlant())
+    with plugged_in(firmware) as (cable, clock):
+        board = GrblBoard.open(cable.port, clock=clock)
+        board.stage.home()
+        cable.plugged = False  # what it says is lost, and the host does not know
+        firmware.trip_hard_limit(clock.now_s())
+        clock.sleep(duration_s=1.0)
+        cable.plugged = True
+        board.stage.home()
+        assert board.stage.move_to(x_um=-1).x_um == -1
+        board.close()
+
+
+def test_a_controller_that_an_earlier_host_left_deaf_is_opened() -> None:
+    firmware = GrblFirmware(BenchPlant())
+    with plugged_in(firmware) as (cable, clock):
+        firmware.trip_hard_limit(0.0)
+        clock.sleep(duration_s=1.0)
+        board = GrblBoard.open(cable.port, clock=clock)
+        board.stage.home()
+        board.close()
+
+
+def test_a_reset_that_comes_too_early_is_sent_again() -> None:
+    """For half a second after an alarm GRBL forgets it; the position is lost all the same."""
+    firmware = GrblFirmware(BenchPlant())
+    with plugged_in(firmware) as (cable, clock):
+        board = GrblBoard.open(cable.port, clock=clock)
+        board.stage.home()
+        firmware.trip_hard_limit(clock.now_s())
+        with pytest.raises(PositionUnknown, match="a limit switch was hit"):
+            board.stage.position()
+        assert board.status().state == "Alarm"
+        board.close()
+
+
+def test_an_open_door_that_noise_made_is_resumed() -> None:
+    firmware = GrblFirmware(BenchPlant())
+    with plugged_in(firmware) as (cable, clock):
+        board = GrblBoard.open(cable.port, clock=clock)
+        board.stage.home()
+        firmware.receive(b"\x84", clock.now_s())
+        assert board.stage.move_to(x_um=-5).x_um == -5
+        board.close()
 
 
 def test_nothing_sent_holds_a_space_or_writes_a_setting() -> None:

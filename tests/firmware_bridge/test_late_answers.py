@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
 from dataclasses import replace
@@ -85,7 +86,7 @@ class SimulatedClock:
 class ScriptedLines:
     """A line whose board answers each question with the next of `answers`, or with nothing."""
 
-    port = "scripted"
+    port, longest_pause_s, begun_s = "scripted", 0.0, -math.inf
 
     def __init__(self, clock: SimulatedClock, answers: list[str | None]) -> None:
         self._clock, self._answers = clock, deque(answers)

@@ -166,7 +166,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience is bounded anyway; here the bounds are short."""
     monkeypatch.setattr(exchange, "TRIES", 6)
     monkeypatch.setattr(session, "RECOVERIES", 2)
-    monkeypatch.setattr(dialogue, "SHORTEST_REPLY_S", 0.02)
+    monkeypatch.setattr(dialogue, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(dialogue, "AFTERWARDS_S", 0.02)
     monkeypatch.setattr(roundtrip, "FIRST_TIMEOUT_S", 0.02)
     monkeypatch.setattr(sangaboard_stage, "STILL_S", 0.01)
     monkeypatch.setattr(ticket, "MOTION_SLACK_S", 0.3)

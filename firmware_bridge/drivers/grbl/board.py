@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.drivers.brand import BoardOptions
-from firmware_bridge.drivers.grbl.controller import QUERY, GrblController
+from firmware_bridge.drivers.grbl.controller import BANNER, QUERY, GrblController
 from firmware_bridge.drivers.grbl.light import GrblLight
 from firmware_bridge.drivers.grbl.report import (
     ALARM,
@@ -32,16 +33,17 @@ from firmware_bridge.text.dialogue import TRIES
 from firmware_bridge.text.lines import LineSession
 
 JOG_CANCEL = b"\x85"
-BANNER = "Grbl 1.1h ['$' for help]"
 # Any version: one that cannot be driven is refused by name when the board is opened.
 GREETED = re.compile(r"\[VER:([^\]:]+):[^\]]*\]|(Grbl [\d.]+\w?) \['\$' for help\]")
-# Enough of a report to see the state, whatever the report's settings are.
-STATE = re.compile(r"<(Idle|Run|Jog|Alarm|Home|Check|Sleep|Hold|Door)[:|].*>")
 # After these GRBL answers nothing, not even a question, until it is reset.
 DEAFENING = (1, 2)
 STILL_S = 30.0
 POLL_S = 0.01
-SETTINGS_ROUNDS = 40
+# `$$` is 34 lines, and a controller that has something else to do pauses between two of them.
+SETTINGS_PAUSE_S = 0.6
+SETTINGS_ROUNDS = 24
+# A name misread twice alike is not believed to be another board's.
+SURELY_ANOTHER = 5
 NEEDED = (10, 13, 20, 22, 23, 27, 30, 100, 101, 102, 110, 111, 112, 130, 131, 132)
 # The driver writes no setting: it would wear the EEPROM and deafen the controller meanwhile.
 REQUIRED = (
@@ -104,29 +106,52 @@ class GrblBoard(GrblController):
     def _greet_again(self) -> bool:
         """Return whether the controller is unlocked: after a restart it would be locked until
         homed.
+
+        It is the one we knew if it has its name, and its USB plug the same number, where there is
+        one. Settings are no part of that: what was changed meanwhile is said as such.
         """
-        kept = self.dialogue.ask(QUERY, STATE).group(1) in ("Idle", "Jog")
+        kept = self.state() != "Alarm"
         self._come_to_rest()
-        self._require_same(self._version().group(3), self.machine.name)
-        # Only what was believed both times: a line of `$$` that nothing needs may be lost.
-        told, before = self._settings(), self.machine.settings
-        both = told.keys() & before.keys()
-        self._require_same({n: told[n] for n in both}, {n: before[n] for n in both})
+        self._require_same(self._name_told(), self.machine.name)
+        if self._changed():  # over a bad line a setting may be misread; hardly twice
+            changed = self._changed()
+            if changed:
+                raise FirmwareIncompatible(
+                    "GRBL's settings were changed while it was away",
+                    value=", ".join(f"${n}={told:g}" for n, told in changed.items()),
+                    limit=", ".join(f"${n}={self.machine.settings[n]:g}" for n in changed),
+                    remedy="set them back, or open the board again and home",
+                )
         return kept
+
+    def _name_told(self) -> str:
+        """Return the name it says it has; one other than before only if it says so again and again.
+
+        GRBL compares nothing it stores, so neither do we mind capitals.
+        """
+        told = self._version().group(3)
+        if told.casefold() != self.machine.name.casefold():
+            sure = self.dialogue.agreed(b"$I\n", VERSION, times=SURELY_ANOTHER)
+            told = sure.group(3)
+        return self.machine.name if told.casefold() == self.machine.name.casefold() else told
+
+    def _changed(self) -> dict[int, float]:
+        """Return those of the settings the driver relies on that are not what they were."""
+        told = self._settings()
+        return {n: told[n] for n in NEEDED if told[n] != self.machine.settings[n]}
 
     def _come_to_rest(self) -> None:
         """End what an earlier host left running. Raises ReplyTimeout when this is no GRBL."""
+        self.rouse()
         deadline_s = self.clock.now_s() + STILL_S
-        while self.clock.now_s() < deadline_s:
-            state = self.dialogue.ask(QUERY, STATE).group(1)
-            if state in ("Idle", "Alarm"):
-                return
+        while (state := self.state()) not in ("Idle", "Alarm"):
+            if self.clock.now_s() > deadline_s:
+                raise self.dialogue.silent(QUERY, TRIES)
             if state == "Jog":
                 self.dialogue.lines.write(JOG_CANCEL)
-            elif state in ("Hold", "Door", "Sleep", "Check", "Run"):
+            elif state != "Home":
                 self.reset()
             self.clock.sleep(duration_s=POLL_S)
-        raise self.dialogue.silent(QUERY, TRIES)
 
     def _version(self) -> re.Match[str]:
         try:
@@ -143,22 +168,30 @@ class GrblBoard(GrblController):
         """Return `$$`, each value once it was read twice more often than any other."""
         seen: defaultdict[int, Counter[float]] = defaultdict(Counter)
         for _ in range(SETTINGS_ROUNDS):
-            self.dialogue.lines.pending()
-            self.dialogue.lines.write(b"$$\n")
-            while (
-                line := self.dialogue.lines.next_line(timeout_s=self.dialogue.reply_s)
-            ) is not None:
-                found = SETTING.fullmatch(line)
-                if found is not None:
-                    seen[int(found.group(1))][float(found.group(2))] += 1
-                elif OK.fullmatch(line):
-                    break
+            for number, value in self._settings_told():
+                seen[number][value] += 1
             believed = {
                 n: values.most_common(1)[0][0] for n, values in seen.items() if _led(values)
             }
             if all(number in believed for number in NEEDED):
                 return believed
         raise self.dialogue.silent(b"$$\n", SETTINGS_ROUNDS)
+
+    def _settings_told(self) -> Iterator[tuple[int, float]]:
+        """Ask for the settings once and yield them as they come, until the "ok" behind them.
+
+        An "ok" before them is that of something else: asking again for each such one would have a
+        slow controller tell them ten times.
+        """
+        lines, begun = self.dialogue.lines, False
+        lines.write(b"$$\n")
+        while (line := lines.next_line(timeout_s=SETTINGS_PAUSE_S)) is not None:
+            found = SETTING.fullmatch(line)
+            if found is not None:
+                begun = True
+                yield int(found.group(1)), float(found.group(2))
+            elif begun and OK.fullmatch(line):
+                return
 
     def _require_settings(self) -> None:
         told = self.machine.settings

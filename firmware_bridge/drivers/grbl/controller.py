@@ -6,10 +6,17 @@ import re
 
 from firmware_bridge.drivers.grbl.report import RESPONSE, STATUS, GrblStatus, Machine
 from firmware_bridge.drivers.line_board import Halts, LineBoard
+from firmware_bridge.errors import ReplyTimeout
+from firmware_bridge.text.lines import resembles
 
 QUERY, RESET = b"?", b"\x18"
-BOOT_S = 0.3
-BOOTED = re.compile(r"Grbl .*")
+BANNER = "Grbl 1.1h ['$' for help]"
+# Enough of a report to see the state, whatever the report's settings are.
+STATE = re.compile(r"<(Idle|Run|Jog|Alarm|Home|Check|Sleep|Hold|Door)[:|].*>")
+# After an alarm GRBL does nothing for half a second. A reset asked for in motion is an alarm, and
+# its banner comes after that; one asked for just after ALARM:1 or 2 is forgotten, so ask again.
+BOOT_S = 0.7
+RESETS = 4
 
 
 class GrblController(LineBoard):
@@ -36,10 +43,43 @@ class GrblController(LineBoard):
             return None
         return int(found.group(1) or 0)
 
+    def state(self) -> str:
+        """Return the state in words, whatever the report's settings are. Raises ReplyTimeout."""
+        return self.dialogue.ask(QUERY, STATE).group(1)
+
+    def rouse(self) -> None:
+        """Reset a controller that answers nothing: deaf since an alarm, perhaps unheard.
+
+        Raises ReplyTimeout when that does not help.
+        """
+        try:
+            self.state()
+        except ReplyTimeout:
+            self.reset()
+
     def reset(self) -> None:
-        """Soft-reset the controller: outputs off, buffers empty."""
+        """Soft-reset the controller: outputs off at once, buffers empty, no longer deaf.
+
+        At rest it costs nothing; in motion GRBL counts the position as lost and locks itself.
+        Raises ReplyTimeout when it never says that it started again.
+        """
         watch, self.dialogue.watch = self.dialogue.watch, lambda _line: None
         try:
-            self.dialogue.once(RESET, BOOTED, timeout_s=BOOT_S)
+            for attempt in range(RESETS):
+                self.dialogue.retries += attempt > 0
+                if self._started_again():
+                    return
         finally:
             self.dialogue.watch = watch
+        raise self.dialogue.silent(RESET, RESETS)
+
+    def _started_again(self) -> bool:
+        """Ask for a reset; return whether the banner came, damaged or not."""
+        lines, deadline_s = self.dialogue.lines, self.clock.now_s() + BOOT_S
+        lines.pending()
+        lines.write(RESET)
+        while (left_s := deadline_s - self.clock.now_s()) > 0:
+            line = lines.next_line(timeout_s=left_s)
+            if line is not None and resembles(line, BANNER):
+                return True
+        return False

@@ -11,6 +11,8 @@ TRAVEL_EXCEEDED, BAD_JOG, UNSUPPORTED = 15, 16, 20
 SAME_GROUP, NO_FEED, REPEATED_WORD, NO_AXIS_WORDS, UNUSED_WORDS = 21, 22, 25, 26, 36
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
+# Its line buffer takes 80 bytes, one of which ends the line.
+LONGEST_LINE = 79
 KNOWN_LETTERS = "FGIJKLMNPRSTXYZ"
 
 
@@ -20,6 +22,32 @@ class GrblError(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(f"error:{number}")
         self.number = number
+
+
+class LineReader:
+    """One line as it comes in: in capitals, without spaces, `/` and comments.
+
+    Those cut a line off without a word of it. What is too long comes out too long by one.
+    """
+
+    def __init__(self) -> None:
+        self._line = bytearray()
+        self._comment = 0
+
+    def take(self, byte: int) -> str | None:
+        """Take one byte; return the line that it ends, or None."""
+        if byte in b"\r\n":
+            line = self._line.decode("latin-1").upper()
+            self._line, self._comment = bytearray(), 0
+            return line
+        if self._comment:
+            if (self._comment, byte) == (ord("("), ord(")")):
+                self._comment = 0
+        elif byte in b"(;":
+            self._comment = byte
+        elif byte > 0x20 and byte != ord("/") and len(self._line) <= LONGEST_LINE:
+            self._line.append(byte)
+        return None
 
 
 def words(block: str) -> list[tuple[str, float]]:

@@ -8,6 +8,15 @@ from firmware_bridge.errors import ReplyTimeout
 
 CHANNEL = "spindle"
 TRIES = 12
+# A jog that is cancelled slows down first, and GRBL obeys no M5 before it stands. When that takes
+# longer the lamp is not left on for it.
+DARK_S = 0.6
+# What is sent before anything is asked. Q spoils a line that was cut off, so that GRBL refuses the
+# rest of a jog instead of running it; M5 twice, because one of two gets through almost any line.
+AT_ONCE = b"Q\nM5\nM5\n"
+# And while it is not dark: the jog, whose cancelling was lost, is cancelled once more.
+AGAIN = b"\x85M5\n"
+POLL_S = 0.02
 FULL_SETTING = 30
 LOCKED = 9
 
@@ -26,38 +35,57 @@ class GrblLight:
         """Light the lamp at 0 to 1. Raises Rejected, ReplyTimeout when it cannot be confirmed."""
         check_illumination(channel, brightness, self.channels)
         # Any brightness above 0 gives light.
-        self._set(max(round(brightness * self._full), 1 if brightness > 0 else 0))
-
-    def off(self) -> None:
-        """Dark; when the line does not carry M5, a soft reset of the controller does it."""
+        speed = max(round(brightness * self._full), 1 if brightness > 0 else 0)
         with self._board.talking():
-            try:
-                self._set(0)
-            except ReplyTimeout:
-                self._board.reset()
-                if self._shown() != 0:
-                    raise
-
-    def _set(self, speed: int) -> None:
-        """Repeat until two reports in a row show the speed; setting it twice does no harm."""
-        with self._board.talking():
+            # Until two reports in a row show it; setting it twice does no harm.
             for _ in range(TRIES):
                 if self._shown() == speed:
                     return
-                if self._board.line(f"M3S{speed}" if speed else "M5") == LOCKED:
-                    self._unlock()
-            raise ReplyTimeout(
-                "GRBL does not confirm the lamp",
-                value=f"S{speed}",
-                limit=f"{TRIES} tries",
-                remedy="check that GRBL is built with a variable spindle and is not locked ($X)",
-            )
+                self._tell(f"M3S{speed}" if speed else "M5")
+            raise self._unconfirmed(speed, limit=f"{TRIES} tries")
 
-    def _unlock(self) -> None:
-        """Lift an alarm, which locks the lamp too. The stage stays refused until it is homed."""
-        if self._board.status().state == "Alarm":
+    def off(self) -> None:
+        """Dark, within a second of the line's carrying anything.
+
+        When M5 does not do it, in motion or on a bad line, a soft reset of the controller does.
+        """
+        with self._board.talking():
+            self._board.dialogue.lines.write(AT_ONCE)
+            if not self._goes_dark():
+                self._board.reset()
+                if self._shown() != 0:
+                    raise self._unconfirmed(0, limit="a reset")
+
+    def _goes_dark(self) -> bool:
+        """Return whether the lamp was off in time, and said so."""
+        clock = self._board.clock
+        deadline_s = clock.now_s() + DARK_S
+        try:
+            while self._shown() != 0:
+                if clock.now_s() > deadline_s:
+                    return False
+                self._board.dialogue.lines.write(AGAIN)
+                clock.sleep(duration_s=POLL_S)
+        except ReplyTimeout:
+            return False
+        return True
+
+    def _tell(self, line: str) -> None:
+        """Send a line; lift an alarm, which locks the lamp too.
+
+        The stage stays refused until it is homed.
+        """
+        if self._board.line(line) == LOCKED and self._board.status().state == "Alarm":
             self._board.stage.forget()
             self._board.line("$X")
+
+    def _unconfirmed(self, speed: int, *, limit: str) -> ReplyTimeout:
+        return ReplyTimeout(
+            "GRBL does not confirm the lamp",
+            value=f"S{speed}",
+            limit=limit,
+            remedy="check that GRBL is built with a variable spindle and is not locked ($X)",
+        )
 
     def _shown(self) -> int | None:
         first, second = self._board.status().spindle, self._board.status().spindle

@@ -56,6 +56,7 @@ class GrblStage(LineStage):
         with self._board.talking():
             self._stopping.clear()
             self._unhomed()
+            self._board.rouse()
             for _ in range(HOME_TRIES):
                 self._cycle()
                 if self._verified(self._board.machine.homed_um):
@@ -136,7 +137,7 @@ class GrblStage(LineStage):
             astray = way is not None and left_corridor(at, *way, slack=CORRIDOR_UM)
             if now.state == "Jog" and (astray or self._stopping.is_set()):
                 self._board.dialogue.lines.write(JOG_CANCEL)
-            if now.state == "Hold":  # A damaged byte may read as a feed hold.
+            if now.state in ("Hold", "Door"):  # A damaged byte may read as either.
                 self._board.dialogue.lines.write(RESUME)
             before = now
             clock.sleep(duration_s=POLL_S if now.state != "Idle" else 0.0)

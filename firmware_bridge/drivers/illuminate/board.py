@@ -14,13 +14,11 @@ from dataclasses import dataclass, field
 
 from firmware_bridge.clock import MonotonicClock
 from firmware_bridge.drivers.brand import BoardOptions, require_within
-from firmware_bridge.drivers.illuminate.light import IlluminateLight
+from firmware_bridge.drivers.illuminate.light import FINISHED, MACHINE, IlluminateLight
 from firmware_bridge.drivers.line_board import LineBoard, opened
 from firmware_bridge.errors import FirmwareIncompatible
 from firmware_bridge.text.dialogue import ROUNDS
 from firmware_bridge.text.lines import LineSession
-
-END = re.compile(r".*-==-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +58,7 @@ class IlluminateBoard(LineBoard):
         options: IlluminateOptions,
     ) -> None:
         super().__init__(lines, clock=clock, reopen_s=options.reopen_s)
-        self.dialogue.ask(b"machine\n", END)
+        self.dialogue.ask(MACHINE, FINISHED)
         self.properties = self._read_properties()
         self.firmware = f"illuminate {self.properties.get('interface_version', '')}".strip()
         serial_number = self.properties.get("serial_number", lines.port)
@@ -90,7 +88,7 @@ class IlluminateBoard(LineBoard):
         return int(str(self.properties["led_count"]))
 
     def _greet_again(self) -> bool:
-        self.dialogue.ask(b"machine\n", END)
+        self.dialogue.ask(MACHINE, FINISHED)
         self._require_same(self._read_properties(), self.properties)
         self.light.set_aperture()
         return False

@@ -20,6 +20,8 @@ PATTERNS = {
 }
 FULL_LEVEL = 255
 TRIES = 12
+ECHO_TRIES = 8
+MACHINE = b"machine\n"
 FINISHED = re.compile(r"(?:ERROR.*)?-==-|ERROR.*")
 
 
@@ -77,14 +79,26 @@ class IlluminateLight:
             self._show("x")
 
     def _set(self, name: str, value: int) -> None:
+        """Set a number until it is echoed, as only the mode for machines does.
+
+        A damaged `machine` was not obeyed though it was answered, so that is sent again, too.
+        """
+        dialogue = self._board.dialogue
         echoed = re.compile(rf"{name.upper()}\.{value}(?:\D.*)?")
-        self._board.dialogue.ask(f"{name}.{value}\n".encode("ascii"), echoed, tries=TRIES)
+        for _ in range(TRIES):
+            try:
+                dialogue.ask(f"{name}.{value}\n".encode("ascii"), echoed, tries=ECHO_TRIES)
+            except ReplyTimeout:
+                dialogue.ask(MACHINE, FINISHED)
+                continue
+            return
+        raise dialogue.silent(f"{name}.{value}".encode("ascii"), TRIES * ECHO_TRIES)
 
     def _show(self, command: str) -> None:
         dialogue = self._board.dialogue
         for _ in range(TRIES):
-            found = dialogue.once(f"{command}\n".encode("ascii"), FINISHED)
-            if found is not None and not found.group().startswith("ERROR"):
+            found = dialogue.ask(f"{command}\n".encode("ascii"), FINISHED)
+            if not found.group().startswith("ERROR"):
                 return
             dialogue.retries += 1
         raise ReplyTimeout(

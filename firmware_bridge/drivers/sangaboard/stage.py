@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from firmware_bridge.drivers.line_board import LineBoard
 from firmware_bridge.drivers.line_stage import AT_REST_S, LineStage
 from firmware_bridge.drivers.position import inside_travel, left_corridor
-from firmware_bridge.errors import NotHomed, PositionUnknown
+from firmware_bridge.errors import NotHomed, PositionUnknown, ReplyTimeout
 from firmware_bridge.plant import AxisDescription, Steps
 
 POSITION = re.compile(r"(-?\d+) (-?\d+) (-?\d+)")
@@ -27,8 +27,6 @@ POLL_S = 0.01
 CORRIDOR_STEPS = 64
 # v0.4 hears nothing while it moves, so it moves in legs, and a stop waits for one at most.
 LEG_S = 0.5
-# Of one reading, even when the time for it is up.
-FEWEST_TRIES = 4
 RETREAT_AT_MOST_STEPS = 6000
 # All three axes, a bit each: without a number v1.0-beta crashes and restarts.
 HOME = b"home_min 7\n"
@@ -157,18 +155,19 @@ class SangaboardStage(LineStage):
             clock.sleep(duration_s=POLL_S)
 
     def _read(self, deadline_s: float) -> Steps:
-        """Return one reading. A v0.4 board answers when its move has ended. Raises ReplyTimeout.
+        """Return one reading, and none of before. A v0.4 board answers when its move has ended.
 
-        One answer lost just as the time is up says nothing of the board: it is asked again.
+        Raises ReplyTimeout when it is silent and the time is up.
         """
-        dialogue, clock, tries = self._board.dialogue, self._board.clock, 1
-        while (found := dialogue.once(b"p?\n", POSITION)) is None:
-            dialogue.retries += 1
-            if clock.now_s() > deadline_s and tries >= FEWEST_TRIES:
-                raise dialogue.silent(b"p?\n", tries)
-            tries += 1
-        x, y, z = (int(n) for n in found.groups())
-        return x, y, z
+        while True:
+            try:
+                found = self._board.dialogue.ask(b"p?\n", POSITION)
+            except ReplyTimeout:
+                if self._board.clock.now_s() > deadline_s:
+                    raise
+                continue
+            x, y, z = (int(n) for n in found.groups())
+            return x, y, z
 
     def _moving(self) -> bool:
         if self._motors.blocking_only:

@@ -141,7 +141,7 @@ def test_a_long_move_does_not_darken_the_light_of_another_board(tmp_path, plugge
     ("stage", "reason"),
     [
         ('port = "serial:none"', "no usable board fits; value serial:none; limit no such port"),
-        ('port = "id:stage-8"', "id:stage-8.*grbl with stage, light, id stage-7"),
+        ('port = "id:stage-8"', "id:stage-8.*grbl with stage, light, id STAGE-7"),
         ('port = "auto"\ndriver = "native"', "no usable board fits; value auto"),
         ('port = "auto"\ndriver = "auto"', "more than one board fits; value auto; limit /dev/"),
         ('port = "auto"\ndriver = "sangaboard"', "no usable board fits"),
