@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from calibration.imaging import open_view
 from calibration.outcome import Measured, Measurement
 from calibration.registry import file_away
-from runtime.calibrated.loaded import overview_of, require_record, stage_from_px
+from runtime.calibrated.loaded import require_record, stage_from_px
 from runtime.calibrated.record import CalibrationRecord
 from runtime.config.settings import Settings
 from runtime.errors import CalibrationRefused
@@ -90,7 +90,7 @@ def run(
     rig: Rig, settings: Settings, *, objective: str, folder: Path, progress: Callable[[str], None]
 ) -> CalibrationRecord:
     """Focus the textured field with overview and `objective`, and file the record."""
-    overview = overview_of(settings)
+    overview = settings.lowest_objective
     if objective == overview:
         raise CalibrationRefused(
             f"'{objective}' is the overview objective itself",

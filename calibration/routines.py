@@ -16,7 +16,7 @@ from calibration import (
     led_pair,
     objective_offset,
 )
-from runtime.calibrated.loaded import overview_of, require_record
+from runtime.calibrated.loaded import require_record
 from runtime.calibrated.record import CalibrationRecord, Kind
 from runtime.config.settings import Settings
 from runtime.errors import CalibrationRefused
@@ -150,7 +150,7 @@ def _chosen(routine: Routine, settings: Settings, objective: str | None) -> Sequ
     """Return the objectives a technician's call means, the overview first."""
     if objective is not None:
         return [objective]
-    overview = overview_of(settings)
+    overview = settings.lowest_objective
     others = [name for name in settings.objectives if name != overview]
     return _needed(routine, [overview, *others])
 
@@ -172,7 +172,7 @@ def _serves(rig: Rig, settings: Settings, routine: Routine, objective: str) -> b
 def _require(rig: Rig, settings: Settings, routine: Routine, objective: str) -> None:
     """Raise CalibrationRefused unless the routine's newest record may be used."""
     of_objective = routine.once_per in ("objective", "other objective")
-    pair = f"{overview_of(settings)}>{objective}"
+    pair = f"{settings.lowest_objective}>{objective}"
     require_record(
         rig,
         settings,

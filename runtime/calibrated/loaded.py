@@ -248,8 +248,3 @@ def record_files(folder: Path) -> list[Path]:
         for record in newest.values()
         for file in sorted(folder.glob(f"{record.name.removesuffix('.json')}.*"))
     ]
-
-
-def overview_of(settings: Settings) -> str:
-    """Return the objective of lowest magnification, which offsets are measured against."""
-    return min(settings.objectives, key=lambda name: settings.objectives[name].magnification)

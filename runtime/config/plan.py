@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from runtime.config.settings import Positive
+from runtime.config.settings import Positive, Settings
 from runtime.config.strict import Strict
 from runtime.errors import ConfigRefused
 from runtime.ports import Travel
@@ -69,10 +69,15 @@ class Visits(Strict):
     exposure_ms: Exposure = 10.0
 
 
+LOWEST = "lowest"
+
+
 class Plan(Strict):
     """One night's work.
 
-    The area is a `region`, a `grid`, or the very `tiles` of the recording that is played.
+    The area is a `region`, a `grid`, the very `tiles` of the recording that is played, or a useq
+    `sequence`. The objective "lowest" is the instrument's of lowest magnification. `assumed` says
+    in words what the plan left open and was taken for granted when it was read.
     """
 
     name: str
@@ -80,6 +85,7 @@ class Plan(Strict):
     region: Rectangle | None = None
     grid: Grid | None = None
     tiles: Literal["recorded"] | None = None
+    sequence: dict[str, Any] | None = None
     overlap: Annotated[float, Field(gt=0, lt=0.6)] = 0.15
     exposure_ms: Exposure = 10.0
     light: str = "brightfield"
@@ -88,6 +94,15 @@ class Plan(Strict):
     focus: Focus = Focus()
     model: str | None = None
     visits: Visits | None = None
+    assumed: tuple[str, ...] = ()
+
+    def on(self, settings: Settings) -> Plan:
+        """Return the plan for an instrument: "lowest" is the name of an objective there."""
+        if self.objective != LOWEST or LOWEST in settings.objectives:
+            return self
+        lowest = settings.lowest_objective
+        said = f"objective {lowest}, that of the lowest magnification"
+        return self.model_copy(update={"objective": lowest, "assumed": (said, *self.assumed)})
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -96,8 +111,8 @@ class Plan(Strict):
 
     @model_validator(mode="after")
     def _one_area(self) -> Plan:
-        given = [area for area in (self.region, self.grid, self.tiles) if area is not None]
-        if len(given) != 1:
+        areas = (self.region, self.grid, self.tiles, self.sequence)
+        if sum(area is not None for area in areas) != 1:
             raise ValueError("give either 'region' or 'grid' (or, of a recording, 'tiles')")
         if self.visits is not None and self.model is None:
             raise ValueError("'visits' needs a 'model' to label the tiles")
@@ -106,8 +121,9 @@ class Plan(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTile:
-    """Where one tile is to be taken; `index` is its place in the serpentine, or in its region's
-    frames, where it is one that goes back to `region_id`.
+    """Where one tile is to be taken; `index` is its place in the order taken, or in its region's
+    frames, where it is one that goes back to `region_id`. `z_um` is where it is in focus, or where
+    to begin to look, None where the plan does not say.
     """
 
     tile_id: str
@@ -118,6 +134,7 @@ class PlannedTile:
     y_um: float
     phase: Phase = "overview"
     region_id: str | None = None
+    z_um: float | None = None
 
 
 def tile_positions(

@@ -9,7 +9,7 @@ import yaml
 
 from runtime.config.plan import Plan
 from runtime.config.strict import FLATTER
-from runtime.config.useq_import import plan_from_useq
+from runtime.config.useq_import import FIELDS, plan_from_useq, with_sequence
 from runtime.errors import ConfigRefused
 from runtime.plain_file import read_text
 
@@ -64,9 +64,10 @@ def parse_plan_text(text: str, *, source: Path | str) -> Plan:
 
 def parse_plan(values: dict[str, Any], *, source: Path | str) -> Plan:
     """Return the plan that `values` describe, importing a useq sequence by its shape."""
-    if "grid_plan" in values or "stage_positions" in values:
+    if not FIELDS.isdisjoint(values):
         return plan_from_useq(values, source=source)
-    return Plan.read(values, source=source)
+    plan = Plan.read(values, source=source)
+    return plan if plan.sequence is None else with_sequence(plan, source=source)
 
 
 class _Page(yaml.SafeLoader):

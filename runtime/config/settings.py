@@ -236,6 +236,11 @@ class Settings(Strict):
         return self.recording.corrected_by
 
     @property
+    def lowest_objective(self) -> str:
+        """Return the objective of lowest magnification, which offsets are measured against."""
+        return min(self.objectives, key=lambda name: self.objectives[name].magnification)
+
+    @property
     def mounted(self) -> str:
         """Return the objective in place where there is no turret."""
         if isinstance(self.turret, MountedTurretSection):

@@ -1,73 +1,146 @@
-"""Plans from `useq-schema` sequences: what both can say is taken over, the rest is refused."""
+"""Plans from `useq-schema` sequences: what useq would visit is planned, all else is refused."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runtime.config.plan import Plan
+from runtime.config.plan import LOWEST, Focus, Plan
 from runtime.errors import ConfigRefused
 
+if TYPE_CHECKING:
+    from runtime.config.sequence_tiles import Visit
 
-def plan_from_useq(values: dict[str, Any], *, source: Path | str) -> Plan:
-    """Return the plan a useq `MDASequence` means.
+FIELDS = frozenset({
+    "axis_order", "stage_positions", "grid_plan", "channels", "time_plan", "z_plan",
+    "autofocus_plan", "setup", "keep_shutter_open_across", "metadata",
+})  # fmt: skip
+"""The fields of a sequence. A page with one of them at its top is a sequence, not a plan."""
 
-    The grid plan gives rows, columns or edges and the overlap; the first stage position the centre
-    and the starting z; the one channel the light and the exposure. `metadata.nightscope` holds
-    what useq has no word for (objective, model, visits, focus). Raises ConfigRefused for a
-    sequence that is invalid, or that asks for what a scan does not do (time series, z-stacks,
-    several channels or positions).
+
+def plan_from_useq(values: Mapping[str, Any], *, source: Path | str) -> Plan:
+    """Return the plan that a useq `MDASequence` means.
+
+    `metadata.nightscope` holds what useq has no word for (objective, model, visits, focus, ...);
+    without an objective it is the instrument's lowest. Raises ConfigRefused, naming the field.
     """
-    from pydantic import ValidationError
-    from useq import MDASequence
-
-    try:
-        sequence = MDASequence.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigRefused(f"{source}: not a useq sequence: '{where}' {first['msg']}") from None
-    _refuse_unsupported(sequence, source)
-    own = dict(sequence.metadata.get("nightscope", {}))
-    plan = {"name": own.pop("name", Path(source).stem), **_area(sequence, source), **own}
-    if sequence.channels:
-        plan["light"] = sequence.channels[0].config
-        if sequence.channels[0].exposure is not None:
-            plan["exposure_ms"] = sequence.channels[0].exposure
-    return Plan.read(plan, source=source)
-
-
-def _refuse_unsupported(sequence: Any, source: Path | str) -> None:
-    asked = {
-        "time_plan": sequence.time_plan is not None,
-        "z_plan": sequence.z_plan is not None,
-        "more than one channel": len(sequence.channels) > 1,
-        "more than one stage position": len(sequence.stage_positions) > 1,
-    }
-    for name, present in asked.items():
-        if present:
-            raise ConfigRefused(
-                f"{source}: a scan has no {name}",
-                remedy="make one plan for each, or remove it from the sequence",
-            )
-
-
-def _area(sequence: Any, source: Path | str) -> dict[str, Any]:
-    grid = sequence.grid_plan
-    if grid is None:
-        raise ConfigRefused(f"{source}: 'grid_plan' is missing", remedy="add rows and columns")
-    plan: dict[str, Any] = {}
-    overlap = max(grid.overlap) / 100
-    if overlap > 0:
-        plan["overlap"] = overlap
-    if hasattr(grid, "top"):
-        xs, ys = sorted((grid.left, grid.right)), sorted((grid.top, grid.bottom))
-        return plan | {"region": {"x_um": xs, "y_um": ys}}
-    if not hasattr(grid, "rows"):
+    metadata = values.get("metadata") or {}
+    own = metadata.get("nightscope", {}) if isinstance(metadata, Mapping) else None
+    if not isinstance(own, Mapping):
         raise ConfigRefused(
-            f"{source}: grid_plan of kind {type(grid).__name__} has no rows, columns or edges",
-            remedy="use rows and columns, or top, left, bottom and right",
+            f"{source}: 'metadata.nightscope' is no section of a plan",
+            remedy="give it as 'objective: 10x' and the like",
         )
-    at = sequence.stage_positions[0] if sequence.stage_positions else None
-    centre = (at.x or 0.0, at.y or 0.0) if at else (0.0, 0.0)
-    return plan | {"grid": {"rows": grid.rows, "columns": grid.columns, "centre_um": centre}}
+    sequence = {key: value for key, value in values.items() if key != "metadata"}
+    told = {"name": Path(source).stem, "objective": LOWEST, **own, "sequence": sequence}
+    return with_sequence(Plan.read(told, source=source), source=source)
+
+
+def with_sequence(plan: Plan, *, source: Path | str) -> Plan:
+    """Return a plan as its `sequence` has it: light, exposure and heights.
+
+    Raises ConfigRefused, naming the field, for a sequence that is not sound, that asks for what a
+    scan does not do, or that contradicts the rest of the plan.
+    """
+    # Loading useq takes half a second, and most plans are none of its.
+    from runtime.config.sequence import read_sequence
+    from runtime.config.sequence_tiles import visits
+
+    assert plan.sequence is not None
+    try:
+        found = visits(read_sequence(plan.sequence))
+        light, exposure_ms = _frame(plan, found)
+        focus, said = _focus(plan.focus, found)
+    except ConfigRefused as refused:
+        raise ConfigRefused(
+            f"{source}: {refused.what}",
+            value=refused.value,
+            limit=refused.limit,
+            remedy=refused.remedy,
+        ) from None
+    return plan.model_copy(
+        update={
+            "light": light,
+            "exposure_ms": exposure_ms,
+            "focus": focus,
+            "assumed": (*plan.assumed, said),
+        }
+    )
+
+
+def _frame(plan: Plan, found: Sequence[Visit]) -> tuple[str, float]:
+    """Return the one light and exposure of all frames."""
+    frames = {
+        (event.channel.config if event.channel else plan.light, event.exposure or plan.exposure_ms)
+        for visit in found
+        for event in visit.frames
+    }
+    for field, several in (
+        ("z_plan", any(len({e.z_pos for e in visit.frames}) > 1 for visit in found)),
+        ("channels", len(frames) > 1),
+    ):
+        if several:
+            raise ConfigRefused(
+                f"'{field}': a scan takes one frame a tile", remedy="make a plan of each"
+            )
+    return frames.pop()
+
+
+def _focus(focus: Focus, found: Sequence[Visit]) -> tuple[Focus, str]:
+    """Return how focus is kept, and that in words.
+
+    A height that the sequence names is where its tiles are taken, unless the plan asks for more.
+    """
+    told = focus.model_fields_set
+    heights = {visit.z_um for visit in found}
+    named = heights != {None}
+    focused = {visit.focused for visit in found}
+    if len(focused) > 1:
+        raise ConfigRefused(
+            "'autofocus_plan' asks for focus at some tiles only",
+            remedy="name both p and g in 'autofocus_plan.axes', or give metadata.nightscope.focus",
+        )
+    chosen = "every-tile" if focused == {True} else "fixed" if named else "surface"
+    policy = focus.policy if "policy" in told else chosen
+    _refuse_heights(policy, heights, found)
+    if focused == {True} and policy != "every-tile":
+        raise ConfigRefused(
+            f"'autofocus_plan' and focus policy '{policy}' contradict each other",
+            remedy="remove one of them",
+        )
+    first_um = found[0].z_um
+    start_um = focus.start_z_um if first_um is None else first_um
+    if "start_z_um" in told and named and heights != {focus.start_z_um}:
+        raise ConfigRefused(
+            "'focus.start_z_um' and the z of 'stage_positions' contradict each other",
+            remedy="remove one of them",
+        )
+    kept = focus.model_copy(update={"policy": policy, "start_z_um": start_um})
+    return kept, _in_words(policy, named=named, start_um=start_um)
+
+
+def _refuse_heights(policy: str, heights: set[float | None], found: Sequence[Visit]) -> None:
+    """Raise ConfigRefused for heights that the focus policy would not keep to."""
+    if None in heights and len(heights) > 1:
+        index = next(index for index, visit in enumerate(found) if visit.z_um is None)
+        raise ConfigRefused(
+            "'stage_positions' give a z to some tiles only",
+            value=f"tile {index} has none",
+            remedy="give it to all or to none",
+        )
+    if policy == "surface" and len(heights) > 1:
+        raise ConfigRefused(
+            "'stage_positions' have several heights, and focus is kept by one surface",
+            remedy="focus policy 'fixed' keeps to them, 'every-tile' begins to look there",
+        )
+
+
+def _in_words(policy: str, *, named: bool, start_um: float) -> str:
+    if policy == "fixed":
+        return "no focus is sought: every tile is taken at " + (
+            "the z of the sequence" if named else f"z {start_um:g} µm"
+        )
+    where = "the z of the sequence" if named else f"z {start_um:g} µm"
+    how = "at every tile" if policy == "every-tile" else "where the surface so far will not do"
+    return f"focus is sought {how}, from {where}"

@@ -129,12 +129,14 @@ class FocusKeeper:
 
     def _find(self, tile: PlannedTile, at: Instant) -> FocusRow:
         wanted = self._plan.focus
+        start_z_um = wanted.start_z_um if tile.z_um is None else tile.z_um
         if wanted.policy == "fixed":
-            fixed = FocusVerdict(status="ok", z_um=wanted.start_z_um, sigma_z_um=0.0)
+            fixed = FocusVerdict(status="ok", z_um=start_z_um, sigma_z_um=0.0)
             return FocusRow(tile_id=tile.tile_id, source="fixed", verdict=fixed)
         predicted = self.model.predict(x_um=tile.x_um, y_um=tile.y_um, at=at)
-        if predicted is None:
-            verdict = self._sweep(wanted.start_z_um, narrow=False)
+        told = wanted.policy == "every-tile" and tile.z_um is not None
+        if predicted is None or told:
+            verdict = self._sweep(start_z_um, narrow=False)
             return FocusRow(tile_id=tile.tile_id, source="sweep", verdict=verdict)
         if self._worth_a_sweep(tile, at):
             # A prediction that is not sure says where to begin, no more.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from runtime.calibrated.loaded import Calibrated
 from runtime.config.plan import Plan, PlannedTile, refuse_outside, tile_positions
 from runtime.config.settings import Settings
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 # Raw tile, its share of the uncompressed map pyramid (4/3), and the TIFF of it.
 COPIES_OF_A_TILE = 1 + 4 / 3 + 4 / 3
 PIXEL_SIZE_TOLERANCE = 0.05
+# Exporting a map costs 17 s for every thousand million pixels, gaps included.
+LARGEST_GAPPY_MAP_PX, SCARCELY_FILLED = 4e9, 0.05
 
 
 def check_plan(
@@ -35,6 +39,8 @@ def check_plan(
     planned = _planned(plan, rig, calibrated)
     check_rig(plan, settings, rig)
     check_area(plan, settings, rig, planned, calibrated)
+    if plan.sequence is not None:
+        check_map(plan, rig, planned, calibrated)
     check_pixel_size(plan, calibrated)
     if classifier is not None:
         info = rig.camera.info
@@ -54,13 +60,15 @@ def _planned(plan: Plan, rig: Rig, calibrated: Calibrated) -> list[PlannedTile]:
                 remedy="give 'region' or 'grid', or name the driver 'recorded' in the settings",
             )
         return list(rig.recording.tiles)
-    info = rig.camera.info
-    planned = tile_positions(
-        plan,
-        width_px=info.width_px,
-        height_px=info.height_px,
-        stage_from_px=calibrated.stage_from_px(plan.objective),
-    )
+    info, stage_from_px = rig.camera.info, calibrated.stage_from_px(plan.objective)
+    size_px = {"width_px": info.width_px, "height_px": info.height_px}
+    if plan.sequence is None:
+        planned = tile_positions(plan, **size_px, stage_from_px=stage_from_px)
+    else:
+        # Only here: loading useq takes half a second.
+        from runtime.config.sequence_tiles import field_um, sequence_tiles
+
+        planned = sequence_tiles(plan.sequence, field_um=field_um(stage_from_px, **size_px))
     if rig.recording is not None:
         rig.recording.refuse_elsewhere(planned)
     return planned
@@ -137,12 +145,30 @@ def check_area(
     refuse_outside(planned, rig.stage.limits, margin_um=margin_um)
     low, high = rig.stage.limits.z_um
     half = plan.focus.range_um / 2
-    if not (low <= plan.focus.start_z_um - half and plan.focus.start_z_um + half <= high):
+    for z_um in {plan.focus.start_z_um, *(t.z_um for t in planned if t.z_um is not None)}:
+        if not (low <= z_um - half and z_um + half <= high):
+            raise ConfigRefused(
+                "plan's focus range leaves the stage limits, axis z",
+                value=f"{z_um} ± {half} µm",
+                limit=f"{low} to {high} µm",
+                remedy="shift 'focus.start_z_um' or shrink 'focus.range_um'",
+            )
+
+
+def check_map(plan: Plan, rig: Rig, planned: list[PlannedTile], calibrated: Calibrated) -> None:
+    """Raise ConfigRefused when the one map of all tiles would be next to nothing but gaps."""
+    info = rig.camera.info
+    tile_px = np.array([info.width_px, info.height_px])
+    px_from_stage = np.linalg.inv(calibrated.stage_from_px(plan.objective))
+    places_px = np.array([(tile.x_um, tile.y_um) for tile in planned]) @ px_from_stage.T
+    width, height = np.ptp(places_px, axis=0) + tile_px
+    filled = len(planned) * float(np.prod(tile_px)) / float(width * height)
+    if width * height > LARGEST_GAPPY_MAP_PX and filled < SCARCELY_FILLED:
         raise ConfigRefused(
-            "plan's focus range leaves the stage limits, axis z",
-            value=f"{plan.focus.start_z_um} ± {half} µm",
-            limit=f"{low} to {high} µm",
-            remedy="shift 'focus.start_z_um' or shrink 'focus.range_um'",
+            f"the places of plan '{plan.name}' ('stage_positions') lie too far apart for one map",
+            value=f"{width:.0f} x {height:.0f} px, {filled:.2%} of it tiles",
+            limit=f"{LARGEST_GAPPY_MAP_PX:g} px",
+            remedy="make a plan of each area",
         )
 
 

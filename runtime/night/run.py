@@ -77,6 +77,7 @@ class Night:
         check_settings(self.plan, self.settings)
         if self.journal.fact("created") is None:
             self.journal.note(created=asdict(self.clock.instant()))
+            self._say_assumed()
         self.folder.make_ready()
         opening, warming = begin(self._classifier), begin(warm_stitching)
         if self.settings.calibration.automatic and not self.journal.fact("calibrated"):
@@ -87,6 +88,13 @@ class Night:
             self._scan(rig, result_of(opening, clock=rig.clock))
         finish().export_map(self.folder, self.journal)
         self.journal.note(state="finished", finished=asdict(self.clock.instant()))
+
+    def _say_assumed(self) -> None:
+        """Tell, now and in the log, what the plan left open."""
+        for said in self.plan.assumed:
+            self.console.print(f"assumed: {said}")
+            now = self.clock.instant()
+            self.journal.event(at=now, level="info", kind="assumed", message=said)
 
     def _scan(self, rig: Rig, classifier: TileClassifier | None) -> None:
         clock, start_s = self.clock, self.clock.now_s()

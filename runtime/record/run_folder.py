@@ -153,7 +153,7 @@ class RunFolder:
         told = settings.recording
         if told is not None and told.corrected_by is not None:
             own["recording"] = told.model_copy(update={"corrected_by": self.calibration})
-        return load_plan(self.plan), settings.model_copy(update=own)
+        return load_plan(self.plan).on(settings), settings.model_copy(update=own)
 
     def refuse_changed(self, journal: Journal) -> None:
         """Raise ConfigRefused when plan or settings are not those the run began with."""

@@ -39,7 +39,10 @@ def run(
 
 def check(*, plan: Path, settings: Path, console: Console) -> dict[str, Any]:
     """Check plan, settings, hardware, calibrations and model without moving anything."""
-    wanted, instrument = load_plan(plan), load_settings(settings)
+    instrument = load_settings(settings)
+    wanted = load_plan(plan).on(instrument)
+    for said in wanted.assumed:
+        console.print(f"assumed: {said}")
     check_settings(wanted, instrument)
     classifier = open_classifier(wanted, instrument)
     with open_microscope(instrument) as rig:

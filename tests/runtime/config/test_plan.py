@@ -100,38 +100,3 @@ def test_refuses_a_tile_outside_the_travel_counting_the_approach():
     refuse_outside(tiles, limits, margin_um=5)
     with pytest.raises(ConfigRefused, match=r"axis x; value .* limit .*approach included"):
         refuse_outside(tiles, limits, margin_um=6)
-
-
-USEQ = {
-    "grid_plan": {"rows": 3, "columns": 4, "overlap": 10},
-    "stage_positions": [{"x": 10.0, "y": 20.0}],
-    "channels": [{"config": "brightfield", "exposure": 25}],
-    "metadata": {"nightscope": {"objective": "10x", "name": "from useq"}},
-}
-
-
-def test_imports_a_useq_sequence():
-    plan = parse_plan(USEQ, source="night.useq.yaml")
-    assert (plan.grid.rows, plan.grid.columns, plan.grid.centre_um) == (3, 4, (10.0, 20.0))
-    assert plan.overlap == pytest.approx(0.1)
-    assert (plan.light, plan.exposure_ms, plan.name) == ("brightfield", 25, "from useq")
-
-
-def test_imports_useq_edges():
-    edges = {"top": 100, "bottom": -100, "left": -200, "right": 200, "overlap": 20}
-    sequence = {"grid_plan": edges, "metadata": {"nightscope": {"objective": "10x"}}}
-    plan = parse_plan(sequence, source="edges.yaml")
-    assert (plan.region.x_um, plan.region.y_um, plan.name) == ((-200, 200), (-100, 100), "edges")
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"z_plan": {"range": 4, "step": 1}},
-        {"time_plan": {"interval": 1, "loops": 2}},
-        {"channels": ["a", "b"]},
-    ],
-)
-def test_refuses_a_useq_sequence_that_asks_for_more(more):
-    with pytest.raises(ConfigRefused, match="a scan has no"):
-        parse_plan(USEQ | more, source="night.yaml")
