@@ -288,6 +288,7 @@ class Night:
     bench: Bench
     plan: str = PLAN
     budgets_ms: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def go_on(self) -> dict[str, Any]:
         folder = RunFolder(self.path)
@@ -295,7 +296,8 @@ class Night:
             limits = "".join(
                 f"{stage} = {ms}\n" for stage, ms in (PATIENT_MS | self.budgets_ms).items()
             )
-            folder.create(plan_text=self.plan, settings_text=SETTINGS + limits)
+            settings_text = SETTINGS + limits
+            folder.create(plan_text=self.plan, settings_text=settings_text, facts=self.facts)
         return carry_out(
             folder,
             open_microscope=self.bench.open,

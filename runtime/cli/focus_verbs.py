@@ -51,3 +51,22 @@ def focus_curve(
         full_scale=full_scale,
         region=region,
     )
+
+
+@focus.command("map")
+def focus_map(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    out: Out = Path("focus-map"),
+    as_json: AsJson = False,
+) -> None:
+    """Show where a run has focus: a table of z, a picture, and a map to begin another run with.
+
+    The map, `focus_map.json`, holds every sweep that was believed; lines can be taken out, changed
+    and added. A run that is given it (`--focus-map`) begins with its tilt and bowl; one sweep tells
+    the height.
+
+    `nightscope focus map demo-run`
+
+    `nightscope focus map /data/2026-11-21 --out map --json`
+    """
+    call("runtime.cli.commands.focus:focus_map", as_json, run=folder, out=out)

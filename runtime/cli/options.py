@@ -26,6 +26,9 @@ Flip = Annotated[
     bool, typer.Option("--flip", help="Files keep their lowest row first, as MRC may.")
 ]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")]
+FocusMap = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Focus to begin with, by `focus map`.")
+]
 Positions = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Places by Fiji, MIST, Micro-Manager, SerialEM.")
 ]

@@ -15,6 +15,7 @@ from runtime.cli.model_verbs import model
 from runtime.cli.options import (
     AsJson,
     Flip,
+    FocusMap,
     MatcherName,
     Network,
     Out,
@@ -101,6 +102,7 @@ def run(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, YAML.")],
     settings: SettingsFile = Path("settings.toml"),
     out: Out = Path("run"),
+    focus_map: FocusMap = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything; move and write nothing.")
     ] = False,
@@ -110,16 +112,18 @@ def run(
 
     `nightscope run section.yaml --settings settings.toml --out /data/2026-11-21`
 
-    `nightscope run section.yaml --dry-run`
+    `nightscope run section.yaml --focus-map yesterday/focus_map.json --dry-run`
     """
     if dry_run:
-        call("runtime.cli.commands.scan:check", as_json, plan=plan, settings=settings)
+        given = {"plan": plan, "settings": settings, "focus_map": focus_map}
+        call("runtime.cli.commands.scan:check", as_json, **given)
     call(
         "runtime.cli.commands.scan:run",
         as_json,
         plan=plan,
         settings=settings,
         out=out,
+        focus_map=focus_map,
         calibrate=_calibrate,
     )
 

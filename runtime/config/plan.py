@@ -23,6 +23,9 @@ Exposure = Annotated[float, Field(ge=1e-3, le=600_000)]
 MOST_TILES = 100_000
 """A journal of that many has been filled and read; ten nights take fewer."""
 
+Reach = Annotated[float, Field(ge=-1e6, le=1e6)]
+"""Micrometres: within a metre."""
+
 
 class Rectangle(Strict):
     """A stage rectangle in micrometres that the tiles must cover."""
@@ -45,15 +48,34 @@ class Grid(Strict):
     centre_um: Span
 
 
+class GivenFocus(Strict):
+    """A place where focus is known beforehand, and how surely (1 σ)."""
+
+    x_um: Reach
+    y_um: Reach
+    z_um: Reach
+    sigma_um: Annotated[float, Field(gt=0, le=1e4)]
+
+
 class Focus(Strict):
     """How to keep focus. "surface" sweeps every `sweep_every` tiles and predicts between them;
-    "every-tile" sweeps at each tile; "fixed" stays at `start_z_um`.
+    "every-tile" sweeps at each tile; "fixed" stays at `start_z_um`. `points` are believed as if
+    they had been found when the run began.
     """
 
     policy: Literal["surface", "every-tile", "fixed"] = "surface"
     start_z_um: float = 0.0
     range_um: Positive = 60.0
     sweep_every: Annotated[int, Field(ge=1)] = 6
+    points: tuple[GivenFocus, ...] = ()
+
+    @model_validator(mode="after")
+    def _points_serve(self) -> Focus:
+        if self.points and self.policy == "fixed":
+            raise ValueError(
+                "'points' serve a focus that is predicted; 'fixed' stays at start_z_um"
+            )
+        return self
 
 
 class Visits(Strict):

@@ -114,6 +114,18 @@ class FocusBelief:
             z_um=mean, sigma_um=math.sqrt(float(weight @ (variance + (z_um - mean) ** 2)))
         )
 
+    def terms(self, at: Instant) -> dict[str, tuple[float, float]]:
+        """Return every term with its σ at a moment: µm of z for (x, y) in mm from the first look,
+        the rate in µm/h.
+        """
+        now, weight = self.until(at), np.exp(self.log_weight)
+        told = {}
+        for n, name in enumerate(TERMS):
+            mean = float(weight @ now.mean[:, n])
+            variance = now.covariance[:, n, n] + (now.mean[:, n] - mean) ** 2
+            told[name] = (mean, math.sqrt(float(weight @ variance)))
+        return told
+
     def looked(
         self, *, x_um: float, y_um: float, z_um: float, sigma_um: float, at: Instant
     ) -> FocusBelief:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from runtime.config.plan import Plan, PlannedTile
+from runtime.focus.belief import Height
+from runtime.focus.history import Before, found_at, in_order, moved
 from runtime.focus.loop import SweepRequest, sweep
 from runtime.focus.model import FocusModel, FocusPoint
 from runtime.instant import Instant
 from runtime.instrument.rig import Rig
 from runtime.record.rows import FocusRow, StoredTile
-from runtime.tile import FocusVerdict, Pixels
+from runtime.tile import FocusVerdict, Pixels, Shot
 
 # After an empty field, so many tiles are taken at the predicted z before another sweep is tried.
 EMPTY_NEIGHBOURS = 2
@@ -50,13 +51,14 @@ class FocusKeeper:
         self._boot_id = ""
 
     def anchor(self, *, x_um: float, y_um: float) -> FocusPoint | None:
-        """Sweep the whole range at a place known to hold something, and return the point found, or
-        None.
+        """Sweep at a place known to hold something, the whole range where nothing tells more;
+        return the point found, or None.
 
         A scan that begins on empty tiles would otherwise have nothing to predict focus from.
         """
         self._rig.approach(x_um=x_um, y_um=y_um)
-        verdict = self._sweep(self._plan.focus.start_z_um, narrow=False)
+        known = self.model.predict(x_um=x_um, y_um=y_um, at=self._rig.instant())
+        verdict = self._search(known, self._plan.focus.start_z_um)
         if verdict.status != "ok":
             return None
         return FocusPoint(
@@ -72,30 +74,23 @@ class FocusKeeper:
         tiles: Sequence[StoredTile],
         focus: Mapping[str, FocusRow],
         *,
-        anchors: Sequence[FocusPoint] = (),
+        before: Before,
         offset_um: tuple[float, float, float] = (0.0, 0.0, 0.0),
     ) -> None:
         """Learn anew what the journal holds, in the order that it came about.
 
-        Of `anchors`, found before the first tile of a boot each, one of a boot without tiles comes
-        before the next. `offset_um` (x, y, z) carries what was found with another objective over
-        to this one; anchors are found with the overview's.
+        `before` is what was known without a tile. `offset_um` (x, y, z) carries what was found with
+        another objective over to this one; what was known before is so of the overview's.
         """
-        waiting = list(anchors)
-        for tile in tiles:
-            while any(point.at.boot_id == tile.shot.taken.boot_id for point in waiting):
-                self.model.observe(_moved(waiting.pop(0), offset_um))
-            row, at = focus[tile.tile_id], tile.shot.stage
-            own = tile.shot.imaging.objective == self._plan.objective
-            dx_um, dy_um, dz_um = (0.0, 0.0, 0.0) if own else offset_um
-            self.learn(
-                replace(row, verdict=replace(row.verdict, z_um=row.verdict.z_um + dz_um)),
-                x_um=at.x_um + dx_um,
-                y_um=at.y_um + dy_um,
-                at=tile.shot.taken,
-            )
-        for point in waiting:
-            self.model.observe(_moved(point, offset_um))
+        for known in in_order(tiles, before):
+            if isinstance(known, FocusPoint):
+                self.model.observe(moved(known, offset_um))
+                continue
+            row, point = focus[known.tile_id], found_at(known.shot, focus[known.tile_id])
+            own = known.shot.imaging.objective == self._plan.objective
+            if point is not None:
+                self.model.observe(point if own else moved(point, offset_um))
+            self._count(row, known.shot.taken)
 
     def focus_on(self, tile: PlannedTile, *, at: Instant) -> FocusRow:
         """Bring the tile into focus and return how; the stage then stands at that z.
@@ -106,26 +101,23 @@ class FocusKeeper:
         self._rig.approach(z_um=row.verdict.z_um)
         return row
 
-    def learn(self, row: FocusRow, *, x_um: float, y_um: float, at: Instant) -> None:
-        """Take in a tile's focus, at the place and time the tile was really taken.
+    def learn(self, row: FocusRow, shot: Shot) -> None:
+        """Take in the focus a shot was taken with, at the place and time it really was taken.
 
-        Fed with journaled values only, so that a resumed run predicts what this one would have.
+        Fed with what the journal will hold, so that a resumed run predicts what this one would
+        have.
         """
+        point = found_at(shot, row)
+        if point is not None:
+            self.model.observe(point)
+        self._count(row, shot.taken)
+
+    def _count(self, row: FocusRow, at: Instant) -> None:
         if at.boot_id != self._boot_id:
             # Whatever made the last fields empty may have been the end of the boot before.
             self._boot_id, self._since_empty = at.boot_id, EMPTY_NEIGHBOURS
         self._since_sweep = 0 if row.source == "sweep" else self._since_sweep + 1
         self._since_empty = 0 if row.verdict.status == "empty" else self._since_empty + 1
-        if row.source == "sweep" and row.verdict.status == "ok":
-            self.model.observe(
-                FocusPoint(
-                    x_um=x_um,
-                    y_um=y_um,
-                    z_um=row.verdict.z_um,
-                    sigma_um=row.verdict.sigma_z_um,
-                    at=at,
-                )
-            )
 
     def _find(self, tile: PlannedTile, at: Instant) -> FocusRow:
         wanted = self._plan.focus
@@ -134,17 +126,22 @@ class FocusKeeper:
             fixed = FocusVerdict(status="ok", z_um=start_z_um, sigma_z_um=0.0)
             return FocusRow(tile_id=tile.tile_id, source="fixed", verdict=fixed)
         predicted = self.model.predict(x_um=tile.x_um, y_um=tile.y_um, at=at)
-        told = wanted.policy == "every-tile" and tile.z_um is not None
-        if predicted is None or told:
-            verdict = self._sweep(start_z_um, narrow=False)
-            return FocusRow(tile_id=tile.tile_id, source="sweep", verdict=verdict)
-        if self._worth_a_sweep(tile, at):
-            # A prediction that is not sure says where to begin, no more.
-            narrow = predicted.sigma_um <= NARROW_SIGMA * self._depth_of_field_um
-            verdict = self._sweep(predicted.z_um, narrow=narrow)
+        if wanted.policy == "every-tile" and tile.z_um is not None:
+            predicted = None
+        if predicted is None or self._worth_a_sweep(tile, at):
+            verdict = self._search(predicted, start_z_um)
             return FocusRow(tile_id=tile.tile_id, source="sweep", verdict=verdict)
         verdict = FocusVerdict(status="ok", z_um=predicted.z_um, sigma_z_um=predicted.sigma_um)
         return FocusRow(tile_id=tile.tile_id, source="surface", verdict=verdict)
+
+    def _search(self, predicted: Height | None, start_z_um: float) -> FocusVerdict:
+        """Sweep about the prediction, of which one that is not sure says where to begin, no more;
+        without any about `start_z_um`.
+        """
+        if predicted is None:
+            return self._sweep(start_z_um, narrow=False)
+        narrow = predicted.sigma_um <= NARROW_SIGMA * self._depth_of_field_um
+        return self._sweep(predicted.z_um, narrow=narrow)
 
     def _worth_a_sweep(self, tile: PlannedTile, at: Instant) -> bool:
         """Return whether to sweep; the neighbours of an empty field are likely empty too."""
@@ -178,8 +175,3 @@ class FocusKeeper:
             correct=self._correct,
             should_stop=self._should_stop,
         )
-
-
-def _moved(point: FocusPoint, offset_um: tuple[float, float, float]) -> FocusPoint:
-    dx_um, dy_um, dz_um = offset_um
-    return replace(point, x_um=point.x_um + dx_um, y_um=point.y_um + dy_um, z_um=point.z_um + dz_um)

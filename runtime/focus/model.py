@@ -67,6 +67,20 @@ class FocusModel:
         self._moved: FocusBelief | None = None
 
     @property
+    def depth_of_field_um(self) -> float:
+        """Return the depth of field that predictions are held against."""
+        return self._depth_um
+
+    @property
+    def good_um(self) -> float:
+        """Return the largest σ that needs no look."""
+        return GOOD_ENOUGH * self._depth_um
+
+    def terms(self, *, at: Instant) -> dict[str, tuple[float, float]]:
+        """Return tilt, bowl, height and drift with their σ at a moment; empty before a look."""
+        return {} if self._belief is None else self._belief.terms(at)
+
+    @property
     def points(self) -> tuple[FocusPoint, ...]:
         """Return every look, the doubted included, in order."""
         return tuple(self._points)
@@ -121,9 +135,8 @@ class FocusModel:
             return "no focus found since the controller started again"
         if self._doubted:
             return "the last look is not where focus was expected; a second one decides"
-        limit_um = GOOD_ENOUGH * self._depth_um
-        if predicted.sigma_um > limit_um:
-            return f"predicted to ± {predicted.sigma_um:.1f} µm, above {limit_um:.1f} µm"
+        if predicted.sigma_um > self.good_um:
+            return f"predicted to ± {predicted.sigma_um:.1f} µm, above {self.good_um:.1f} µm"
         return ""
 
     def _first(self, point: FocusPoint) -> FocusBelief:
@@ -146,7 +159,7 @@ class FocusModel:
             height = belief.height(x_um=point.x_um, y_um=point.y_um, at=point.at)
             missed_um = abs(point.z_um - height.z_um)
             spread_um = math.hypot(height.sigma_um, point.sigma_um)
-            if missed_um <= max(GATE * spread_um, GOOD_ENOUGH * self._depth_um):
+            if missed_um <= max(GATE * spread_um, self.good_um):
                 passing.append(((missed_um / spread_um) ** 2 / 2 + math.log(spread_um), belief))
         return min(passing, key=lambda pair: pair[0])[1] if passing else None
 

@@ -44,7 +44,6 @@ class Acquirer:
         frame = self._frame()
         stage = self._rig.position()
         self._last_frame = frame.at
-        self._keeper.learn(focus, x_um=stage.x_um, y_um=stage.y_um, at=frame.at)
         shot = Shot(
             tile_id=planned.tile_id,
             phase=planned.phase,
@@ -56,6 +55,7 @@ class Acquirer:
             taken=frame.at,
             simulated=self._rig.simulated,
         )
+        self._keeper.learn(focus, shot)
         return shot, frame.pixels
 
     def _frame(self) -> CameraFrame:

@@ -153,6 +153,15 @@ def check_area(
                 limit=f"{low} to {high} µm",
                 remedy="shift 'focus.start_z_um' or shrink 'focus.range_um'",
             )
+    for point in plan.focus.points:
+        if not low + settings.motion.approach_z_um <= point.z_um <= high:
+            raise ConfigRefused(
+                f"a point of the plan's focus leaves the stage limits at x {point.x_um:g}, "
+                f"y {point.y_um:g} µm, axis z",
+                value=f"{point.z_um:g} µm",
+                limit=f"{low + settings.motion.approach_z_um:g} to {high:g} µm (approach included)",
+                remedy="correct 'focus.points', or leave the point out",
+            )
 
 
 def check_map(plan: Plan, rig: Rig, planned: list[PlannedTile], calibrated: Calibrated) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from runtime.calibrated.loaded import Calibrated
 from runtime.config.plan import Focus, Plan, PlannedTile
 from runtime.config.settings import Settings
 from runtime.conveyor import begin, result_of
+from runtime.focus.history import ANCHORS, STARTED, Before
 from runtime.focus.keeper import FocusKeeper
-from runtime.focus.model import FocusPoint
-from runtime.instant import Instant
 from runtime.instrument.rig import Rig
 from runtime.night.acquire import Acquirer
 from runtime.night.intake import Intake
@@ -136,22 +135,20 @@ class Scan:
         The focus model is as good as new from there. What a machine that was off for an unknown
         time knew of its focus only says where to look.
         """
+        now = self.rig.instant()
+        if self.plan.focus.points and self.journal.fact(STARTED) is None:
+            self.journal.note(**{STARTED: asdict(now)})
         if self.plan.focus.policy != "surface" or self._same_boot(self.journal.last_tile()):
             return
-        now = self.rig.instant()
-        before = [point for point in self._anchors() if point.at.boot_id != now.boot_id]
+        before = Before.read(self.journal, self.plan.focus)
+        anchors = [point for point in before.anchors if point.at.boot_id != now.boot_id]
         x_um, y_um = self.settings.calibration.textured_field_um
         self.rig.turret.select(objective=self.plan.objective)
-        found = self._keeper(self.plan.objective, self.plan).anchor(x_um=x_um, y_um=y_um)
-        anchors = [*before, found] if found else before
-        self.journal.note(focus_anchors=[asdict(point) for point in anchors])
-
-    def _anchors(self) -> list[FocusPoint]:
-        """Return where focus was found before the first tile of every boot."""
-        return [
-            FocusPoint(**{**point, "at": Instant(**point["at"])})
-            for point in self.journal.fact("focus_anchors", [])
-        ]
+        keeper = self._keeper(self.plan.objective, self.plan)
+        keeper.restore((), {}, before=replace(before, anchors=()))
+        found = keeper.anchor(x_um=x_um, y_um=y_um)
+        known = [*anchors, found] if found else anchors
+        self.journal.note(**{ANCHORS: [asdict(point) for point in known]})
 
     def _same_boot(self, tile: StoredTile | None) -> bool:
         """Return whether there is a tile that was taken since the machine last started."""
@@ -166,7 +163,7 @@ class Scan:
         keeper.restore(
             self.journal.tiles(None if visiting else "overview"),
             self.journal.focus(),
-            anchors=self._anchors(),
+            before=Before.read(self.journal, self.plan.focus),
             offset_um=offset_um,
         )
         imaging = Imaging(

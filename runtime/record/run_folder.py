@@ -5,10 +5,10 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from runtime.config.plan import Plan
 from runtime.config.plan_file import load_plan
@@ -94,8 +94,10 @@ class RunFolder:
         settings_text: str,
         paths_from: Path | None = None,
         records: Sequence[Path] = (),
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
-        """Lay the folder out, with copies of calibration `records` that the run brings along.
+        """Lay the folder out, with copies of calibration `records` that the run brings along, and
+        `facts` that its journal begins with.
 
         Relative paths in the settings hang on the folder `paths_from`, or on this one. The run
         begins when its journal appears, which is last and whole: what a crash before that leaves
@@ -116,9 +118,9 @@ class RunFolder:
             for record in records:
                 write_durably(self.calibration / record.name, record.read_bytes())
             paths_from = self.path if paths_from is None else paths_from
-            self._begin(paths_from=str(paths_from.resolve()))
+            self._begin(paths_from=str(paths_from.resolve()), **(facts or {}))
 
-    def _begin(self, **facts: str) -> None:
+    def _begin(self, **facts: Any) -> None:
         with written_durably(self.journal) as part:
             journal = Journal(part, create=True)
             journal.note(configuration=self.fingerprint(), state="created", **facts)

@@ -12,6 +12,7 @@ from runtime.clock import SystemClock
 from runtime.config.plan_file import load_plan, parse_plan_text, plan_text
 from runtime.config.settings import load_settings, parse_settings, settings_text
 from runtime.errors import ConfigRefused
+from runtime.focus.history import read_map
 from runtime.instrument.opening import check_drivers, open_microscope
 from runtime.night.preflight import check_plan, check_settings
 from runtime.night.run import Calibrate, carry_out, open_classifier
@@ -19,9 +20,17 @@ from runtime.record.run_folder import RunFolder
 
 
 def run(
-    *, plan: Path, settings: Path, out: Path, calibrate: Calibrate, console: Console
+    *,
+    plan: Path,
+    settings: Path,
+    out: Path,
+    focus_map: Path | None,
+    calibrate: Calibrate,
+    console: Console,
 ) -> dict[str, Any]:
-    """Start a plan in a new run folder and return the summary."""
+    """Start a plan in a new run folder, with a saved map of focus where one is given; return the
+    summary.
+    """
     # Read once: what is checked here is what is kept.
     plan_kept, settings_kept = plan_text(plan), settings_text(settings)
     parse_plan_text(plan_kept, source=plan)
@@ -33,16 +42,21 @@ def run(
         settings_text=settings_kept,
         paths_from=settings.parent,
         records=() if instrument.records is None else record_files(instrument.records),
+        facts=None if focus_map is None else read_map(focus_map),
     )
     return resume(run=out, calibrate=calibrate, console=console)
 
 
-def check(*, plan: Path, settings: Path, console: Console) -> dict[str, Any]:
-    """Check plan, settings, hardware, calibrations and model without moving anything."""
+def check(
+    *, plan: Path, settings: Path, focus_map: Path | None, console: Console
+) -> dict[str, Any]:
+    """Check plan, settings, focus map, hardware, calibrations and model; move nothing."""
     instrument = load_settings(settings)
     wanted = load_plan(plan).on(instrument)
     for said in wanted.assumed:
         console.print(f"assumed: {said}")
+    if focus_map is not None:
+        read_map(focus_map)
     check_settings(wanted, instrument)
     classifier = open_classifier(wanted, instrument)
     with open_microscope(instrument) as rig:

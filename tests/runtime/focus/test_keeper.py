@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from runtime.config.plan import Plan, PlannedTile
+from runtime.focus.history import Before
 from runtime.focus.keeper import FocusKeeper
 from runtime.focus.model import FocusPoint
 from runtime.instant import Instant
@@ -24,6 +25,10 @@ def tile(number, x_um=0.0):
     return PlannedTile(
         tile_id=f"t{number}", index=number, row=0, column=number, x_um=x_um, y_um=0.0
     )
+
+
+def taken(at, x_um=0.0):
+    return replace(shot(at_um=(x_um, 0.0, 0.0)), taken=at)
 
 
 def keeper_of(bench, *, objective="10x", range_um=60.0, **focus):
@@ -54,7 +59,7 @@ def restored(bench, *, last="ok"):
         verdict = FocusVerdict(status=status, z_um=5.0 - 3.0 * at_s / HOUR_S, sigma_z_um=0.1)
         tiles.append(stored(taken, seq=n))
         focus[f"e{n}"] = FocusRow(tile_id=f"e{n}", source="sweep", verdict=verdict)
-    keeper.restore(tiles, focus)
+    keeper.restore(tiles, focus, before=Before())
     return keeper
 
 
@@ -79,7 +84,7 @@ def test_after_that_sweep_the_model_serves_again():
     bench = Bench(best_z_um=-18.0, boot_id="morning")
     keeper = restored(bench)
     row = keeper.focus_on(tile(0), at=MORNING)
-    keeper.learn(row, x_um=0.0, y_um=0.0, at=MORNING)
+    keeper.learn(row, taken(MORNING))
     frames = bench.frames
     again = keeper.focus_on(tile(1, x_um=60.0), at=MORNING)
     assert (again.source, bench.frames) == ("surface", frames)
@@ -93,7 +98,7 @@ def test_no_prediction_goes_further_than_half_a_sweep_from_what_was_found():
     for n, z_um in enumerate((0.0, 1.0, 2.0)):
         found = FocusVerdict(status="ok", z_um=z_um, sigma_z_um=0.1)
         row = FocusRow(tile_id=f"e{n}", source="sweep", verdict=found)
-        keeper.learn(row, x_um=n * 50.0, y_um=0.0, at=MORNING)
+        keeper.learn(row, taken(MORNING, x_um=n * 50.0))
     keeper.focus_on(tile(0, x_um=20_000.0), at=MORNING)
     # Half a sweep for the start, half a sweep for the sweep, and half for going on past its end.
     assert max(bench.visited) <= 2.0 + 3 * 20.0 / 2
@@ -108,7 +113,7 @@ def scan(keeper, bench, *, contrasts):
     for number, contrast in enumerate(contrasts):
         bench.contrast = contrast
         row = keeper.focus_on(tile(number), at=EVENING)
-        keeper.learn(row, x_um=0.0, y_um=0.0, at=EVENING)
+        keeper.learn(row, taken(EVENING))
         rows.append(row)
     return rows
 
@@ -177,29 +182,32 @@ def test_another_objective_takes_over_what_was_found_by_its_offset():
     focus = {name: FocusRow(tile_id=name, source="sweep", verdict=found) for name in ("e0", "f0")}
     here = {"at_um": (10.0, 20.0, 5.0)}
     overview, visit = stored(shot("e0", **here)), stored(shot("f0", how=TWENTY, **here))
-    keeper.restore([overview, visit], focus, offset_um=(1.0, -2.0, 3.0))
+    keeper.restore([overview, visit], focus, before=Before(), offset_um=(1.0, -2.0, 3.0))
     carried, own = keeper.model.points
     assert (carried.x_um, carried.y_um, carried.z_um) == (11.0, 18.0, 8.0)
     assert (own.x_um, own.y_um, own.z_um) == (10.0, 20.0, 5.0)
 
 
 def test_the_journal_is_learnt_in_the_order_of_its_boots():
-    """Time only goes on: the anchor of a boot comes before its tiles, and after those before it."""
-    boots, keeper = ("evening", "night", "morning"), keeper_of(Bench())
-    anchors = [
+    """Time only goes on: the anchor of a boot comes before its tiles, and after those before it;
+    what was given with the run comes first, whatever it says of its time.
+    """
+    boots, keeper = ("given", "evening", "night", "morning"), keeper_of(Bench())
+    given, *anchors = (
         FocusPoint(x_um=0, y_um=0, z_um=1, sigma_um=0.1, at=replace(MORNING, boot_id=boot))
         for boot in boots
-    ]
+    )
     tiles = [
         stored(replace(shot(boot), taken=replace(MORNING, boot_id=boot, monotonic_s=90.0)), seq=n)
         for n, boot in enumerate(("evening", "morning"))
     ]
     found = FocusVerdict(status="ok", z_um=1.0, sigma_z_um=0.1)
     focus = {t.tile_id: FocusRow(tile_id=t.tile_id, source="sweep", verdict=found) for t in tiles}
-    keeper.restore(tiles, focus, anchors=anchors)
+    keeper.restore(tiles, focus, before=Before(given=(given,), anchors=tuple(anchors)))
     order = [(point.at.boot_id, point.at.monotonic_s) for point in keeper.model.points]
     assert order == [
-        ("evening", 60.0), ("evening", 90.0), ("night", 60.0), ("morning", 60.0), ("morning", 90.0)
+        ("given", 60.0), ("evening", 60.0), ("evening", 90.0),
+        ("night", 60.0), ("morning", 60.0), ("morning", 90.0),
     ]  # fmt: skip
 
 
