@@ -20,11 +20,14 @@ SPAN_UM = (200.0, 200.0, 20.0)
 
 
 class Exercised(TypedDict):
-    """What an exercise found. `retries` are frames or questions sent again; `errors` are moves
+    """What an exercise found. `driver` is the brand that answered, and `stage` whether it has one,
+    else its light was changed. `retries` are frames or questions sent again; `errors` are moves
     whose read-back differed from their target; latency is of one position read-back, or of one
     change of the light on a board without a stage.
     """
 
+    driver: str
+    stage: bool
     moves: int
     retries: int
     errors: int
@@ -59,6 +62,8 @@ def exercise(
         elif board.light is not None:
             trial.light(board.light, moves)
         return {
+            "driver": driver,
+            "stage": board.stage is not None,
             "moves": moves,
             "retries": board.retries,
             "errors": trial.errors,

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import typer
 from rich.console import Console
 
+from runtime.cli.screen import plain, printable
 from runtime.errors import ConfigRefused, NightscopeError
 
 STOPPED = 130
@@ -60,20 +61,23 @@ def call(target: str, as_json: bool, **arguments: Any) -> None:
     except NightscopeError as error:
         code = error.exit_code
         result = {"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}
-        print(f"nightscope: {error}", file=sys.stderr)  # noqa: T201
+        _complain(f"nightscope: {error}")
     except KeyboardInterrupt:
         code = STOPPED
         result = {"error": "stopped at once", "exit_code": STOPPED}
-        print(  # noqa: T201
+        _complain(
             "nightscope: stopped at once; what was journaled is safe: "
-            "'nightscope resume RUN' goes on",
-            file=sys.stderr,
+            "'nightscope resume RUN' goes on"
         )
     if as_json:
         print(json.dumps(result))  # noqa: T201
     raise typer.Exit(code)
 
 
+def _complain(sentence: str) -> None:
+    print(plain(printable(sentence), sys.stderr.encoding), file=sys.stderr)  # noqa: T201
+
+
 def _refuse(error: NightscopeError) -> NoReturn:
-    print(f"nightscope: {error}", file=sys.stderr)  # noqa: T201
+    _complain(f"nightscope: {error}")
     raise typer.Exit(error.exit_code)

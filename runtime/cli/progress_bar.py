@@ -24,7 +24,7 @@ class _Rate(ProgressColumn):
 
 
 def progress_bar(console: Console) -> Progress:
-    """Return a bar that counts images and is gone when the work is done."""
+    """Return a bar that counts images and is gone when the work is done; none off a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -33,4 +33,5 @@ def progress_bar(console: Console) -> Progress:
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,  # it would leave an empty line
     )

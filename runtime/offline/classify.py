@@ -17,6 +17,7 @@ from runtime.instrument.camera.pixel_size import pixel_size_um as stated_pixel_s
 from runtime.instrument.camera.scale import ReadAs, scan_reading
 from runtime.offline.streaming import AnswerStream
 from runtime.record.storage import write_durably
+from runtime.report.ending import Ending, Sentences, listed
 from runtime.report.wording import counted
 from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tile import Label, Picture
@@ -46,35 +47,34 @@ def classify_folder(
     return the summary.
 
     With `bottom_first` files keep their lowest row first. Signed and fractional numbers are read by
-    one scale for the folder ("scale"). The next few images are read while one is labelled. `cache`
-    is as in `open_model`. An image has the pixel size given, else the one that its file states,
-    else that the model was trained for, and "pixel_size_assumed" says so. A file that cannot be
-    read, or labelled at its pixel size, has no label and its error in the last column; "exit_code"
-    is then 5. "left_out" are files that are no images by name. A label with a doubt is not to be
-    trusted; "doubted" counts them; "words" tell a person all that. Raises ModelRefused for the
-    model or the pixel size given, InputRefused for a folder without images.
+    one scale for the folder ("scale"). `cache` is as in `open_model`. An image has the pixel size
+    given, else the one that its file states, else that the model was trained for, and
+    "pixel_size_assumed" says so. A file that cannot be read, or labelled at its pixel size, has no
+    label and its error in the last column; "exit_code" is then 5. "left_out" are files that are no
+    images by name. A label with a doubt is not to be trusted; "doubted" counts them; "words" tell a
+    person all that, "ending" by what it is good for. Raises ModelRefused for the model or the pixel
+    size given, InputRefused for a folder without images.
     """
     files, left_out = _images(folder, out)
     classifier = TileClassifier.open(model, keys=keys, threads=threads, cache=cache)
     sizes = _Sizes(given_um=pixel_size_um, assumed_um=classifier.pixel_size_um)
     classifier.check_pixel_size(pixel_size_um=pixel_size_um or sizes.assumed_um)
-    rows, counts = [], dict.fromkeys(classifier.classes, 0)
     read_as = scan_reading(files, bottom_first=bottom_first)
     loads = (
         partial(_pictures, file, size_um=sizes.of(file), read_as=read_as, classifier=classifier)
         for file in files
     )
+    rows: list[dict[str, Any]] = []
     outcomes = AnswerStream(classifier.work).outcomes(loads)
     for done, (file, outcome) in enumerate(zip(files, outcomes, strict=True), start=1):
-        row = _row(file, outcome)
-        rows.append(row)
-        if row["label"]:
-            counts[row["label"]] += 1
+        rows.append(_row(file, outcome))
         if progress is not None:
             progress(done, len(files))
     write_durably(out, _table(rows, classifier.classes))
     failed = {row["file"]: row["error"] for row in rows if row["error"]}
+    counts = {name: sum(row["label"] == name for row in rows) for name in classifier.classes}
     doubted = sum(bool(row.get("doubt")) for row in rows)
+    ending = _ending(counts, doubted, failed, left_out, sizes, read_as)
     return {
         "model": f"{classifier.name} {classifier.version}",
         "backend": str(classifier.choice),
@@ -87,7 +87,8 @@ def classify_folder(
         "pixel_size_um": sizes.usual_um,
         "pixel_size_assumed": sizes.assumed,
         "scale": None if read_as.scale is None else asdict(read_as.scale),
-        "words": _words(counts, doubted, failed, left_out, sizes, read_as),
+        "words": ending.words,
+        "ending": ending,
         "exit_code": 5 if failed else 0,
     }
 
@@ -136,29 +137,34 @@ class _Sizes:
         return words
 
 
-def _words(
+def _ending(
     counts: dict[str, int],
     doubted: int,
     failed: dict[str, str],
     left_out: dict[str, str],
     sizes: _Sizes,
     read_as: ReadAs,
-) -> list[str]:
+) -> Ending:
     labels = ", ".join(f"{count} {name}" for name, count in counts.items())
-    words = [f"{counted(sum(counts.values()), 'image')} labelled: {labels}", *sizes.words]
+    attention: list[str] = []
+    others: Sentences = ()
     if doubted:
-        words.append(f"{counted(doubted, 'label')} not to be trusted: see the column doubt")
+        attention.append(f"{counted(doubted, 'label')} not to be trusted: see the column doubt")
     if failed:
-        words.append(f"{counted(len(failed), 'file')} without a label: {_named(failed)}")
+        attention.append(f"{counted(len(failed), 'file')} without a label: {_named(failed)}")
     if left_out:
-        words.append(f"{counted(len(left_out), 'file')} left out: {_named(left_out)}")
-    return words + ([] if read_as.scale is None else [read_as.scale.words])
+        others = (f"{counted(len(left_out), 'file')} left out: {_named(left_out)}",)
+    return Ending(
+        done=(f"{counted(sum(counts.values()), 'image')} labelled: {labels}",),
+        assumed=(*sizes.words, *([] if read_as.scale is None else [read_as.scale.words])),
+        left_out=others,
+        attention=tuple(attention),
+    )
 
 
 def _named(reasons: dict[str, str]) -> str:
     shown = [f"{name} ({why})" for name, why in list(reasons.items())[:NAMED]]
-    more = len(reasons) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    return listed(shown, len(reasons))
 
 
 def _images(folder: Path, out: Path) -> tuple[list[Path], dict[str, str]]:

@@ -41,7 +41,7 @@ def write_report(
     report = StitchReport(
         name=name,
         verdict=outcome.verdict,
-        words=outcome.words,
+        words=outcome.ending.words,
         files={tile.place.tile_id: placing.file_name(tile.place.tile_id) for tile in found.tiles},
         quality=found,
         left_out=[(one.name, one.fate, one.why) for one in inventory.left_out],

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from scipy.cluster.hierarchy import DisjointSet
 
 from runtime.offline.inventory import MEANINGS, Inventory
 from runtime.offline.placing import Solved
+from runtime.report.ending import Ending, listed
 from runtime.report.wording import counted
 
 Verdict = Literal["matched", "partly", "nothing"]
 EXIT_CODES: dict[Verdict, int] = {"matched": 0, "partly": 5, "nothing": 3}
+
+UNSEEN = Ending()
 
 DISAGREES_PX = 2.0
 """Residual of a seam above which the map visibly does not show what was matched there."""
@@ -29,10 +32,10 @@ blank are faint."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a stitch came to: `words` are sentences for a person, the first one the summary."""
+    """What a stitch came to; the first sentence of its ending is the summary."""
 
     verdict: Verdict
-    words: tuple[str, ...]
+    ending: Ending
 
     @property
     def exit_code(self) -> int:
@@ -41,7 +44,7 @@ class Outcome:
 
 
 def judge(
-    solved: Solved, inventory: Inventory, name: Callable[[str], str], seen: Sequence[str] = ()
+    solved: Solved, inventory: Inventory, name: Callable[[str], str], seen: Ending = UNSEEN
 ) -> Outcome:
     """Return the outcome; `name` gives a tile's file name by its id, `seen` what is told with it.
 
@@ -50,26 +53,35 @@ def judge(
     their tiles together: specimens have empty places.
     """
     count, matched = len(solved.placed), len(solved.matched)
-    words = [f"{counted(count, 'tile')}, {matched} of {counted(len(solved.seams), 'seam')} matched"]
-    words += [*seen, *_of_files(inventory)]
+    first = f"{counted(count, 'tile')}, {matched} of {counted(len(solved.seams), 'seam')} matched"
+    told = replace(seen, done=(first, *seen.done), left_out=_of_files(inventory))
     harmless = all(one.fate == "not named" for one in inventory.left_out)
     if count == 1 and harmless:
-        return Outcome(verdict="matched", words=tuple(words))
+        return Outcome(verdict="matched", ending=told)
     textured = any(solved.textured & {seam.a, seam.b} for seam in solved.matched)
     if not textured and matched <= max(1, LUCKY_SHARE * len(solved.seams)):
-        return Outcome(verdict="nothing", words=(*words, _why_nothing(solved, inventory)))
+        why = _why_nothing(solved, inventory)
+        return Outcome(verdict="nothing", ending=replace(told, attention=(*told.attention, why)))
     faults = [*_of_flags(solved, name), *_of_groups(solved, name), *_of_residuals(solved, name)]
+    return Outcome(
+        verdict="matched" if harmless and not faults else "partly",
+        ending=replace(
+            told,
+            assumed=(*told.assumed, *_of_empty(solved, inventory)),
+            attention=(*told.attention, *faults),
+        ),
+    )
+
+
+def _of_empty(solved: Solved, inventory: Inventory) -> list[str]:
     blank = sum(place.flag == "blank" for place in solved.placed.values())
-    if blank:
-        words.append(f"{counted(blank, 'tile')} blank, left where the positions say")
+    words = [f"{counted(blank, 'tile')} blank, left where the positions say"] if blank else []
     flat = [f"{name} ({value})" for name, value in sorted(inventory.flat.items())]
     if flat:
         words.append(
-            f"{counted(len(flat), 'tile')} of one value: {_listed(flat[:NAMED], len(flat))}"
+            f"{counted(len(flat), 'tile')} of one value: {listed(flat[:NAMED], len(flat))}"
         )
-    return Outcome(
-        verdict="matched" if harmless and not faults else "partly", words=(*words, *faults)
-    )
+    return words
 
 
 def _why_nothing(solved: Solved, inventory: Inventory) -> str:
@@ -86,14 +98,14 @@ def _why_nothing(solved: Solved, inventory: Inventory) -> str:
     return "nothing matched, so no map is drawn: check positions, overlap and order of the tiles"
 
 
-def _of_files(inventory: Inventory) -> list[str]:
+def _of_files(inventory: Inventory) -> tuple[str, ...]:
     words = []
     for fate, meaning in MEANINGS.items():
         some = [one for one in inventory.left_out if one.fate == fate]
         if some:
             names = [f"{one.name} ({one.why})" for one in some[:NAMED]]
-            words.append(f"{counted(len(some), 'file')} {meaning}: {_listed(names, len(some))}")
-    return words
+            words.append(f"{counted(len(some), 'file')} {meaning}: {listed(names, len(some))}")
+    return tuple(words)
 
 
 def _of_flags(solved: Solved, name: Callable[[str], str]) -> list[str]:
@@ -108,7 +120,7 @@ def _of_flags(solved: Solved, name: Callable[[str], str]) -> list[str]:
         names = by_flag.get(flag, [])
         if names:
             words.append(
-                f"{counted(len(names), 'tile')} {meaning}: {_listed(names[:NAMED], len(names))}"
+                f"{counted(len(names), 'tile')} {meaning}: {listed(names[:NAMED], len(names))}"
             )
     return words
 
@@ -130,7 +142,7 @@ def _of_groups(solved: Solved, name: Callable[[str], str]) -> list[str]:
     firsts = [f"{len(group)} with {name(group[0])}" for group in apart]
     return [
         f"{len(apart)} groups of tiles, placed against each other by the positions alone: "
-        + _listed(firsts[:NAMED], len(firsts))
+        + listed(firsts[:NAMED], len(firsts))
     ]
 
 
@@ -142,9 +154,4 @@ def _of_residuals(solved: Solved, name: Callable[[str], str]) -> list[str]:
     if not off:
         return []
     named = [f"{name(s.a)} – {name(s.b)} by {s.residual_px:.1f} px" for s in off[:NAMED]]
-    return [f"{counted(len(off), 'seam')} that the map disagrees with: {_listed(named, len(off))}"]
-
-
-def _listed(names: Sequence[str], count: int) -> str:
-    more = count - len(names)
-    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
+    return [f"{counted(len(off), 'seam')} that the map disagrees with: {listed(named, len(off))}"]

@@ -158,7 +158,7 @@ def summary(solved: Solved, inventory: Inventory, outcome: Outcome) -> dict[str,
     return {
         "outcome": outcome.verdict,
         "exit_code": outcome.exit_code,
-        "words": list(outcome.words),
+        "words": outcome.ending.words,
         "tiles": len(solved.placed),
         "flagged": {flag: flags.count(flag) for flag in dict.fromkeys(flags)},
         "seams": len(solved.seams),

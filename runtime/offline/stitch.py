@@ -29,6 +29,7 @@ from runtime.offline.results import (
     write_registered,
 )
 from runtime.offline.vouching import vouched
+from runtime.report.ending import Ending
 from runtime.report.judged import in_words
 from runtime.stitch.map.mosaic import Mosaic
 from runtime.stitch.match.learned import CellFinder
@@ -153,7 +154,8 @@ class FolderStitch:
 
         Returns a summary: the numbers of tiles, of flagged tiles by flag, of seams and matched
         seams, the residuals in px, every file that was left out and why, what was mended, the
-        outcome in words with its exit code, and what was written: nothing, where nothing matched.
+        outcome in words with its exit code and as an `Ending`, and what was written: nothing, where
+        nothing matched.
         """
         inventory, placing, looked = self._inventory, self._placing, self._looked
         if inventory is None or placing is None or looked is None:
@@ -163,17 +165,20 @@ class FolderStitch:
             )
         placing.straighten()
         solved = placing.solve()
-        turned = camera_turned(placing.camera_turn_deg(solved))
         scale = inventory.scan.read_as.scale
         size_um, sized = stated_pixel_size(inventory.scan)
-        told = (scale.words if scale else "", sized, *looked.words, turned)
-        words = tuple(sentence for sentence in told if sentence)
+        seen = Ending(
+            done=_said(camera_turned(placing.camera_turn_deg(solved))),
+            assumed=_said(scale.words if scale else "", sized),
+        )
         if looked.unsure:
             solved, doubts = vouched(solved, placing.read)
-            words = (*words, *doubts)
-        outcome = judge(solved, inventory, placing.file_name, words)
+            seen = replace(seen, assumed=(*seen.assumed, *looked.words), attention=doubts)
+        else:
+            seen = replace(seen, done=(*looked.words, *seen.done))
+        outcome = judge(solved, inventory, placing.file_name, seen)
         numbers = summary(solved, inventory, outcome) | {"look": looked.summary()}
-        numbers["pixel_size_um"] = size_um
+        numbers |= {"pixel_size_um": size_um, "ending": outcome.ending}
         if outcome.verdict == "nothing":
             return numbers
         out.mkdir(parents=True, exist_ok=True)
@@ -189,6 +194,8 @@ class FolderStitch:
         if judging is not None and found is not None:
             numbers["quality"] = found.summary()
             numbers["words"] = [*numbers["words"], in_words(numbers["quality"])]
+            done = (*outcome.ending.done, in_words(numbers["quality"]))
+            numbers["ending"] = replace(outcome.ending, done=done)
             numbers |= judging.write_report(
                 out, self._request.folder.resolve().name, outcome=outcome, placing=placing,
                 found=found, scan=inventory.scan, inventory=inventory,
@@ -250,6 +257,10 @@ def _judging() -> ModuleType:
     from runtime.offline import judging
 
     return judging
+
+
+def _said(*sentences: str) -> tuple[str, ...]:
+    return tuple(sentence for sentence in sentences if sentence)
 
 
 def _unheard(*_: int) -> None:

@@ -33,7 +33,8 @@ def map_picture(path: Path) -> EmbeddedPicture | None:
     """Return the mosaic's picture, or None when the run has not made one yet."""
     if not path.is_file():
         return None
-    pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    # Decoded from its bytes: by a name that is no text OpenCV takes the process down.
+    pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
     return None if pixels is None else _picture(np.asarray(pixels, np.uint8), MAP_WIDTH_PX)
 
 

@@ -52,7 +52,8 @@ def test_exercise_counts_retries_on_a_bad_line(bench, clock):
     assert (result["errors"], result["final_error_steps"]) == (0, 0)
 
 
-FOUND = {"moves", "retries", "errors", "final_error_steps", "latency_ms", "failsafe"}
+TRIED = {"driver", "stage", "moves", "failsafe"}
+FOUND = TRIED | {"retries", "errors", "final_error_steps", "latency_ms"}
 FOREIGN = {
     "sangaboard": lambda plant: SangaboardFirmware(plant, build=replace(V1, step_delay_us=10)),
     "grbl": GrblFirmware,
@@ -71,6 +72,7 @@ def test_exercise_finds_the_same_of_every_board_and_leaves_it_dark(clock, driver
             assert (result["moves"], result["errors"], result["final_error_steps"]) == (4, 0, 0)
             assert result["latency_ms"]["p99"] >= result["latency_ms"]["p50"] > 0
             assert not result["failsafe"]
+            assert (result["driver"], result["stage"]) == (driver, driver != "illuminate")
     assert plant.light is None
 
 

@@ -74,6 +74,9 @@ def test_calibrate_prints_what_it_measured(cli_here, write_plan, tmp_path):
     assert code == 0, err
     (record,) = result["records"]
     assert (record["kind"], record["passed"], record["simulated"]) == ("dark", True, True)
+    assert "Done\n  dark passed: level " in err
+    assert "Assumed\n  the instrument is SIMULATED" in err
+    assert f"Results\n  records: {tmp_path / 'calibration'}" in err
     code, result, _ = cli_here("calibrate", "flatfield", "--settings", settings)
     assert code == 3
     assert "flat-field" in result["error"]
@@ -100,6 +103,11 @@ def test_bridge_verbs_exercise_and_probe_a_board(cli_here):
         assert code == 0, err
         assert (result["moves"], result["errors"], result["final_error_steps"]) == (20, 0, 0)
         assert result["failsafe"] is True
+        assert f"20 moves on {emulator.port}, 20 read back where they were to end" in err
+        assert "the board is the one that answers as native" in err
+        assert "the light: only the stage was tried" in err
+        assert err.startswith("Done\n")
+        assert "Results: no file was written" in err
         code, result, err = cli_here("bridge", "probe", emulator.port)
         assert code == 0, err
         assert [board["driver"] for board in result["boards"]] == ["native"]

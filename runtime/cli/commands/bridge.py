@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,8 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
+from runtime.cli.screen import show
 from runtime.clock import SystemClock
 from runtime.instrument.opening import bridge_trouble_is_hardware, port_of
+from runtime.report.ending import Ending
+from runtime.report.wording import counted, milliseconds
 
 LOOK_EVERY_S = 0.2
 
@@ -22,7 +24,9 @@ def exercise(
 ) -> dict[str, Any]:
     """Put a board through random moves or lights; return what was found."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with bridge_trouble_is_hardware(), Progress(*columns, console=console, transient=True) as bar:
+    hidden = not console.is_terminal
+    progress = Progress(*columns, console=console, transient=True, disable=hidden)
+    with bridge_trouble_is_hardware(), progress as bar:
         task = bar.add_task("moves", total=moves)
         found = run(
             port,
@@ -32,9 +36,38 @@ def exercise(
             clock=SystemClock(),
             progress=lambda done: bar.update(task, completed=done),
         )
-    console.print(json.dumps(found, indent=1))
     right = found["errors"] == 0 and found["final_error_steps"] == 0
+    show(_ending(found, driver=driver, port=port), console)
     return dict(found) | {"exit_code": 0 if right else 4}
+
+
+def _ending(found: Mapping[str, Any], *, driver: str, port: str) -> Ending:
+    """Return what an exercise came to. What was sent again is no error, but tells of the line."""
+    moves, what = found["moves"], "move" if found["stage"] else "light change"
+    stage, wrong, off = found["stage"], found["errors"], found["final_error_steps"]
+    p50_ms, p99_ms = (milliseconds(found["latency_ms"][name]) for name in ("p50", "p99"))
+    attention = [
+        f"{counted(wrong, 'move')} did not end where it was sent: look for a stall or a slipping"
+        " drive" if wrong else "",
+        f"it stands {counted(off, 'step')} off its beginning" if off else "",
+        f"{counted(found['retries'], 'frame')} sent again: look at cable, plug and supply"
+        if found["retries"] else "",
+        "" if found["failsafe"]
+        else "the board does not go dark by itself when it is left alone: never leave it lit",
+    ]  # fmt: skip
+    return Ending(
+        done=(
+            f"{counted(moves, what)} on {port}, "
+            + (f"{moves - wrong} read back where they were to end" if stage else "all confirmed"),
+            f"half of the answers took up to {p50_ms}, all but one of a hundred up to {p99_ms}",
+        ),
+        assumed=(
+            f"the board is the one that answers as {found['driver']}" if driver == "auto"
+            else f"the board is a {driver}, as given",
+        ),
+        left_out=("the light: only the stage was tried",) if stage else (),
+        attention=tuple(sentence for sentence in attention if sentence),
+    )  # fmt: skip
 
 
 def probe(

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from runtime.calibrated.record import CalibrationRecord
-from runtime.config.settings import load_settings
+from runtime.cli.screen import show
+from runtime.config.settings import Settings, load_settings
 from runtime.errors import ConfigRefused
 from runtime.instrument.opening import open_microscope
+from runtime.report.ending import Ending, listed
+from runtime.report.wording import measured
 
 FAILED = 5
+NAMED = 4
+"""How many values a sentence gives before it only counts."""
+ELEMENT = re.compile(r"m\d\d")
 
 
 def calibrate(
@@ -39,11 +45,10 @@ def calibrate(
             instrument,
             name=routine,
             objective=objective,
-            progress=lambda said: console.print(f"calibrating: {said}"),
+            progress=lambda said: console.print(f"calibrating: {said}", markup=False),
         )
-    for record in records:
-        _show(record, console)
     passed = all(record.passed for record in records)
+    show(_ending(records, instrument), console)
     return {
         "records": [record.model_dump(mode="json") for record in records],
         "passed": passed,
@@ -51,12 +56,30 @@ def calibrate(
     }
 
 
-def _show(record: CalibrationRecord, console: Console) -> None:
-    verdict = "[green]passed[/]" if record.passed else "[red]failed[/]"
-    simulated = "SIMULATED " if record.simulated else ""
-    table = Table("value", "", "±", "unit", title=f"{simulated}{record.name}: {verdict}")
-    for key, value in record.values.items():
-        sigma = record.uncertainties.get(key, float("nan"))
-        table.add_row(key, f"{value:.5g}", f"{sigma:.2g}", record.units.get(key, ""))
-    console.print(table)
-    console.print(record.advice)
+def _ending(records: Sequence[CalibrationRecord], settings: Settings) -> Ending:
+    seen = {record.objective for record in records if record.objective}
+    others = [name for name in settings.objectives if seen and name not in seen]
+    simulated = ("the instrument is SIMULATED: no real one may rely on this",)
+    return Ending(
+        done=tuple(map(_measured, records)),
+        assumed=simulated if any(record.simulated for record in records) else (),
+        left_out=(f"not measured: {', '.join(others)}",) if others else (),
+        attention=tuple(
+            f"{record.name} failed; limit {record.acceptance}; {record.advice}"
+            for record in records
+            if not record.passed
+        ),
+        results=(("records", settings.calibration.folder),),
+    )
+
+
+def _measured(record: CalibrationRecord) -> str:
+    """Return a record's values in words, the elements of a matrix aside: they are in its file."""
+    values = [
+        f"{key.removesuffix('_um').removesuffix('_px')} "
+        + measured(value, record.uncertainties.get(key), record.units.get(key, ""))
+        for key, value in record.values.items()
+        if not ELEMENT.fullmatch(key)
+    ]
+    verdict = "passed" if record.passed else "failed"
+    return f"{record.name} {verdict}: {listed(values[:NAMED], len(values))}"

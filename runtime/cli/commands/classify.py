@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from runtime.cli.progress_bar import progress_bar
+from runtime.cli.screen import show
 from runtime.config.settings import SHIPPED_MODELS, ModelsSection
 from runtime.inference.bundle import find_bundle
 from runtime.offline.classify import classify_folder
@@ -37,6 +39,5 @@ def classify(
             cache=ModelsSection().cache,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    for sentence in [*summary["words"], f"table: {summary['out']}"]:
-        console.print(sentence, markup=False, highlight=False)
+    show(replace(summary.pop("ending"), results=(("table", out),)), console)
     return summary

@@ -43,4 +43,4 @@ def test_tiles_that_look_blank_are_faint_where_more_match_than_chance_lets_pass(
     outcome = judge(row_of(matched, of=of), inventory, name=str)  # type: ignore[arg-type]
     assert outcome.verdict == verdict
     if verdict == "matched":
-        assert "4 tiles blank" in outcome.words[-1]
+        assert "4 tiles blank" in outcome.ending.assumed[-1]

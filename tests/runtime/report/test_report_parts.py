@@ -1,14 +1,17 @@
 """Markup, wording and colour, each on known answers."""
 
 import math
+import os
 from html import unescape
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 
 from runtime.report.markup import Html, element, join
-from runtime.report.pictures import stretched
+from runtime.report.pictures import map_picture, stretched
 from runtime.report.scales import seam_step, sequential
 from runtime.report.svg import round_length
 from runtime.report.wording import area, counted, duration, length, measured, signed_um
@@ -33,6 +36,15 @@ def test_markup_is_kept() -> None:
 def test_a_coordinate_that_is_no_number_is_refused() -> None:
     with pytest.raises(ValueError, match="must be finite"):
         element("rect", x=math.nan)
+
+
+def test_a_map_is_shown_from_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"night\xe4.png")
+    assert map_picture(path) is None
+    path.write_bytes(cv2.imencode(".png", np.zeros((40, 60), np.uint8))[1].tobytes())
+    shown = map_picture(path)
+    assert shown is not None
+    assert (shown.width_px, shown.height_px) == (60, 40)
 
 
 WORDS = {

@@ -1,0 +1,34 @@
+"""How a verb ends: what came of it, in sentences for a person, by what they are good for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+Sentences = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Sentences without a full stop, and what was written, by name, with the place where it lies.
+
+    `assumed` is what nobody said and nothing showed; `left_out` what was there and is in no result.
+    """
+
+    done: Sentences = ()
+    assumed: Sentences = ()
+    left_out: Sentences = ()
+    attention: Sentences = ()
+    results: tuple[tuple[str, Path], ...] = ()
+
+    @property
+    def words(self) -> list[str]:
+        """Return all sentences, what was done first and what needs attention last."""
+        return [*self.done, *self.assumed, *self.left_out, *self.attention]
+
+
+def listed(names: Sequence[str], count: int) -> str:
+    """Return the first of `count` names, and how many more there are."""
+    more = count - len(names)
+    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
