@@ -56,7 +56,8 @@ def test_comes_up_locked_until_it_is_homed() -> None:
     bench = Bench()
     bench.plant.steps = (-10_000, 0, 0)  # a second's way from the switch
     assert bench.said.split() == f"{BANNER} {UNLOCK_HINT}".split()
-    assert bench.tell("$J=G91X-1F100\n") == ["error:9"]
+    assert bench.tell("$J=G91X-1F100\n") == ["error:8"]
+    assert bench.tell("M3S100\n") == ["error:9"]
     assert bench.tell("$H\n") == []
     assert bench.tell("??") == []  # nothing is reported while homing
     asked, answered = bench.wait(10.0)  # and once at its end, of however many questions
@@ -147,7 +148,7 @@ def test_a_reset_in_motion_is_alarm_3_and_locks(bench: Bench) -> None:
     assert bench.tell(b"\x18", 0.5) == ["ALARM:3"]
     assert bench.tell("?$X\n", 0.6) == []  # it is silent for half a second, and forgets
     assert bench.wait(1.0) == [BANNER, UNLOCK_HINT]
-    assert bench.tell("$J=G90X-6F60\n", 1.0) == ["error:9"]
+    assert bench.tell("$J=G90X-6F60\n", 1.0) == ["error:8"]
     assert bench.tell("$X\n", 1.0) == ["[MSG:Caution: Unlocked]", "ok"]
 
 

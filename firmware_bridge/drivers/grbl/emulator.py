@@ -337,7 +337,7 @@ class GrblFirmware:
     # Motions.
     def _jog(self, line: str, now_s: float) -> None:
         if self.state not in ("Idle", "Jog"):
-            raise GrblError(LOCKED_OUT if self.state == "Alarm" else NOT_IDLE)
+            raise GrblError(NOT_IDLE)
         block = jog(line, self._parser, end_mm=self._planner.end_mm())
         if self.settings["20"] and not self._reachable(block.target):
             raise GrblError(TRAVEL_EXCEEDED)
