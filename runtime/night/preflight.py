@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.calibrated.loaded import Calibrated
 from runtime.config.plan import Plan, PlannedTile, refuse_outside, tile_positions
@@ -36,7 +38,7 @@ def check_plan(
 
     Raises NightscopeError for anything known to end the night later; nothing has moved yet.
     """
-    planned = _planned(plan, rig, calibrated)
+    planned = _planned(plan, rig, calibrated.stage_from_px)
     check_rig(plan, settings, rig)
     check_area(plan, settings, rig, planned, calibrated)
     if plan.sequence is not None:
@@ -51,8 +53,23 @@ def check_plan(
     return planned
 
 
-def _planned(plan: Plan, rig: Rig, calibrated: Calibrated) -> list[PlannedTile]:
-    """Return where the overview tiles are to be taken; of a recording, only where they were."""
+def check_uncalibrated(plan: Plan, settings: Settings, rig: Rig) -> list[PlannedTile]:
+    """Return about the tiles the plan means, by the pixel size that the settings name.
+
+    For a run that calibrates before it begins, and is checked again then. Raises NightscopeError
+    for what calibrating cannot mend.
+    """
+    check_rig(plan, settings, rig)
+    return _planned(plan, rig, lambda name: np.eye(2) * settings.objectives[name].pixel_size_um)
+
+
+def _planned(
+    plan: Plan, rig: Rig, matrix: Callable[[str], NDArray[np.float64]]
+) -> list[PlannedTile]:
+    """Return where the overview tiles are to be taken; of a recording, only where they were.
+
+    `matrix` gives an objective's, µm per px.
+    """
     if plan.tiles is not None:
         if rig.recording is None:
             raise ConfigRefused(
@@ -60,7 +77,7 @@ def _planned(plan: Plan, rig: Rig, calibrated: Calibrated) -> list[PlannedTile]:
                 remedy="give 'region' or 'grid', or name the driver 'recorded' in the settings",
             )
         return list(rig.recording.tiles)
-    info, stage_from_px = rig.camera.info, calibrated.stage_from_px(plan.objective)
+    info, stage_from_px = rig.camera.info, matrix(plan.objective)
     size_px = {"width_px": info.width_px, "height_px": info.height_px}
     if plan.sequence is None:
         planned = tile_positions(plan, **size_px, stage_from_px=stage_from_px)

@@ -91,6 +91,15 @@ def test_a_dry_run_moves_and_writes_nothing(cli_here, write_plan, night, tmp_pat
     assert sorted(f.name for f in tmp_path.iterdir()) == ["plan.yaml", "settings.toml"]
 
 
+@pytest.mark.slow
+def test_a_dry_run_says_that_the_run_would_calibrate(cli_here, write_plan, tmp_path):
+    plan, settings = write_plan(tmp_path)
+    code, result, err = cli_here("run", plan, "--settings", settings, "--dry-run")
+    assert code == 0, err
+    assert (result["tiles"], result["calibrates"]) == (9, True)
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["plan.yaml", "settings.toml"]
+
+
 def test_bridge_verbs_exercise_and_probe_a_board(cli_here):
     from firmware_bridge.board.bench_plant import BenchPlant
     from firmware_bridge.drivers.native.emulator import BoardEmulator

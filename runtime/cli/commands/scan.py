@@ -14,7 +14,7 @@ from runtime.config.settings import load_settings, parse_settings, settings_text
 from runtime.errors import ConfigRefused
 from runtime.focus.history import read_map
 from runtime.instrument.opening import check_drivers, open_microscope
-from runtime.night.preflight import check_plan, check_settings
+from runtime.night.preflight import check_plan, check_settings, check_uncalibrated
 from runtime.night.run import Calibrate, carry_out, open_classifier
 from runtime.record.run_folder import RunFolder
 
@@ -50,7 +50,11 @@ def run(
 def check(
     *, plan: Path, settings: Path, focus_map: Path | None, console: Console
 ) -> dict[str, Any]:
-    """Check plan, settings, focus map, hardware, calibrations and model; move nothing."""
+    """Check plan, settings, focus map, hardware, calibrations and model; move nothing.
+
+    A run that calibrates by itself measures where its tiles lie, so they are counted by the pixel
+    size that the settings name.
+    """
     instrument = load_settings(settings)
     wanted = load_plan(plan).on(instrument)
     for said in wanted.assumed:
@@ -59,12 +63,23 @@ def check(
         read_map(focus_map)
     check_settings(wanted, instrument)
     classifier = open_classifier(wanted, instrument)
+    calibrates = instrument.calibration.automatic
     with open_microscope(instrument) as rig:
-        calibrated = Calibrated.load(rig, instrument, objectives=wanted.objectives)
-        tiles = check_plan(wanted, instrument, rig, calibrated, classifier)
+        if calibrates:
+            tiles = check_uncalibrated(wanted, instrument, rig)
+        else:
+            calibrated = Calibrated.load(rig, instrument, objectives=wanted.objectives)
+            tiles = check_plan(wanted, instrument, rig, calibrated, classifier)
     rows, columns = 1 + max(t.row for t in tiles), 1 + max(t.column for t in tiles)
-    console.print(f"{wanted.name}: {len(tiles)} tiles ({rows} x {columns}); ready to run")
-    return {"plan": wanted.name, "tiles": len(tiles), "rows": rows, "columns": columns}
+    ready = "would calibrate first, then run" if calibrates else "ready to run"
+    console.print(f"{wanted.name}: {len(tiles)} tiles ({rows} x {columns}); {ready}")
+    return {
+        "plan": wanted.name,
+        "tiles": len(tiles),
+        "rows": rows,
+        "columns": columns,
+        "calibrates": calibrates,
+    }
 
 
 def resume(*, run: Path, calibrate: Calibrate, console: Console) -> dict[str, Any]:
