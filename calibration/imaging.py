@@ -11,8 +11,10 @@ from runtime.calibrated.correct import Corrector, NoCorrection
 from runtime.calibrated.record import dependency_hash, latest
 from runtime.config.settings import Settings
 from runtime.errors import CalibrationRefused
-from runtime.focus.loop import SweepRequest, sweep
+from runtime.focus.loop import find_focus
+from runtime.focus.search import FocusRequest
 from runtime.focus.sharpness import saturated_fraction
+from runtime.focus.sight import Lamp
 from runtime.instrument.rig import Rig
 from runtime.tile import FocusVerdict, Pixels, StagePosition
 
@@ -73,19 +75,17 @@ class MicroscopeView:
         return verdict
 
     def _sweep(self, range_um: float) -> FocusVerdict:
-        return sweep(
+        return find_focus(
             self.rig,
-            request=SweepRequest(
+            request=FocusRequest(
                 start_z_um=self.rig.stage.position().z_um,
                 range_um=range_um,
                 depth_of_field_um=self.depth_of_field_um,
                 limits_um=self.rig.stage.limits.z_um,
             ),
-            exposure_ms=self.exposure_ms,
-            channel=self.channel,
-            brightness=BRIGHTNESS,
+            lamp=Lamp(channel=self.channel, brightness=BRIGHTNESS, exposure_ms=self.exposure_ms),
             correct=self.corrector.apply,
-        )
+        ).verdict
 
 
 def open_view(rig: Rig, settings: Settings, *, objective: str, folder: Path) -> MicroscopeView:

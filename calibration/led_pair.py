@@ -15,6 +15,7 @@ from runtime.calibrated.record import CalibrationRecord
 from runtime.config.settings import Objective, Settings
 from runtime.errors import CalibrationRefused
 from runtime.focus.led_pair import (
+    NOMINAL_SINE,
     PairShift,
     PairSlope,
     both_sidebands,
@@ -26,14 +27,17 @@ from runtime.instrument.rig import Rig
 # z on both sides of focus, in depths of field, in ascending order: each arrives from below.
 STEPS = (-6.0, -4.5, -3.0, -1.5, 0.0, 1.5, 3.0, 4.5, 6.0)
 FEWEST = 6
-# Nobody knows the angle yet; the band is that of one at two thirds of the aperture.
-NOMINAL_SINE = 2 / 3
 SLOPE_SIGMA = 0.02
 OFF_LINE = 0.25
 
 
 def judge(
-    slope: PairSlope, z_um: Sequence[float], shifts: Sequence[PairShift], *, depth_um: float
+    slope: PairSlope,
+    z_um: Sequence[float],
+    shifts: Sequence[PairShift],
+    *,
+    depth_um: float,
+    exposure_ms: float,
 ) -> Measurement:
     """Return the measurement with its verdict: every z that the line tells must be right to a
     quarter of the depth of field, and its slope known to 2 %.
@@ -52,6 +56,8 @@ def judge(
             "y_px_per_um": Measured(slope.y_px_per_um, sigma, "px/µm"),
             "x0_px": Measured(slope.x0_px, sigma * depth_um, "px"),
             "y0_px": Measured(slope.y0_px, sigma * depth_um, "px"),
+            "exposure_ms": Measured(exposure_ms, 0.0, "ms"),
+            "brightness": Measured(BRIGHTNESS, 0.0, "1"),
         },
         residuals=residuals,
         acceptance=f"slope to {SLOPE_SIGMA:.0%}, z to {OFF_LINE * depth_um:.2f} µm",
@@ -82,10 +88,17 @@ def run(
     rig.approach(x_um=x_um, y_um=y_um)
     view = open_view(rig, settings, objective=objective, folder=folder)
     best_z_um = view.focus().z_um
-    z_um, shifts = _climb(view, settings.objectives[objective], pair, best_z_um)
+    lit = well_exposed(replace(view, channel=pair[0]))
+    z_um, shifts = _climb(lit, settings.objectives[objective], pair, best_z_um)
     rig.approach(z_um=best_z_um)
     slope = fit_pair_slope(z_um, shifts)
-    outcome = judge(slope, z_um, shifts, depth_um=view.depth_of_field_um)
+    outcome = judge(
+        slope,
+        z_um,
+        shifts,
+        depth_um=view.depth_of_field_um,
+        exposure_ms=lit.exposure_ms,
+    )
     return file_away(
         rig, folder, kind="led-pair", objective=objective, subject=objective, outcome=outcome
     )
@@ -106,7 +119,6 @@ def _climb(
         wavelength_um=optics.wavelength_um,
         pixel_um=optics.pixel_size_um,
     )
-    lit = well_exposed(replace(view, channel=pair[0]))
     seen: list[tuple[float, PairShift]] = []
     for step in STEPS:
         reached = view.rig.approach(z_um=best_z_um + step * view.depth_of_field_um)
@@ -114,7 +126,7 @@ def _climb(
             view.rig,
             pair,
             brightness=BRIGHTNESS,
-            exposure_ms=lit.exposure_ms,
+            exposure_ms=view.exposure_ms,
             correct=view.corrector.apply,
             highest=highest,
         )

@@ -307,16 +307,18 @@ FocusStatus = Literal["ok", "empty", "multi-peak", "edge", "saturated", "driftin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FocusVerdict:
-    """The end of a focus search: best z with its uncertainty, the curve, and why it failed.
+    """The end of a focus loop: best z with its uncertainty, the curve, and why it failed.
 
-    `curve` holds (z_um, sharpness) in the order measured. For every status but "ok", `z_um` is
-    where the search started and `reason` says what was seen.
+    `curve` holds (z_um, sharpness) in the order measured, nothing where no sweep was needed;
+    `exposures` counts the frames taken, under any lamp. For every status but "ok", `z_um` is where
+    the loop started and `reason` says what was seen; of an "ok" one, which measurer erred.
     """
 
     status: FocusStatus
     z_um: float
     sigma_z_um: float
     curve: tuple[tuple[float, float], ...] = ()
+    exposures: int = 0
     reason: str = ""
 
     def __post_init__(self) -> None:

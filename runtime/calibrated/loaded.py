@@ -32,8 +32,8 @@ PIXEL_SIZE_LIMIT = 0.05
 class Calibrated:
     """Valid calibrations of the overview objective and of those that visit.
 
-    `distortion` is the overview's, None where none was measured; `records` are all of them, for the
-    report and the journal.
+    `distortion` is the overview's, None where none was measured; `led_pairs` those of the
+    objectives that look with a pair first; `records` are all of them, for report and journal.
     """
 
     overview: str
@@ -41,6 +41,7 @@ class Calibrated:
     correctors: dict[str, Corrector]
     offsets_um: dict[str, tuple[float, float, float]]
     distortion: Distortion | None
+    led_pairs: dict[str, CalibrationRecord]
     records: tuple[CalibrationRecord, ...]
 
     @classmethod
@@ -67,6 +68,7 @@ class Calibrated:
             offsets_um={overview: (0.0, 0.0, 0.0)}
             | {name: reader.offset_um(overview, name) for name in objectives[1:]},
             distortion=reader.distortion(overview),
+            led_pairs={name: pair for name in objectives if (pair := reader.led_pair(name))},
             records=tuple(reader.records),
         )
 
@@ -92,7 +94,7 @@ class Calibrated:
                 require_passed(folder, kind="flat-field", objective=objective),
             )
             corrector = Corrector.from_records(*records, folder=folder)
-            bent = _measured(folder, objective)
+            bent = _measured(folder, "distortion", objective)
             if bent is not None:
                 bend = distortion_of(bent, folder=folder, shape_px=recording.scan.shape_px)
                 records = (*records, bent)
@@ -102,6 +104,7 @@ class Calibrated:
             correctors={objective: corrector},
             offsets_um={objective: (0.0, 0.0, 0.0)},
             distortion=bend,
+            led_pairs={},
             records=records,
         )
 
@@ -170,17 +173,24 @@ class _Reader:
         return record.value("x_um"), record.value("y_um"), record.value("z_um")
 
     def distortion(self, objective: str) -> Distortion | None:
-        if _measured(self.folder, objective) is None:
+        if _measured(self.folder, "distortion", objective) is None:
             return None
         info = self._rig.camera.info
         record = self.need("distortion", objective)
         shape_px = info.height_px, info.width_px
         return distortion_of(record, folder=self.folder, shape_px=shape_px)
 
+    def led_pair(self, objective: str) -> CalibrationRecord | None:
+        first = self._settings.focus.first
+        absent = _measured(self.folder, "led-pair", objective) is None
+        if first == "sweep" or (first == "auto" and absent):
+            return None
+        return self.need("led-pair", objective)
 
-def _measured(folder: Path, objective: str) -> CalibrationRecord | None:
-    """Return the newest record of a distortion; one that failed measured none."""
-    found = latest(folder, kind="distortion", objective=objective)
+
+def _measured(folder: Path, kind: Kind, objective: str) -> CalibrationRecord | None:
+    """Return the newest record of what a run can do without; one that failed measured none."""
+    found = latest(folder, kind=kind, objective=objective)
     return found if found is not None and found.passed else None
 
 

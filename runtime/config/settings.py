@@ -86,6 +86,15 @@ class MotionSection(Strict):
     settle_ms: Annotated[float, Field(ge=0)] = 60.0
 
 
+class FocusSection(Strict):
+    """What a night looks with where its focus surface cannot say: "led-pair", two opposite LEDs
+    calibrated by `led-pair`, "sweep", or "auto", the pair where its record is there. What is not
+    sure, or wrong, is followed by a sweep.
+    """
+
+    first: Literal["auto", "led-pair", "sweep"] = "auto"
+
+
 class CalibrationSection(Strict):
     """Where records live, how long they hold, and where the slide is empty (for flat fields).
 
@@ -132,6 +141,7 @@ class Settings(Strict):
     turret: TurretSection | None = None
     objectives: Annotated[dict[str, Objective], Field(min_length=1)]
     motion: MotionSection = MotionSection()
+    focus: FocusSection = FocusSection()
     calibration: CalibrationSection = CalibrationSection()
     models: ModelsSection = ModelsSection()
     pipeline: PipelineSection = PipelineSection()

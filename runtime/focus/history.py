@@ -93,8 +93,8 @@ def in_order(tiles: Sequence[StoredTile], before: Before) -> Iterator[StoredTile
 
 
 def found_at(shot: Shot, row: FocusRow) -> FocusPoint | None:
-    """Return what the sweep before a shot found, None where none was, or found nothing."""
-    if row.source != "sweep" or row.verdict.status != "ok":
+    """Return what the look before a shot found, None where none was, or found nothing."""
+    if not row.looked or row.verdict.status != "ok":
         return None
     return FocusPoint(
         x_um=shot.stage.x_um,

@@ -1,14 +1,19 @@
-"""Keeps one scan in focus: predict by the model, sweep where the prediction will not do."""
+"""Keeps one scan in focus: predict by the model, look where the prediction will not do."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from runtime.config.plan import Plan, PlannedTile
+from runtime.focus.autofocus import Focused
 from runtime.focus.belief import Height
 from runtime.focus.history import Before, found_at, in_order, moved
-from runtime.focus.loop import SweepRequest, sweep
+from runtime.focus.loop import find_focus
 from runtime.focus.model import FocusModel, FocusPoint
+from runtime.focus.search import FocusRequest
+from runtime.focus.sight import Lamp
+from runtime.focus.single_shot import SingleShot
 from runtime.instant import Instant
 from runtime.instrument.rig import Rig
 from runtime.record.rows import FocusRow, StoredTile
@@ -20,12 +25,15 @@ EMPTY_NEIGHBOURS = 2
 # enough up to this σ, in depths of field; and it sees faint specimens that wide steps pass over.
 NARROW_DEPTHS = 4
 NARROW_SIGMA = 2.5
+# A measurer that was wrong so often on end is asked no more.
+WRONG_TOO_OFTEN = 2
 
 
 class FocusKeeper:
     """Finds z for every tile of a scan. The stage already stands at the tile's x and y.
 
-    `model` learns from every good sweep; `should_stop` ends a sweep early.
+    `model` learns from every focus found; `should_stop` ends a look early. `singles` are asked
+    before a sweep.
     """
 
     def __init__(
@@ -36,6 +44,7 @@ class FocusKeeper:
         depth_of_field_um: float,
         correct: Callable[[Pixels], Pixels],
         should_stop: Callable[[], bool],
+        singles: Sequence[SingleShot] = (),
     ) -> None:
         low, high = rig.stage.limits.z_um
         self.model = FocusModel(
@@ -46,19 +55,21 @@ class FocusKeeper:
         self._rig, self._plan = rig, plan
         self._depth_of_field_um = depth_of_field_um
         self._correct, self._should_stop = correct, should_stop
+        self._singles = tuple(singles)
+        self._wrong = 0
         self._since_sweep = 0
         self._since_empty = EMPTY_NEIGHBOURS
         self._boot_id = ""
 
     def anchor(self, *, x_um: float, y_um: float) -> FocusPoint | None:
-        """Sweep at a place known to hold something, the whole range where nothing tells more;
+        """Look at a place known to hold something, in the whole range where nothing tells more;
         return the point found, or None.
 
         A scan that begins on empty tiles would otherwise have nothing to predict focus from.
         """
         self._rig.approach(x_um=x_um, y_um=y_um)
         known = self.model.predict(x_um=x_um, y_um=y_um, at=self._rig.instant())
-        verdict = self._search(known, self._plan.focus.start_z_um)
+        verdict = self._look(known, self._plan.focus.start_z_um).verdict
         if verdict.status != "ok":
             return None
         return FocusPoint(
@@ -116,8 +127,11 @@ class FocusKeeper:
         if at.boot_id != self._boot_id:
             # Whatever made the last fields empty may have been the end of the boot before.
             self._boot_id, self._since_empty = at.boot_id, EMPTY_NEIGHBOURS
-        self._since_sweep = 0 if row.source == "sweep" else self._since_sweep + 1
+        self._since_sweep = 0 if row.looked else self._since_sweep + 1
         self._since_empty = 0 if row.verdict.status == "empty" else self._since_empty + 1
+        if row.looked and row.verdict.status == "ok":
+            # What has to explain itself though it is well says that a measurer erred.
+            self._wrong = self._wrong + 1 if row.verdict.reason else 0
 
     def _find(self, tile: PlannedTile, at: Instant) -> FocusRow:
         wanted = self._plan.focus
@@ -129,19 +143,10 @@ class FocusKeeper:
         if wanted.policy == "every-tile" and tile.z_um is not None:
             predicted = None
         if predicted is None or self._worth_a_sweep(tile, at):
-            verdict = self._search(predicted, start_z_um)
-            return FocusRow(tile_id=tile.tile_id, source="sweep", verdict=verdict)
+            found = self._look(predicted, start_z_um)
+            return FocusRow(tile_id=tile.tile_id, source=found.by, verdict=found.verdict)
         verdict = FocusVerdict(status="ok", z_um=predicted.z_um, sigma_z_um=predicted.sigma_um)
         return FocusRow(tile_id=tile.tile_id, source="surface", verdict=verdict)
-
-    def _search(self, predicted: Height | None, start_z_um: float) -> FocusVerdict:
-        """Sweep about the prediction, of which one that is not sure says where to begin, no more;
-        without any about `start_z_um`.
-        """
-        if predicted is None:
-            return self._sweep(start_z_um, narrow=False)
-        narrow = predicted.sigma_um <= NARROW_SIGMA * self._depth_of_field_um
-        return self._sweep(predicted.z_um, narrow=narrow)
 
     def _worth_a_sweep(self, tile: PlannedTile, at: Instant) -> bool:
         """Return whether to sweep; the neighbours of an empty field are likely empty too."""
@@ -154,24 +159,31 @@ class FocusKeeper:
             return True
         return bool(self.model.needs_look(x_um=tile.x_um, y_um=tile.y_um, at=at))
 
-    def _sweep(self, start_z_um: float, *, narrow: bool) -> FocusVerdict:
-        """Sweep the planned range, or a few depths of field around a prediction that can be relied
-        on.
+    def _look(self, predicted: Height | None, start_z_um: float) -> Focused:
+        """Look for focus a few depths of field around a prediction that can be relied on, else in
+        the planned range, without any about `start_z_um`.
         """
-        range_um = self._plan.focus.range_um
-        if narrow:
+        range_um, sigma_um = self._plan.focus.range_um, math.inf
+        if predicted is not None:
+            start_z_um, sigma_um = predicted.z_um, predicted.sigma_um
+        # A prediction that is not sure says where to begin, no more.
+        if sigma_um <= NARROW_SIGMA * self._depth_of_field_um:
             range_um = min(range_um, NARROW_DEPTHS * self._depth_of_field_um)
-        return sweep(
+        return find_focus(
             self._rig,
-            request=SweepRequest(
+            request=FocusRequest(
                 start_z_um=start_z_um,
+                start_sigma_um=sigma_um,
                 range_um=range_um,
                 depth_of_field_um=self._depth_of_field_um,
                 limits_um=self._rig.stage.limits.z_um,
             ),
-            exposure_ms=self._plan.exposure_ms,
-            channel=self._plan.light,
-            brightness=self._plan.brightness,
+            lamp=Lamp(
+                channel=self._plan.light,
+                brightness=self._plan.brightness,
+                exposure_ms=self._plan.exposure_ms,
+            ),
             correct=self._correct,
+            singles=self._singles if self._wrong < WRONG_TOO_OFTEN else (),
             should_stop=self._should_stop,
         )

@@ -29,6 +29,8 @@ from runtime.tile import Pixels
 
 Real = NDArray[np.float64]
 
+# Where nobody knows the angle, the band compared is that of one at two thirds of the aperture.
+NOMINAL_SINE = 2 / 3
 # Shading lies below this many cycles a frame.
 LOWEST_CYCLES = 4
 # How much of its amplitude a frequency keeps: 1 lets the strongest decide, 0 the noise.

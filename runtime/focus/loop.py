@@ -1,59 +1,68 @@
-"""The sweep: drives a focus search with the stage, the light and the camera."""
+"""Drives an autofocus loop with the stage, the lamps and the camera."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from runtime.errors import Stopped
-from runtime.focus.curve import Observation
-from runtime.focus.search import SweepRequest, ZRequest, focus_search
+from runtime.focus.autofocus import Focused, autofocus
+from runtime.focus.search import FocusRequest, ZRequest
 from runtime.focus.sharpness import BRENNER, Measure, saturated_fraction
+from runtime.focus.sight import Lamp, Sight, fingerprint
+from runtime.focus.single_shot import SingleShot
 from runtime.instrument.rig import Rig
-from runtime.tile import FocusVerdict, Pixels
-
-__all__ = ["SweepRequest", "sweep"]
+from runtime.tile import Pixels
 
 
-def sweep(
+def find_focus(
     rig: Rig,
     *,
-    request: SweepRequest,
-    exposure_ms: float,
-    channel: str,
-    brightness: float,
+    request: FocusRequest,
+    lamp: Lamp,
     correct: Callable[[Pixels], Pixels],
+    singles: Sequence[SingleShot] = (),
     should_stop: Callable[[], bool] = lambda: False,
     sharpness: Measure = BRENNER,
-) -> FocusVerdict:
-    """Search for focus where the stage stands and leave it at the verdict's z; return the verdict.
+) -> Focused:
+    """Find focus where the stage stands, by `singles` or else a sweep under `lamp`, and leave the
+    stage at the verdict's z; return the verdict and what told it.
 
     `request.limits_um` are narrowed by the run-up, so that even the detour that takes up the slack
-    stays inside them. The light is on only while a frame is exposed. Raises Stopped between two
-    frames once `should_stop()` is true.
+    stays inside them. A lamp burns only while a frame is exposed. Raises Stopped between two looks
+    once `should_stop()` is true.
     """
-    search = focus_search(_with_run_up(request, rig))
-    wanted = next(search)
+    loop = autofocus(_with_run_up(request, rig), lamp=lamp, sharpness=sharpness, singles=singles)
+    wanted = next(loop)
     while True:
         if should_stop():
-            raise Stopped("focus sweep stopped", remedy="nightscope resume RUN goes on from here")
-        z_um = _go(rig, wanted)
-        frame = rig.expose(channel=channel, brightness=brightness, exposure_ms=exposure_ms)
-        seen = Observation(
-            z_um=z_um,
-            sharpness=sharpness(correct(frame.pixels)),
-            saturated_fraction=saturated_fraction(
-                frame.pixels, full_scale=rig.camera.info.full_scale
-            ),
-            time_s=frame.at.monotonic_s,
-            noise=sharpness.noise(frame.pixels.size),
-        )
+            raise Stopped("focusing stopped", remedy="nightscope resume RUN goes on from here")
         try:
-            wanted = search.send(seen)
+            wanted = loop.send(_look(rig, wanted, correct))
         except StopIteration as end:
-            verdict: FocusVerdict = end.value
-            rig.approach(z_um=_clipped(verdict.z_um, rig))
-            return verdict
+            found: Focused = end.value
+            rig.approach(z_um=_clipped(found.verdict.z_um, rig))
+            return found
+
+
+def _look(rig: Rig, wanted: ZRequest, correct: Callable[[Pixels], Pixels]) -> Sight:
+    """Go to a z and take a frame under each lamp; one burns only while its own is exposed."""
+    z_um = _go(rig, wanted)
+    raw = [
+        rig.expose(
+            channel=lamp.channel, brightness=lamp.brightness, exposure_ms=lamp.exposure_ms
+        ).pixels
+        for lamp in wanted.lamps
+    ]
+    full_scale = rig.camera.info.full_scale
+    return Sight(
+        z_um=z_um,
+        frames=tuple(correct(pixels) for pixels in raw),
+        level=float(raw[0].mean()) / full_scale,
+        saturated_fraction=max(saturated_fraction(one, full_scale=full_scale) for one in raw),
+        prints=tuple(fingerprint(pixels) for pixels in raw),
+        time_s=rig.instant().monotonic_s,
+    )
 
 
 def _go(rig: Rig, wanted: ZRequest) -> float:
@@ -64,7 +73,7 @@ def _go(rig: Rig, wanted: ZRequest) -> float:
     return reached.z_um
 
 
-def _with_run_up(request: SweepRequest, rig: Rig) -> SweepRequest:
+def _with_run_up(request: FocusRequest, rig: Rig) -> FocusRequest:
     low, high = request.limits_um
     return replace(request, limits_um=(low + rig.motion.approach_z_um, high))
 

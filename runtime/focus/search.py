@@ -2,7 +2,8 @@
 
 A coarse pass over the whole range finds the hill, a fine pass its top, and one more frame at the
 answer checks that it is still true. Every pass ascends, so the slack of the drive always lies on
-the same side. Nothing here moves; `runtime.focus.loop` does.
+the same side. It is the last resort of `runtime.focus.autofocus`; nothing here moves anything,
+`runtime.focus.loop` does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from runtime.focus import curve as shape
 from runtime.focus.curve import Curve, Observation
 from runtime.focus.peak import SharpnessPeak, fit_peak
+from runtime.focus.sight import Lamp
 from runtime.tile import FocusStatus, FocusVerdict
 
 # In depths of field. Brenner's curve is about one depth of field wide at half height for a well
@@ -35,13 +37,15 @@ MAX_FRAMES = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SweepRequest:
+class FocusRequest:
     """Search `range_um` centred on `start_z_um`, never outside `limits_um` (lowest, highest).
 
     A range below four depths of field is searched in one pass: use it where a surface predicts z.
+    `start_sigma_um` is the σ of such a prediction, infinite where nothing is predicted.
     """
 
     start_z_um: float
+    start_sigma_um: float = math.inf
     range_um: float
     depth_of_field_um: float
     limits_um: tuple[float, float]
@@ -51,12 +55,12 @@ class SweepRequest:
         for name in ("range_um", "depth_of_field_um", "timeout_s"):
             if not getattr(self, name) > 0:
                 raise ValueError(
-                    f"SweepRequest.{name} is {getattr(self, name)}; it must be above 0"
+                    f"FocusRequest.{name} is {getattr(self, name)}; it must be above 0"
                 )
         if not math.isfinite(self.start_z_um):
-            raise ValueError(f"SweepRequest.start_z_um is {self.start_z_um}; it must be finite")
+            raise ValueError(f"FocusRequest.start_z_um is {self.start_z_um}; it must be finite")
         if self.limits_um[0] >= self.limits_um[1]:
-            raise ValueError(f"SweepRequest.limits_um leave no travel in z: {self.limits_um}")
+            raise ValueError(f"FocusRequest.limits_um leave no travel in z: {self.limits_um}")
 
     @property
     def window_um(self) -> tuple[float, float]:
@@ -66,15 +70,24 @@ class SweepRequest:
         centre = min(max(self.start_z_um, lowest + half), highest - half)
         return max(lowest, centre - half), min(highest, centre + half)
 
+    @property
+    def reach_um(self) -> tuple[float, float]:
+        """Return the lowest and highest z that any pass may go to: half a range more."""
+        (low, high), (lowest, highest) = self.window_um, self.limits_um
+        return max(lowest, low - self.range_um / 2), min(highest, high + self.range_um / 2)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZRequest:
-    """Go to `z_um` and measure. `climbing` says the last request was lower in the same pass, so
-    the drive's slack is already taken up and no detour is needed.
+    """Go to `z_um` and take a frame under each of `lamps`. `climbing` says the last request was
+    lower in the same pass, so the drive's slack is already taken up and no detour is needed.
+
+    The search leaves the lamps to who drives it: one, always the same.
     """
 
     z_um: float
     climbing: bool = False
+    lamps: tuple[Lamp, ...] = ()
 
 
 Search = Generator[ZRequest, Observation, FocusVerdict]
@@ -89,7 +102,7 @@ class _GaveUp(Exception):
         self.status, self.reason = status, reason
 
 
-def focus_search(request: SweepRequest) -> Search:
+def focus_search(request: FocusRequest) -> Search:
     """Yield the z to measure, be sent an `Observation` for each, and return the verdict."""
     curve = Curve()
     try:
@@ -110,7 +123,7 @@ def focus_search(request: SweepRequest) -> Search:
     )
 
 
-def _search(request: SweepRequest, curve: Curve) -> Generator[ZRequest, Observation, SharpnessPeak]:
+def _search(request: FocusRequest, curve: Curve) -> Generator[ZRequest, Observation, SharpnessPeak]:
     depth = request.depth_of_field_um
     low, high = request.window_um
     narrow = high - low <= NARROW * depth + 1e-6
@@ -124,13 +137,13 @@ def _search(request: SweepRequest, curve: Curve) -> Generator[ZRequest, Observat
         centre = curve.rough_top_um
         fine = centre + depth * np.arange(-FINE_HALF, FINE_HALF + 1e-9, FINE_STEP)
         yield from _measure(request, curve, _inside(fine, request))
-    peak = _fit(curve, depth)
+    peak = _fit(curve, depth, seen_before=not narrow)
     yield from _measure(request, curve, [peak.z_um])
     _refuse_drift(curve, peak, depth)
     return peak
 
 
-def _measure(request: SweepRequest, curve: Curve, z_um: Iterable[float]) -> Pass:
+def _measure(request: FocusRequest, curve: Curve, z_um: Iterable[float]) -> Pass:
     """Ask for each z of one ascending pass; give up on a frame that cannot belong to the curve."""
     climbing = False
     for target in z_um:
@@ -152,14 +165,14 @@ def _measure(request: SweepRequest, curve: Curve, z_um: Iterable[float]) -> Pass
             raise _GaveUp("lost", f"no focus within {request.timeout_s:g} s")
 
 
-def _extend(request: SweepRequest, curve: Curve, step: float) -> Pass:
+def _extend(request: FocusRequest, curve: Curve, step: float) -> Pass:
     """Extend the sweep once, by half the range, past the end where the curve is still rising."""
-    low, high = curve.span_um
-    lowest, highest = request.limits_um
+    (low, high), (lowest, highest) = curve.span_um, request.limits_um
+    furthest = request.reach_um
     if curve.edge == "low":
-        more = _ladder(max(lowest, low - request.range_um / 2), low, step)[:-1]
+        more = _ladder(min(furthest[0], low), low, step)[:-1]
     else:
-        more = _ladder(high, min(highest, high + request.range_um / 2), step)[1:]
+        more = _ladder(high, max(furthest[1], high), step)[1:]
     side = curve.edge
     yield from _measure(request, curve, more)
     if curve.edge:
@@ -172,15 +185,25 @@ def _extend(request: SweepRequest, curve: Curve, step: float) -> Pass:
         )
 
 
-def _fit(curve: Curve, depth: float) -> SharpnessPeak:
-    """Return the top of the curve; it must lie among the frames that show it."""
+def _fit(curve: Curve, depth: float, *, seen_before: bool) -> SharpnessPeak:
+    """Return the top of the curve; it must lie among the frames that show it.
+
+    `seen_before` says that an earlier pass did see a top there.
+    """
     top = curve.best.z_um
     near = curve.near(top, half_um=FIT_HALF * depth)
     peak = fit_peak(
         [seen.z_um for seen in near], [seen.sharpness for seen in near], lowest=curve.floor
     )
+    if peak is None and seen_before:
+        raise _GaveUp("drifting", f"the top seen near z {top:.1f} µm is not there a second time")
     if peak is None:
         raise _GaveUp("lost", f"the curve has no top near z {top:.1f} µm")
+    low, high = curve.span_um
+    if (near[0].z_um == low and peak.z_um < low) or (near[-1].z_um == high and peak.z_um > high):
+        raise _GaveUp(
+            "edge", f"the top seems to lie at z {peak.z_um:.1f} µm, beyond the frames taken"
+        )
     if not near[0].z_um <= peak.z_um <= near[-1].z_um:
         raise _GaveUp("drifting", f"the top moved from z {top:.1f} to {peak.z_um:.1f} µm")
     return peak
@@ -222,6 +245,6 @@ def _ladder(low: float, high: float, step: float) -> list[float]:
     return [float(z) for z in np.linspace(low, high, count + 1)]
 
 
-def _inside(z_um: Iterable[float], request: SweepRequest) -> list[float]:
+def _inside(z_um: Iterable[float], request: FocusRequest) -> list[float]:
     lowest, highest = request.limits_um
     return [float(z) for z in z_um if lowest <= z <= highest]

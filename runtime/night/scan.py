@@ -11,6 +11,7 @@ from runtime.config.settings import Settings
 from runtime.conveyor import begin, result_of
 from runtime.focus.history import ANCHORS, STARTED, Before
 from runtime.focus.keeper import FocusKeeper
+from runtime.focus.single_shot import LedPair, SingleShot
 from runtime.instrument.rig import Rig
 from runtime.night.acquire import Acquirer
 from runtime.night.intake import Intake
@@ -184,7 +185,16 @@ class Scan:
             depth_of_field_um=self.settings.objectives[objective].depth_of_field_um,
             correct=self.calibrated.corrector(objective).apply,
             should_stop=self.should_stop,
+            singles=self._singles(objective),
         )
+
+    def _singles(self, objective: str) -> list[SingleShot]:
+        """Return what is asked before a sweep."""
+        pair = self.calibrated.led_pairs.get(objective)
+        if pair is None:
+            return []
+        channels, optics = self.settings.calibration.led_pair, self.settings.objectives[objective]
+        return [LedPair.of(pair, channels=channels, optics=optics)]
 
     def _visiting_plan(self) -> Plan:
         """Return the plan as the visits see it: a short sweep at every frame."""

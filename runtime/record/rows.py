@@ -96,11 +96,18 @@ class StageBudget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FocusRow:
-    """How one tile's z was found: `source` is "sweep", "surface" or "fixed"."""
+    """How one tile's z was found: `source` is "sweep" or a measurer's name ("led-pair") where it
+    was looked for, "surface" or "fixed" where it was not.
+    """
 
     tile_id: str
     source: str
     verdict: FocusVerdict
+
+    @property
+    def looked(self) -> bool:
+        """Return whether frames were taken to find it."""
+        return self.source not in ("surface", "fixed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

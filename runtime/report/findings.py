@@ -37,6 +37,9 @@ def findings(run: RunData) -> list[Finding]:
         if row.verdict.status not in ("ok", "empty"):
             reason = f"{row.verdict.status}: {row.verdict.reason or 'no reason given'}"
             found.append(Finding(tile_id=tile_id, kind="focus", reason=reason))
+        elif row.verdict.status == "ok" and row.verdict.reason:
+            reason = f"found, but {row.verdict.reason}"
+            found.append(Finding(tile_id=tile_id, kind="focus", reason=reason))
         elif row.verdict.status == "empty":
             reason = row.verdict.reason or "nothing to focus on; kept the predicted z"
             found.append(Finding(tile_id=tile_id, kind="blank", reason=f"focus: {reason}"))

@@ -32,10 +32,11 @@ def focus_section(run: RunData) -> Html:
 
 def _lead(run: RunData, rows: dict[str, FocusRow]) -> str:
     heights = [row.verdict.z_um for row in rows.values()]
-    sweeps = sum(row.source == "sweep" for row in rows.values())
+    looked = [row.verdict.exposures for row in rows.values() if row.looked]
     depth = (run.facts["depth_of_field_um"] or {}).get(run.overview[0].shot.imaging.objective)
     return (
-        f"{counted(sweeps, 'tile')} swept, {len(rows) - sweeps} taken at a predicted z. "
+        f"Focus was looked for at {counted(len(looked), 'tile')}, with {sum(looked)} exposures; "
+        f"{len(rows) - len(looked)} were taken at a predicted z. "
         f"The surface spans {max(heights) - min(heights):.1f} µm"
         + (f"; the depth of field is {depth:.1f} µm." if depth else ".")
     )
@@ -67,13 +68,13 @@ def _surface(grid: Schematic, rows: dict[str, FocusRow]) -> Html:
         label=f"Height of every tile, {low:.1f} to {high:.1f} µm",
         class_="grid-map",
     )
-    keys = legend([("dot", "swept"), ("cross", "sweep without a result")])
+    keys = legend([("dot", "looked for"), ("cross", "not found")])
     return element("figure", drawing, _colour_bar(low, high), keys)
 
 
 def _mark(grid: Schematic, tile_id: str, row: FocusRow, *, light: bool) -> Html | None:
-    """Return a dot where the tile was swept, a cross where that gave no focus."""
-    if row.source != "sweep":
+    """Return a dot where focus was looked for, a cross where there was none."""
+    if not row.looked:
         return None
     x, y = grid.centre(tile_id)
     ink = "mark light" if light else "mark dark"

@@ -152,9 +152,11 @@ def _seams(run: RunData) -> tuple[str, str, str]:
 def _focus(run: RunData) -> tuple[str, str]:
     rows = [run.focus[t.tile_id] for t in run.overview if t.tile_id in run.focus]
     sweeps = sum(row.source == "sweep" for row in rows)
+    shots = sum(row.looked and row.source != "sweep" for row in rows)
     predicted = sum(row.source == "surface" for row in rows)
     failed = sum(row.verdict.status not in ("ok", "empty") for row in rows)
-    note = f"{predicted} predicted by the surface, {failed} failed"
+    found = f"{shots} found without a sweep, " if shots else ""
+    note = f"{found}{predicted} predicted by the surface, {failed} failed"
     return counted(sweeps, "sweep"), note
 
 

@@ -9,6 +9,10 @@ from calibration.led_pair import judge
 from calibration.routines import run_routine
 from runtime.errors import CalibrationRefused
 from runtime.focus.led_pair import PairShift, PairSlope
+from runtime.focus.loop import find_focus
+from runtime.focus.search import FocusRequest
+from runtime.focus.sight import Lamp
+from runtime.focus.single_shot import LedPair
 from runtime.instrument.simulator.imperfections import draw
 from runtime.instrument.simulator.side_light import SideLight
 
@@ -34,6 +38,39 @@ def test_the_slope_and_its_sign_are_those_of_the_light(calibrated):
     assert record.values["x_px_per_um"] == pytest.approx(per_um, rel=0.02)
     assert abs(record.values["y_px_per_um"]) < 0.02 * abs(per_um)
     assert record.uncertainties["x_px_per_um"] < 0.02 * abs(per_um)
+    assert not rig.light.lit
+
+
+def focused(calibrated, channels):
+    """What a night's loop, told of focus only that it may lie within 60 µm, finds with a record."""
+    rig, settings, record = calibrated
+    optics = settings.objectives["10x"]
+    rig.approach(x_um=60.0, y_um=-40.0)
+    return find_focus(
+        rig,
+        request=FocusRequest(
+            start_z_um=rig.position().z_um + 15.0,
+            range_um=60.0,
+            depth_of_field_um=optics.depth_of_field_um,
+            limits_um=rig.stage.limits.z_um,
+        ),
+        lamp=Lamp(channel="brightfield", brightness=0.5, exposure_ms=10.0),
+        correct=lambda pixels: pixels,
+        singles=[LedPair.of(record, channels=channels, optics=optics)],
+    )
+
+
+@pytest.mark.slow
+def test_a_night_focuses_by_the_pair_and_knows_when_its_leds_were_swapped(calibrated):
+    rig, settings, _ = calibrated
+    by_pair = focused(calibrated, ("led_left", "led_right"))
+    assert (by_pair.by, by_pair.verdict.status, by_pair.verdict.reason) == ("led-pair", "ok", "")
+    assert by_pair.verdict.exposures <= 6
+    by_sweep = focused(calibrated, ("led_right", "led_left"))
+    assert (by_sweep.by, by_sweep.verdict.status) == ("sweep", "ok")
+    assert "are the LEDs swapped?" in by_sweep.verdict.reason
+    half_um = settings.objectives["10x"].depth_of_field_um / 2
+    assert by_pair.verdict.z_um == pytest.approx(by_sweep.verdict.z_um, abs=half_um)
     assert not rig.light.lit
 
 
@@ -63,8 +100,9 @@ def test_a_line_that_is_not_sure_or_not_met_does_not_pass():
     line = PairSlope(x_px_per_um=0.6, y_px_per_um=0.0, sigma_px_per_um=0.002)
     z_um = [-20.0, -10.0, 0.0, 10.0, 20.0]
     shifts = [PairShift(x_px=0.6 * z, y_px=0.0, sigma_px=0.01, score=0.9) for z in z_um]
-    assert judge(line, z_um, shifts, depth_um=7.6).passed
-    unsure = judge(replace(line, sigma_px_per_um=0.03), z_um, shifts, depth_um=7.6)
+    how = {"depth_um": 7.6, "exposure_ms": 20.0}
+    assert judge(line, z_um, shifts, **how).passed
+    unsure = judge(replace(line, sigma_px_per_um=0.03), z_um, shifts, **how)
     assert "not sure" in unsure.advice
     shifts[1] = replace(shifts[1], x_px=-8.0)
-    assert "off the line" in judge(line, z_um, shifts, depth_um=7.6).advice
+    assert "off the line" in judge(line, z_um, shifts, **how).advice

@@ -6,7 +6,9 @@ from calibration.routines import ensure
 from runtime.calibrated.loaded import Calibrated
 from runtime.config.port_settings import SimulationSection
 from runtime.config.settings import MotionSection
-from runtime.focus.loop import SweepRequest, sweep
+from runtime.focus.loop import find_focus
+from runtime.focus.search import FocusRequest
+from runtime.focus.sight import Lamp
 from runtime.instrument.opening import open_microscope
 
 
@@ -23,19 +25,17 @@ def test_calibrate_and_focus_over_the_wire(settings):
         ensure(rig, quick, ["10x"])
         calibrated = Calibrated.load(rig, quick, objectives=["10x"])
         rig.approach(x_um=250.0, y_um=-150.0)
-        verdict = sweep(
+        verdict = find_focus(
             rig,
-            request=SweepRequest(
+            request=FocusRequest(
                 start_z_um=0.0,
                 range_um=60.0,
                 depth_of_field_um=quick.objectives["10x"].depth_of_field_um,
                 limits_um=rig.stage.limits.z_um,
             ),
-            exposure_ms=10.0,
-            channel="brightfield",
-            brightness=0.5,
+            lamp=Lamp(channel="brightfield", brightness=0.5, exposure_ms=10.0),
             correct=calibrated.corrector("10x").apply,
-        )
+        ).verdict
         assert verdict.status == "ok", verdict.reason
         assert abs(rig.stage.position().z_um - verdict.z_um) < 0.06
         assert rig.simulated

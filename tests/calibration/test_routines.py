@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calibration.registry import history, standings
+from calibration.outcome import Measured, Measurement
+from calibration.registry import file_away, history, standings
 from calibration.routines import ROUTINES, ensure, run_routine
 from runtime.calibrated.loaded import Calibrated, record_files
+from runtime.config.settings import FocusSection
 from runtime.errors import CalibrationRefused
 from runtime.instrument.simulator.imperfections import draw
 from runtime.instrument.simulator.truth import specimen_from_px
@@ -163,6 +165,51 @@ def test_what_cannot_serve_is_refused_by_name(finished, tmp_path, stem, changes,
     )
     with pytest.raises(CalibrationRefused, match=message):
         Calibrated.load(rig, moved, objectives=BOTH)
+
+
+LED_PAIR = {
+    name: Measured(value, 0.01, unit)
+    for name, value, unit in (
+        ("x_px_per_um", 0.6, "px/µm"),
+        ("y_px_per_um", 0.0, "px/µm"),
+        ("x0_px", 0.0, "px"),
+        ("y0_px", 0.0, "px"),
+        ("brightness", 0.5, "1"),
+        ("exposure_ms", 20.0, "ms"),
+    )
+}
+
+
+def paired(finished, folder, *, first, passed=True):
+    """Return the calibrated pairs of settings that look with a pair so, and have this record."""
+    rig, settings, _ = finished
+    for file in record_files(settings.calibration.folder):
+        (folder / file.name).write_bytes(file.read_bytes())
+    if passed is not None:
+        outcome = Measurement(
+            values=LED_PAIR, residuals=(), acceptance="", passed=passed, advice="again"
+        )
+        file_away(rig, folder, kind="led-pair", objective="10x", subject="10x", outcome=outcome)
+    asked = settings.model_copy(
+        update={
+            "calibration": settings.calibration.model_copy(update={"folder": folder}),
+            "focus": FocusSection(first=first),
+        }
+    )
+    return Calibrated.load(rig, asked, objectives=["10x"]).led_pairs
+
+
+def test_a_pair_of_leds_is_looked_with_where_it_is_calibrated_and_wanted(finished, tmp_path):
+    folders = [tmp_path / name for name in "abcd"]
+    for folder in folders:
+        folder.mkdir()
+    assert set(paired(finished, folders[0], first="auto")) == {"10x"}
+    assert paired(finished, folders[1], first="sweep") == {}
+    assert paired(finished, folders[2], first="auto", passed=None) == {}
+    with pytest.raises(CalibrationRefused, match="'led-pair for 10x' is missing"):
+        paired(finished, folders[3], first="led-pair", passed=None)
+    with pytest.raises(CalibrationRefused, match="'led-pair for 10x' failed its limit"):
+        paired(finished, folders[3], first="led-pair", passed=False)
 
 
 def test_another_camera_voids_everything(finished):

@@ -8,6 +8,8 @@ from runtime.config.plan import Plan, PlannedTile
 from runtime.focus.history import Before
 from runtime.focus.keeper import FocusKeeper
 from runtime.focus.model import FocusPoint
+from runtime.focus.sight import Lamp
+from runtime.focus.single_shot import Defocus
 from runtime.instant import Instant
 from runtime.record.rows import FocusRow
 from runtime.tile import FocusVerdict
@@ -31,7 +33,7 @@ def taken(at, x_um=0.0):
     return replace(shot(at_um=(x_um, 0.0, 0.0)), taken=at)
 
 
-def keeper_of(bench, *, objective="10x", range_um=60.0, **focus):
+def keeper_of(bench, *, objective="10x", range_um=60.0, singles=(), **focus):
     plan = Plan(
         name="p",
         objective=objective,
@@ -44,6 +46,7 @@ def keeper_of(bench, *, objective="10x", range_um=60.0, **focus):
         depth_of_field_um=7.6,
         correct=lambda pixels: pixels,
         should_stop=lambda: False,
+        singles=singles,
     )
 
 
@@ -227,3 +230,42 @@ def test_the_anchor_is_what_a_whole_sweep_finds_or_nothing():
     assert (anchor.x_um, anchor.y_um) == (0.5, -0.5)
     assert anchor.z_um == pytest.approx(-20.0, abs=0.6)
     assert keeper_of(Bench(contrast=0.0)).anchor(x_um=0.0, y_um=0.0) is None
+
+
+class Knows:
+    """A measurer that knows how far the bench stands from focus, in its own sign."""
+
+    name = "knows"
+    lamps = (Lamp(channel="led", brightness=0.5, exposure_ms=10.0),)
+
+    def __init__(self, bench, *, sign=1):
+        self._bench, self._sign = bench, sign
+
+    def measure(self, frames):
+        away_um = self._bench.carriage_um + 0.5 - self._bench.best_z_um
+        return Defocus(z_um=self._sign * away_um, sigma_um=0.2)
+
+
+def test_a_measurer_is_asked_before_a_sweep_and_teaches_the_surface():
+    bench = Bench(best_z_um=8.0)
+    keeper = keeper_of(bench, sweep_every=1, singles=[Knows(bench)])
+    rows = scan(keeper, bench, contrasts=[1.0] * 3)
+    assert [row.source for row in rows] == ["knows", "surface", "knows"]
+    assert [row.verdict.exposures for row in rows] == [2, 0, 1]
+    assert bench.frames == 3
+    assert bench.z_um == pytest.approx(8.0, abs=0.1)
+    assert len(keeper.model.points) == 2
+
+
+def test_a_measurer_that_was_wrong_twice_is_asked_no_more_after_a_resume_either():
+    bench = Bench(best_z_um=8.0)
+    keeper = keeper_of(bench, policy="every-tile", singles=[Knows(bench, sign=-1)])
+    rows = scan(keeper, bench, contrasts=[1.0] * 3)
+    assert [row.source for row in rows] == ["sweep"] * 3
+    looks = [row.verdict.exposures - len(row.verdict.curve) for row in rows]
+    assert looks == [2, 2, 0]
+    again = keeper_of(bench, policy="every-tile", singles=[Knows(bench, sign=-1)])
+    tiles = [stored(shot(row.tile_id), seq=n) for n, row in enumerate(rows[:2])]
+    again.restore(tiles, {row.tile_id: row for row in rows}, before=Before())
+    row = again.focus_on(tile(3), at=EVENING)
+    assert row.verdict.exposures == len(row.verdict.curve)

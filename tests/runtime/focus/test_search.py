@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.focus.curve import Observation
-from runtime.focus.search import SweepRequest, focus_search
+from runtime.focus.search import FocusRequest, focus_search
 from tests.honest import assert_honest
 
 DEPTH_UM = 7.6
 
 
 def request(*, start=0.0, range_um=60.0, limits_um=(-100.0, 100.0), timeout_s=60.0):
-    return SweepRequest(
+    return FocusRequest(
         start_z_um=start,
         range_um=range_um,
         depth_of_field_um=DEPTH_UM,

@@ -3,27 +3,27 @@
 import pytest
 
 from runtime.errors import CameraFailed, Stopped
-from runtime.focus.loop import SweepRequest, sweep
+from runtime.focus.loop import find_focus
+from runtime.focus.search import FocusRequest
 from runtime.focus.sharpness import BRENNER, MEASURES
+from runtime.focus.sight import Lamp
 from tests.runtime.focus.bench import LIMITS, Bench, rig_of
 
 
 def run(bench, *, start_z_um=0.0, range_um=60.0, should_stop=lambda: False, sharpness=BRENNER):
-    return sweep(
+    return find_focus(
         rig_of(bench),
-        request=SweepRequest(
+        request=FocusRequest(
             start_z_um=start_z_um,
             range_um=range_um,
             depth_of_field_um=7.6,
             limits_um=LIMITS.z_um,
         ),
-        exposure_ms=10,
-        channel="brightfield",
-        brightness=0.5,
+        lamp=Lamp(channel="brightfield", brightness=0.5, exposure_ms=10),
         correct=lambda pixels: pixels,
         should_stop=should_stop,
         sharpness=sharpness,
-    )
+    ).verdict
 
 
 @pytest.mark.parametrize("best_z_um", [-20.0, 5.0, 24.0])
@@ -72,7 +72,7 @@ def test_an_empty_field_goes_back_to_where_it_began():
 
 def test_stops_between_frames_when_asked():
     bench = Bench()
-    with pytest.raises(Stopped, match="focus sweep stopped"):
+    with pytest.raises(Stopped, match="focusing stopped"):
         run(bench, should_stop=lambda: bench.frames >= 4)
     assert bench.frames == 4
     assert not bench.lit

@@ -64,7 +64,9 @@ def focus_row(seq: int, name: str, z_um: float) -> FocusRow:
         return FocusRow(tile_id=name, source="sweep", verdict=verdict)
     swept = seq % 4 == 0
     curve = sweep_curve(z_um, flat=False) if swept else ()
-    verdict = FocusVerdict(status="ok", z_um=z_um, sigma_z_um=0.3, curve=curve)
+    verdict = FocusVerdict(
+        status="ok", z_um=z_um, sigma_z_um=0.3, curve=curve, exposures=len(curve)
+    )
     return FocusRow(tile_id=name, source="sweep" if swept else "surface", verdict=verdict)
 
 
