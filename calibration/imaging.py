@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.calibrated.correct import Corrector, NoCorrection
-from runtime.calibrated.record import dependency_hash, latest
+from runtime.calibrated.correct import Corrector
+from runtime.calibrated.loaded import known_correction
 from runtime.config.settings import Settings
 from runtime.errors import CalibrationRefused
 from runtime.focus.loop import find_focus
@@ -101,19 +101,6 @@ def open_view(rig: Rig, settings: Settings, *, objective: str, folder: Path) -> 
         corrector=known_correction(rig, objective=objective, folder=folder),
     )
     return well_exposed(view)
-
-
-def known_correction(rig: Rig, *, objective: str, folder: Path) -> Corrector:
-    """Return the newest dark and flat of this very hardware, or no correction before they exist."""
-    dark = latest(folder, kind="dark")
-    flat = latest(folder, kind="flat-field", objective=objective)
-    if dark is None or flat is None or not (dark.passed and flat.passed):
-        return NoCorrection()
-    ours = [
-        dependency_hash(rig.identity(objective=subject)) == record.depends_on
-        for record, subject in ((dark, ""), (flat, objective))
-    ]
-    return Corrector.from_records(dark, flat, folder=folder) if all(ours) else NoCorrection()
 
 
 def well_exposed(view: MicroscopeView) -> MicroscopeView:

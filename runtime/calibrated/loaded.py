@@ -181,11 +181,9 @@ class _Reader:
         return distortion_of(record, folder=self.folder, shape_px=shape_px)
 
     def led_pair(self, objective: str) -> CalibrationRecord | None:
-        first = self._settings.focus.first
-        absent = _measured(self.folder, "led-pair", objective) is None
-        if first == "sweep" or (first == "auto" and absent):
-            return None
-        return self.need("led-pair", objective)
+        record = led_pair_record(self._rig, self._settings, objective=objective)
+        self.records += [record] if record else []
+        return record
 
 
 def _measured(folder: Path, kind: Kind, objective: str) -> CalibrationRecord | None:
@@ -230,6 +228,31 @@ def require_record(
         now=rig.clock.instant(),
         max_age_days=settings.calibration.max_age_days,
     )
+
+
+def led_pair_record(rig: Rig, settings: Settings, *, objective: str) -> CalibrationRecord | None:
+    """Return the pair of LEDs to look for focus with, or None where the settings want none.
+
+    Raises CalibrationRefused for one that is wanted but cannot serve.
+    """
+    folder, first = settings.calibration.folder, settings.focus.first
+    absent = _measured(folder, "led-pair", objective) is None
+    if first == "sweep" or (first == "auto" and absent):
+        return None
+    return require_record(rig, settings, folder=folder, kind="led-pair", objective=objective)
+
+
+def known_correction(rig: Rig, *, objective: str, folder: Path) -> Corrector:
+    """Return the newest dark and flat of this very hardware, or no correction before they exist."""
+    dark = latest(folder, kind="dark")
+    flat = latest(folder, kind="flat-field", objective=objective)
+    if dark is None or flat is None or not (dark.passed and flat.passed):
+        return NoCorrection()
+    ours = [
+        dependency_hash(rig.identity(objective=subject)) == record.depends_on
+        for record, subject in ((dark, ""), (flat, objective))
+    ]
+    return Corrector.from_records(dark, flat, folder=folder) if all(ours) else NoCorrection()
 
 
 def stage_from_px(record: CalibrationRecord) -> NDArray[np.float64]:

@@ -8,9 +8,64 @@ from typing import Annotated, Literal
 import typer
 
 from runtime.cli.call import call
-from runtime.cli.options import AsJson, Out
+from runtime.cli.options import AsJson, Out, SettingsFile
 
 focus = typer.Typer(no_args_is_help=True, help="Focus, here and in recorded stacks.")
+
+
+@focus.command("run")
+def focus_run(
+    settings: SettingsFile = Path("settings.toml"),
+    simulator: Annotated[
+        bool, typer.Option("--simulator", help="On the simulated microscope of the demo instead.")
+    ] = False,
+    objective: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Swing this objective in first.")
+    ] = None,
+    at: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="X Y", help="Place, µm; by itself the calibration's textured field."),
+    ] = None,
+    z_um: Annotated[
+        float | None, typer.Option("--z", metavar="UM", help="Where to begin; by itself, here.")
+    ] = None,
+    range_um: Annotated[
+        float, typer.Option(metavar="UM", min=1.0, help="How far to look, half of it either way.")
+    ] = 60.0,
+    light: Annotated[str, typer.Option(metavar="NAME", help="Channel of a sweep.")] = "brightfield",
+    brightness: Annotated[float, typer.Option(metavar="F", min=0.0, max=1.0)] = 0.5,
+    exposure_ms: Annotated[float, typer.Option(metavar="MS", min=0.001)] = 10.0,
+    first: Annotated[
+        Literal["auto", "led-pair", "sweep"] | None,
+        typer.Option(help="What looks first; by itself as the settings say."),
+    ] = None,
+    out: Out = Path("focus-run"),
+    as_json: AsJson = False,
+) -> None:
+    """Find focus here and now, and leave the stage there: the verdict in words, and its curve.
+
+    Homes the stage, goes to the place, and looks as a night does: with a calibrated pair of LEDs,
+    or by a sweep, which is drawn here and in focus_run.png. No z leaves the stage's limits, and the
+    light is off afterwards. Exit codes: 0 in focus; 5 not, it says why (empty, multi-peak, edge,
+    saturated, drifting, lost), and the stage is where it began; 3 settings; 4 hardware.
+
+    `nightscope focus run --settings settings.toml --range-um 80`
+
+    `nightscope focus run --simulator --json`
+    """
+    call(
+        "runtime.cli.commands.focus_run:run",
+        as_json,
+        settings=settings,
+        simulator=simulator,
+        objective=objective,
+        place_um=at,
+        start_z_um=z_um,
+        range_um=range_um,
+        lamp={"channel": light, "brightness": brightness, "exposure_ms": exposure_ms},
+        first=first,
+        out=out,
+    )
 
 
 @focus.command("curve")

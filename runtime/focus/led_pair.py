@@ -40,6 +40,10 @@ PARTS = 4
 FEWEST_PARTS = 4
 NEWTON_STEPS = 8
 STILL_PX = 1e-4
+# Another peak of this share of the highest, further away than its own width, which is so many
+# periods of the highest frequency, is a rival.
+RIVAL_SHARE = 0.7
+LOBE = 2.0
 # Below this share of its best possible height a peak is chance.
 LEAST_SCORE = 0.1
 # A part is believed by itself above this, which noise alone never reached; and if it holds no less
@@ -131,12 +135,15 @@ def pair_shift(first: Pixels, second: Pixels, *, highest: float) -> PairShift | 
     `highest` is the frequency up to which they are compared, cycles a pixel. The whole frame finds
     the peak of a partly whitened correlation; parts of it climb that by Newton's method, each by
     itself, and the median counts of those that hold something: so dust or an empty corner decides
-    nothing, and a few textured spots on bare slide are enough.
+    nothing, and a few textured spots on bare slide are enough. Where two shifts are about as good,
+    as of two layers or a regular pattern, σ is infinite.
     """
     coarse = _Comparison(first, second, highest=highest)
-    x, y = coarse.highest_peak()
+    (x, y), rival = coarse.highest_peak()
     if coarse.score(x, y) < LEAST_SCORE:
         return None
+    if rival > RIVAL_SHARE:
+        return PairShift(x_px=x, y_px=y, sigma_px=math.inf, score=coarse.score(x, y))
     told = _told_by_parts(first, second, (x, y), highest)
     if told is None:
         return None
@@ -219,7 +226,7 @@ class _Comparison:
     """The cross-spectrum of two pictures of one size, in the band that is compared."""
 
     def __init__(self, first: NDArray[Any], second: NDArray[Any], *, highest: float) -> None:
-        self._shape = first.shape
+        self._shape, self._highest = first.shape, highest
         window, rows, columns, self._fx, self._fy = _band(first.shape, highest)
         a, b = (
             scipy.fft.rfft2((p - np.float32(p.mean())) * window)[rows, columns]
@@ -233,14 +240,22 @@ class _Comparison:
         self._cross = cross / size**WHITENING
         self._best = float(np.abs(self._cross).sum())
 
-    def highest_peak(self) -> tuple[float, float]:
-        """Return the whole pixels (x, y) at which the correlation is highest."""
+    def highest_peak(self) -> tuple[tuple[float, float], float]:
+        """Return the whole pixels (x, y) at which the correlation is highest, and the share of it
+        that another place reaches.
+        """
         height, width = self._shape
         spectrum = np.zeros((height, width // 2 + 1), np.complex64)
         spectrum[self._rows, self._columns] = self._cross
         correlation = scipy.fft.irfft2(spectrum, s=self._shape)
         y, x = np.unravel_index(int(np.argmax(correlation)), self._shape)
-        return float(_signed(int(x), width)), float(_signed(int(y), height))
+        top = float(correlation[y, x])
+        reach = math.ceil(LOBE / self._highest)
+        rows = np.arange(y - reach, y + reach + 1) % height
+        columns = np.arange(x - reach, x + reach + 1) % width
+        correlation[np.ix_(rows, columns)] = 0
+        rival = float(correlation.max()) / max(top, np.finfo(np.float32).tiny)
+        return (float(_signed(int(x), width)), float(_signed(int(y), height))), rival
 
     def score(self, x: float, y: float) -> float:
         """Return the correlation at a shift over the highest that these amplitudes allow."""

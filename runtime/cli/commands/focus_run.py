@@ -1,0 +1,173 @@
+"""`nightscope focus run`: find focus here and now, on an instrument or the simulated one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+
+from runtime.calibrated.loaded import known_correction, led_pair_record
+from runtime.config.settings import FocusSection, Settings, load_settings, parse_settings
+from runtime.errors import ConfigRefused
+from runtime.focus.autofocus import Focused
+from runtime.focus.loop import find_focus
+from runtime.focus.search import FocusRequest
+from runtime.focus.sight import Lamp
+from runtime.focus.single_shot import LedPair
+from runtime.instrument.opening import open_microscope
+from runtime.instrument.rig import Rig
+from runtime.offline.curve_plot import draw_curves
+from runtime.record.storage import write_durably
+
+DEMO = Path(__file__).resolve().parents[2] / "demo" / "settings.toml"
+NEEDS_ATTENTION = 5
+BAR = 48
+
+
+def run(
+    *,
+    settings: Path,
+    simulator: bool,
+    objective: str | None,
+    place_um: tuple[float, float] | None,
+    start_z_um: float | None,
+    range_um: float,
+    lamp: dict[str, Any],
+    first: Literal["auto", "led-pair", "sweep"] | None,
+    out: Path,
+    console: Console,
+    opened: Callable[[Settings], AbstractContextManager[Rig]] = open_microscope,
+) -> dict[str, Any]:
+    """Find focus on the instrument and stay there; return the verdict and its curve.
+
+    The stage is homed first, as no board keeps its place from one program to the next. The exit
+    code is 0 for "ok" alone. The light is off afterwards, whatever happens.
+    """
+    instrument = _instrument(settings, simulated_in=out if simulator else None, first=first)
+    named = _objective(instrument, objective)
+    x_um, y_um = instrument.calibration.textured_field_um if place_um is None else place_um
+    with opened(instrument) as rig:
+        rig.stage.home()
+        rig.turret.select(objective=named)
+        rig.approach(x_um=x_um, y_um=y_um)
+        here_um = rig.position().z_um if start_z_um is None else start_z_um
+        found = _found(rig, instrument, named, Lamp(**lamp), start_z_um=here_um, range_um=range_um)
+        stands_um, simulated = rig.position().z_um, rig.simulated
+    told = _told(found, stands_um=stands_um, simulated=simulated, out=out)
+    for line in [*bars(found.verdict.curve), *told["words"]]:
+        console.print(line, markup=False, highlight=False)
+    return told
+
+
+def _instrument(settings: Path, *, simulated_in: Path | None, first: str | None) -> Settings:
+    if simulated_in is not None:
+        text = DEMO.read_text(encoding="utf-8").format(seed=0, speed=100)
+        instrument = parse_settings(text, source=DEMO, base=simulated_in)
+    else:
+        instrument = load_settings(settings)
+    if instrument.recording is not None:
+        raise ConfigRefused(
+            f"{settings} plays a recording, of which nothing can be focused any more",
+            remedy="for a recorded stack: nightscope focus curve DIR",
+        )
+    if first is None:
+        return instrument
+    return instrument.model_copy(update={"focus": FocusSection.model_validate({"first": first})})
+
+
+def _objective(instrument: Settings, named: str | None) -> str:
+    if named is not None and named not in instrument.objectives:
+        raise ConfigRefused(
+            "unknown objective",
+            value=named,
+            limit=", ".join(instrument.objectives),
+            remedy="name one of these",
+        )
+    return named or instrument.mounted
+
+
+def _found(
+    rig: Rig,
+    instrument: Settings,
+    objective: str,
+    lamp: Lamp,
+    *,
+    start_z_um: float,
+    range_um: float,
+) -> Focused:
+    if lamp.channel not in rig.light.channels:
+        raise ConfigRefused(
+            "unknown light",
+            value=lamp.channel,
+            limit=", ".join(rig.light.channels),
+            remedy="name one of these with --light",
+        )
+    low, high = rig.stage.limits.z_um
+    if not low <= start_z_um <= high:
+        raise ConfigRefused(
+            "z to start from is outside the stage's travel",
+            value=f"{start_z_um:g} µm",
+            limit=f"{low:g} to {high:g} µm",
+            remedy="choose --z inside it",
+        )
+    pair = led_pair_record(rig, instrument, objective=objective)
+    optics = instrument.objectives[objective]
+    channels = instrument.calibration.led_pair
+    return find_focus(
+        rig,
+        request=FocusRequest(
+            start_z_um=start_z_um,
+            range_um=range_um,
+            depth_of_field_um=optics.depth_of_field_um,
+            limits_um=rig.stage.limits.z_um,
+        ),
+        lamp=lamp,
+        correct=known_correction(
+            rig, objective=objective, folder=instrument.calibration.folder
+        ).apply,
+        singles=[LedPair.of(pair, channels=channels, optics=optics)] if pair else [],
+    )
+
+
+def _told(found: Focused, *, stands_um: float, simulated: bool, out: Path) -> dict[str, Any]:
+    """Return the verdict as JSON takes it, with what to say of it; write the curve's picture."""
+    verdict, well = found.verdict, found.verdict.status == "ok"
+    png = None
+    if verdict.curve:
+        png = out / "focus_run.png"
+        out.mkdir(parents=True, exist_ok=True)
+        write_durably(png, draw_curves({"brenner": verdict.curve}, unit="z, um"))
+    words = [
+        f"{'SIMULATED ' * simulated}{verdict.status}: "
+        + (f"focus at z {verdict.z_um:+.2f} ± {verdict.sigma_z_um:.2f} µm" if well else "no focus")
+        + f", by {found.by}, {verdict.exposures} exposures",
+        verdict.reason,
+        f"the stage stands at z {stands_um:+.2f} µm, the light is off",
+        str(png or ""),
+    ]
+    return {
+        "status": verdict.status,
+        "z_um": verdict.z_um,
+        "sigma_z_um": verdict.sigma_z_um,
+        "by": found.by,
+        "exposures": verdict.exposures,
+        "curve": [list(point) for point in verdict.curve],
+        "reason": verdict.reason,
+        "stage_z_um": stands_um,
+        "simulated": simulated,
+        "png": None if png is None else str(png),
+        "words": [line for line in words if line],
+        "exit_code": 0 if well else NEEDS_ATTENTION,
+    }
+
+
+def bars(points: Sequence[tuple[float, float]]) -> list[str]:
+    """Return a curve of (z, sharpness) as lines of text, the lowest z first."""
+    top = max((value for _, value in points), default=0.0)
+    return [
+        f"{z_um:+9.2f} µm {'█' * round(BAR * max(value, 0.0) / top) if top > 0 else ''}".rstrip()
+        for z_um, value in sorted(points)
+    ]
