@@ -33,8 +33,12 @@ def focus_run(
         float, typer.Option(metavar="UM", min=1.0, help="How far to look, half of it either way.")
     ] = 60.0,
     light: Annotated[str, typer.Option(metavar="NAME", help="Channel of a sweep.")] = "brightfield",
-    brightness: Annotated[float, typer.Option(metavar="F", min=0.0, max=1.0)] = 0.5,
-    exposure_ms: Annotated[float, typer.Option(metavar="MS", min=0.001)] = 10.0,
+    brightness: Annotated[
+        float, typer.Option(metavar="F", min=0.0, max=1.0, help="Of a sweep.")
+    ] = 0.5,
+    exposure_ms: Annotated[
+        float, typer.Option(metavar="MS", min=0.001, help="Of a sweep's frame.")
+    ] = 10.0,
     first: Annotated[
         Literal["auto", "led-pair", "sweep"] | None,
         typer.Option(help="What looks first; by itself as the settings say."),

@@ -254,7 +254,7 @@ class _Comparison:
         rows = np.arange(y - reach, y + reach + 1) % height
         columns = np.arange(x - reach, x + reach + 1) % width
         correlation[np.ix_(rows, columns)] = 0
-        rival = float(correlation.max()) / max(top, np.finfo(np.float32).tiny)
+        rival = float(correlation.max()) / max(top, 1e-300)
         return (float(_signed(int(x), width)), float(_signed(int(y), height))), rival
 
     def score(self, x: float, y: float) -> float:

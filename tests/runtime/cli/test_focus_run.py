@@ -1,0 +1,83 @@
+"""`nightscope focus run` on the bench: verdict, curve, exit code, limits, and the light off."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from rich.console import Console
+
+from runtime.cli.commands.focus_run import run
+from runtime.errors import NightscopeError
+from tests.night_fakes import SETTINGS, Bench
+
+LAMP = {"channel": "brightfield", "brightness": 0.5, "exposure_ms": 10.0}
+
+
+@pytest.fixture
+def focus(tmp_path):
+    """Run the verb on a bench; return the result and what was printed."""
+    settings = tmp_path / "settings.toml"
+    settings.write_text(SETTINGS, encoding="utf-8")
+
+    def on(bench, **asked):
+        said = io.StringIO()
+        how = {"objective": None, "place_um": None, "start_z_um": None, "range_um": 60.0}
+        result = run(
+            **how | {"lamp": LAMP, "first": None} | asked,
+            settings=settings,
+            simulator=False,
+            out=tmp_path / "out",
+            console=Console(file=said, width=100),
+            opened=bench.open,
+        )
+        return result, said.getvalue()
+
+    return on
+
+
+def test_focus_is_found_drawn_and_kept(focus):
+    bench = Bench(best_z_um=7.0)
+    result, said = focus(bench, place_um=(20.0, -10.0))
+    assert (result["status"], result["by"], result["exit_code"]) == ("ok", "sweep", 0)
+    assert bench.at_um == (20.0, -10.0, pytest.approx(7.0, abs=0.6))
+    assert result["stage_z_um"] == pytest.approx(result["z_um"], abs=0.01)
+    assert result["exposures"] == len(result["curve"]) == len(bench.frames)
+    assert "SIMULATED ok: focus at z +" in said
+    assert said.count("█" * 40) >= 1
+    assert cv2.imread(result["png"]).shape[2] == 3
+    assert not bench.lit
+
+
+def test_an_empty_field_is_said_and_is_no_success(focus):
+    bench = Bench(world=np.full((900, 900), 2000, np.float32))
+    result, said = focus(bench, start_z_um=5.0)
+    assert (result["status"], result["exit_code"]) == ("empty", 5)
+    assert "empty: no focus, by sweep" in said
+    assert bench.at_um[2] == pytest.approx(5.0)
+    assert not bench.lit
+
+
+def test_no_z_lies_beyond_the_stage(focus):
+    bench = Bench(best_z_um=120.0)
+    result, _ = focus(bench, start_z_um=95.0)
+    assert (result["status"], result["exit_code"]) == ("edge", 5)
+    assert max(z for _, _, z in bench.moves) <= bench.limits.z_um[1]
+    assert not bench.lit
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"objective": "40x"}, "unknown objective; value 40x; limit 10x, 20x"),
+        ({"lamp": LAMP | {"channel": "led"}}, "unknown light; value led; limit brightfield"),
+        ({"start_z_um": 300.0}, "outside the stage's travel; value 300 µm; limit -100 to 100 µm"),
+        ({"first": "led-pair"}, "calibration 'led-pair for 10x' is missing"),
+    ],
+)
+def test_what_the_instrument_has_not_is_refused_by_name(focus, asked, message):
+    bench = Bench()
+    with pytest.raises(NightscopeError, match=message):
+        focus(bench, **asked)
+    assert bench.frames == []
+    assert not bench.lit
