@@ -27,14 +27,18 @@ def focus_of(night):
         return [(rows[t.tile_id].source, rows[t.tile_id].verdict.z_um) for t in journal.tiles()]
 
 
-@pytest.fixture
-def interrupted(tmp_path):
-    """A night that was stopped half a day after its controller had started."""
-    night = Night(tmp_path / "night", Bench(own_s=HALF_A_DAY_S), plan=SURFACE)
+def stopped(path, plan=SURFACE):
+    """Return a night that was stopped half a day after its controller had started."""
+    night = Night(path, Bench(own_s=HALF_A_DAY_S), plan=plan)
     night.bench.on_frame = stop_in_the_middle_row
     with pytest.raises(Stopped):
         night.go_on()
     return night
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    return stopped(tmp_path / "night")
 
 
 def test_the_next_tile_after_a_boot_is_taken_in_focus_found_anew(interrupted):
@@ -57,3 +61,17 @@ def test_within_one_boot_nothing_is_looked_for_again(interrupted):
     night.go_on()
     assert {source for source, _ in focus_of(night)[len(before) :]} == {"surface"}
     assert len(night.bench.frames) == 9 - len(before)
+
+
+def test_a_resumed_night_predicts_bit_for_bit_what_an_undisturbed_one_does(tmp_path):
+    plan = SURFACE.replace("sweep_every: 100", "sweep_every: 2")
+    whole = Night(tmp_path / "whole", Bench(own_s=HALF_A_DAY_S), plan=plan)
+    whole.go_on()
+    night = stopped(tmp_path / "night", plan)
+    before = len(focus_of(night))
+    night.bench = Bench()
+    night.go_on()
+    undisturbed, resumed = (n.read(lambda journal: journal.focus()) for n in (whole, night))
+    assert 2 < before < 9
+    assert [row.source for row in list(resumed.values())[before:]].count("surface") > 1
+    assert resumed == undisturbed
