@@ -216,7 +216,8 @@ class FocusBelief:
     def _foretold(self, there: _There) -> tuple[Array, Array]:
         """Return every filter's z (filters,) and its variance."""
         variance = np.einsum("i,mij,j->m", there.row, self.covariance, there.row)
-        return self.mean @ there.row, variance + there.own * self.rough_um**2
+        # Of a place that is known to a hair, rounding could leave less than nothing.
+        return self.mean @ there.row, np.maximum(variance, 0.0) + there.own * self.rough_um**2
 
     def _with(self, there: _There, x_um: float, y_um: float) -> tuple[Array, Array, Array, Array]:
         """Return mean, covariance and places with the roughness there among them, and its row."""
