@@ -1,5 +1,6 @@
 """The focus map of a run: what its journal knows, as numbers, as a picture, and as a file."""
 
+import io
 import json
 
 import cv2
@@ -82,17 +83,21 @@ def test_the_file_holds_what_was_believed_and_begins_another_run(run, tmp_path):
     )
 
 
-def test_the_terminal_has_a_table_that_fits(run, tmp_path):
-    console = Console(record=True, width=80)
-    verbs.focus_map(run=run, out=tmp_path, console=console)
-    text = console.export_text()
-    assert max(len(line) for line in text.splitlines()) <= 80
-    assert "c000" in text
-    assert "c009" in text
-    assert "c001" not in text
-    assert "+10.2 ±" in text
-    assert "15 looks, 1 not believed" in text
-    assert "µm/h" in text
+def test_the_screen_has_a_table_that_fits_and_says_what_was_not_believed(run, tmp_path):
+    kept = io.BytesIO()
+    stream = io.TextIOWrapper(kept, encoding="ascii", errors="strict")
+    verbs.focus_map(run=run, out=tmp_path, console=Console(file=stream, width=60))
+    stream.flush()
+    text = kept.getvalue().decode("ascii")
+    table, _, rest = text.partition("Done")
+    assert max(map(len, text.partition("Results")[0].splitlines())) <= 60
+    assert len(table.splitlines()) == 1 + ROWS
+    assert table.splitlines()[0].split() == ["z,", "um", "c000", "c003", "c006", "c009"]
+    assert "+10.2 +-" in table
+    assert "60 tiles, 15 looks" in rest
+    assert "um/h" in rest
+    assert "a look at x 400, y 300 um found focus" in rest
+    assert str(tmp_path / "focus_map.png") in rest
 
 
 def test_a_run_without_a_sweep_has_no_map(tmp_path):
