@@ -8,9 +8,10 @@ by chance, which take as long), OpenCV's SIFT with its ratio test, and where the
 XFeat and a distilled, coarse LoFTR. By turns in one process, medians; ratios are those of the
 processor's time, all threads together, to the network's cheapest way.
 
-Memory: a fresh process for each, which has the runtime loaded. How far its peak rises above what it
-held when the network is opened and matches, with the back end's library loaded before, as beside
-another model, or not; and as a night opens it, which first measures every back end.
+Memory: how far a process's peak rises, by the kernel's count, above what it held before it opened
+the network and matched; a fresh process for each. The runtime is loaded, with its compiled kernels;
+"beside a classifier" the shipped one, too, on the same back end, as in a night. "auto" is how a
+night opens the network: the first time it measures every back end, later it remembers.
 
     python benchmarks/match.py --network match.nsb --xfeat xfeat.pt --coarse LoFTR_teacher.onnx
 
@@ -26,7 +27,6 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -38,12 +38,13 @@ from numpy.typing import NDArray
 from peers.grids import COUNTS_PER_GREY, SECTION
 
 from export.evaluate.matching.matcher import TilePair
-from runtime.config.settings import ModelsSection
+from runtime.config.settings import SHIPPED_MODELS, ModelsSection
 from runtime.inference.backends import backends
-from runtime.inference.bundle import open_bundle
+from runtime.inference.bundle import find_bundle, open_bundle
 from runtime.inference.opening import open_model
 from runtime.inference.selection import processor
 from runtime.inference.session import Choice
+from runtime.preprocess.strips import flattened
 from runtime.stitch.match.agreed import Points
 from runtime.stitch.match.borders import Facing
 from runtime.stitch.match.learned import cells
@@ -60,7 +61,8 @@ FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_in
 GATE_PX = 12
 STRIPS = "strips.npy"
 WARM_UPS, OPENED_RUNS = 2, 3
-ALONE, BESIDE, FIRST, AGAIN = "with its library", "library loaded", "auto, first time", "auto"
+ALONE, BESIDE, FIRST, AGAIN = "alone", "beside a classifier", "auto, first time", "auto, later"
+CLASSIFIER = "mussel-tissue"
 
 Match = Callable[[StripPair], object]
 
@@ -156,12 +158,12 @@ def choices(network: Path) -> dict[str, Choice]:
 
 def peers(asked: argparse.Namespace) -> dict[str, Match]:
     """Return the matchers beside the network, by name."""
-    from export.evaluate.matching.matchers import opened
+    from export.evaluate.matching.matchers import opened as matchers
 
     named = ["sift"]
     named += [f"xfeat={asked.xfeat}"] if asked.xfeat else []
     named += [f"loftr-coarse={asked.coarse}"] if asked.coarse else []
-    others = {one.name: _of_strips(one.match) for one in opened(named)}
+    others = {one.name: _of_strips(one.match) for one in matchers(named)}
     return {"the same, PyTorch fp32": Torch().match} | others
 
 
@@ -217,16 +219,16 @@ def print_times(title: str, taken: dict[str, list[Taken]], device: list[str]) ->
 
 def memory(asked: argparse.Namespace) -> None:
     """Print what opening and running the network adds to a process."""
-    print(f"\n{'megabytes added':34}{BESIDE:>18}{ALONE:>18}")
+    print(f"\n{'megabytes added':34}{BESIDE:>22}{ALONE:>10}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pair = strips(Specimen.read(SECTION), SHAPES_PX[-1])
         np.save(folder / STRIPS, np.stack([pair.a, pair.b]))
         for way in choices(asked.network):
-            added = [child_mb(asked, state, way, folder) for state in (BESIDE, ALONE)]
-            print(f"{way:34}" + "".join(f"{mb:18.0f}" for mb in added), flush=True)
+            beside, alone = (child_mb(asked, state, way, folder) for state in (BESIDE, ALONE))
+            print(f"{way:34}{beside:22.0f}{alone:10.0f}", flush=True)
         for state in (FIRST, AGAIN):
-            print(f"{state:34}{child_mb(asked, state, '', folder):36.0f}", flush=True)
+            print(f"{state:34}{child_mb(asked, state, '', folder):32.0f}", flush=True)
 
 
 def child_mb(asked: argparse.Namespace, state: str, way: str, folder: Path) -> float:
@@ -242,21 +244,28 @@ def grown_mb(asked: argparse.Namespace) -> float:
     """Return by how much this process's peak exceeds what it held before it had the network."""
     state, way = asked.grown
     pair = paired(*np.load(asked.folder / STRIPS))
+    # Whatever stitches has compiled kernels loaded.
+    flattened(pair.a)
+    held = []
     if state == BESIDE:
-        import_module(choices(asked.network)[way].backend)
+        choice = Choice(backend=choices(asked.network)[way].backend, precision="int8")
+        path, keys = find_bundle(SHIPPED_MODELS, CLASSIFIER), SHIPPED_MODELS / "keys"
+        held.append(open_model(path, keys=keys, tasks=RECORDS, threads=1, choice=choice))
     # From here on the peak is that of what follows.
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     before_mb = status_mb("VmRSS")
-    if state in (FIRST, AGAIN):
-        models = ModelsSection(folder=models_of(asked.network).folder, cache=asked.folder)
-        finder = finder_of(asked.network, models)
-        for _ in range(OPENED_RUNS):
-            cells(pair, finder)
-    else:
-        device = Device(asked.network, choices(asked.network)[way], threads=1)
-        for _ in range(OPENED_RUNS):
-            device.match(pair)
+    match = opened(asked.network, state, way, cache=asked.folder)
+    for _ in range(OPENED_RUNS):
+        match(pair)
     return status_mb("VmHWM") - before_mb
+
+
+def opened(network: Path, state: str, way: str, *, cache: Path) -> Match:
+    """Return the network, ready on one thread."""
+    if state in (BESIDE, ALONE):
+        return Device(network, choices(network)[way], threads=1).match
+    finder = finder_of(network, ModelsSection(folder=models_of(network).folder, cache=cache))
+    return lambda pair: cells(pair, finder)
 
 
 def status_mb(field: str) -> float:
