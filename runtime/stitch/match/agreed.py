@@ -8,7 +8,7 @@ specimen's texture and noise.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,15 @@ Points = tuple[Floats, Floats]
 """Places (n, 2) x, y in the crops of a and of b that look alike."""
 
 
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """The motion that most points agree on, and those that do, (n, 2) x, y in either tile."""
+
+    motion: RigidMotion
+    a_px: Floats
+    b_px: Floats
+
+
 def match_points(
     pair: StripPair,
     chance: tuple[float, ...],
@@ -45,26 +54,32 @@ def match_points(
     `mirrored` gives the points of a's crop and the mirror image of b's. What they agree on must
     also look alike: pixel by pixel, more than `chance` gives.
     """
+    found = beyond_chance(pair, points, mirrored)
+    match = None if found is None else match_turned(pair, found.motion, method=method)
+    if found is None or match is None or stays_put(match.shift_px):
+        return None
+    return replace(match, inliers=len(found.a_px)) if looks_alike(pair, match, chance) else None
+
+
+def beyond_chance(pair: StripPair, points: Points, mirrored: Callable[[], Points]) -> Agreed | None:
+    """Return what most points agree on, None where as many agree of strips that share nothing."""
     origins = np.array(pair.origin_a, float), np.array(pair.origin_b, float)
     a, b = (seen + at for seen, at in zip(points, origins, strict=True))
-    motion, inliers = _agreed(a, b, pair, np.array(pair.shift_px))
-    if motion is None or inliers < FEWEST_INLIERS:
+    found = _agreed(a, b, pair, np.array(pair.shift_px))
+    if found is None or len(found.a_px) < FEWEST_INLIERS:
         return None
     a, b = (seen + at for seen, at in zip(mirrored(), origins, strict=True))
-    if inliers <= _by_chance(a, b, pair):
-        return None
-    match = match_turned(pair, motion, method=method)
-    if match is None or stays_put(match.shift_px):
-        return None
+    return found if len(found.a_px) > _by_chance(a, b, pair) else None
+
+
+def looks_alike(pair: StripPair, match: Match, chance: tuple[float, ...]) -> bool:
+    """Return whether a match is alike pixel by pixel, more than the best place is by chance."""
     area_px = pair.area_px((round(match.shift_px[0]), round(match.shift_px[1])))
-    sure = match.ncc >= accept_above(chance, area_px=area_px)
-    return replace(match, inliers=inliers) if sure else None
+    return match.ncc >= accept_above(chance, area_px=area_px)
 
 
-def _agreed(
-    a: Floats, b: Floats, pair: StripPair, shift_px: Floats
-) -> tuple[RigidMotion | None, int]:
-    """Return the motion near a predicted shift that most pairs agree on, and how many.
+def _agreed(a: Floats, b: Floats, pair: StripPair, shift_px: Floats) -> Agreed | None:
+    """Return what most pairs of points agree on near a predicted shift, None for nothing.
 
     Random samples of two pairs (Fischler and Bolles, doi:10.1145/358669.358692), from a fixed seed.
     """
@@ -72,7 +87,7 @@ def _agreed(
     near = np.hypot(*(a - b - shift_px).T) <= reach * np.sqrt(2)
     a, b = a[near], b[near]
     if len(a) < 2:
-        return None, 0
+        return None
     turns, offsets = _sampled(a, b)
     in_a, in_b, centre = (
         p @ (1, 1j) for p in (a, b, np.array(pair.origin_a) + np.array(pair.a.shape[::-1]) / 2)
@@ -82,9 +97,9 @@ def _agreed(
     allowed = np.maximum(np.abs(shift.real), np.abs(shift.imag)) <= pair.gate_px
     votes = (off < INLIER_PX).sum(axis=1) * allowed
     if len(votes) == 0 or votes.max() < 2:
-        return None, 0
+        return None
     inside = off[int(votes.argmax())] < INLIER_PX
-    return RigidMotion.fitted(a[inside], b[inside]), int(votes.max())
+    return Agreed(RigidMotion.fitted(a[inside], b[inside]), a[inside], b[inside])
 
 
 def _sampled(a: Floats, b: Floats) -> tuple[Complex, Complex]:
@@ -104,5 +119,6 @@ def _by_chance(a: Floats, b: Floats, pair: StripPair) -> float:
     """Return how many pairs of points agree that show nothing in common."""
     steps = (np.arange(CHANCE_GATES) - CHANCE_GATES // 2) * pair.gate_px
     places = [np.add(pair.shift_px, (x, y)) for x in steps for y in steps]
-    counts = [_agreed(a, b, pair, place)[1] for place in places]
+    found = (_agreed(a, b, pair, place) for place in places)
+    counts = [0 if one is None else len(one.a_px) for one in found]
     return float(np.mean(counts) + SIGMAS * np.std(counts))

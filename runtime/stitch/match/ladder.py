@@ -185,9 +185,9 @@ def by_the_sensor(match: Match, own: StripPair | None, chance: tuple[float, ...]
 def by_cells(finder: CellFinder) -> Rung:
     """Return the rung that asks a network."""
 
-    def rung(cut: Cut, chance: tuple[float, ...]) -> Match | None:
+    def rung(cut: Cut, _: tuple[float, ...]) -> Match | None:
         pair = cut(True)
-        return None if pair is None else match_learned(pair, chance, finder)
+        return None if pair is None else match_learned(pair, finder)
 
     return rung
 

@@ -16,11 +16,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.stitch.match.agreed import Points, match_points
+from runtime.stitch.match.agreed import Agreed, Points, beyond_chance
 from runtime.stitch.match.correlation import Floats
-from runtime.stitch.match.refined import Match
+from runtime.stitch.match.phase import stays_put
+from runtime.stitch.match.refined import Match, match_turned
 from runtime.stitch.match.strips import Strip, StripPair
-from runtime.tile import Pixels
+from runtime.stitch.match.turned import alike
+from runtime.tile import Covariance, Pixels, PointPair
+
+NEAR_PX = 3.0
+"""Refining moves a place by less, or has lost it."""
+
+ALIKE_CELLS, FLOOR_PX = 4, 0.3
+"""So many neighbouring cells err together, each by no less."""
+
+CELLS_A_POINT, MOST_POINTS = 16, 8
+"""How many cells are told as one point, and how many points of a seam at most."""
 
 RIM_PX = 8
 """Beyond a crop its last pixels are repeated; what is found as near as this to such is not seen."""
@@ -44,11 +55,13 @@ class _Window:
     b: tuple[int, int]
 
 
-def match_learned(pair: StripPair, chance: tuple[float, ...], finder: CellFinder) -> Match | None:
-    """Return the match that the network's cells agree on, or None: see `match_points`.
+def match_learned(pair: StripPair, finder: CellFinder) -> Match | None:
+    """Return the match that the network's cells agree on, None where as many do by chance.
 
-    Strips of one grey level have none. Others are shown to the network even if they look blank:
-    faint ones do.
+    It is refined where the pixels say anything, else told as the cells have it. How alike pixels
+    are does not decide: where they are alike beyond the chance of a search, correlation has found
+    the place. Strips of one grey level have no match; others are shown to the network even if they
+    look blank, as faint ones do.
     """
     if any(strip.min() == strip.max() for strip in (pair.a, pair.b)):
         return None
@@ -56,7 +69,50 @@ def match_learned(pair: StripPair, chance: tuple[float, ...], finder: CellFinder
     def mirrored() -> Points:
         return cells(replace(pair, b=pair.b[:, ::-1]), finder)
 
-    return match_points(pair, chance, cells(pair, finder), mirrored, method="loftr")
+    found = beyond_chance(pair, cells(pair, finder), mirrored)
+    if found is None:
+        return None
+    told = _as_told(pair, found)
+    if stays_put(told.shift_px):
+        return None
+    match = match_turned(pair, found.motion, method="loftr")
+    # Where every block is noise, refining leads anywhere.
+    near = match is not None and np.hypot(*np.subtract(match.shift_px, told.shift_px)) < NEAR_PX
+    return replace(match, inliers=told.inliers) if match is not None and near else told
+
+
+def _as_told(pair: StripPair, found: Agreed) -> Match:
+    """Return the match that cells make by themselves.
+
+    Their scatter about the motion says how far each may be off; neighbours see much of the same
+    pixels, and err alike.
+    """
+    off = found.a_px - found.motion.into_a(found.b_px)
+    variance_px2 = np.maximum((off**2).mean(axis=0), FLOOR_PX**2) * ALIKE_CELLS
+    along = int(np.ptp(found.a_px[:, 1]) > np.ptp(found.a_px[:, 0]))
+    order = np.argsort(found.a_px[:, along], kind="stable")
+    parts = np.array_split(order, min(max(len(order) // CELLS_A_POINT, 1), MOST_POINTS))
+    shift = (found.a_px - found.b_px).mean(axis=0)
+    return Match(
+        (float(shift[0]), float(shift[1])),
+        found.motion.rotation_rad,
+        _diagonal(variance_px2 / len(order)),
+        alike(pair, found.motion),
+        "loftr",
+        tuple(_point(found, part, variance_px2 / len(part)) for part in parts),
+        inliers=len(order),
+    )
+
+
+def _point(found: Agreed, part: NDArray[np.int64], variance_px2: Floats) -> PointPair:
+    """Return the middle of some of the cells, in either tile."""
+    (ax, ay), (bx, by) = (of[part].mean(axis=0).tolist() for of in (found.a_px, found.b_px))
+    return PointPair(a_px=(ax, ay), b_px=(bx, by), covariance_px2=_diagonal(variance_px2))
+
+
+def _diagonal(variance_px2: Floats) -> Covariance:
+    x, y = variance_px2.tolist()
+    return ((x, 0.0), (0.0, y))
 
 
 def cells(pair: StripPair, finder: CellFinder) -> Points:

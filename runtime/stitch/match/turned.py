@@ -79,18 +79,28 @@ def refine_turned(pair: StripPair, motion: RigidMotion) -> TurnedBlocks | None:
 
     The covariances are those in a's orientation.
     """
-    a, b = pair.a.astype(np.float32), pair.b.astype(np.float32)
-    origin_a, origin_b = np.array(pair.origin_a, float), np.array(pair.origin_b, float)
-    offset = motion.into_b(origin_a[None])[0] - origin_b
-    back = np.column_stack([motion.turn.T, offset])
-    drawn = _drawn(b, back, a.shape)
-    inside = _drawn(np.ones_like(b), back, a.shape, border=cv2.BORDER_CONSTANT) > 0.999
+    a, drawn, inside = _turned_back(pair, motion)
+    origin_a = np.array(pair.origin_a, float)
     layout = _layout(inside)
     blocks = None if layout is None else refine(a, drawn, layout)
     if blocks is None:
         return None
     told = _told(blocks, motion, origin_a)
     return replace(told, ncc=_alike(a, drawn, inside, told.shift_px))
+
+
+def alike(pair: StripPair, motion: RigidMotion) -> float:
+    """Return the NCC of what both crops show once b is turned back, 0 where that is nothing."""
+    return _alike(*_turned_back(pair, motion), motion.offset_px)
+
+
+def _turned_back(pair: StripPair, motion: RigidMotion) -> tuple[Image, Image, Mask]:
+    """Return a's crop, b's as it lies in a's pixels, and where it does."""
+    a, b = pair.a.astype(np.float32), pair.b.astype(np.float32)
+    offset = motion.into_b(np.array(pair.origin_a, float)[None])[0] - pair.origin_b
+    back = np.column_stack([motion.turn.T, offset])
+    inside = _drawn(np.ones_like(b), back, a.shape, border=cv2.BORDER_CONSTANT) > 0.999
+    return a, _drawn(b, back, a.shape), inside
 
 
 def _told(blocks: Blocks, motion: RigidMotion, origin_a: Floats) -> TurnedBlocks:

@@ -12,8 +12,7 @@ from runtime.errors import ConfigRefused
 from runtime.stitch.match.ladder import LADDERS, ladder
 from runtime.stitch.match.learned import RIM_PX, CellFinder, cells, match_learned
 from runtime.stitch.match.strips import StripPair
-from runtime.stitch.match.threshold import chance_scores
-from tests.runtime.stitch.test_turned import GATE_PX, MIDDLE, SIDE_PX, strips_of, turn, view
+from tests.runtime.stitch.test_turned import MIDDLE, SIDE_PX, strips_of, turn, view
 
 SHAPE = (64, 96)
 
@@ -108,9 +107,8 @@ def test_what_most_cells_agree_on_is_refined_and_told(prior, degrees):
     centres = np.array([(500.0, 500.0), np.add((504.0, 497.0), prior)])
     angles = np.deg2rad([degrees / 2, -degrees / 2])
     a, b = (view(c, angle, n) for n, (c, angle) in enumerate(zip(centres, angles, strict=True)))
-    chance = chance_scores(a, gate_px=GATE_PX) + chance_scores(b, gate_px=GATE_PX)
     finder = CellFinder(shape_px=(96, 320), find=by_sift)
-    match = match_learned(strips_of(a, b, prior), chance, finder)
+    match = match_learned(strips_of(a, b, prior), finder)
     assert match is not None
     assert match.method == "loftr"
     assert match.inliers >= 8
@@ -140,8 +138,7 @@ def by_luck(first, second):
 def test_strips_of_two_specimens_match_nowhere_whatever_a_network_says(find):
     a, b = (view(np.array(at, float), 0.0, 7) for at in ((300, 300), (1100, 900)))
     finder = CellFinder(shape_px=(96, 320), find=find)
-    chance = chance_scores(a, gate_px=GATE_PX) + chance_scores(b, gate_px=GATE_PX)
-    assert match_learned(strips_of(a, b, (270.0, 0.0)), chance, finder) is None
+    assert match_learned(strips_of(a, b, (270.0, 0.0)), finder) is None
 
 
 def test_strips_of_one_grey_level_are_shown_to_no_network():
@@ -150,7 +147,7 @@ def test_strips_of_one_grey_level_are_shown_to_no_network():
 
     flat = np.full((SIDE_PX, SIDE_PX), 900, np.uint16)
     finder = CellFinder(shape_px=(96, 320), find=never)
-    assert match_learned(strips_of(flat, flat, (270.0, 0.0)), (0.0,), finder) is None
+    assert match_learned(strips_of(flat, flat, (270.0, 0.0)), finder) is None
 
 
 def test_a_network_is_asked_last_or_alone_and_only_where_it_is_wanted():
@@ -160,3 +157,33 @@ def test_a_network_is_asked_last_or_alone_and_only_where_it_is_wanted():
     assert ladder("phase", finder) == LADDERS["phase"]
     with pytest.raises(ConfigRefused, match="'loftr' has no network to ask"):
         ladder("loftr")
+
+
+@pytest.mark.parametrize("degrees", [0.0, 2.0])
+def test_where_pixels_say_nothing_the_cells_are_told_with_their_own_scatter(degrees):
+    """Two crops of noise, and a network that knows of the specimen behind it."""
+    rng = np.random.default_rng(int(degrees))
+    a, b = (rng.integers(900, 1100, (96, 320)).astype(np.uint16) for _ in "ab")
+    rotation = turn(np.deg2rad(degrees))
+
+    def find(first, second):
+        y, x = 8.0 * np.mgrid[2:10, 2:38].reshape(2, -1)
+        in_a = np.stack([x, y], axis=1)
+        if not np.array_equal(second, b):
+            return in_a, rng.uniform(0, 96, in_a.shape)
+        return in_a, (in_a - (160, 48)) @ rotation + (156, 50) + rng.normal(0, 0.8, in_a.shape)
+
+    pair = StripPair(a, b, (0, 400), (0, 0), (0.0, 400.0), 20)
+    match = match_learned(pair, CellFinder(shape_px=(96, 320), find=find))
+    assert match is not None
+    assert (match.method, match.inliers > 200) == ("loftr", True)
+    assert match.rotation_rad == pytest.approx(np.deg2rad(degrees), abs=2e-3)
+    assert abs(match.ncc) < 0.1
+    assert 1 < len(match.pairs) <= 8
+    (xx, _), _ = match.covariance_px2
+    assert 0.03 < np.sqrt(xx) < 0.15
+    for point in match.pairs:
+        at = (np.subtract(point.a_px, (160, 448))) @ rotation + (156, 50)
+        off = np.subtract(point.b_px, at) / np.sqrt(np.diag(point.covariance_px2))
+        assert np.abs(off).max() < 4
+    assert match.shift_px == pytest.approx((4, 398), abs=0.5)
