@@ -17,16 +17,30 @@ Result = TypeVar("Result")
 WAIT_S = 0.01
 
 
+def nothing_more() -> bool:
+    """Return that there is nothing to do in idle time."""
+    return False
+
+
 class Conveyor(Generic[Item]):
     """Feeds items to `work` on one thread, in order.
 
     `put` blocks while the belt is full (back-pressure), waiting through the clock so that the
-    board's watchdog stays fed. A failure of `work` stops the belt and is raised in the control
-    loop. Leaving the block normally, or by `Stopped`, first finishes what is on the belt.
+    board's watchdog stays fed. While the belt is empty, `idle` is called over and over; it does a
+    piece of what can wait, and returns False when there is nothing more. A failure of either stops
+    the belt and is raised in the control loop. Leaving the block normally, or by `Stopped`, first
+    finishes what is on the belt.
     """
 
-    def __init__(self, work: Callable[[Item], None], *, size: int, clock: Clock) -> None:
-        self._work = work
+    def __init__(
+        self,
+        work: Callable[[Item], None],
+        *,
+        size: int,
+        clock: Clock,
+        idle: Callable[[], bool] = nothing_more,
+    ) -> None:
+        self._work, self._idle = work, idle
         self._belt: queue.Queue[Item | None] = queue.Queue(maxsize=size)
         self._clock = clock
         self._failure: BaseException | None = None
@@ -35,6 +49,11 @@ class Conveyor(Generic[Item]):
     def __enter__(self) -> Self:
         self._thread.start()
         return self
+
+    @property
+    def waiting(self) -> int:
+        """How many items are on the belt that nobody works on yet."""
+        return self._belt.qsize()
 
     def put(self, item: Item) -> None:
         """Hand an item over; raises what `work` raised on an earlier one."""
@@ -81,12 +100,16 @@ class Conveyor(Generic[Item]):
                 return
 
     def _run(self) -> None:
-        while (item := self._belt.get()) is not None:
-            try:
+        try:
+            while (item := self._next()) is not None:
                 self._work(item)
-            except BaseException as error:  # noqa: BLE001 - handed to the control loop whole
-                self._failure = error
-                return
+        except BaseException as error:  # noqa: BLE001 - handed to the control loop whole
+            self._failure = error
+
+    def _next(self) -> Item | None:
+        while self._belt.empty() and self._idle():
+            pass
+        return self._belt.get()
 
 
 def begin(work: Callable[[], Result]) -> Future[Result]:

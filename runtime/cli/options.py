@@ -57,7 +57,7 @@ MatcherName = Annotated[
     Literal["auto", "phase", "sift", "loftr"], typer.Option(help="How overlaps match.")
 ]
 Network = Annotated[
-    str | None, typer.Option(metavar="BUNDLE", help="Model to ask where no other matcher is sure.")
+    str | None, typer.Option(metavar="BUNDLE", help="Model to ask where no other is sure; or none.")
 ]
 StageSigma = Annotated[
     float | None, typer.Option(metavar="S", help="How far positions may be off, px.")

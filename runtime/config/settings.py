@@ -112,13 +112,15 @@ class CalibrationSection(Strict):
 
 class ModelsSection(Strict):
     """Where bundles and the public keys they must be signed with are kept; `cache` remembers which
-    back end measured fastest here.
+    back end measured fastest here. `matcher` names the network that is asked for overlaps which
+    nothing else can match: "auto" the shipped one if it is there, "none" for none.
     """
 
     folder: Path = SHIPPED_MODELS
     cache: Path = USER_CACHE
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     backend: Literal["auto", "onnxruntime", "openvino"] = "auto"
+    matcher: str = "auto"
 
 
 class PipelineSection(Strict):

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from runtime.stitch.stitcher import Stitcher
     from runtime.tasks.classify.classifier import TileClassifier
 
+AT_ONCE, IN_HASTE = 2, 1
+"""How many rungs of the matchers' ladder a tile's budget allows, and how many when others wait. The
+rest is for a second look (`runtime.night.second_looks`)."""
+
 FOLDERS = {"overview": "tiles", "visit": "regions"}
 
 
@@ -63,8 +67,8 @@ class Intake:
         """Return what the model says of the tile; None for a plan without one."""
         return None if self.classifier is None else self.classifier.classify(picture, raw=raw)
 
-    def register(self, shot: Shot, picture: Picture) -> Matches:
-        """Return how the tile lies against its earlier neighbours."""
+    def register(self, shot: Shot, picture: Picture, hurried: bool) -> Matches:
+        """Return how the tile lies against its earlier neighbours, as far as there is time."""
         at = shot.stage
         return self.stitcher.match(
             shot.tile_id,
@@ -72,6 +76,7 @@ class Intake:
             x_um=at.x_um,
             y_um=at.y_um,
             earlier=self.corrected_pixels,
+            rungs=IN_HASTE if hurried else AT_ONCE,
         )
 
     def solve(self, shot: Shot, matches: Matches) -> Mapping[str, Placement]:

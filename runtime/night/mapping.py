@@ -11,6 +11,7 @@ from runtime.distortion import Distortion
 from runtime.instrument.rig import Rig
 from runtime.record.run_folder import RunFolder
 from runtime.stitch.map.mosaic import Mosaic
+from runtime.stitch.match.learned import CellFinder
 from runtime.stitch.stitcher import Stitcher
 
 MARGIN_PX = 16
@@ -24,10 +25,12 @@ def map_of(
     *,
     stage_from_px: NDArray[np.float64],
     distortion: Distortion | None,
+    finder: CellFinder | None,
 ) -> tuple[Stitcher, Mosaic]:
     """Return an empty stitcher and mosaic for the planned tiles; `stage_from_px` is 2x2, µm/px.
 
-    Both take out the calibrated `distortion`, if there is one.
+    Both take out the calibrated `distortion`, if there is one. `finder` is the network that is
+    asked for overlaps, None for none.
     """
     camera = rig.camera.info
     shape_px = (camera.height_px, camera.width_px)
@@ -39,6 +42,7 @@ def map_of(
         px_from_stage=px_from_stage,
         stage_sigma_px=rig.stage_sigma_um / pixel_size_um,
         shape_px=shape_px,
+        network=lambda: finder,
         known=distortion,
         calibrated=True,
     )

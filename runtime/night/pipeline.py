@@ -7,7 +7,7 @@ here, the compute worker takes them in behind it, so that compute hides behind t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from runtime.config.plan import Plan, PlannedTile
@@ -17,6 +17,7 @@ from runtime.instrument.rig import Rig
 from runtime.night.acquire import Acquirer
 from runtime.night.intake import Intake
 from runtime.night.regions import find_regions
+from runtime.night.second_looks import SecondLooks
 from runtime.night.stages import Journey, acquire, take_in
 from runtime.night.visits import planned_frames
 from runtime.record.budget import Meter
@@ -61,6 +62,7 @@ class Pipeline:
     journal: Journal
     acquirer: Callable[[str], Acquirer]
     intake: Intake
+    second_looks: SecondLooks
     meter: Meter
     offset_um: tuple[float, float, float]
     queue_tiles: int
@@ -74,10 +76,16 @@ class Pipeline:
         """
         self.journal.note(state="scanning")
         self._take("overview", self.plan.objective, self.planned)
+        self._look_again()
         self._visit(self._regions())
         alongside(self.intake.settle, clock=self.rig.clock)
         alongside(self.intake.judge, clock=self.rig.clock)
         self.journal.add_timings(self.meter.drain())
+
+    def _look_again(self) -> None:
+        """Look again at all overlaps that are left: where regions and seams lie depends on them."""
+        while alongside(self.second_looks.one, clock=self.rig.clock):
+            self._stop_if_asked()
 
     def _regions(self) -> list[Region]:
         """Return the regions, found once, from the labels of the whole overview."""
@@ -122,10 +130,10 @@ class Pipeline:
         self.rig.turret.select(objective=objective)
         acquirer = self.acquirer(objective)
         lost = 0
-        with Conveyor(self._take_in, size=self.queue_tiles, clock=self.rig.clock) as belt:
+        busy = max(self.queue_tiles // 2, 1)
+        with self._belt() as belt:
             for tile in todo:
-                if self.should_stop():
-                    raise Stopped("stopped on request", remedy="`nightscope resume` continues")
+                self._stop_if_asked()
                 try:
                     journey = acquire(acquirer, Journey.to(tile), self.meter)
                 except CameraFailed as error:
@@ -134,10 +142,23 @@ class Pipeline:
                 else:
                     lost = 0
                     with self.meter.waiting():
-                        belt.put(journey)
+                        belt.put(replace(journey, hurried=belt.waiting >= busy))
+
+    def _belt(self) -> Conveyor[Journey]:
+        return Conveyor(
+            self._take_in,
+            size=self.queue_tiles,
+            clock=self.rig.clock,
+            idle=self.second_looks.one,
+        )
+
+    def _stop_if_asked(self) -> None:
+        if self.should_stop():
+            raise Stopped("stopped on request", remedy="`nightscope resume` continues")
 
     def _take_in(self, journey: Journey) -> None:
         journey = take_in(self.intake, journey, self.meter)
+        self.second_looks.note(journey)
         label, matches, focus = journey.label, journey.matches, journey.focus
         self.watcher.tile_done(
             TileDone(

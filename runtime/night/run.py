@@ -31,6 +31,7 @@ from runtime.record.summary import late_stages, summarise
 
 if TYPE_CHECKING:
     from runtime.tasks.classify.classifier import TileClassifier
+    from runtime.tasks.match.finder import StripFinder
 
 FINISHED, UNFINISHED_BUSINESS = 0, 5
 
@@ -79,13 +80,13 @@ class Night:
             self.journal.note(created=asdict(self.clock.instant()))
             self._say_assumed()
         self.folder.make_ready()
-        opening, warming = begin(self._classifier), begin(warm_stitching)
+        opening, warming = begin(self._models), begin(warm_stitching)
         if self.settings.calibration.automatic and not self.journal.fact("calibrated"):
             opening.result()  # a model that is refused is refused before anything moves
             self._calibrate()
         with self.open_microscope(self.settings, truth=self.folder.truth) as rig:
             result_of(warming, clock=rig.clock)  # a tile's budget has no time for a compiler
-            self._scan(rig, result_of(opening, clock=rig.clock))
+            self._scan(rig, *result_of(opening, clock=rig.clock))
         finish().export_map(self.folder, self.journal)
         self.journal.note(state="finished", finished=asdict(self.clock.instant()))
 
@@ -96,7 +97,9 @@ class Night:
             now = self.clock.instant()
             self.journal.event(at=now, level="info", kind="assumed", message=said)
 
-    def _scan(self, rig: Rig, classifier: TileClassifier | None) -> None:
+    def _scan(
+        self, rig: Rig, classifier: TileClassifier | None, finder: StripFinder | None
+    ) -> None:
         clock, start_s = self.clock, self.clock.now_s()
         self.journal.set_stages(budgets(self.settings.budgets_ms))
         meter = Meter(clock, self.journal.stages())
@@ -109,6 +112,7 @@ class Night:
             rig=rig,
             calibrated=Calibrated.load(rig, self.settings, objectives=self.plan.objectives),
             classifier=classifier,
+            finder=finder,
             meter=meter,
             should_stop=self.should_stop,
         )
@@ -150,6 +154,19 @@ class Night:
         if self.should_stop():
             raise Stopped("stopped while calibrating", remedy="`nightscope resume` starts it again")
         self.console.print(f"calibrating: {said}")
+
+    def _models(self) -> tuple[TileClassifier | None, StripFinder | None]:
+        return self._classifier(), self._finder()
+
+    def _finder(self) -> StripFinder | None:
+        """Return the network for overlaps that nothing else can match: the very one that the run
+        began with, if it had one.
+        """
+        from runtime.tasks.match.finder import finder_of
+
+        finder = finder_of(self.settings.models, self.journal.fact("matcher"))
+        self.journal.note(matcher="none" if finder is None else finder.name)
+        return finder
 
     def _classifier(self) -> TileClassifier | None:
         """Return the plan's model on the back end the run began with: scores must not change."""

@@ -17,6 +17,7 @@ from runtime.night.acquire import Acquirer
 from runtime.night.intake import Intake
 from runtime.night.pipeline import Pipeline, Watcher
 from runtime.night.preflight import check_disk, check_plan
+from runtime.night.second_looks import SecondLooks
 from runtime.night.stages import catch_up
 from runtime.night.stop import StopRequest
 from runtime.record.budget import Meter
@@ -27,6 +28,7 @@ from runtime.tile import Imaging
 
 if TYPE_CHECKING:
     from runtime.tasks.classify.classifier import TileClassifier
+    from runtime.tasks.match.finder import StripFinder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Scan:
     rig: Rig
     calibrated: Calibrated
     classifier: TileClassifier | None
+    finder: StripFinder | None
     meter: Meter
     should_stop: StopRequest
 
@@ -53,7 +56,7 @@ class Scan:
         self.rig.stage.home()
         self._return_to_last_tile()
         self._anchor_focus()
-        intake = result_of(preparing, clock=self.rig.clock)
+        intake, second_looks = result_of(preparing, clock=self.rig.clock)
         Pipeline(
             plan=self.plan,
             planned=planned,
@@ -61,6 +64,7 @@ class Scan:
             journal=self.journal,
             acquirer=self._acquirer,
             intake=intake,
+            second_looks=second_looks,
             meter=self.meter,
             offset_um=self._offset_um,
             queue_tiles=self.settings.pipeline.queue_tiles,
@@ -89,8 +93,9 @@ class Scan:
             },
         )
 
-    def _prepare(self, planned: list[PlannedTile]) -> Intake:
-        """Return the compute side, brought up to the journal; for a thread while the stage homes.
+    def _prepare(self, planned: list[PlannedTile]) -> tuple[Intake, SecondLooks]:
+        """Return the compute side, brought up to the journal, and what it is to look at again; for
+        a thread while the stage homes.
 
         Loaded only here, because what it needs takes as long to load as homing takes.
         """
@@ -103,6 +108,7 @@ class Scan:
             self.rig,
             stage_from_px=self.calibrated.stage_from_px(self.plan.objective),
             distortion=self.calibrated.distortion,
+            finder=self.finder,
         )
         intake = Intake(
             folder=self.folder,
@@ -112,8 +118,10 @@ class Scan:
             stitcher=stitcher,
             mosaic=mosaic,
         )
+        looks = SecondLooks(intake=intake, meter=self.meter, asks=self.finder is not None)
         catch_up(intake)
-        return intake
+        looks.recall()
+        return intake, looks
 
     def _return_to_last_tile(self) -> None:
         """Move to where the last journaled tile was taken; a simulated world goes back to that

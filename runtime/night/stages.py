@@ -31,7 +31,7 @@ class Journey:
     """What is known of one tile so far; None is what no stage has given yet.
 
     `raw` is the frame as it left the camera, `picture` the same after dark and flat field, `moved`
-    every placement that changed when this tile was placed.
+    every placement that changed when this tile was placed. It is `hurried` when others wait.
     """
 
     tile_id: str
@@ -43,6 +43,7 @@ class Journey:
     stored: StoredTile | None = None
     picture: Picture | None = None
     label: Label | None = None
+    hurried: bool = False
     matches: Matches | None = None
     moved: Mapping[str, Placement] | None = None
 
@@ -130,7 +131,7 @@ STAGES: tuple[TileStage, ...] = (
     ),
     TileStage(
         name="register", budget_ms=300, on=WORKER,
-        run=Intake.register, needs=("shot", "picture"), gives=("matches",),
+        run=Intake.register, needs=("shot", "picture", "hurried"), gives=("matches",),
         keeps=Journal.set_matches, already=Intake.known_matches,
     ),
     TileStage(
@@ -146,6 +147,8 @@ STAGES: tuple[TileStage, ...] = (
 # Writing down what all of them gave: one transaction a tile, timed like a stage.
 TILES_A_TRANSACTION = 50
 RECORD = StageBudget(stage="record", budget_ms=200, mechanics=False)
+# Between tiles: the next one waits for as long at most, and the belt has room for more.
+SECOND_LOOK = StageBudget(stage="second-look", budget_ms=4000, mechanics=False)
 
 
 def budgets(overrides_ms: Mapping[str, float]) -> list[StageBudget]:
@@ -156,7 +159,7 @@ def budgets(overrides_ms: Mapping[str, float]) -> list[StageBudget]:
     rows = [
         StageBudget(stage=s.name, budget_ms=s.budget_ms, mechanics=s.on == CONTROL) for s in STAGES
     ]
-    rows.append(RECORD)
+    rows += [RECORD, SECOND_LOOK]
     names = [row.stage for row in rows]
     for name in overrides_ms:
         if name not in names:

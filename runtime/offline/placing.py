@@ -15,8 +15,8 @@ from runtime.instrument.camera.recorded import RecordedScan, RecordedTile
 from runtime.offline.inventory import Fate, Inventory, sharing_a_place
 from runtime.offline.still import made_small, same_pictures
 from runtime.stitch.match.borders import Matchable
-from runtime.stitch.match.learned import CellFinder
-from runtime.stitch.stitcher import Stitcher
+from runtime.stitch.match.ladder import Network
+from runtime.stitch.stitcher import Stitcher, no_network
 from runtime.stitch.straighten import straighten
 from runtime.stitch.workers import Workers, workers
 from runtime.tile import Backlash, Matches, Pixels, Placement, Seam, Shift
@@ -62,7 +62,7 @@ class _Pass:
 class Placing:
     """A stitcher for files: what cannot be read, or is another tile's copy, costs its own place.
 
-    `matcher`, `finder` and `stage_sigma_px` are those of `Stitcher`; the latter by default a share
+    `matcher`, `network` and `stage_sigma_px` are those of `Stitcher`; the latter by default a share
     of the tile. Raises ConfigRefused for an unknown matcher.
     """
 
@@ -72,12 +72,12 @@ class Placing:
         scan: RecordedScan,
         *,
         matcher: str,
-        finder: CellFinder | None = None,
+        network: Network = no_network,
         stage_sigma_px: float | None = None,
     ) -> None:
         self._inventory = inventory
         self._scan = scan
-        self._matcher, self._finder = matcher, finder
+        self._matcher, self._network = matcher, network
         self._sigma_px = sigma_px(scan, stage_sigma_px)
         self._by_id: dict[str, RecordedTile] = {}
         self._by_name: dict[str, RecordedTile] = {}
@@ -284,7 +284,7 @@ class Placing:
             stage_sigma_px=self._sigma_px,
             shape_px=self._scan.shape_px,
             matcher=self._matcher,
-            finder=self._finder,
+            network=self._network,
             border_px=border_px(self._scan.tiles, self._scan.shape_px, self._sigma_px),
             known=known,
             in_order=True,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,8 +34,11 @@ from runtime.offline.vouching import vouched
 from runtime.report.ending import Ending
 from runtime.report.judged import in_words
 from runtime.stitch.map.mosaic import Mosaic
-from runtime.stitch.match.learned import CellFinder
+from runtime.stitch.match.ladder import Network
 from runtime.stitch.stitcher import GATE_MARGIN_PX, GATE_SIGMAS
+
+if TYPE_CHECKING:
+    from runtime.tasks.match.finder import StripFinder
 
 Progress = Callable[[int, int], object]
 Ready = Callable[[str], bool]
@@ -50,7 +55,8 @@ class StitchRequest:
     Positions come from a Fiji `TileConfiguration.txt`, or from a file-name `pattern` and an
     `overlap` (share of a side). Where the pictures contradict them, the scan is refused, or with
     `fix` stitched where the pictures say. `network` names the bundle that is asked where the other
-    matchers are not sure; the matcher "loftr" asks it alone. With `report` the map is judged by its
+    matchers are not sure, by default the device's own; the matcher "loftr" asks it alone, "none"
+    is none. With `report` the map is judged by its
     own pictures, and a page of it is written. With `bottom_first` files keep their lowest row
     first, as MRC may.
     """
@@ -233,23 +239,36 @@ class FolderStitch:
                 inventory.move(scan.tiles)
                 self._placing.extend(inventory.scan)
                 return self._placing
-        network = self._request.network
         self._placing = Placing(
             inventory,
             inventory.scan,
             matcher=self._request.matcher,
-            finder=None if network is None else _finder(network),
+            network=_network(self._request.network),
             stage_sigma_px=self._request.stage_sigma_px,
         )
         return self._placing
 
 
-def _finder(network: str) -> CellFinder:
-    """Return what asks a network, loaded only where one is named: in half a second."""
-    from runtime.config.settings import ModelsSection
-    from runtime.offline.network import cell_finder
+def _network(name: str | None) -> Network:
+    """Return what gives the network: a named one is verified at once, the device's own is looked
+    for when a seam needs it, which takes half a second.
+    """
+    lock = Lock()
 
-    return cell_finder(ModelsSection(), network)
+    @cache
+    def found() -> StripFinder | None:
+        from runtime.config.settings import ModelsSection
+        from runtime.tasks.match.finder import finder_of
+
+        return finder_of(ModelsSection(), name)
+
+    def asked() -> StripFinder | None:
+        with lock:
+            return found()
+
+    if name is not None:
+        asked()
+    return asked
 
 
 def _judging() -> ModuleType:

@@ -40,6 +40,7 @@ from runtime.tile import (
     Region,
     Seam,
     SeamQuality,
+    Shift,
     TileQuality,
 )
 
@@ -270,6 +271,10 @@ class Journal:
         with self.transaction():
             self._put(MATCHED, [MatchedTile(tile_id=tile_id, blank=matches.blank)])
             self._put(SHIFTS, [TileShift(tile_id=tile_id, shift=s) for s in matches.shifts])
+
+    def set_shift(self, tile_id: str, shift: Shift) -> None:
+        """Record what a later look found in one overlap of a tile with an earlier one."""
+        self._put(SHIFTS, [TileShift(tile_id=tile_id, shift=shift)])
 
     def matches_of(self, tile_id: str) -> Matches | None:
         """Return what was found when a tile arrived, or None before it was matched."""

@@ -12,8 +12,7 @@ from runtime.distortion import Distortion
 from runtime.errors import InputRefused
 from runtime.stitch.graph.pose_graph import PoseGraph
 from runtime.stitch.match.borders import Facing, Matchable, OpenBorders, ReadPixels
-from runtime.stitch.match.ladder import Rung, by_the_sensor, climb, ladder
-from runtime.stitch.match.learned import CellFinder
+from runtime.stitch.match.ladder import Network, Rung, by_the_sensor, climb, ladder
 from runtime.stitch.match.refined import Match
 from runtime.stitch.match.straight import as_taken, straightened
 from runtime.stitch.match.strips import XY, Neighbours, StripPair, predict
@@ -28,6 +27,10 @@ BORDER_SHARE = 0.3
 """Border strips kept by default, as a share of the longer side; enough for 20 % overlap."""
 
 
+def no_network() -> None:
+    """Return that there is no network to ask."""
+
+
 def one_by_one(jobs: Jobs) -> Iterator[Shift]:
     """Yield what jobs return, each done when it is asked for."""
     return (job() for job in jobs)
@@ -39,12 +42,12 @@ class Stitcher:
     `px_from_stage` (2x2) turns stage micrometres into mosaic pixels; `stage_sigma_px` is the
     standard deviation of one stage position in pixels and sets the gate of the matcher; `shape_px`
     the (height, width) of every tile; `border_px` how deep a strip of past tiles is kept (default:
-    enough for 20 % overlap); `finder` the network that is asked where nothing else is sure; `known`
-    a field that bends every tile, through which they are then
-    matched; with `calibrated` it was measured, and the graph looks for no other; `in_order` says
-    that tiles are placed in the order they were taken, so that the way the stage came tells its
-    backlash. Matching looks at stage positions, pixels and that field only, never at earlier
-    results, so an interrupted scan gives the same shifts.
+    enough for 20 % overlap); `network` gives what is asked where nothing else is sure; `known` a
+    field that bends every tile, through which they are then matched; with `calibrated` it was
+    measured, and the graph looks for no other; `in_order` says that tiles are placed in the order
+    they were taken, so that the way the stage came tells its backlash. Matching looks at stage
+    positions, pixels and that field only, never at earlier results, so an interrupted scan gives
+    the same shifts.
     """
 
     def __init__(
@@ -54,7 +57,7 @@ class Stitcher:
         stage_sigma_px: float,
         shape_px: tuple[int, int],
         matcher: str = "auto",
-        finder: CellFinder | None = None,
+        network: Network = no_network,
         border_px: int | None = None,
         known: Distortion | None = None,
         calibrated: bool = False,
@@ -65,11 +68,10 @@ class Stitcher:
         self._px_from_stage = np.asarray(px_from_stage, dtype=np.float64)
         self._shape_px = shape_px
         self._gate_px = int(np.ceil(GATE_SIGMAS * np.sqrt(2) * stage_sigma_px)) + GATE_MARGIN_PX
-        self._borders = OpenBorders(
-            depth_px=border_px or int(BORDER_SHARE * max(shape_px)) + self._gate_px,
-            gate_px=self._gate_px,
-        )
-        self._rungs = ladder(matcher, finder)
+        depth_px = border_px or int(BORDER_SHARE * max(shape_px)) + self._gate_px
+        self._no_borders = partial(OpenBorders, depth_px=depth_px, gate_px=self._gate_px)
+        self._borders = self._no_borders()
+        self._rungs = ladder(matcher, network)
         self._cells: dict[tuple[int, int], list[str]] = {}
         self._graph = PoseGraph(stage_sigma_px, shape_px=shape_px, calibrated=self._calibrated)
         self._priors: dict[str, XY] = {}
@@ -108,14 +110,16 @@ class Stitcher:
         y_um: float,
         earlier: ReadPixels,
         run: Run = one_by_one,
+        rungs: int | None = None,
     ) -> Matches:
         """Return how a new tile lies against the placed ones it should overlap.
 
         `seen` is what `look` saw of it; (x_um, y_um) is where the stage stood. There is one shift
         per predicted overlap, method "none" where nothing was matched. `earlier` reads a placed
         tile by id, when its borders are not in memory: after an interruption, or in a very wide
-        scan. `run` runs the matching of each overlap and yields the results in their order. Raises
-        InputRefused for a tile of another shape.
+        scan. `run` runs the matching of each overlap and yields the results in their order; `rungs`
+        is how many of the ladder's it may climb, all by default. Raises InputRefused for a tile of
+        another shape.
         """
         if seen.borders.shape_px != self._shape_px:
             raise InputRefused(
@@ -127,11 +131,25 @@ class Stitcher:
         self._borders.keep(tile_id, seen)
         pairs = self._neighbours(tile_id, self.prior_px(x_um=x_um, y_um=y_um))
         facing = [self._borders.facing(pair, tile_id, earlier) for pair in pairs]
-        shift = partial(_shift, rungs=self._rungs, field=self._known)
+        shift = partial(_shift, rungs=self._rungs[:rungs], field=self._known)
         shifts = tuple(run(partial(shift, *job) for job in zip(pairs, facing, strict=True)))
         unmatched = all(shift.method == "none" for shift in shifts)
         blank = self._borders.blank(tile_id, beside=pairs if unmatched else ())
         return Matches(shifts=shifts, blank=blank)
+
+    def look_again(self, tile_id: str, other: str, *, read: ReadPixels) -> Shift:
+        """Return what the whole ladder finds in an overlap of two placed tiles, method "none" for
+        nothing; `tile_id` is the one that came later. Both are read once more.
+        """
+        earlier, later = ((name, self._priors[name]) for name in (other, tile_id))
+        pair = predict(earlier, later, shape_px=self._shape_px)
+        assert pair is not None
+        facing = self._no_borders().facing(pair, tile_id, read)
+        return _shift(pair, facing, rungs=self._rungs, field=self._known)
+
+    def improve(self, shift: Shift) -> None:
+        """Take what a second look found in an overlap in place of what the first one did."""
+        self._graph.improve(shift)
 
     def place(self, tile_id: str, matches: Matches, *, x_um: float, y_um: float) -> None:
         """Place a tile by its matches, new or from before an interruption.

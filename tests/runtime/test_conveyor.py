@@ -130,3 +130,48 @@ def test_alongside_waits_and_passes_failures_on():
 
     with pytest.raises(ValueError, match="no"):
         alongside(fail, clock=SystemClock())
+
+
+def test_while_nothing_comes_a_piece_of_what_can_wait_is_done_and_tiles_go_first():
+    done, left, begun = [], [3], threading.Event()
+
+    def idle():
+        begun.wait(5)
+        if left[0] == 0:
+            return False
+        left[0] -= 1
+        done.append("idle")
+        return True
+
+    with Conveyor(done.append, size=4, clock=SystemClock(), idle=idle) as belt:
+        belt.put("tile")
+        belt.put("tile")
+        begun.set()
+        while left[0]:
+            belt.put("late") if len(done) == 4 else None
+            SystemClock().sleep(duration_s=0.001)
+    assert done.count("idle") == 3
+    assert done.index("tile") <= 1
+
+
+def test_a_failure_in_idle_time_stops_the_belt_and_is_raised():
+    def idle():
+        raise KeyError("gone")
+
+    with (
+        pytest.raises(KeyError, match="gone"),
+        Conveyor(print, size=1, clock=SystemClock(), idle=idle) as belt,
+    ):
+        for _ in range(1000):
+            belt.put(1)
+            SystemClock().sleep(duration_s=0.001)
+
+
+def test_how_many_wait_is_known():
+    held = threading.Event()
+    with Conveyor(lambda _: held.wait(5), size=4, clock=SystemClock()) as belt:
+        for n in range(3):
+            belt.put(n)
+        assert belt.waiting in (2, 3)
+        held.set()
+    assert belt.waiting == 0

@@ -17,13 +17,11 @@ from runtime.inference.bundle import open_bundle
 from runtime.inference.manifest import Precision
 from runtime.inference.opening import Model, open_model
 from runtime.inference.session import Choice
-from runtime.stitch.match.agreed import Points
 from runtime.stitch.match.blank import is_blank
-from runtime.stitch.match.learned import CellFinder, cells
+from runtime.stitch.match.learned import cells
 from runtime.tasks.match.matcher import StripMatcher
 from runtime.tasks.match.record import CELL_PX, Matching
 from runtime.tasks.registry import RECORDS
-from runtime.tile import Pixels
 
 
 class BundleMatcher:
@@ -43,15 +41,10 @@ class BundleMatcher:
         strips = pair.strips
         if is_blank(strips.a) or is_blank(strips.b):
             return PointMatches.none()
-        finder = CellFinder(shape_px=self._matcher.shape_px, find=self._found)
-        a_px, b_px = cells(strips, finder)
+        a_px, b_px = cells(strips, self._matcher)
         # Windows overlap a little: what both of them found counts once.
         _, once = np.unique(np.floor(a_px / CELL_PX), axis=0, return_index=True)
         return PointMatches.of_crops(strips, a_px[once], b_px[once], np.ones(len(once)))
-
-    def _found(self, a: Pixels, b: Pixels) -> Points:
-        found = self._matcher.match(a, b)
-        return found.first_px, found.second_px
 
 
 def _opened(path: Path, precision: Precision) -> Model:

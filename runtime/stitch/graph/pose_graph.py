@@ -100,6 +100,11 @@ class PoseGraph:
             self._take(shift)
         self._unsolved.append(row)
 
+    def improve(self, shift: Shift) -> None:
+        """Take in a shift between two tiles of the graph in place of the one before."""
+        self._take(shift)
+        self._unsolved.append(self._tiles.index[shift.b])
+
     def placement(self, tile_id: str) -> Placement:
         """Return the current estimate of one tile; raises KeyError for an unknown one."""
         self._catch_up()

@@ -26,6 +26,9 @@ from runtime.tile import Alternative
 Cut = Callable[[bool], StripPair | None]
 """Cuts the strips of a pair: straight, or (True) with room for turned tiles."""
 
+Network = Callable[[], CellFinder | None]
+"""Returns the network that is asked, None where there is none; from any thread."""
+
 Rung = Callable[[Cut, tuple[float, ...]], Match | None]
 
 ALIKE = 0.05
@@ -182,12 +185,13 @@ def by_the_sensor(match: Match, own: StripPair | None, chance: tuple[float, ...]
     return best.ncc > OWN_SHARE * match.ncc and not repeats
 
 
-def by_cells(finder: CellFinder) -> Rung:
-    """Return the rung that asks a network."""
+def by_cells(network: Network) -> Rung:
+    """Return the rung that asks a network, for which it is only then looked."""
 
     def rung(cut: Cut, _: tuple[float, ...]) -> Match | None:
         pair = cut(True)
-        return None if pair is None else match_learned(pair, finder)
+        finder = None if pair is None else network()
+        return None if pair is None or finder is None else match_learned(pair, finder)
 
     return rung
 
@@ -202,8 +206,8 @@ LEARNED = ("auto", "loftr")
 """The matchers whose last rung is a network, where there is one."""
 
 
-def ladder(matcher: str, finder: CellFinder | None = None) -> tuple[Rung, ...]:
-    """Return the rungs of a matcher by name, the network's `finder` among them where it has one.
+def ladder(matcher: str, network: Network) -> tuple[Rung, ...]:
+    """Return the rungs of a matcher by name, the `network` the last of them where it asks one.
 
     Raises ConfigRefused for an unknown matcher, and for "loftr" without a network.
     """
@@ -212,14 +216,12 @@ def ladder(matcher: str, finder: CellFinder | None = None) -> tuple[Rung, ...]:
             "unknown matcher", value=matcher, limit=", ".join(LADDERS), remedy="Choose one of these"
         )
     rungs = LADDERS[matcher]
-    if finder is not None and matcher in LEARNED:
-        rungs = (*rungs, by_cells(finder))
-    if not rungs:
+    if not rungs and network() is None:
         raise ConfigRefused(
             f"matcher '{matcher}' has no network to ask",
             remedy="name a model for the task 'match' with --network",
         )
-    return rungs
+    return (*rungs, by_cells(network)) if matcher in LEARNED else rungs
 
 
 def climb(rungs: tuple[Rung, ...], cut: Cut, chance: tuple[float, ...]) -> Match | None:

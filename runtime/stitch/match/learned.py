@@ -8,43 +8,39 @@ show the same, and upright seams are laid down.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Protocol, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.stitch.match.agreed import Agreed, Points, beyond_chance
+from runtime.stitch.match.agreed import Points, beyond_chance
 from runtime.stitch.match.correlation import Floats
+from runtime.stitch.match.nearby import Nearby, nearby
 from runtime.stitch.match.phase import stays_put
 from runtime.stitch.match.refined import Match, match_turned
 from runtime.stitch.match.strips import Strip, StripPair
-from runtime.stitch.match.turned import alike
 from runtime.tile import Covariance, Pixels, PointPair
 
 NEAR_PX = 3.0
 """Refining moves a place by less, or has lost it."""
 
-ALIKE_CELLS, FLOOR_PX = 4, 0.3
-"""So many neighbouring cells err together, each by no less."""
-
-CELLS_A_POINT, MOST_POINTS = 16, 8
-"""How many cells are told as one point, and how many points of a seam at most."""
-
 RIM_PX = 8
 """Beyond a crop its last pixels are repeated; what is found as near as this to such is not seen."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellFinder:
-    """Finds places that look alike in two (y, x) strips of `shape_px`, (n, 2) x, y in each; may be
-    called from several threads at once.
-    """
+class CellFinder(Protocol):
+    """A network that is asked which places of two strips are the same."""
 
-    shape_px: tuple[int, int]
-    find: Callable[[Pixels, Pixels], Points]
+    @property
+    def shape_px(self) -> tuple[int, int]:
+        """Return the (height, width) of the strips it takes."""
+
+    def find(self, first: Pixels, second: Pixels) -> Points:
+        """Return the places that look alike in two (y, x) strips, (n, 2) x, y in each; may be
+        called from several threads at once.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +54,9 @@ class _Window:
 def match_learned(pair: StripPair, finder: CellFinder) -> Match | None:
     """Return the match that the network's cells agree on, None where as many do by chance.
 
-    It is refined where the pixels say anything, else told as the cells have it. How alike pixels
-    are does not decide: where they are alike beyond the chance of a search, correlation has found
-    the place. Strips of one grey level have no match; others are shown to the network even if they
-    look blank, as faint ones do.
+    It is refined where blocks of pixels say anything, else told as cells and pixels together have
+    it, and there is none where pixels find no place near that of the cells. Strips of one grey
+    level have no match; others are shown to the network even if they look blank, as faint ones do.
     """
     if any(strip.min() == strip.max() for strip in (pair.a, pair.b)):
         return None
@@ -72,47 +67,39 @@ def match_learned(pair: StripPair, finder: CellFinder) -> Match | None:
     found = beyond_chance(pair, cells(pair, finder), mirrored)
     if found is None:
         return None
-    told = _as_told(pair, found)
-    if stays_put(told.shift_px):
+    place = nearby(pair, found)
+    match = None if place is None else match_turned(pair, place.motion, method="loftr")
+    if place is not None and (match is None or _apart_px(match, place) > NEAR_PX):
+        # Where every block is noise, refining leads anywhere.
+        match = _told(place)
+    if match is None or stays_put(match.shift_px):
         return None
-    match = match_turned(pair, found.motion, method="loftr")
-    # Where every block is noise, refining leads anywhere.
-    near = match is not None and np.hypot(*np.subtract(match.shift_px, told.shift_px)) < NEAR_PX
-    return replace(match, inliers=told.inliers) if match is not None and near else told
+    return replace(match, inliers=len(found.a_px))
 
 
-def _as_told(pair: StripPair, found: Agreed) -> Match:
-    """Return the match that cells make by themselves.
+def _apart_px(match: Match, place: Nearby) -> float:
+    middle = place.middle_px[None]
+    return float(np.hypot(*(middle - place.motion.into_b(middle) - match.shift_px)[0]))
 
-    Their scatter about the motion says how far each may be off; neighbours see much of the same
-    pixels, and err alike.
-    """
-    off = found.a_px - found.motion.into_a(found.b_px)
-    variance_px2 = np.maximum((off**2).mean(axis=0), FLOOR_PX**2) * ALIKE_CELLS
-    along = int(np.ptp(found.a_px[:, 1]) > np.ptp(found.a_px[:, 0]))
-    order = np.argsort(found.a_px[:, along], kind="stable")
-    parts = np.array_split(order, min(max(len(order) // CELLS_A_POINT, 1), MOST_POINTS))
-    shift = (found.a_px - found.b_px).mean(axis=0)
+
+def _told(place: Nearby) -> Match:
+    """Return the match of a place that is known as a whole."""
+    a_px = place.middle_px + np.array([[-1.0], [1.0]]) * place.arm_px
+    b_px = place.motion.into_b(a_px)
+    (xx, xy), (_, yy) = place.covariance_px2.tolist()
+    of_one: Covariance = ((2 * xx, 2 * xy), (2 * xy, 2 * yy))
+    dx, dy = (a_px - b_px).mean(axis=0).tolist()
     return Match(
-        (float(shift[0]), float(shift[1])),
-        found.motion.rotation_rad,
-        _diagonal(variance_px2 / len(order)),
-        alike(pair, found.motion),
+        (dx, dy),
+        place.motion.rotation_rad,
+        ((xx, xy), (xy, yy)),
+        place.ncc,
         "loftr",
-        tuple(_point(found, part, variance_px2 / len(part)) for part in parts),
-        inliers=len(order),
+        tuple(
+            PointPair(a_px=(ax, ay), b_px=(bx, by), covariance_px2=of_one)
+            for (ax, ay), (bx, by) in zip(a_px.tolist(), b_px.tolist(), strict=True)
+        ),
     )
-
-
-def _point(found: Agreed, part: NDArray[np.int64], variance_px2: Floats) -> PointPair:
-    """Return the middle of some of the cells, in either tile."""
-    (ax, ay), (bx, by) = (of[part].mean(axis=0).tolist() for of in (found.a_px, found.b_px))
-    return PointPair(a_px=(ax, ay), b_px=(bx, by), covariance_px2=_diagonal(variance_px2))
-
-
-def _diagonal(variance_px2: Floats) -> Covariance:
-    x, y = variance_px2.tolist()
-    return ((x, 0.0), (0.0, y))
 
 
 def cells(pair: StripPair, finder: CellFinder) -> Points:

@@ -79,7 +79,7 @@ def refine_turned(pair: StripPair, motion: RigidMotion) -> TurnedBlocks | None:
 
     The covariances are those in a's orientation.
     """
-    a, drawn, inside = _turned_back(pair, motion)
+    a, drawn, inside = turned_back(pair, motion)
     origin_a = np.array(pair.origin_a, float)
     layout = _layout(inside)
     blocks = None if layout is None else refine(a, drawn, layout)
@@ -89,12 +89,7 @@ def refine_turned(pair: StripPair, motion: RigidMotion) -> TurnedBlocks | None:
     return replace(told, ncc=_alike(a, drawn, inside, told.shift_px))
 
 
-def alike(pair: StripPair, motion: RigidMotion) -> float:
-    """Return the NCC of what both crops show once b is turned back, 0 where that is nothing."""
-    return _alike(*_turned_back(pair, motion), motion.offset_px)
-
-
-def _turned_back(pair: StripPair, motion: RigidMotion) -> tuple[Image, Image, Mask]:
+def turned_back(pair: StripPair, motion: RigidMotion) -> tuple[Image, Image, Mask]:
     """Return a's crop, b's as it lies in a's pixels, and where it does."""
     a, b = pair.a.astype(np.float32), pair.b.astype(np.float32)
     offset = motion.into_b(np.array(pair.origin_a, float)[None])[0] - pair.origin_b

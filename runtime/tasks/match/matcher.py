@@ -23,6 +23,9 @@ from runtime.tasks.match.record import (
 )
 from runtime.tile import Pixels
 
+Places = NDArray[np.float64]
+"""(n, 2) x, y, px."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellMatches:
@@ -30,8 +33,8 @@ class CellMatches:
     px, and how sure each match is, (n,).
     """
 
-    first_px: NDArray[np.float64]
-    second_px: NDArray[np.float64]
+    first_px: Places
+    second_px: Places
     confidence: NDArray[np.float32]
 
 
@@ -65,6 +68,11 @@ class StripMatcher:
         """
         return self.answer(self.prepare([first, second]))
 
+    def find(self, first: Pixels, second: Pixels) -> tuple[Places, Places]:
+        """Return the places alone: x, y in either strip."""
+        found = self.match(first, second)
+        return found.first_px, found.second_px
+
     def prepare(self, strips: Sequence[Pixels]) -> Inputs:
         """Return what the network will see of two strips."""
         return self._input.inputs(strips, self._array)
@@ -88,6 +96,6 @@ def matches(said: Outputs, *, columns: int, least: float) -> CellMatches:
     )
 
 
-def _places(cells: NDArray[np.int64], columns: int) -> NDArray[np.float64]:
+def _places(cells: NDArray[np.int64], columns: int) -> Places:
     """Return the x, y of the pixels that numbered cells stand for."""
     return CELL_PX * np.stack([cells % columns, cells // columns], axis=1).astype(np.float64)

@@ -15,6 +15,7 @@ from runtime.night.intake import Intake
 from runtime.night.stages import (
     CONTROL,
     RECORD,
+    SECOND_LOOK,
     STAGES,
     WORKER,
     Journey,
@@ -113,7 +114,7 @@ def night(tmp_path):
 
 
 def test_every_need_is_given_by_an_earlier_stage_of_the_same_phases():
-    given = {"planned": ("overview", "visit")}
+    given = dict.fromkeys(("planned", "hurried"), ("overview", "visit"))
     for stage in STAGES:
         for need in stage.needs:
             assert need in given, f"{stage.name} needs {need}"
@@ -153,7 +154,11 @@ def test_the_page_on_architecture_shows_the_table():
 
 def test_the_budgets_are_those_of_the_table_and_the_instruments_own_win():
     rows = budgets({"focus": 5000.0})
-    assert [row.stage for row in rows] == [*(stage.name for stage in STAGES), RECORD.stage]
+    assert [row.stage for row in rows] == [
+        *(stage.name for stage in STAGES),
+        RECORD.stage,
+        SECOND_LOOK.stage,
+    ]
     assert {row.stage for row in rows if row.mechanics} == {"move", "focus", "expose"}
     assert [row.budget_ms for row in rows if row.stage in ("move", "focus")] == [2000.0, 5000.0]
 
@@ -236,7 +241,9 @@ def test_a_resumed_night_reads_no_tile_from_which_all_is_derived(night, tmp_path
     assert (read, classifier.seen) == ([], 0)
     whole = scan(rows=4, columns=3)
     *_, following = list(journeys(whole))[:10]
-    matches = again.register(following.shot, Picture(pixels=following.raw, pixel_size_um=0.5))
+    matches = again.register(
+        following.shot, Picture(pixels=following.raw, pixel_size_um=0.5), hurried=False
+    )
     assert read == ["r2_c2"]
     assert [shift.method for shift in matches.shifts] == ["phase"]
     again.journal.close()

@@ -12,7 +12,8 @@ import pytest
 
 from runtime.config.settings import ModelsSection
 from runtime.errors import ModelRefused
-from runtime.offline import network
+from runtime.tasks.match import finder
+from runtime.tasks.match.finder import StripFinder, finder_of
 from tests.runtime.inference import tiny_match as tiny
 
 if TYPE_CHECKING:
@@ -38,15 +39,15 @@ def test_threads_ask_one_network_which_is_loaded_once(
         loaded.append(path)
         return opened(path, **how)
 
-    opened = network.open_model
-    monkeypatch.setattr(network, "open_model", counted)
-    finder = network.cell_finder(models, tiny.NAME)
-    assert finder.shape_px == tiny.SHAPE_PX
+    opened = finder.open_model
+    monkeypatch.setattr(finder, "open_model", counted)
+    asked = StripFinder(models, tiny.NAME)
+    assert asked.shape_px == tiny.SHAPE_PX
     assert not loaded
     world = tiny.specimen()
     pairs = [(tiny.cut(world), tiny.cut(world, down=2 + n % 2)) for n in range(6)]
     with ThreadPoolExecutor(3) as pool:
-        found = list(pool.map(lambda pair: finder.find(*pair), pairs))
+        found = list(pool.map(lambda pair: asked.find(*pair), pairs))
     assert len(loaded) == 1
     for n, (first_px, second_px) in enumerate(found):
         off = second_px - first_px - tiny.OFF_PX[::-1]
@@ -56,9 +57,22 @@ def test_threads_ask_one_network_which_is_loaded_once(
 
 def test_a_network_that_is_not_there_is_refused_by_name(models: ModelsSection) -> None:
     with pytest.raises(ModelRefused, match=r"no model bundle 'other'.*limit strip-match-1\.0\.0"):
-        network.cell_finder(models, "other")
+        StripFinder(models, "other")
 
 
 def test_a_model_for_another_task_is_refused_by_name() -> None:
     with pytest.raises(ModelRefused, match=r"task 'classify' is not one .*limit match"):
-        network.cell_finder(ModelsSection(), "mussel-tissue")
+        StripFinder(ModelsSection(), "mussel-tissue")
+
+
+def test_the_settings_say_which_network_is_asked(models: ModelsSection, tmp_path: Path) -> None:
+    own = finder_of(models)
+    assert own is not None
+    assert own.name == f"{tiny.NAME}-1.0.0"
+    assert finder_of(models.model_copy(update={"matcher": "none"})) is None
+    assert finder_of(models, "none") is None
+    with pytest.raises(ModelRefused, match="no model bundle 'other'"):
+        finder_of(models.model_copy(update={"matcher": "other"}))
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    assert finder_of(models.model_copy(update={"folder": bare})) is None

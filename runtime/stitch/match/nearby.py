@@ -1,0 +1,121 @@
+"""The most likely place near where cells of a network agree, from all pixels of the overlap.
+
+Cells that are 8 px wide, of strips that are mostly noise, agree to a few pixels. Correlation alone
+cannot find such a seam: somewhere within the stage's reach noise agrees as well. Within the few
+pixels that are left it can. What it finds and what the cells say are weighed by their likelihoods;
+how far correlation scatters is learnt from places where the cells say that nothing agrees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtime.stitch.match.agreed import Agreed
+from runtime.stitch.match.correlation import Floats
+from runtime.stitch.match.phase import band_pass, judged
+from runtime.stitch.match.strips import StripPair
+from runtime.stitch.match.turned import RigidMotion, turned_back
+
+CELLS_PX, ALIKE_CELLS = 3.0, 4
+"""How far off a cell may be on either axis, and how many neighbours err together."""
+
+REACH_PX = 8
+"""How far from where cells agree is looked, on either axis."""
+
+FAR_PX, EVERY_PX = 14, 3
+"""From here on nothing agrees, and as far apart such places are looked at."""
+
+TURNED_SIGMAS = 3.0
+"""Cells that are turned by less say nothing of a turn."""
+
+LEAST_SIGMAS = 4.0
+"""Among the places within reach noise agrees as well as this once in a thousand."""
+
+WHOLE_PX2 = 1 / 12
+"""The variance of what is looked at in whole pixels."""
+
+SURE_PX = 0.85
+"""What is not known as well as this may be wrong by 2 px."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nearby:
+    """How b lies in a, and `covariance_px2` (2, 2) of its place; the middle of the seam in a, and
+    how far either way along it two points tell the turn as well as it is known; `ncc` there.
+    """
+
+    motion: RigidMotion
+    covariance_px2: Floats
+    middle_px: Floats
+    arm_px: Floats
+    ncc: float
+
+
+def nearby(pair: StripPair, agreed: Agreed) -> Nearby | None:
+    """Return the place that cells and pixels find most likely, None where the pixels find none."""
+    middle, turn_sigma = agreed.a_px.mean(axis=0), _turn_sigma_rad(agreed)
+    motion = _believed(agreed, turn_sigma)
+    shift = np.rint(middle - motion.into_b(middle[None])[0]).astype(np.int64)
+    around, near, far = _places(pair, shift)
+    ncc = _ncc(pair, motion, shift, around)
+    chance, best = float(ncc[far].std()), float(ncc[near].max())
+    if chance == 0.0 or best < LEAST_SIGMAS * chance:
+        return None
+    off, covariance = _weighed(around[near] - shift, ncc[near], chance)
+    sigma_px = float(np.sqrt(np.trace(covariance) / 2))
+    if sigma_px > SURE_PX:
+        return None
+    reach = np.ptp(agreed.a_px, axis=0)
+    along = (reach == reach.max()).astype(float)
+    return Nearby(
+        RigidMotion(motion.rotation_rad, motion.offset_px + off),
+        covariance,
+        middle + off,
+        along * min(sigma_px / turn_sigma, float(reach.max()) / 2),
+        best,
+    )
+
+
+def _turn_sigma_rad(agreed: Agreed) -> float:
+    spread_px = float(np.sqrt(agreed.a_px.var(axis=0).sum()))
+    return float(CELLS_PX * (ALIKE_CELLS / len(agreed.a_px)) ** 0.5 / max(spread_px, 1.0))
+
+
+def _believed(agreed: Agreed, turn_sigma_rad: float) -> RigidMotion:
+    """Return the motion of the cells, without a turn that may be their noise."""
+    if abs(agreed.motion.rotation_rad) > TURNED_SIGMAS * turn_sigma_rad:
+        return agreed.motion
+    return RigidMotion(0.0, np.median(agreed.a_px - agreed.b_px, axis=0))
+
+
+def _places(pair: StripPair, shift: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return whole shifts (n, 2) within the stage's reach, and which are near one, and far."""
+    reach = pair.gate_px + REACH_PX
+    steps = np.arange(-reach, reach + 1)
+    off = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
+    near = np.abs(off).max(axis=1) <= REACH_PX
+    far = (np.hypot(*off.T) > FAR_PX) & (off % EVERY_PX == 0).all(axis=1)
+    asked = near | far
+    return off[asked] + shift, near[asked], far[asked]
+
+
+def _ncc(pair: StripPair, motion: RigidMotion, shift: Floats, around: Floats) -> Floats:
+    """Return how well both agree under shifts (n, 2) between the tiles, b turned back first."""
+    a, drawn, inside = turned_back(pair, motion)
+    # Drawn where it lies in a; told where it lies as a tile, as the sensor's pattern is the tile's.
+    origin = tuple((np.array(pair.origin_a) - shift).tolist())
+    laid = StripPair(a, drawn, pair.origin_a, origin, tuple(shift.tolist()), pair.gate_px)
+    shown = np.where(inside, band_pass(drawn), np.float32(0))
+    peaks = judged(laid, band_pass(a), shown, [tuple(place) for place in around.tolist()])
+    return np.array([peak.ncc for peak in peaks])
+
+
+def _weighed(off: Floats, ncc: Floats, chance: float) -> tuple[Floats, Floats]:
+    """Return the mean and covariance of the places, by the likelihood of pixels and of cells."""
+    nats = ncc.max() * ncc / chance**2 - (off**2).sum(axis=1) / (2 * CELLS_PX**2)
+    weight = np.exp(nats - nats.max())
+    weight /= weight.sum()
+    mean = weight @ off
+    return mean, (weight * (off - mean).T) @ (off - mean) + np.eye(2) * WHOLE_PX2

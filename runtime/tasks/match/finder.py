@@ -1,0 +1,79 @@
+"""The network that is asked for seams that nothing else can match, opened when it first is."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+
+from runtime.config.settings import ModelsSection
+from runtime.errors import ModelRefused
+from runtime.inference.bundle import find_bundle, open_bundle
+from runtime.inference.opening import open_model
+from runtime.inference.task import Records
+from runtime.tasks.match.matcher import Places, StripMatcher
+from runtime.tasks.match.record import Matching, StripInput
+from runtime.tile import Pixels
+
+ONLY: Records = {"match": Matching}
+
+SHIPPED = "strip-match"
+"""What is asked where the settings name none, on a device that has it."""
+
+
+class StripFinder:
+    """The network of a bundle for the task "match": a file, "name-version" or a name.
+
+    The bundle is verified at once, its network loaded when the first seam needs it; several threads
+    may ask. Raises ModelRefused for a bundle that is missing, damaged, of an unknown signer or for
+    another task.
+    """
+
+    def __init__(self, models: ModelsSection, name: str) -> None:
+        self._models = models
+        self._path = find_bundle(models.folder, name)
+        bundle = open_bundle(self._path, keys=self._keys, tasks=ONLY)
+        self.shape_px = bundle.input(StripInput).shape_px
+        self.name = self._path.stem
+        self._lock = Lock()
+
+    def find(self, first: Pixels, second: Pixels) -> tuple[Places, Places]:
+        """Return the places that look alike in two (y, x) strips of `shape_px`, (n, 2) x, y."""
+        with self._lock:
+            return self._matcher.find(first, second)
+
+    @cached_property
+    def _matcher(self) -> StripMatcher:
+        models = self._models
+        return StripMatcher(
+            open_model(
+                self._path,
+                keys=self._keys,
+                tasks=ONLY,
+                backend=models.backend,
+                threads=models.threads,
+                cache=models.cache,
+            )
+        )
+
+    @property
+    def _keys(self) -> Path:
+        return self._models.folder / "keys"
+
+
+def finder_of(models: ModelsSection, name: str | None = None) -> StripFinder | None:
+    """Return the network that is asked for seams: the named one, else the settings' own.
+
+    That is the device's `SHIPPED` one where they say "auto", None where it has none, and where they
+    say "none". Raises as `StripFinder` does.
+    """
+    wanted = name or models.matcher
+    if wanted == "none":
+        return None
+    if wanted != "auto":
+        return StripFinder(models, wanted)
+    try:
+        find_bundle(models.folder, SHIPPED)
+    except ModelRefused:
+        return None
+    return StripFinder(models, SHIPPED)
