@@ -54,9 +54,9 @@ from peers.grids import (  # noqa: E402
 from export.datasets.pairs.images import micrographs  # noqa: E402
 from runtime.config.settings import SHIPPED_MODELS, ModelsSection  # noqa: E402
 from runtime.instrument.camera.files import read_image  # noqa: E402
-from runtime.offline.network import cell_finder  # noqa: E402
 from runtime.stitch.match.learned import CellFinder  # noqa: E402
 from runtime.stitch.stitcher import Stitcher  # noqa: E402
+from runtime.tasks.match.finder import StripFinder  # noqa: E402
 from runtime.tile import Pixels, Shift  # noqa: E402
 
 WRONG_PX = 2.0
@@ -199,7 +199,7 @@ def climbed(
         stage_sigma_px=grid.kind.jitter_px,
         shape_px=(SIZE_PX, SIZE_PX),
         matcher=matcher,
-        finder=finder,
+        network=lambda: finder,
     )
     names, shifts = list(grid.tiles), list[Shift]()
     for name, (x, y) in ((names[n], grid.stage_px[n]) for n in grid.order):
@@ -272,7 +272,7 @@ def _row(name: str, tallies: list[Tally], first: int) -> str:
 
 def finder_of(network: Path, models: ModelsSection) -> CellFinder:
     """Return what asks a bundle, as `nightscope stitch --network` does."""
-    return cell_finder(models, str(network))
+    return StripFinder(models, str(network))
 
 
 def models_of(network: Path) -> ModelsSection:
