@@ -246,6 +246,20 @@ def test_a_reset_that_comes_too_early_is_sent_again() -> None:
         board.close()
 
 
+def test_the_restart_behind_an_alarm_is_not_told_as_another_one() -> None:
+    firmware = GrblFirmware(BenchPlant(steps_per_s=10_000))
+    with plugged_in(firmware) as (cable, clock):
+        board = GrblBoard.open(cable.port, clock=clock)
+        board.stage.home()
+        clock.after(0.2, lambda: firmware.receive(b"\x18", clock.now_s()))
+        with pytest.raises(PositionUnknown, match="reset in motion"):
+            board.stage.move_to(x_um=-1000)
+        board.stage.home()
+        assert board.stage.move_to(x_um=-1).x_um == -1
+        assert board.rebooted == 0
+        board.close()
+
+
 def test_an_open_door_that_noise_made_is_resumed() -> None:
     firmware = GrblFirmware(BenchPlant())
     with plugged_in(firmware) as (cable, clock):

@@ -35,8 +35,6 @@ from firmware_bridge.text.lines import LineSession
 JOG_CANCEL = b"\x85"
 # Any version: one that cannot be driven is refused by name when the board is opened.
 GREETED = re.compile(r"\[VER:([^\]:]+):[^\]]*\]|(Grbl [\d.]+\w?) \['\$' for help\]")
-# After these GRBL answers nothing, not even a question, until it is reset.
-DEAFENING = (1, 2)
 STILL_S = 30.0
 POLL_S = 0.01
 # `$$` is 34 lines, and a controller that has something else to do pauses between two of them.
@@ -211,8 +209,9 @@ class GrblBoard(GrblController):
         if alarm is not None:
             self.stage.forget()
             number = int(alarm.group(1))
-            if number in DEAFENING:
-                self.reset()
+            # After 1 and 2 it answers nothing, not even a question, until it is reset; after most
+            # others it starts again by itself, and its banner is no news then.
+            self.reset()
             raise PositionUnknown(
                 f"GRBL raised an alarm: {ALARMS.get(number, 'see its list of alarms')}",
                 value=line,
