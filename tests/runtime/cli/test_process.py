@@ -35,6 +35,7 @@ print(resident_mb() - before)
     not sys.platform.startswith("linux") or not give_back_what_is_freed(),
     reason="a C library without mallopt",
 )
+@pytest.mark.slow
 def test_freed_tiles_do_not_stay_with_the_process() -> None:
     def left_mb(how: str) -> float:
         said = subprocess.run(

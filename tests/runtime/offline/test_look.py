@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -104,7 +104,17 @@ NAMES: dict[str, tuple[Callable[[int, int], str], str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+# Told as their neighbours in the table are.
+LIKE_OTHERS = {"y mirrored", "counted there and back", "nanometres", "turned far"}
+
+
+def each(names: Iterable[str]) -> list[object]:
+    """Return all names as parameters, those that are told like others slow."""
+    slow = pytest.mark.slow
+    return [pytest.param(name, marks=[slow] if name in LIKE_OTHERS else []) for name in names]
+
+
+@pytest.mark.parametrize("name", each(NAMES))
 def test_names_that_mean_something_else_are_told_by_name_and_mended(
     tmp_path: Path, name: str
 ) -> None:
@@ -143,7 +153,7 @@ POSITIONS = {
 }
 
 
-@pytest.mark.parametrize("name", POSITIONS)
+@pytest.mark.parametrize("name", each(POSITIONS))
 def test_positions_that_the_pictures_contradict_are_told_by_name_and_mended(
     tmp_path: Path, name: str
 ) -> None:

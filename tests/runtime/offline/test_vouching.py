@@ -38,6 +38,7 @@ def test_a_lattice_under_a_turned_stage_is_suspect_as_a_whole(tmp_path: Path) ->
     assert any("whether the whole scan lies one period further" in word for word in told["words"])
 
 
+@pytest.mark.slow
 def test_the_flaws_of_a_lattice_vouch_for_a_right_stage(tmp_path: Path) -> None:
     _, told = stitched(tmp_path, turned_deg=0.0)
     assert told["flagged"] == {}

@@ -268,7 +268,7 @@ class Dies:
         self._store(*args)
 
 
-@pytest.mark.parametrize("after", [0, 1, 3])
+@pytest.mark.parametrize("after", [0, pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_drawing_that_was_interrupted_is_made_good(tmp_path, monkeypatch, settled, after):
     """A tile moves far, and the process dies while chunks are written."""
     made = scan(rows=2, columns=2)
@@ -286,7 +286,7 @@ def test_a_drawing_that_was_interrupted_is_made_good(tmp_path, monkeypatch, sett
     assert mosaic_in(tmp_path, boot_id="monday").settle(places, reader(made)) == 0
 
 
-@pytest.mark.parametrize("after", [0, 3, 9])
+@pytest.mark.parametrize("after", [0, pytest.param(3, marks=pytest.mark.slow), 9])
 def test_a_stitch_that_is_killed_leaves_the_map_before_and_is_resumed(
     tmp_path, monkeypatch, settled, after
 ):

@@ -26,7 +26,7 @@ def as_numbers(placements):
     return {name: (p.x_px, p.y_px, p.flag) for name, p in placements.items()}
 
 
-@pytest.mark.parametrize("noise", [0.0, 2.0, 12.0])
+@pytest.mark.parametrize("noise", [0.0, pytest.param(2.0, marks=pytest.mark.slow), 12.0])
 def test_jittered_tiles_go_back_to_a_tenth_of_a_pixel(noise):
     made = scan(noise=noise)
     assert np.percentile(made.errors_px(stitched(made).solve()), 95) < 0.1
