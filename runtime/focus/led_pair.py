@@ -40,9 +40,9 @@ PARTS = 4
 FEWEST_PARTS = 4
 NEWTON_STEPS = 8
 STILL_PX = 1e-4
-# Another peak of this share of the highest, further away than its own width, which is so many
-# periods of the highest frequency, is a rival.
-RIVAL_SHARE = 0.7
+# Another peak of this share of the highest and above this score, further away than its own width,
+# which is so many periods of the highest frequency, is a rival: noise makes none so high.
+RIVAL_SHARE, RIVAL_SCORE = 0.3, 0.2
 LOBE = 2.0
 # Below this share of its best possible height a peak is chance.
 LEAST_SCORE = 0.1
@@ -140,10 +140,11 @@ def pair_shift(first: Pixels, second: Pixels, *, highest: float) -> PairShift | 
     """
     coarse = _Comparison(first, second, highest=highest)
     (x, y), rival = coarse.highest_peak()
-    if coarse.score(x, y) < LEAST_SCORE:
+    score = coarse.score(x, y)
+    if score < LEAST_SCORE:
         return None
-    if rival > RIVAL_SHARE:
-        return PairShift(x_px=x, y_px=y, sigma_px=math.inf, score=coarse.score(x, y))
+    if rival > RIVAL_SHARE and rival * score > RIVAL_SCORE:
+        return PairShift(x_px=x, y_px=y, sigma_px=math.inf, score=score)
     told = _told_by_parts(first, second, (x, y), highest)
     if told is None:
         return None
