@@ -10,6 +10,7 @@ from typing import Any, Literal
 from rich.console import Console
 
 from runtime.calibrated.loaded import known_correction, led_pair_record
+from runtime.cli.screen import WIDEST, plain, show
 from runtime.config.settings import FocusSection, Settings, load_settings, parse_settings
 from runtime.errors import ConfigRefused
 from runtime.focus.autofocus import Focused
@@ -21,10 +22,12 @@ from runtime.instrument.opening import open_microscope
 from runtime.instrument.rig import Rig
 from runtime.offline.curve_plot import draw_curves
 from runtime.record.storage import write_durably
+from runtime.report.ending import Ending
 
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "settings.toml"
 NEEDS_ATTENTION = 5
-BAR = 48
+# Columns of what stands before a bar.
+LABEL = 13
 
 
 def run(
@@ -56,10 +59,24 @@ def run(
         here_um = rig.position().z_um if start_z_um is None else start_z_um
         found = _found(rig, instrument, named, Lamp(**lamp), start_z_um=here_um, range_um=range_um)
         stands_um, simulated = rig.position().z_um, rig.simulated
-    told = _told(found, stands_um=stands_um, simulated=simulated, out=out)
-    for line in [*bars(found.verdict.curve), *told["words"]]:
-        console.print(line, markup=False, highlight=False)
-    return told
+    png = _drawn(found, out)
+    for line in bars(found.verdict.curve, width=min(console.width, WIDEST)):
+        console.file.write(plain(line, getattr(console.file, "encoding", None)) + "\n")
+    show(_ending(found, png, stands_um=stands_um, simulated=simulated), console)
+    verdict = found.verdict
+    return {
+        "status": verdict.status,
+        "z_um": verdict.z_um,
+        "sigma_z_um": verdict.sigma_z_um,
+        "by": found.by,
+        "exposures": verdict.exposures,
+        "curve": [list(point) for point in verdict.curve],
+        "reason": verdict.reason,
+        "stage_z_um": stands_um,
+        "simulated": simulated,
+        "png": None if png is None else str(png),
+        "exit_code": 0 if verdict.status == "ok" else NEEDS_ATTENTION,
+    }
 
 
 def _instrument(settings: Path, *, simulated_in: Path | None, first: str | None) -> Settings:
@@ -132,42 +149,36 @@ def _found(
     )
 
 
-def _told(found: Focused, *, stands_um: float, simulated: bool, out: Path) -> dict[str, Any]:
-    """Return the verdict as JSON takes it, with what to say of it; write the curve's picture."""
-    verdict, well = found.verdict, found.verdict.status == "ok"
-    png = None
-    if verdict.curve:
-        png = out / "focus_run.png"
-        out.mkdir(parents=True, exist_ok=True)
-        write_durably(png, draw_curves({"brenner": verdict.curve}, unit="z, um"))
-    words = [
-        f"{'SIMULATED ' * simulated}{verdict.status}: "
-        + (f"focus at z {verdict.z_um:+.2f} ± {verdict.sigma_z_um:.2f} µm" if well else "no focus")
-        + f", by {found.by}, {verdict.exposures} exposures",
-        verdict.reason,
-        f"the stage stands at z {stands_um:+.2f} µm, the light is off",
-        str(png or ""),
-    ]
-    return {
-        "status": verdict.status,
-        "z_um": verdict.z_um,
-        "sigma_z_um": verdict.sigma_z_um,
-        "by": found.by,
-        "exposures": verdict.exposures,
-        "curve": [list(point) for point in verdict.curve],
-        "reason": verdict.reason,
-        "stage_z_um": stands_um,
-        "simulated": simulated,
-        "png": None if png is None else str(png),
-        "words": [line for line in words if line],
-        "exit_code": 0 if well else NEEDS_ATTENTION,
-    }
+def _drawn(found: Focused, out: Path) -> Path | None:
+    """Write the curve as a picture; return where, or None where no sweep was needed."""
+    if not found.verdict.curve:
+        return None
+    png = out / "focus_run.png"
+    out.mkdir(parents=True, exist_ok=True)
+    write_durably(png, draw_curves({"brenner": found.verdict.curve}, unit="z, um"))
+    return png
 
 
-def bars(points: Sequence[tuple[float, float]]) -> list[str]:
-    """Return a curve of (z, sharpness) as lines of text, the lowest z first."""
+def _ending(found: Focused, png: Path | None, *, stands_um: float, simulated: bool) -> Ending:
+    verdict = found.verdict
+    done = f"looked by {found.by}, {verdict.exposures} exposures"
+    if verdict.status == "ok":
+        done = f"focus at z {verdict.z_um:+.2f} ± {verdict.sigma_z_um:.2f} µm, by {found.by}, "
+        done += f"{verdict.exposures} exposures"
+    trouble = verdict.status != "ok" or bool(verdict.reason)
+    return Ending(
+        done=(done, f"the stage stands at z {stands_um:+.2f} µm, the light is off"),
+        assumed=("the instrument is SIMULATED",) if simulated else (),
+        attention=(f"{verdict.status}: {verdict.reason}",) if trouble else (),
+        results=(("curve", png),) if png else (),
+    )
+
+
+def bars(points: Sequence[tuple[float, float]], *, width: int) -> list[str]:
+    """Return a curve of (z, sharpness) as lines of text of some columns, the lowest z first."""
     top = max((value for _, value in points), default=0.0)
+    room = max(1, width - LABEL)
     return [
-        f"{z_um:+9.2f} µm {'█' * round(BAR * max(value, 0.0) / top) if top > 0 else ''}".rstrip()
+        f"{z_um:+9.2f} µm {'#' * round(room * max(value, 0.0) / top) if top > 0 else ''}".rstrip()
         for z_um, value in sorted(points)
     ]

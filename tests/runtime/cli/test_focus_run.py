@@ -21,17 +21,18 @@ def focus(tmp_path):
     settings.write_text(SETTINGS, encoding="utf-8")
 
     def on(bench, **asked):
-        said = io.StringIO()
+        kept = io.BytesIO()
+        said = io.TextIOWrapper(kept, encoding="ascii", errors="strict", write_through=True)
         how = {"objective": None, "place_um": None, "start_z_um": None, "range_um": 60.0}
         result = run(
             **how | {"lamp": LAMP, "first": None} | asked,
             settings=settings,
             simulator=False,
             out=tmp_path / "out",
-            console=Console(file=said, width=100),
+            console=Console(file=said, width=60),
             opened=bench.open,
         )
-        return result, said.getvalue()
+        return result, kept.getvalue().decode("ascii")
 
     return on
 
@@ -43,8 +44,12 @@ def test_focus_is_found_drawn_and_kept(focus):
     assert bench.at_um == (20.0, -10.0, pytest.approx(7.0, abs=0.6))
     assert result["stage_z_um"] == pytest.approx(result["z_um"], abs=0.01)
     assert result["exposures"] == len(result["curve"]) == len(bench.frames)
-    assert "SIMULATED ok: focus at z +" in said
-    assert said.count("█" * 40) >= 1
+    curve, _, ending = said.partition("Done")
+    assert max(map(len, curve.splitlines())) == 60, "the sharpest is as long as there is room"
+    assert len(curve.splitlines()) == len(result["curve"])
+    assert "focus at z +" in ending
+    assert "the instrument is SIMULATED" in ending
+    assert "Needs attention: nothing" in ending
     assert cv2.imread(result["png"]).shape[2] == 3
     assert not bench.lit
 
@@ -53,7 +58,7 @@ def test_an_empty_field_is_said_and_is_no_success(focus):
     bench = Bench(world=np.full((900, 900), 2000, np.float32))
     result, said = focus(bench, start_z_um=5.0)
     assert (result["status"], result["exit_code"]) == ("empty", 5)
-    assert "empty: no focus, by sweep" in said
+    assert "Needs attention\n  empty: sharpness varies by" in said
     assert bench.at_um[2] == pytest.approx(5.0)
     assert not bench.lit
 
