@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from runtime.errors import Stopped
 from runtime.focus.autofocus import Focused, autofocus
-from runtime.focus.search import FocusRequest, ZRequest
+from runtime.focus.search import REACHED, FocusRequest, ZRequest
 from runtime.focus.sharpness import BRENNER, Measure, saturated_fraction
 from runtime.focus.sight import Lamp, Sight, fingerprint
 from runtime.focus.single_shot import SingleShot
@@ -41,8 +41,25 @@ def find_focus(
             wanted = loop.send(_look(rig, wanted, correct))
         except StopIteration as end:
             found: Focused = end.value
-            rig.approach(z_um=_clipped(found.verdict.z_um, rig))
-            return found
+            reached = rig.approach(z_um=_clipped(found.verdict.z_um, rig))
+            return _arrived(found, request, stands_um=reached.z_um)
+
+
+def _arrived(found: Focused, request: FocusRequest, *, stands_um: float) -> Focused:
+    """Return what was found, or "lost" where the stage did not go there."""
+    verdict = found.verdict
+    if verdict.status != "ok":
+        return found
+    if abs(stands_um - verdict.z_um) <= REACHED * request.depth_of_field_um:
+        return found
+    lost = replace(
+        verdict,
+        status="lost",
+        z_um=request.start_z_um,
+        sigma_z_um=request.range_um,
+        reason=f"focus is at z {verdict.z_um:.2f} µm, but the stage stands at {stands_um:.2f}",
+    )
+    return found._replace(verdict=lost)
 
 
 def _look(rig: Rig, wanted: ZRequest, correct: Callable[[Pixels], Pixels]) -> Sight:

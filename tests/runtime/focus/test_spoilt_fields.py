@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.runtime.focus.fields import CASES, draw, judge, seen_by_the_loop
+from tests.runtime.focus.fields import CASES, DEPTH_UM, draw, judge, seen_by_the_loop
 
 SEED = 4000
 
@@ -36,3 +36,13 @@ def test_leds_that_were_swapped_are_told_and_cost_no_focus():
         assert judge("LEDs swapped", drawn, found) == ""
         told.append((found.by, "are the LEDs swapped?" in found.verdict.reason))
     assert told == [("sweep", True)] * 6
+
+
+def test_focus_that_the_stage_does_not_go_to_is_lost():
+    """It is stuck where the first look is taken from, so that nothing else is wrong with that."""
+    drawn = draw("stage stuck, says so", SEED)
+    drawn.paired, drawn.start_um, drawn.sigma_um = True, drawn.focus_um, 0.1 * DEPTH_UM
+    drawn.field.carriage_um = drawn.focus_um - 1.5 * DEPTH_UM
+    verdict = seen_by_the_loop(drawn).verdict
+    assert verdict.status == "lost"
+    assert "but the stage stands at" in verdict.reason
