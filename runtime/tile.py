@@ -103,7 +103,8 @@ class Shot:
     """Everything about one tile's exposure but its pixels; stored as it is, in file and journal.
 
     `region_id` names the region that a visit goes back to; (`row`, `column`) is the place in the
-    grid. `stage` is the position read back after the move, `taken` when the frame was read out.
+    grid. `stage` is the position read back after the move, `taken` when the frame was read out; of
+    a tile of several frames, when the stage was back at the tile's own height after the last.
     """
 
     tile_id: str
@@ -119,6 +120,21 @@ class Shot:
     def __post_init__(self) -> None:
         if not TILE_ID.fullmatch(self.tile_id):
             raise ValueError(f"Shot.tile_id {self.tile_id!r} must match {TILE_ID.pattern}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StackFrame:
+    """One of several frames of a tile: (y, x) pixels, its light, and where it was taken.
+
+    `above_um` is how far above the tile's own height it was asked for, `z_um` the height that the
+    stage then read.
+    """
+
+    light: str
+    exposure_ms: float
+    above_um: float
+    z_um: float
+    pixels: Pixels
 
 
 Covariance = tuple[tuple[float, float], tuple[float, float]]

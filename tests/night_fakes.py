@@ -77,9 +77,9 @@ class Bench:
 
     Frames are dated by `own_s`, which frames alone advance, so an interruption shows in nothing.
     Frames are bent by `bend`, which is calibrated where it is `bend_measured`. `moves` are
-    (x, y, z) after each; `frames` where each frame was taken, lost ones too, and `rising` which
-    axes came to that place from below; `trips` counts the watchdog's, `resumed` the moments it was
-    taken back to.
+    (x, y, z) after each; `frames` where each frame was taken, lost ones too, `lights` in which, and
+    `rising` which axes came to that place from below; `trips` counts the watchdog's, `resumed` the
+    moments it was taken back to.
     """
 
     world: np.ndarray = field(default_factory=specimen)
@@ -95,11 +95,14 @@ class Bench:
     boot_id: str = "bench"
     best_z_um: float = BEST_Z_UM
     lit: bool = False
+    channels: tuple[str, ...] = ("brightfield",)
+    channel: str = ""
     homed: bool = False
     passed_s: float = 0.0
     own_s: float = 0.0
     moves: list[tuple[float, float, float]] = field(default_factory=list)
     frames: list[tuple[float, float, float]] = field(default_factory=list)
+    lights: list[str] = field(default_factory=list)
     rising: list[tuple[bool, ...]] = field(default_factory=list)
     selected: list[str] = field(default_factory=list)
     resumed: list[Instant] = field(default_factory=list)
@@ -108,7 +111,6 @@ class Bench:
     stage_id = "bench"
     failsafe = True
     limits = StageLimits(x_um=(-1000.0, 1000.0), y_um=(-1000.0, 1000.0), z_um=(-100.0, 100.0))
-    channels = ("brightfield",)
     objectives = ("10x", "20x")
 
     # -- stage ------------------------------------------------------------------------------
@@ -145,6 +147,7 @@ class Bench:
     def on(self, *, channel: str, brightness: float) -> None:
         assert channel in self.channels
         self.lit = True
+        self.channel = channel
 
     def off(self) -> None:
         self.lit = False
@@ -184,6 +187,7 @@ class Bench:
         assert self.lit, "exposed in the dark"
         self.own_s += FRAME_S
         self.frames.append(self.at_um)
+        self.lights.append(self.channel)
         self.rising.append(self.from_below)
         self.on_frame(self)
         if self.lose(self):
@@ -209,7 +213,9 @@ class Bench:
             picture = cv2.GaussianBlur(picture, (0, 0), blur_px)
         seed = abs(hash(tuple(round(v * 1000) for v in self.at_um)))
         noise = np.random.default_rng(seed).normal(0, 8, picture.shape)
-        return np.clip(picture + noise, 0, 4095).astype(np.uint16)
+        seen = np.clip(picture + noise, 0, 4095).astype(np.uint16)
+        # In any other light than the first it is dark where it was bright.
+        return seen if self.channel == self.channels[0] else 4095 - seen
 
     def bent(self, middle_px: np.ndarray, scale: float) -> np.ndarray:
         """Return the world around a place as a camera with the distortion sees it, by Lanczos."""

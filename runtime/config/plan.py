@@ -91,6 +91,25 @@ class Visits(Strict):
     exposure_ms: Exposure = 10.0
 
 
+class Main(Strict):
+    """Which of a tile's frames is classified and stitched: by its light, the first without one,
+    and by how far it lies above the tile's own height, the nearest to it without one.
+    """
+
+    light: str | None = None
+    z_um: float = 0.0
+
+
+class Silent(Strict):
+    """What a sequence that was read has at most, `frames_a_tile`, and what its frames are taken in
+    where it is silent: the plan's own light and exposure are then those of the main frame.
+    """
+
+    frames_a_tile: Annotated[int, Field(ge=1)]
+    light: str
+    exposure_ms: Exposure
+
+
 LOWEST = "lowest"
 
 
@@ -99,7 +118,8 @@ class Plan(Strict):
 
     The area is a `region`, a `grid`, the very `tiles` of the recording that is played, or a useq
     `sequence`. The objective "lowest" is the instrument's of lowest magnification. `assumed` says
-    in words what the plan left open and was taken for granted when it was read.
+    in words what the plan left open and was taken for granted when it was read; `silent` is made
+    when a sequence is read. `main` is for tiles of several frames.
     """
 
     name: str
@@ -116,7 +136,14 @@ class Plan(Strict):
     focus: Focus = Focus()
     model: str | None = None
     visits: Visits | None = None
+    main: Main = Main()
     assumed: tuple[str, ...] = ()
+    silent: Silent | None = None
+
+    @property
+    def frames_a_tile(self) -> int:
+        """Return how many frames a tile has at most."""
+        return 1 if self.silent is None else self.silent.frames_a_tile
 
     def on(self, settings: Settings) -> Plan:
         """Return the plan for an instrument: "lowest" is the name of an objective there."""
@@ -142,10 +169,30 @@ class Plan(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedFrame:
+    """One frame of a tile of several, taken `above_um` above the tile's own height."""
+
+    light: str
+    exposure_ms: float
+    above_um: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedFrames:
+    """What a sequence wants of a tile: its height, None where it names none, and its frames in the
+    order to take them, of which the one numbered `main` is classified and stitched. There are none
+    where all it wants is one frame in the plan's light, at that height.
+    """
+
+    z_um: float | None
+    frames: tuple[PlannedFrame, ...]
+    main: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTile:
     """Where one tile is to be taken; `index` is its place in the order taken, or in its region's
-    frames, where it is one that goes back to `region_id`. `z_um` is where it is in focus, or where
-    to begin to look, None where the plan does not say.
+    frames, where it is one that goes back to `region_id`. A `stack` is what a sequence says of it.
     """
 
     tile_id: str
@@ -156,7 +203,17 @@ class PlannedTile:
     y_um: float
     phase: Phase = "overview"
     region_id: str | None = None
-    z_um: float | None = None
+    stack: PlannedFrames | None = None
+
+    @property
+    def z_um(self) -> float | None:
+        """Return where it is in focus, or where to begin to look; None where no plan says so."""
+        return None if self.stack is None else self.stack.z_um
+
+    @property
+    def frames(self) -> tuple[PlannedFrame, ...]:
+        """Return the frames of a tile that is more than one frame as the plan has it."""
+        return () if self.stack is None else self.stack.frames
 
 
 def tile_positions(

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 from scipy.spatial import KDTree
 from useq import HardwareAutofocus, MDAEvent, MDASequence, WellPlatePlan
 
-from runtime.config.plan import PlannedTile
+from runtime.config.plan import Exposure, Main, Plan, PlannedFrame, PlannedFrames, PlannedTile
 from runtime.config.sequence import read_sequence
 from runtime.errors import ConfigRefused
 
+EXPOSURE = TypeAdapter[float](Exposure)
 AREA_NAME = re.compile(r"[A-Za-z0-9_\-]{1,40}")
 
 # Positions nearer to each other than this share of a field are one place.
@@ -161,18 +162,76 @@ def _height_um(sequence: MDASequence, index: int, frames: Sequence[MDAEvent]) ->
     return heights[len(heights) // 2]
 
 
-def sequence_tiles(
-    values: Mapping[str, Any], *, field_um: tuple[float, float]
-) -> list[PlannedTile]:
-    """Return the tiles of a sequence, in the order useq visits them; `field_um` is how far a frame
-    reaches along the stage's x and y.
+def stack_of(visit: Visit, plan: Plan) -> PlannedFrames:
+    """Return what a visit takes, as `plan` has it where the sequence is silent.
+
+    Raises ConfigRefused for a frame that is asked for twice, and where there is no frame that the
+    plan names as the main one.
+    """
+    # Heights are kept apart from the tile's own: it may be found by focusing.
+    own_um = visit.z_um or 0.0
+    silent = plan.silent or plan
+    frames = tuple(
+        PlannedFrame(
+            light=event.channel.config if event.channel else silent.light,
+            exposure_ms=event.exposure or silent.exposure_ms,
+            above_um=0.0 if event.z_pos is None else round(event.z_pos - own_um, 6),
+        )
+        for event in visit.frames
+    )
+    for frame in frames:
+        try:
+            EXPOSURE.validate_python(frame.exposure_ms)
+        except ValidationError as error:
+            raise ConfigRefused(
+                "'channels' ask for an exposure out of range",
+                value=f"{frame.exposure_ms:g} ms",
+                limit=error.errors()[0]["msg"].lower(),
+                remedy="give it in milliseconds",
+            ) from None
+    if len(set(frames)) < len(frames):
+        raise ConfigRefused(
+            "'channels' and 'z_plan' ask for one frame twice",
+            remedy="name every light and every height once",
+        )
+    return PlannedFrames(z_um=visit.z_um, frames=frames, main=_main(frames, plan.main))
+
+
+def _main(frames: Sequence[PlannedFrame], wanted: Main) -> int:
+    """Return the number of the frame that is classified and stitched."""
+    light = frames[0].light if wanted.light is None else wanted.light
+    lit = [number for number, frame in enumerate(frames) if frame.light == light]
+    if not lit:
+        raise ConfigRefused(
+            "a tile has no frame in the light of 'main.light'",
+            value=light,
+            limit=", ".join(dict.fromkeys(frame.light for frame in frames)),
+            remedy="name one that every tile has",
+        )
+    nearest = min(lit, key=lambda number: abs(frames[number].above_um - wanted.z_um))
+    if "z_um" in wanted.model_fields_set and frames[nearest].above_um != wanted.z_um:
+        raise ConfigRefused(
+            "a tile has no frame at the height of 'main.z_um'",
+            value=f"{wanted.z_um:g} µm",
+            limit=", ".join(f"{frames[number].above_um:g}" for number in lit),
+            remedy="name one that every tile has, above the tile's own",
+        )
+    return nearest
+
+
+def sequence_tiles(plan: Plan, *, field_um: tuple[float, float]) -> list[PlannedTile]:
+    """Return the tiles of a plan's sequence, in the order useq visits them; `field_um` is how far
+    a frame reaches along the stage's x and y.
 
     Rows and columns are those that the places of an area lie in; areas are rows apart, so that
     none of their tiles are neighbours. Raises ConfigRefused for two tiles at one place.
     """
-    found = visits(read_sequence(values, field_um=field_um))
+    assert plan.sequence is not None
+    found = visits(read_sequence(plan.sequence, field_um=field_um))
     _refuse_same_place(found, field_um)
     grid = _rows_and_columns(found, field_um)
+    stacks = [stack_of(visit, plan) for visit in found]
+    plain = (PlannedFrame(light=plan.light, exposure_ms=plan.exposure_ms, above_um=0.0),)
     alone = Counter(visit.area for visit in found)
     first: dict[str, int] = {}
     for visit, (row, _) in zip(found, grid, strict=True):
@@ -187,9 +246,9 @@ def sequence_tiles(
             column=column,
             x_um=visit.x_um,
             y_um=visit.y_um,
-            z_um=visit.z_um,
+            stack=replace(stack, frames=()) if stack.frames == plain else stack,
         )
-        for index, (visit, (row, column)) in enumerate(zip(found, grid, strict=True))
+        for index, (visit, stack, (row, column)) in enumerate(zip(found, stacks, grid, strict=True))
     ]
 
 

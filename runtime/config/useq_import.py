@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.config.plan import LOWEST, Focus, Plan
+from runtime.config.plan import LOWEST, Focus, Plan, PlannedFrames, Silent
 from runtime.errors import ConfigRefused
 
 if TYPE_CHECKING:
+    from useq import MDASequence
+
     from runtime.config.sequence_tiles import Visit
 
 FIELDS = frozenset({
@@ -44,14 +46,18 @@ def with_sequence(plan: Plan, *, source: Path | str) -> Plan:
     scan does not do, or that contradicts the rest of the plan.
     """
     # Loading useq takes half a second, and most plans are none of its.
-    from runtime.config.sequence import read_sequence
-    from runtime.config.sequence_tiles import visits
+    from runtime.config.sequence import parts, read_sequence
+    from runtime.config.sequence_tiles import stack_of, visits
 
+    plan = plan.model_copy(update={"silent": None})
     assert plan.sequence is not None
     try:
-        found = visits(read_sequence(plan.sequence))
-        light, exposure_ms = _frame(plan, found)
+        sequence = read_sequence(plan.sequence)
+        found = visits(sequence)
+        stacks = [stack_of(visit, plan) for visit in found]
         focus, said = _focus(plan.focus, found)
+        _refuse_absolute(focus.policy, parts(sequence))
+        _refuse_two_lights(stacks)
     except ConfigRefused as refused:
         raise ConfigRefused(
             f"{source}: {refused.what}",
@@ -59,32 +65,29 @@ def with_sequence(plan: Plan, *, source: Path | str) -> Plan:
             limit=refused.limit,
             remedy=refused.remedy,
         ) from None
+    main = stacks[0].frames[stacks[0].main]
+    frames = max(len(stack.frames) for stack in stacks)
+    words = (said, _main_in_words(stacks)) if frames > 1 else (said,)
     return plan.model_copy(
         update={
-            "light": light,
-            "exposure_ms": exposure_ms,
+            "light": main.light,
+            "exposure_ms": main.exposure_ms,
             "focus": focus,
-            "assumed": (*plan.assumed, said),
+            "silent": Silent(frames_a_tile=frames, light=plan.light, exposure_ms=plan.exposure_ms),
+            "assumed": (*plan.assumed, *words),
         }
     )
 
 
-def _frame(plan: Plan, found: Sequence[Visit]) -> tuple[str, float]:
-    """Return the one light and exposure of all frames."""
-    frames = {
-        (event.channel.config if event.channel else plan.light, event.exposure or plan.exposure_ms)
-        for visit in found
-        for event in visit.frames
-    }
-    for field, several in (
-        ("z_plan", any(len({e.z_pos for e in visit.frames}) > 1 for visit in found)),
-        ("channels", len(frames) > 1),
-    ):
-        if several:
-            raise ConfigRefused(
-                f"'{field}': a scan takes one frame a tile", remedy="make a plan of each"
-            )
-    return frames.pop()
+def _main_in_words(stacks: Sequence[PlannedFrames]) -> str:
+    """Return which frame of a tile of several is classified and stitched."""
+    first = stacks[0].frames[stacks[0].main]
+    most = max(len(stack.frames) for stack in stacks)
+    height = f"{first.above_um:+g} µm from it" if first.above_um else "it"
+    return (
+        f"of up to {most} frames a tile, about its z, the one in {first.light} at {height} is "
+        "classified and stitched"
+    )
 
 
 def _focus(focus: Focus, found: Sequence[Visit]) -> tuple[Focus, str]:
@@ -118,6 +121,27 @@ def _focus(focus: Focus, found: Sequence[Visit]) -> tuple[Focus, str]:
         )
     kept = focus.model_copy(update={"policy": policy, "start_z_um": start_um})
     return kept, _in_words(policy, named=named, start_um=start_um)
+
+
+def _refuse_two_lights(stacks: Sequence[PlannedFrames]) -> None:
+    """Raise ConfigRefused where the frames that are stitched would not be in one light."""
+    lights = dict.fromkeys(stack.frames[stack.main].light for stack in stacks)
+    if len(lights) > 1:
+        raise ConfigRefused(
+            "'channels' of 'stage_positions' begin with several lights, and one map is of one",
+            value=", ".join(lights),
+            remedy="name one that every tile has in metadata.nightscope.main.light",
+        )
+
+
+def _refuse_absolute(policy: str, inner: Iterable[tuple[MDASequence, str]]) -> None:
+    """Raise ConfigRefused for heights of the stage's own under a focus that is sought."""
+    for part, where in inner:
+        if policy != "fixed" and part.z_plan is not None and not part.z_plan.is_relative:
+            raise ConfigRefused(
+                f"'{where}z_plan' is absolute, and focus policy '{policy}' moves z",
+                remedy="use a relative z-plan, or focus policy 'fixed'",
+            )
 
 
 def _refuse_heights(policy: str, heights: set[float | None], found: Sequence[Visit]) -> None:

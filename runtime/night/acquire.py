@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from runtime.config.plan import PlannedTile
 from runtime.errors import CameraFailed
 from runtime.focus.keeper import FocusKeeper
@@ -9,7 +11,7 @@ from runtime.instant import Instant
 from runtime.instrument.rig import Rig
 from runtime.ports import CameraFrame
 from runtime.record.rows import FocusRow
-from runtime.tile import Imaging, Pixels, Shot
+from runtime.tile import Imaging, Pixels, Shot, StackFrame
 
 # A frame lost once is bad luck (a full USB bus); lost three times, the tile is given up.
 FRAME_ATTEMPTS = 3
@@ -36,14 +38,24 @@ class Acquirer:
         """Bring the tile into focus, as well as can be told; return how."""
         return self._keeper.focus_on(planned, at=self._last_frame)
 
-    def expose(self, planned: PlannedTile, focus: FocusRow) -> tuple[Shot, Pixels]:
-        """Return the shot and its raw (y, x) pixels.
+    def expose(
+        self, planned: PlannedTile, focus: FocusRow
+    ) -> tuple[Shot, Pixels, tuple[StackFrame, ...]]:
+        """Return the shot and its raw (y, x) pixels; of a tile of several frames those of the main
+        one, and all of them in the order taken.
 
         Raises CameraFailed when no usable frame came in several attempts.
         """
-        frame = self._frame()
+        how = self._imaging
+        frames: tuple[StackFrame, ...] = ()
+        if planned.frames:
+            how, pixels, frames = self._stack(planned, focus.verdict.z_um)
+            at = self._rig.instant()
+        else:
+            frame = self._frame(how)
+            pixels, at = frame.pixels, frame.at
         stage = self._rig.position()
-        self._last_frame = frame.at
+        self._last_frame = at
         shot = Shot(
             tile_id=planned.tile_id,
             phase=planned.phase,
@@ -51,15 +63,44 @@ class Acquirer:
             row=planned.row,
             column=planned.column,
             stage=stage,
-            imaging=self._imaging,
-            taken=frame.at,
+            imaging=how,
+            taken=at,
             simulated=self._rig.simulated,
         )
         self._keeper.learn(focus, shot)
-        return shot, frame.pixels
+        return shot, pixels, frames
 
-    def _frame(self) -> CameraFrame:
-        how = self._imaging
+    def _stack(
+        self, planned: PlannedTile, own_z_um: float
+    ) -> tuple[Imaging, Pixels, tuple[StackFrame, ...]]:
+        """Take all frames of a tile, in order, and go back to its own height.
+
+        There an interrupted night would go on, so the next tile comes out the same either way.
+        """
+        assert planned.stack is not None
+        frames: list[StackFrame] = []
+        stands_um = 0.0
+        for wanted in (*planned.frames, None):
+            above_um = 0.0 if wanted is None else wanted.above_um
+            if above_um != stands_um:
+                self._rig.approach(z_um=own_z_um + above_um)
+                stands_um = above_um
+            if wanted is not None:
+                how = replace(self._imaging, light=wanted.light, exposure_ms=wanted.exposure_ms)
+                frames.append(
+                    StackFrame(
+                        light=wanted.light,
+                        exposure_ms=wanted.exposure_ms,
+                        above_um=above_um,
+                        z_um=self._rig.position().z_um,
+                        pixels=self._frame(how).pixels,
+                    )
+                )
+        main = frames[planned.stack.main]
+        how = replace(self._imaging, light=main.light, exposure_ms=main.exposure_ms)
+        return how, main.pixels, tuple(frames)
+
+    def _frame(self, how: Imaging) -> CameraFrame:
         for attempt in range(FRAME_ATTEMPTS):
             try:
                 return self._rig.expose(

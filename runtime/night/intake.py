@@ -14,8 +14,9 @@ from runtime.calibrated.correct import Corrector
 from runtime.record.journal import Journal
 from runtime.record.rows import FocusRow, StoredTile, TileFile
 from runtime.record.run_folder import RunFolder
+from runtime.record.stack_file import write_stack
 from runtime.record.storage import disk_full_is_resumable, read_pixels, write_tile
-from runtime.tile import Label, Matches, Picture, Pixels, Placement, Shot
+from runtime.tile import Label, Matches, Picture, Pixels, Placement, Shot, StackFrame
 
 # Their libraries take longer to load than a stage takes to home: `runtime.night.mapping` loads
 # them then.
@@ -44,10 +45,17 @@ class Intake:
 
     # -- one stage each ---------------------------------------------------------------------
 
-    def store(self, shot: Shot, raw: Pixels, focus: FocusRow) -> StoredTile:
-        """Make the tile safe: its file first, then its row and its focus in one transaction."""
-        file = f"{FOLDERS[shot.phase]}/{shot.tile_id}.tif"
-        sha256 = write_tile(self.folder.path / file, shot, raw)
+    def store(
+        self, shot: Shot, raw: Pixels, frames: tuple[StackFrame, ...], focus: FocusRow
+    ) -> StoredTile:
+        """Make the tile safe: its file first, then its row and its focus in one transaction.
+
+        All `frames` of a tile are in its one file, `raw` as the first page.
+        """
+        name = f"{FOLDERS[shot.phase]}/{shot.tile_id}"
+        file = f"{name}.ome.tif" if frames else f"{name}.tif"
+        path = self.folder.path / file
+        sha256 = write_stack(path, shot, frames, raw) if frames else write_tile(path, shot, raw)
         height_px, width_px = raw.shape
         stored = StoredTile(
             seq=self.journal.next_seq(),
@@ -92,9 +100,9 @@ class Intake:
 
     # -- what a resumed run need not do again -----------------------------------------------
 
-    def read_back(self, stored: StoredTile) -> tuple[Shot, Pixels]:
-        """Return a stored tile's shot and raw pixels."""
-        return stored.shot, read_pixels(self.folder.path / stored.file.file)
+    def read_back(self, stored: StoredTile) -> tuple[Shot, Pixels, tuple[StackFrame, ...]]:
+        """Return a stored tile's shot and raw pixels; of several frames the main one alone."""
+        return stored.shot, read_pixels(self.folder.path / stored.file.file), ()
 
     def known_label(self, stored: StoredTile) -> tuple[Label | None] | None:
         """Return the journaled label, (None,) in a run without a model, or None where one is
@@ -168,4 +176,5 @@ class Intake:
 
     def corrected_pixels(self, tile_id: str) -> Pixels:
         """Return a stored tile's (y, x) pixels, corrected; for the mosaic and late neighbours."""
-        return self.correct(*self.read_back(self.journal.tile(tile_id))).pixels
+        shot, raw, _ = self.read_back(self.journal.tile(tile_id))
+        return self.correct(shot, raw).pixels

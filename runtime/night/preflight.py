@@ -41,6 +41,7 @@ def check_plan(
     planned = _planned(plan, rig, calibrated.stage_from_px)
     check_rig(plan, settings, rig)
     check_area(plan, settings, rig, planned, calibrated)
+    check_frames(plan, rig, planned)
     if plan.sequence is not None:
         check_map(plan, rig, planned, calibrated)
     check_pixel_size(plan, calibrated)
@@ -85,7 +86,7 @@ def _planned(
         # Only here: loading useq takes half a second.
         from runtime.config.sequence_tiles import field_um, sequence_tiles
 
-        planned = sequence_tiles(plan.sequence, field_um=field_um(stage_from_px, **size_px))
+        planned = sequence_tiles(plan, field_um=field_um(stage_from_px, **size_px))
     if rig.recording is not None:
         rig.recording.refuse_elsewhere(planned)
     return planned
@@ -99,6 +100,12 @@ def check_recording(plan: Plan) -> None:
             value=f"focus.policy = {plan.focus.policy}",
             limit="fixed",
             remedy="write 'focus: {policy: fixed}' in the plan",
+        )
+    if plan.frames_a_tile > 1:
+        raise ConfigRefused(
+            "a recording has one frame of a tile",
+            value=f"{plan.frames_a_tile}",
+            remedy="take 'channels' and 'z_plan' out of the sequence",
         )
     if plan.visits is not None:
         raise ConfigRefused(
@@ -181,6 +188,31 @@ def check_area(
             )
 
 
+def check_frames(plan: Plan, rig: Rig, planned: list[PlannedTile]) -> None:
+    """Raise ConfigRefused for frames of a tile in a light or at a height that there is not."""
+    low, high = rig.stage.limits.z_um
+    # Where focus is sought a tile's own height may lie anywhere in its range.
+    half_um = 0.0 if plan.focus.policy == "fixed" else plan.focus.range_um / 2
+    for tile in planned:
+        own_um = plan.focus.start_z_um if tile.z_um is None else tile.z_um
+        for frame in tile.frames:
+            if frame.light not in rig.light.channels:
+                raise ConfigRefused(
+                    "'channels' name an unknown light",
+                    value=frame.light,
+                    limit=", ".join(rig.light.channels),
+                    remedy="name one of these",
+                )
+            z_um = own_um + frame.above_um
+            if not low + half_um <= z_um <= high - half_um:
+                raise ConfigRefused(
+                    f"'z_plan' leaves the stage limits at tile {tile.tile_id}, axis z",
+                    value=f"{z_um:g} ± {half_um:g} µm",
+                    limit=f"{low} to {high} µm",
+                    remedy="take fewer or nearer heights",
+                )
+
+
 def check_map(plan: Plan, rig: Rig, planned: list[PlannedTile], calibrated: Calibrated) -> None:
     """Raise ConfigRefused when the one map of all tiles would be next to nothing but gaps."""
     info = rig.camera.info
@@ -218,6 +250,7 @@ def check_disk(folder: Path, plan: Plan, settings: Settings, rig: Rig, *, tiles_
     frames = visits.max_regions * visits.frames_per_region if visits else 0
     tile_mb = info.width_px * info.height_px * (2 if info.full_scale > 255 else 1) / 1e6
     needed_mb = (tiles_left + frames) * tile_mb * COPIES_OF_A_TILE
+    needed_mb += tiles_left * (plan.frames_a_tile - 1) * tile_mb
     needed_mb += settings.pipeline.disk_reserve_mb
     free = free_mb(folder)
     if free < needed_mb:

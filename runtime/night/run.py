@@ -101,7 +101,8 @@ class Night:
         self, rig: Rig, classifier: TileClassifier | None, finder: StripFinder | None
     ) -> None:
         clock, start_s = self.clock, self.clock.now_s()
-        self.journal.set_stages(budgets(self.settings.budgets_ms))
+        frames = self.plan.frames_a_tile
+        self.journal.set_stages(budgets(self.settings.budgets_ms, frames_a_tile=frames))
         meter = Meter(clock, self.journal.stages())
         live = LiveLine(self.console, meter=meter, clock=clock, simulated=rig.simulated)
         scan = Scan(

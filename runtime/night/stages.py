@@ -20,7 +20,7 @@ from runtime.night.intake import Intake
 from runtime.record.budget import Meter
 from runtime.record.journal import Journal
 from runtime.record.rows import FocusRow, StageBudget, StoredTile
-from runtime.tile import Label, Matches, Phase, Picture, Pixels, Placement, Shot
+from runtime.tile import Label, Matches, Phase, Picture, Pixels, Placement, Shot, StackFrame
 
 CONTROL, WORKER = "control", "worker"
 BOTH, OVERVIEW = ("overview", "visit"), ("overview",)
@@ -30,8 +30,9 @@ BOTH, OVERVIEW = ("overview", "visit"), ("overview",)
 class Journey:
     """What is known of one tile so far; None is what no stage has given yet.
 
-    `raw` is the frame as it left the camera, `picture` the same after dark and flat field, `moved`
-    every placement that changed when this tile was placed. It is `hurried` when others wait.
+    `raw` is the frame as it left the camera, of several `frames` the main one, `picture` the same
+    after dark and flat field, `moved` every placement that changed when this tile was placed. It is
+    `hurried` when others wait.
     """
 
     tile_id: str
@@ -40,6 +41,7 @@ class Journey:
     focus: FocusRow | None = None
     shot: Shot | None = None
     raw: Pixels | None = None
+    frames: tuple[StackFrame, ...] = ()
     stored: StoredTile | None = None
     picture: Picture | None = None
     label: Label | None = None
@@ -66,7 +68,8 @@ class TileStage:
     `run` is a method of the side it runs `on`, `Acquirer` or `Intake`, called with the values of
     `needs`. `keeps` writes what it gave into the journal, with the tile's id; `already` returns
     all of what an earlier session gave, or None. A stage that keeps nothing is done again only when
-    a later one needs what it gives. `phases` are those of the night in which tiles pass here.
+    a later one needs what it gives. `phases` are those of the night in which tiles pass here. A
+    budget is that of a tile of one frame; `per_frame` it is of each.
     """
 
     name: str
@@ -78,6 +81,7 @@ class TileStage:
     keeps: Callable[..., None] | None = None
     already: Callable[[Intake, StoredTile], tuple[Any, ...] | None] | None = None
     phases: tuple[str, ...] = OVERVIEW
+    per_frame: bool = False
 
     def step(self, side: Acquirer | Intake, journey: Journey) -> Journey:
         """Return the journey one stage on."""
@@ -113,12 +117,13 @@ STAGES: tuple[TileStage, ...] = (
     ),
     TileStage(
         name="expose", budget_ms=500, on=CONTROL, phases=BOTH,
-        run=Acquirer.expose, needs=("planned", "focus"), gives=("shot", "raw"),
-        already=Intake.read_back,
+        run=Acquirer.expose, needs=("planned", "focus"), gives=("shot", "raw", "frames"),
+        already=Intake.read_back, per_frame=True,
     ),
     TileStage(
         name="store", budget_ms=500, on=WORKER, phases=BOTH,
-        run=Intake.store, needs=("shot", "raw", "focus"), gives=("stored",),
+        run=Intake.store, needs=("shot", "raw", "frames", "focus"), gives=("stored",),
+        per_frame=True,
     ),
     TileStage(
         name="correct", budget_ms=30, on=WORKER,
@@ -151,8 +156,10 @@ RECORD = StageBudget(stage="record", budget_ms=200, mechanics=False)
 SECOND_LOOK = StageBudget(stage="second-look", budget_ms=4000, mechanics=False)
 
 
-def budgets(overrides_ms: Mapping[str, float]) -> list[StageBudget]:
+def budgets(overrides_ms: Mapping[str, float], *, frames_a_tile: int = 1) -> list[StageBudget]:
     """Return every stage's budget, the instrument's own where its settings give one.
+
+    Where tiles have several frames, a stage that handles each has the time of each.
 
     Raises ConfigRefused for a budget of a stage that there is not.
     """
@@ -169,7 +176,15 @@ def budgets(overrides_ms: Mapping[str, float]) -> list[StageBudget]:
                 limit=", ".join(names),
                 remedy="name one of these",
             )
-    return [replace(row, budget_ms=overrides_ms.get(row.stage, row.budget_ms)) for row in rows]
+    per_frame = {stage.name for stage in STAGES if stage.per_frame}
+    return [
+        replace(
+            row,
+            budget_ms=overrides_ms.get(row.stage, row.budget_ms)
+            * (frames_a_tile if row.stage in per_frame else 1),
+        )
+        for row in rows
+    ]
 
 
 def acquire(acquirer: Acquirer, journey: Journey, meter: Meter) -> Journey:

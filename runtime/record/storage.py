@@ -83,9 +83,12 @@ def write_tile(path: Path, shot: Shot, pixels: Pixels) -> str:
 
 
 def read_pixels(path: Path) -> Pixels:
-    """Return a tile's (y, x) pixels; raises InputRefused naming a file that cannot be read."""
+    """Return a tile's (y, x) pixels, those of the file's first page.
+
+    Raises InputRefused naming a file that cannot be read.
+    """
     try:
-        pixels: Pixels = tifffile.imread(path)
+        pixels: Pixels = tifffile.imread(path, key=0)
     except (OSError, ValueError, tifffile.TiffFileError) as error:
         raise InputRefused(
             f"tile file {path} cannot be read: {error}", remedy="restore it from a copy"
