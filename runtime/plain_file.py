@@ -59,7 +59,8 @@ def read_plain(path: Path, *, what: str, most_bytes: int, refuse: Refusal) -> by
     with opened(path, what=what, refuse=refuse) as (file, size):
         refuse_larger(path, size, what=what, most_bytes=most_bytes, refuse=refuse)
         try:
-            return file.read(most_bytes)
+            # With the most it may be, room for that much would be made first.
+            return file.read(size)
         except OSError as error:
             raise refuse(
                 f"{what} {path}: {reason_of(error)}", remedy="copy the file again from its source"
