@@ -13,8 +13,9 @@ from runtime.errors import InputRefused
 from runtime.instrument.camera.electron_file import kind_of, read_electron
 from runtime.instrument.camera.mrc_file import MAP, MAP_AT, read_mrc, read_section
 from runtime.instrument.camera.raster_file import JPEG_BEGIN, PNG_BEGIN, read_raster
-from runtime.instrument.camera.stored import Stored, damaged, truncated
+from runtime.instrument.camera.stored import MOST_FILE_BYTES, Stored, damaged, truncated
 from runtime.instrument.camera.tiff_file import description, read_tiff
+from runtime.plain_file import read_plain
 from runtime.tile import Pixels
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -123,10 +124,7 @@ def says_simulated(path: Path) -> bool:
 
 
 def _whole(path: Path) -> Stored:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputRefused(f"{path}: {error.strerror}", remedy="name a readable image") from None
+    content = read_plain(path, what="image", most_bytes=MOST_FILE_BYTES, refuse=InputRefused)
     return _stored(path, content)
 
 

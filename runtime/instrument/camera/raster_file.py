@@ -23,9 +23,18 @@ import tifffile
 from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
-from runtime.instrument.camera.stored import DAMAGED, Stored, damaged, several, truncated
+from runtime.instrument.camera.stored import (
+    DAMAGED,
+    Stored,
+    damaged,
+    refuse_bomb,
+    several,
+    truncated,
+)
 
 PNG_BEGIN, JPEG_BEGIN = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
+"""Channels by PNG's kinds of colour; a palette's numbers become three."""
 EXIF = b"Exif\x00\x00"
 WEBP_ANIMATED = 2
 # Markers of a JPEG: frames by their process, and those without a length.
@@ -44,6 +53,7 @@ def read_raster(path: Path, content: bytes) -> Stored:
 
     Raises InputRefused, naming the file, for several pictures and for one that is not whole.
     """
+    refuse_bomb(path, _promised(content), len(content))
     orientation = 1
     if content.startswith(PNG_BEGIN):
         orientation = _of_png(path, content)
@@ -57,6 +67,49 @@ def read_raster(path: Path, content: bytes) -> Stored:
     if values is None:
         raise damaged(path, "it does not decode")
     return Stored(values=values, orientation=orientation, alpha=values.ndim == 3 and _four(values))
+
+
+def _promised(content: bytes) -> int:
+    """Return how many bytes of pixels a header promises, 0 where it has none that can be read.
+
+    JPEG and WebP tell their size further in, and are bounded by it: 65535 and 16383 pixels a side.
+    """
+    try:
+        if content.startswith(PNG_BEGIN):
+            width, height, bits, kind = struct.unpack_from(">IIBB", content, 16)
+            return int(width * height * PNG_CHANNELS.get(kind, 4) * max(bits, 8) // 8)
+        if content.startswith(b"BM"):
+            width, height, _, bits = struct.unpack_from("<iiHH", content, 18)
+            return int(abs(width * height) * max(bits, 8) // 8)
+        if content.startswith(b"RIFF"):
+            return _promised_by_webp(content)
+        found = next(iter(_frames_of_jpeg(content)), b"")
+        height, width, channels = struct.unpack_from(">HHB", found, 1)
+        return int(width * height * channels)
+    except struct.error:
+        return 0
+
+
+def _promised_by_webp(content: bytes) -> int:
+    kind = content[12:16]
+    if kind == b"VP8X":
+        width, height = (int.from_bytes(content[at : at + 3], "little") + 1 for at in (24, 27))
+    elif kind == b"VP8L":
+        packed = int.from_bytes(content[21:25], "little")
+        width, height = (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
+    else:
+        width, height = (int.from_bytes(content[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+    return 4 * width * height
+
+
+def _frames_of_jpeg(content: bytes) -> Iterator[bytes]:
+    """Yield the segments that say how large the picture is, in front of its pixels."""
+    at = 2
+    while at + 4 <= len(content) and content[at] == 0xFF:
+        marker, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4], "big")
+        if marker in SOF:
+            yield content[at + 4 : at + 2 + length]
+        at += 2 + max(length, 2)
 
 
 def _four(values: NDArray[Any]) -> bool:

@@ -30,6 +30,15 @@ DAMAGED = (
 )
 # A header that promises more is damaged: it is four times the largest camera's frame.
 LARGEST_PX = 2**30
+FREE_BYTES, MOST_TIMES = 2**27, 64
+"""A picture may always need 128 MB; more than that only if its file is at least a 64th of it.
+
+Scans of real specimens shrink by a factor of two to ten; what shrinks by hundreds is blank, or was
+made to fill a memory.
+"""
+MOST_FILE_BYTES = 2**30
+"""Of a file of one picture: 16 bits of twice the largest camera's pixels."""
+
 # The eight orientations of TIFF and EXIF: step along rows and columns, the two swapped or not.
 ORIENTATIONS = {
     2: (1, -1, False), 3: (-1, -1, False), 4: (-1, 1, False),
@@ -113,6 +122,17 @@ def damaged(path: Path, why: object) -> InputRefused:
         f"{path}: damaged: {_line(why)}",
         remedy="save it again with the program that took it, or leave it out",
     )
+
+
+def refuse_bomb(path: Path, promised: int, size: int) -> None:
+    """Refuse a file of `size` bytes that becomes `promised` bytes of pixels, out of proportion."""
+    if promised > max(FREE_BYTES, MOST_TIMES * size):
+        raise InputRefused(
+            f"{path}: becomes far more than it holds",
+            value=f"{promised} bytes of pixels from {size}",
+            limit=f"{max(FREE_BYTES, MOST_TIMES * size)} bytes",
+            remedy="save a picture that is so empty uncompressed, or leave it out",
+        )
 
 
 def several(path: Path, count: object, *, remedy: str = "save one picture a file") -> InputRefused:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import lzma
 import math
 import re
 import struct
+import zlib
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,9 +23,11 @@ from runtime.instrument.camera.raster_file import decoded
 from runtime.instrument.camera.stored import (
     DAMAGED,
     EXTRA,
+    FREE_BYTES,
     LARGEST_PX,
     Stored,
     damaged,
+    refuse_bomb,
     several,
     truncated,
 )
@@ -40,6 +45,17 @@ ALPHA = (1, 2)
 
 OVERLAPPING = 16
 """Times its own bytes that a file's parts may count together: writers may share equal ones."""
+
+UNPACKERS: dict[int, Callable[[], Any]] = {
+    8: zlib.decompressobj, 32946: zlib.decompressobj, 34925: lzma.LZMADecompressor,
+}  # fmt: skip
+"""What unpacks the compressions, by their numbers, in which a few bytes can become any number."""
+
+MOST_DEFLATED = 1032
+"""Times its own length that deflated data can become."""
+
+SPARE_BYTES = 2**16
+"""Writers may pad the last part."""
 
 PREVIEW = 1 | 4
 """Bits of NewSubfileType: a smaller copy of another page, or its mask."""
@@ -65,6 +81,8 @@ def read_tiff(path: Path, content: bytes) -> Stored:
             page = _only_page(path, file)
             _refuse_unread(path, page)
             _refuse_incomplete(path, page, len(content))
+            refuse_bomb(path, int(page.nbytes), len(content))
+            _refuse_overfull(path, page, content)
             values = _values(path, page, content)
             return Stored(
                 values=values,
@@ -148,6 +166,21 @@ def _refuse_incomplete(path: Path, page: Any, size: int) -> None:
     end = max(offset + count for offset, count in zip(offsets, counts, strict=True))
     if end > size:
         raise truncated(path, f"its pixels end at byte {end}, the file at {size}")
+
+
+def _refuse_overfull(path: Path, page: Any, content: bytes) -> None:
+    """Refuse a part that unpacks to far more than its pixels: tifffile would unpack it all."""
+    unpacker = UNPACKERS.get(int(page.compression))
+    if unpacker is None:
+        return
+    room = math.prod(page.chunks) * max(int(page.bitspersample), 8) // 8 + SPARE_BYTES
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        if unpacker is zlib.decompressobj and count * MOST_DEFLATED <= room + FREE_BYTES:
+            continue
+        one = unpacker()
+        unpacked = one.decompress(content[offset : offset + count], room)
+        if len(unpacked) >= room:
+            raise damaged(path, f"a part unpacks to more than the {room} bytes of its pixels")
 
 
 def _values(path: Path, page: Any, content: bytes) -> NDArray[Any]:
