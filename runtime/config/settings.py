@@ -31,6 +31,7 @@ MOST_BYTES = 2**18
 
 PORTS = ("stage", "light", "camera", "turret")
 USER_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "nightscope"
+KEYS = "NIGHTSCOPE_KEYS"
 SHIPPED_MODELS = Path(__file__).resolve().parents[1] / "models"
 
 
@@ -121,6 +122,16 @@ class ModelsSection(Strict):
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     backend: Literal["auto", "onnxruntime", "openvino"] = "auto"
     matcher: str = "auto"
+
+    @property
+    def keyring(self) -> Path:
+        """Return the folder of the public keys that every verb checks bundles with.
+
+        It is the one that NIGHTSCOPE_KEYS names, else `keys` among the models: never one that came
+        beside a bundle, of which it could only say what the bundle says of itself.
+        """
+        named = os.environ.get(KEYS)
+        return Path(named) if named else self.folder / "keys"
 
 
 class PipelineSection(Strict):

@@ -7,28 +7,30 @@ files the manifest lists with size and SHA-256. There is no pickle anywhere.
 from __future__ import annotations
 
 import hashlib
-import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import ModelRefused
-from runtime.inference.archive import read_archive
-from runtime.inference.manifest import Manifest, parse_manifest
+from runtime.inference.archive import Archive, open_archive
+from runtime.inference.manifest import FileEntry, Manifest, parse_manifest
 from runtime.inference.onnx_scan import has_external_data
 from runtime.inference.signature import check_signature
 from runtime.inference.task import ModelInput, Records, TaskRecord
+from runtime.plain_file import array_of
 from runtime.preprocess.inputs import Inputs
 
 Record = TypeVar("Record", bound=TaskRecord)
 Shown = TypeVar("Shown", bound=ModelInput)
 SUFFIX = ".nsb"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
+VERSIONED = re.compile(r"(?P<name>.+)-(?P<version>\d+\.\d+\.\d+)")
+MAX_MANIFEST_BYTES, MAX_SIGNATURE_BYTES = 2**22, 2**10
 TAMPERED = "do not install it; get the bundle from its maker again"
 
 
@@ -47,7 +49,7 @@ class Bundle:
     def array(self, name: str) -> NDArray[Any]:
         """Return the array of one .npy file; object arrays are refused."""
         try:
-            return np.asarray(np.load(io.BytesIO(self.files[name]), allow_pickle=False))
+            return array_of(self.files[name])
         except ValueError as error:
             raise ModelRefused(f"bundle {self.path}: {name}: {error}", remedy=TAMPERED) from None
 
@@ -87,17 +89,24 @@ class Bundle:
 def open_bundle(path: Path, *, keys: Path, tasks: Records) -> Bundle:
     """Return the bundle, verified against the public keys (*.pub) in the folder `keys`.
 
-    Raises ModelRefused when it is missing, damaged or unsigned, when any file is missing, extra or
-    altered, when a model keeps data outside itself, and when its task is none of `tasks`.
+    Nothing but the manifest and its signature is opened before that is checked. Raises ModelRefused
+    when it is missing, damaged or unsigned, when its file's name is another model's, when any file
+    is missing, extra or altered, when a model keeps data outside itself, and when its task is none
+    of `tasks`.
     """
-    files = read_archive(path)
-    for name in (MANIFEST, SIGNATURE):
-        if name not in files:
-            raise ModelRefused(f"bundle {path} has no {name}", remedy=TAMPERED)
-    content = files.pop(MANIFEST)
-    signer = check_signature(content, files.pop(SIGNATURE), keys=keys, bundle=str(path))
-    manifest = parse_manifest(content, bundle=str(path), tasks=tasks)
-    _check_files(files, manifest, path)
+    with open_archive(path) as archive:
+        for name in (MANIFEST, SIGNATURE):
+            if name not in archive.sizes:
+                raise ModelRefused(f"bundle {path} has no {name}", remedy=TAMPERED)
+        content = archive.read(MANIFEST, most_bytes=MAX_MANIFEST_BYTES)
+        signature = archive.read(SIGNATURE, most_bytes=MAX_SIGNATURE_BYTES)
+        signer = check_signature(content, signature, keys=keys, bundle=str(path))
+        manifest = parse_manifest(content, bundle=str(path), tasks=tasks)
+        _check_name(manifest, path)
+        # Only now, and only what the signed list knows of.
+        files = _files(archive, manifest, path)
+    for name in manifest.networks.models.values():
+        _check_self_contained(files[name], name, path)
     return Bundle(
         path=path,
         manifest=manifest,
@@ -161,23 +170,48 @@ def _version(path: Path) -> tuple[str, tuple[int, ...], str]:
     return name, tuple(int(part) for part in version.split(".") if part.isdigit()), path.stem
 
 
-def _check_files(files: dict[str, bytes], manifest: Manifest, path: Path) -> None:
-    for name in sorted({*files, *manifest.files, *manifest.named()}):
-        if name not in files:
+def _check_name(manifest: Manifest, path: Path) -> None:
+    """Refuse a file whose name says that it is another model or version: names choose models."""
+    says = VERSIONED.fullmatch(path.stem)
+    if says is not None and (says["name"], says["version"]) != (manifest.name, manifest.version):
+        raise ModelRefused(
+            f"bundle {path}: is not the model that its name says",
+            value=f"{manifest.name} {manifest.version} by its manifest",
+            limit=f"{says['name']} {says['version']}",
+            remedy=f"name the file {manifest.name}-{manifest.version}{SUFFIX}",
+        )
+
+
+def _files(archive: Archive, manifest: Manifest, path: Path) -> dict[str, bytes]:
+    """Return every file that the manifest lists, each as it says."""
+    names = set(archive.sizes) - {MANIFEST, SIGNATURE}
+    for name in sorted({*names, *manifest.files, *manifest.named()}):
+        if name not in names:
             raise ModelRefused(f"bundle {path}: {name} is missing", remedy=TAMPERED)
         if name not in manifest.files:
             raise ModelRefused(f"bundle {path}: {name} is not in its manifest", remedy=TAMPERED)
-        entry = manifest.files[name]
-        found = hashlib.sha256(files[name]).hexdigest()
-        if len(files[name]) != entry.size or found != entry.sha256:
-            raise ModelRefused(
-                f"bundle {path}: {name} was altered",
-                value=f"SHA-256 {found[:16]}",
-                limit=f"{entry.sha256[:16]} in the manifest",
-                remedy=TAMPERED,
+        if archive.sizes[name] != manifest.files[name].size:
+            raise _altered(
+                path, name, f"{archive.sizes[name]} bytes", f"{manifest.files[name].size} bytes"
             )
-    for name in manifest.networks.models.values():
-        _check_self_contained(files[name], name, path)
+    return {name: _file(archive, name, manifest.files[name], path) for name in sorted(names)}
+
+
+def _file(archive: Archive, name: str, entry: FileEntry, path: Path) -> bytes:
+    content = archive.read(name, most_bytes=entry.size)
+    found = hashlib.sha256(content).hexdigest()
+    if len(content) != entry.size or found != entry.sha256:
+        raise _altered(path, name, f"SHA-256 {found[:16]}", entry.sha256[:16])
+    return content
+
+
+def _altered(path: Path, name: str, value: str, limit: str) -> ModelRefused:
+    return ModelRefused(
+        f"bundle {path}: {name} was altered",
+        value=value,
+        limit=f"{limit} in the manifest",
+        remedy=TAMPERED,
+    )
 
 
 def _check_self_contained(model: bytes, name: str, path: Path) -> None:

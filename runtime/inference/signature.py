@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import ModelRefused
+from runtime.plain_file import read_plain
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+MOST_BYTES = 2**16
 
 
 def check_signature(content: bytes, signature: bytes, *, keys: Path, bundle: str) -> str:
@@ -29,18 +32,22 @@ def check_signature(content: bytes, signature: bytes, *, keys: Path, bundle: str
         f"bundle {bundle} is not signed by a trusted key",
         value=f"{len(trusted)} keys tried",
         limit=f"public keys in {keys}",
-        remedy="do not install it; or add its maker's public key to that folder",
+        remedy="do not install it; or name a folder with its maker's public key in NIGHTSCOPE_KEYS",
     )
 
 
 def _load(path: Path) -> Ed25519PublicKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+    content = read_plain(path, what="public key", most_bytes=MOST_BYTES, refuse=ModelRefused)
     try:
-        key = load_pem_public_key(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ModelRefused(f"public key {path} cannot be read: {error}") from None
+        key = load_pem_public_key(content)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ModelRefused(
+            f"public key {path} cannot be read: {error}", remedy="remove it, or copy it again"
+        ) from None
     if not isinstance(key, Ed25519PublicKey):
         raise ModelRefused(f"public key {path} is no Ed25519 key", remedy="remove it")
     return key

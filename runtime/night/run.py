@@ -214,7 +214,7 @@ def open_classifier(
     models = settings.models
     return TileClassifier.open(
         find_bundle(models.folder, plan.model),
-        keys=models.folder / "keys",
+        keys=models.keyring,
         backend=models.backend,
         threads=models.threads,
         cache=models.cache,

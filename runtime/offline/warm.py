@@ -28,7 +28,7 @@ def warm_caches(models: ModelsSection) -> float:
     for path in sorted(models.folder.glob(f"*{SUFFIX}")):
         model = open_model(
             path,
-            keys=models.folder / "keys",
+            keys=models.keyring,
             tasks=RECORDS,
             backend=models.backend,
             threads=models.threads,

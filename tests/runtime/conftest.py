@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from numpy.typing import NDArray
 
 from runtime.config.settings import SHIPPED_MODELS
-from runtime.inference.archive import read_archive
+from runtime.inference.archive import MAX_BUNDLE_BYTES, open_archive
 from runtime.inference.bundle import MANIFEST, SIGNATURE, Bundle, find_bundle, open_bundle
 from runtime.tasks.registry import RECORDS
 
@@ -32,7 +32,11 @@ def choices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("choices")
 
 
-contents = cache(read_archive)
+@cache
+def contents(bundle: Path) -> dict[str, bytes]:
+    """Return every file of a bundle, by its name."""
+    with open_archive(bundle) as archive:
+        return {name: archive.read(name, most_bytes=MAX_BUNDLE_BYTES) for name in archive.sizes}
 
 
 class Forge:
@@ -46,7 +50,7 @@ class Forge:
             Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
         )
         (self.keys / "forge.pub").write_bytes(public)
-        self.out = folder / "forged-1.0.0.nsb"
+        self.out = folder / "forged.nsb"
         self.files = dict(contents(source))
         self.manifest: dict[str, Any] = json.loads(self.files.pop(MANIFEST))
         del self.files[SIGNATURE]
@@ -64,10 +68,10 @@ class Forge:
         digest = hashlib.sha256(data).hexdigest()
         self.manifest["files"][name] = {"size": len(data), "sha256": digest}
 
-    def write(self, *, signature: bytes | None = None) -> Path:
+    def write(self, *, signature: bytes | None = None, coding: int = zipfile.ZIP_STORED) -> Path:
         content = json.dumps(self.manifest).encode()
         signed = self._key.sign(content) if signature is None else signature
-        with zipfile.ZipFile(self.out, "w") as archive:
+        with zipfile.ZipFile(self.out, "w", coding) as archive:
             for name, data in {MANIFEST: content, SIGNATURE: signed, **self.files}.items():
                 archive.writestr(name, data)
         return self.out

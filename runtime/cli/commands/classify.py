@@ -31,7 +31,7 @@ def classify(
         summary = classify_folder(
             folder,
             model=find_bundle(SHIPPED_MODELS, model),
-            keys=SHIPPED_MODELS / "keys",
+            keys=ModelsSection().keyring,
             out=out,
             pixel_size_um=pixel_size_um,
             bottom_first=flip,

@@ -70,7 +70,7 @@ def _machine() -> list[Finding]:
 
 
 def _models() -> list[Finding]:
-    rows = list_bundles(SHIPPED_MODELS, keys=SHIPPED_MODELS / "keys", tasks=RECORDS)
+    rows = list_bundles(SHIPPED_MODELS, keys=ModelsSection().keyring, tasks=RECORDS)
     refused = [row["refused"] for row in rows if "refused" in row]
     if refused or not rows:
         return [("models", False, "; ".join(refused) or f"no bundle in {SHIPPED_MODELS}")]

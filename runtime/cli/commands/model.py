@@ -21,7 +21,7 @@ from runtime.tasks.registry import RECORDS
 def list_models(*, folder: Path | None, console: Console) -> dict[str, Any]:
     """Return a row for every bundle in a folder, its signature and hashes checked."""
     shelf = folder or SHIPPED_MODELS
-    rows = list_bundles(shelf, keys=shelf / "keys", tasks=RECORDS)
+    rows = list_bundles(shelf, keys=ModelsSection().keyring, tasks=RECORDS)
     table = Table("model", "task", "answers", "pixel size µm", "how good", "signed by")
     for row in rows:
         table.add_row(*_cells(row))
@@ -45,7 +45,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 def verify(*, bundle: str, console: Console) -> dict[str, Any]:
     """Check a bundle's signature and hashes, then its golden examples on every back end here."""
     path = find_bundle(SHIPPED_MODELS, bundle)
-    opened = open_bundle(path, keys=_keys(path), tasks=RECORDS)
+    opened = open_bundle(path, keys=ModelsSection().keyring, tasks=RECORDS)
     rows = selftest(opened)
     console.print(f"{path.name}: signed by {opened.signed_by}; every file as the manifest says")
     for row in rows:
@@ -64,7 +64,7 @@ def bench(*, bundle: str, tiles: int, threads: int | None, console: Console) -> 
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("timing", total=None)
         figures = run_bench(
-            open_bundle(path, keys=_keys(path), tasks=RECORDS),
+            open_bundle(path, keys=ModelsSection().keyring, tasks=RECORDS),
             tiles=tiles,
             threads=threads or len(os.sched_getaffinity(0)),
             clock=SystemClock(),
@@ -91,9 +91,3 @@ def _timings(rows: list[dict[str, Any]]) -> Table:
         cells = ("" if value is None else f"{value:.1f}" for value in figures)
         table.add_row("chosen" if row["chosen"] else "", *told, *cells)
     return table
-
-
-def _keys(path: Path) -> Path:
-    """Return the trusted keys: those beside the bundle's shelf, else the shipped ones."""
-    beside = path.parent / "keys"
-    return beside if beside.is_dir() else SHIPPED_MODELS / "keys"

@@ -58,7 +58,7 @@ class StripFinder:
 
     @property
     def _keys(self) -> Path:
-        return self._models.folder / "keys"
+        return self._models.keyring
 
 
 def finder_of(models: ModelsSection, name: str | None = None) -> StripFinder | None:

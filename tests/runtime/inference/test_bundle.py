@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import re
 import stat
+import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -192,6 +194,99 @@ def test_a_file_given_twice_is_refused(forge: Forge) -> None:
     refused(path, forge.keys, "appears twice")
 
 
+ZEROS = 2**25
+
+
+def peak_bytes(path: Path, keys: Path, match: str) -> int:
+    """Return how much memory the refusal of a bundle took at its worst moment."""
+    tracemalloc.start()
+    try:
+        refused(path, keys, match)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def zipped(path: Path, members: dict[str, bytes], coding: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", coding) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("name", [MANIFEST, SIGNATURE])
+def test_what_is_read_before_the_signature_is_small(forge: Forge, name: str) -> None:
+    members = {MANIFEST: b"{}", SIGNATURE: bytes(64)} | {name: bytes(ZEROS)}
+    path = zipped(forge.out, members)
+    assert peak_bytes(path, forge.keys, f"'{name}' is too large; value {ZEROS}") < 2**22
+
+
+def test_no_other_member_is_opened_before_the_signature_is_checked(forge: Forge) -> None:
+    # Its data are no deflated ones, which whoever opens it would say.
+    members = {MANIFEST: b"{}", SIGNATURE: bytes(64), "int8.onnx": bytes(ZEROS)}
+    path = zipped(forge.out, members)
+    content = path.read_bytes()
+    at = content.index(b"int8.onnx") + len(b"int8.onnx")
+    path.write_bytes(content[:at] + b"\xff" * 40 + content[at + 40 :])
+    refused(path, forge.keys, "not signed by a trusted key")
+
+
+def test_a_member_of_another_size_than_listed_is_refused_unread(forge: Forge) -> None:
+    forge.files["int8.onnx"] = bytes(ZEROS)
+    says = r"int8\.onnx was altered; value 33554432 bytes; limit \d+ bytes in the manifest"
+    assert peak_bytes(forge.write(coding=zipfile.ZIP_DEFLATED), forge.keys, says) < ZEROS // 4
+
+
+def test_a_member_that_unpacks_to_more_than_its_header_says_is_not_unpacked(forge: Forge) -> None:
+    forge.files["extra.bin"] = bytes(ZEROS)
+    forge.manifest["files"]["extra.bin"] = {"size": 100, "sha256": "0" * 64}
+    path = forge.write(coding=zipfile.ZIP_DEFLATED)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"extra.bin", content.index(b"PK\x01\x02")) - 46 + 24
+    content[at : at + 4] = (100).to_bytes(4, "little")
+    path.write_bytes(content)
+    assert peak_bytes(path, forge.keys, "cannot be read|was altered") < ZEROS // 4
+
+
+@pytest.mark.parametrize("coding", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_other_packings_whose_memory_nobody_bounds_are_refused(forge: Forge, coding: int) -> None:
+    path = zipped(forge.out, {MANIFEST: b"{}", SIGNATURE: bytes(64)}, coding)
+    refused(path, forge.keys, "is packed in a way that bundles are not")
+
+
+@pytest.mark.parametrize("comment", [b"", b"any words"])
+def test_a_long_table_of_contents_is_refused_before_it_is_read(
+    forge: Forge, comment: bytes
+) -> None:
+    path = zipped(forge.out, {f"f{number}": b"" for number in range(300)})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = comment
+    refused(path, forge.keys, "is too large; value 300 files")
+
+
+def test_a_pipe_is_no_bundle_and_is_not_waited_for(forge: Forge, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a-1.0.0.nsb")
+    refused(tmp_path / "a-1.0.0.nsb", forge.keys, "is no plain file")
+
+
+@pytest.mark.parametrize("name", ["mussel-tissue-9.9.9.nsb", "other-1.3.0.nsb"])
+def test_a_bundle_under_another_model_s_name_is_refused(forge: Forge, name: str) -> None:
+    path = forge.write()
+    renamed = path.rename(path.with_name(name))
+    refused(renamed, forge.keys, r"not the model that its name says; value mussel-tissue 1\.3\.0")
+
+
+def test_a_bundle_without_a_version_in_its_name_opens(forge: Forge) -> None:
+    assert forge.write().name == "forged.nsb"
+    opened = open_bundle(forge.out, keys=forge.keys, tasks=RECORDS)
+    assert opened.manifest.version == "1.3.0"
+
+
+def test_a_key_that_is_a_pipe_is_named(forge: Forge) -> None:
+    os.mkfifo(forge.keys / "a.pub")
+    refused(forge.write(), forge.keys, r"public key .*a\.pub: is no plain file")
+
+
 def test_an_archive_too_large_is_refused_before_it_is_unpacked(forge: Forge) -> None:
     path = forge.write()
     content = bytearray(path.read_bytes())
@@ -211,7 +306,7 @@ def test_a_truncated_bundle_is_refused(forge: Forge, share: float) -> None:
 
 
 def test_a_missing_bundle_is_refused(tmp_path: Path) -> None:
-    refused(tmp_path / "none.nsb", tmp_path, "cannot be read")
+    refused(tmp_path / "none.nsb", tmp_path, "No such file")
 
 
 def test_a_list_keeps_bundles_that_cannot_run_and_says_why(forge: Forge) -> None:

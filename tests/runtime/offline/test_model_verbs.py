@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
+from runtime.cli.commands.classify import classify
 from runtime.cli.commands.model import list_models, verify
 from runtime.clock import SystemClock
 from runtime.config.settings import SHIPPED_MODELS, ModelsSection
+from runtime.errors import ModelRefused
 from runtime.inference.backends import backends
 from runtime.inference.bundle import open_bundle
 from runtime.offline.model_bench import bench
@@ -36,8 +38,9 @@ def said(console: Console) -> str:
 
 
 @pytest.fixture
-def matcher(forge: Forge) -> Path:
-    """Return a bundle that matches, signed by a key that lies beside it."""
+def matcher(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a bundle that matches, signed by a key of the keyring."""
+    monkeypatch.setenv("NIGHTSCOPE_KEYS", str(forge.keys))
     path: Path = tiny.into_matcher(forge).write()
     return path.rename(path.with_name(f"{tiny.NAME}-1.3.0.nsb"))
 
@@ -58,12 +61,37 @@ def test_a_list_says_task_answers_and_how_good_each_precision_is(console: Consol
         assert words in said(console)
 
 
-def test_a_list_names_what_it_refuses_and_why(tmp_path: Path, console: Console) -> None:
-    (tmp_path / "keys").mkdir()
+def test_a_list_names_what_it_refuses_and_why(
+    tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTSCOPE_KEYS", str(tmp_path))
     shutil.copy(next(SHIPPED_MODELS.glob("*.nsb")), tmp_path)
     (row,) = list_models(folder=tmp_path, console=console)["models"]
     assert "not signed by a trusted key" in row["refused"]
     assert "refused:" in said(console)
+
+
+def test_a_key_beside_a_bundle_is_no_reason_for_any_verb_to_trust_it(
+    forge: Forge, console: Console
+) -> None:
+    path = forge.write()
+    folder = path.parent
+    assert (folder / "keys/forge.pub").is_file()
+    (folder / "a.png").write_bytes(b"")
+    distrusted = "not signed by a trusted key.*NIGHTSCOPE_KEYS"
+    with pytest.raises(ModelRefused, match=distrusted):
+        verify(bundle=str(path), console=console)
+    with pytest.raises(ModelRefused, match=distrusted):
+        classify(
+            folder=folder,
+            model=str(path),
+            out=folder / "labels.csv",
+            pixel_size_um=None,
+            flip=False,
+            console=console,
+        )
+    (row,) = list_models(folder=folder, console=console)["models"]
+    assert "not signed by a trusted key" in row["refused"]
 
 
 @pytest.mark.slow  # test_sessions.py asks every back end for the golden outputs
