@@ -111,7 +111,9 @@ def outcome_of(reader: Reader, content: bytes, folder: Path) -> tuple[str, str]:
         reader.read(path)
     except (NightscopeError, BridgeError) as refusal:
         line = str(refusal)
-        clear = len(line) < LONGEST_LINE and line.isprintable()
+        # Names that are no text are shown as their bytes.
+        shown = line.encode("utf-8", "backslashreplace").decode()
+        clear = len(line) < LONGEST_LINE and shown.isprintable()
         return ("refused" if clear else "words"), line
     except MemoryError:
         return "memory", traceback.format_exc()

@@ -54,6 +54,14 @@ def opened(path: Path, *, what: str, refuse: Refusal) -> Iterator[tuple[BinaryIO
         yield file, about.st_size
 
 
+def is_plain(path: Path) -> bool:
+    """Return whether there is such a plain file; none has a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def read_plain(path: Path, *, what: str, most_bytes: int, refuse: Refusal) -> bytes:
     """Return a file's content. Raises `refuse` as `opened` does, and for more than `most_bytes`."""
     with opened(path, what=what, refuse=refuse) as (file, size):

@@ -26,7 +26,7 @@ def parse_micromanager(text: str, *, source: Path, names: Sequence[str]) -> list
     try:
         told = json.loads(text)
         entries = [_entry(place) for place in _places(told)]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         raise InputRefused(
             f"positions {source}: not a position list of Micro-Manager",
             remedy="save it in its Stage Position List window, or give a TileConfiguration.txt",

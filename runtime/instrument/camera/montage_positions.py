@@ -11,11 +11,14 @@ from pathlib import Path
 
 from runtime.errors import InputRefused
 from runtime.instrument.camera.tile_configuration import TileEntry
+from runtime.plain_file import is_plain
 
 SIGN = "PieceCoordinates"
 SECTION = re.compile(r"\[ZValue\s*=\s*(\d+)\]")
 PIECE = re.compile(rf"{SIGN}\s*=\s*(\S+)\s+(\S+)(?:\s+(\S+))?")
 IMAGE = re.compile(r"ImageFile\s*=\s*(\S.*)")
+DIGITS = 18
+"""Of a number that anything has; more are damage, and Python refuses thousands of them."""
 NAMED = re.compile(r"(?P<file>.+)#(?P<section>\d+)")
 
 
@@ -33,7 +36,7 @@ def parse_montage(text: str, *, source: Path, upwards: bool) -> list[TileEntry]:
         if found := IMAGE.fullmatch(line):
             image = found[1]
         elif found := SECTION.fullmatch(line):
-            section = int(found[1])
+            section = int(found[1][:DIGITS])
         elif line.startswith(SIGN):
             x, y, z = _piece(line, where)
             plane = z if plane is None else plane
@@ -51,9 +54,9 @@ def parse_montage(text: str, *, source: Path, upwards: bool) -> list[TileEntry]:
 def section_of(folder: Path, name: str) -> tuple[Path, int | None]:
     """Return the file that a tile's name means, and which section of it, None for a whole file."""
     found = NAMED.fullmatch(name)
-    if found is None or (folder / name).is_file() or not (folder / found["file"]).is_file():
+    if found is None or is_plain(folder / name) or not is_plain(folder / found["file"]):
         return folder / name, None
-    return folder / found["file"], int(found["section"])
+    return folder / found["file"], int(found["section"][:DIGITS])
 
 
 def _piece(line: str, where: str) -> tuple[float, float, float]:

@@ -16,6 +16,10 @@ from runtime.instrument.camera.files import IMAGE_SUFFIXES
 from runtime.instrument.camera.micromanager_positions import parse_micromanager
 from runtime.instrument.camera.montage_positions import SIGN, parse_montage
 from runtime.instrument.camera.tile_configuration import TileEntry, parse_tile_configuration
+from runtime.plain_file import is_plain, read_plain
+
+MOST_BYTES = 2**25
+"""A line for each of several hundred thousand tiles."""
 
 # "file: tile_1.tif; corr: 0.97; position: (12, -3); grid: (0, 1);"
 MIST_LINE = re.compile(
@@ -60,18 +64,17 @@ def read_positions(path: Path, folder: Path, *, bottom_first: bool = False) -> P
 
 
 def _text(path: Path) -> str:
+    content = read_plain(path, what="positions", most_bytes=MOST_BYTES, refuse=InputRefused)
     try:
-        content = path.read_bytes()
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
             return content.decode("utf-16")
         # Windows' editors put a byte order mark first; older programs write Latin letters.
         return content.decode(
             "utf-8-sig", errors="strict" if b"\0" in content else "surrogateescape"
         )
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+    except UnicodeError:
         raise InputRefused(
-            f"positions {path}: {reason}",
+            f"positions {path}: not a text file",
             remedy="give a TileConfiguration.txt, or a file-name pattern and an overlap",
         ) from None
 
@@ -103,7 +106,7 @@ def _names(folder: Path) -> list[str]:
 
 def _in_folder(name: str, folder: Path, names: Sequence[str]) -> str:
     """Return which file a name means; the name itself where it means none."""
-    if (folder / name).is_file():
+    if is_plain(folder / name):
         return name
     bare = PureWindowsPath(name).name
     for wanted in (bare, _from_latin(bare)):

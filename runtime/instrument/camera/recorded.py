@@ -20,6 +20,7 @@ from runtime.instrument.camera.name_pattern import (
 from runtime.instrument.camera.pixel_size import pixel_size_um
 from runtime.instrument.camera.position_file import read_positions
 from runtime.instrument.camera.scale import AS_STORED, ReadAs, scan_reading
+from runtime.plain_file import is_plain
 from runtime.tile import Pixels
 
 TILE_CONFIGURATION = "TileConfiguration.txt"
@@ -194,11 +195,11 @@ def list_scan(
 
 
 def _from_positions(folder: Path, positions: Path, bottom_first: bool) -> Listing:
-    path = positions if positions.is_file() else folder / positions
+    path = positions if is_plain(positions) else folder / positions
     told = read_positions(path, folder, bottom_first=bottom_first)
     entries = told.entries
     ids = _tile_ids([entry.name for entry in entries])
-    there = {entry.name: section_of(folder, entry.name)[0].is_file() for entry in entries}
+    there = {entry.name: is_plain(section_of(folder, entry.name)[0]) for entry in entries}
     usable = [(i, e) for i, e in zip(ids, entries, strict=True) if there[e.name] and e.placed]
     # Without a size the unit stays the micrometre: the pictures tell how many pixels that is.
     size = pixel_size_um(folder / usable[0][1].name) if told.in_um and usable else None
