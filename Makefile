@@ -69,7 +69,7 @@ format: $(VENV)/.dev ## put the code in its one format
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.bench ## every benchmark against its named peer
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+	@for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=. $(BIN)/python "$$file"; done
 
 clean: ## forget the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info

@@ -3,13 +3,13 @@
     python -m benchmarks.fuzz --inputs 100000 --reader tiff png
     python -m benchmarks.fuzz --reader plan --seed 1 --first 4711 --inputs 1
 
-Each reader begins with files that our own writers make (`benchmarks/fuzz_corpus.py`). Input n of a
-seed is always the same: one of these, changed by bytes, by its words and numbers, or by what its
-format knows of itself (a checksum set right, a header's field, a row of a database, a manifest
-signed again). Children read them, with half a gigabyte of room and ten seconds for each. What
-is neither read nor refused with a `NightscopeError` or `BridgeError` of one printable line of less
-than 500 characters is a finding: "crash", "hang", "memory" or "words". It is kept under its reader,
-seed and number, and the command ends with 1.
+Each reader begins with files that our own writers make (`benchmarks/fuzzing/corpus.py`). Input n
+of a seed is always the same: one of these, changed by bytes, by its words and numbers, or by what
+its format knows of itself (a checksum set right, a header's field, a row of a database, a manifest
+signed again). Children read them, with half a gigabyte of room and ten seconds of processor for
+each. What is neither read nor refused with a `NightscopeError` or `BridgeError` of one printable
+line of less than 500 characters is a finding: "crash", "hang", "memory" or "words". It is kept
+under its reader, seed and number, and the command ends with 1.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from benchmarks.fuzz_corpus import READERS, Reader
-from benchmarks.fuzz_mutation import mutated
+from benchmarks.fuzzing.corpus import READERS, Reader
+from benchmarks.fuzzing.mutation import mutated
 from firmware_bridge.errors import BridgeError
 from runtime.errors import NightscopeError
 
 ROOM_BYTES = 500 * 2**20
-LONGEST_S = 10
+LONGEST_S, WAITS = 10, 6
+LIMITS = (signal.SIGPROF, signal.SIGALRM)
 LONGEST_LINE = 500
 BATCH = 2000
 """Inputs of a child; then another one begins, with what the last one kept given back."""
@@ -156,13 +157,19 @@ def _read(reader: Reader, seed: int, start: int, end: int, tally: Tally) -> bool
         for number in range(start, end):
             tally.begin(number)
             content = content_of(reader, seed, number)
-            signal.alarm(LONGEST_S)
+            _limit_s(LONGEST_S)
             outcome, says = outcome_of(reader, content, Path(folder))
-            signal.alarm(0)
+            _limit_s(0)
             tally.end(outcome, f"{outcome}\n{says}" if outcome in FINDINGS else "")
             if outcome in FINDINGS:
                 return False
     return True
+
+
+def _limit_s(seconds: float) -> None:
+    """End the process after these seconds of processor, or of waiting many times as long."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds * WAITS)
 
 
 def _child(work: Callable[[], bool]) -> str | None:
@@ -176,7 +183,8 @@ def _child(work: Callable[[], bool]) -> str | None:
             room = pages * resource.getpagesize() + ROOM_BYTES
             resource.setrlimit(resource.RLIMIT_AS, (room, room))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            for one in LIMITS:
+                signal.signal(one, signal.SIG_DFL)
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, 2)
             code = 0 if work() else 1
@@ -185,7 +193,7 @@ def _child(work: Callable[[], bool]) -> str | None:
     _, status = os.waitpid(pid, 0)
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        return "hang" if number == signal.SIGALRM else signal.Signals(number).name
+        return "hang" if number in LIMITS else signal.Signals(number).name
     return {0: None, 1: "told"}.get(os.WEXITSTATUS(status), "ended by itself")
 
 

@@ -16,6 +16,9 @@ from runtime.plain_file import read_text
 MOST_BYTES = 2**18
 """A sequence with several thousand positions; YAML is read at a few ten kilobytes a second."""
 
+DEEPEST = 40
+"""Levels of brackets or indentation; a sequence within a sequence has about ten."""
+
 MOST_VALUES = 100_000
 """Of a page with its aliases written out, which a few lines can make billions."""
 
@@ -76,6 +79,17 @@ class _Page(yaml.SafeLoader):
     Of a key given twice the last would count, in silence. Merged mappings multiply as aliases do,
     while the page is read.
     """
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Return the next value, refusing what nobody nests so deeply: it takes seconds."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise RecursionError
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         seen: set[str] = set()

@@ -24,8 +24,8 @@ MERGES = "a: &a {k: 1}\n" + "".join(
 PLANS: dict[str, tuple[str | bytes, str]] = {
     "bytes": (bytes(range(128, 256)) * 9, "not a text file"),
     "UTF-16": (PLAN.encode("utf-16"), "not a text file; value byte 0xff at 0; limit UTF-8"),
-    "brackets": ("a: " + "[" * 1000, "nested too deeply"),
-    "indentation": ("".join(" " * i + "a:\n" for i in range(500)), "nested too deeply"),
+    "brackets": ("a: " + "[" * 50, "nested too deeply"),
+    "indentation": ("".join(" " * i + "a:\n" for i in range(50)), "nested too deeply"),
     "aliases": (LAUGHS + f"name: *i\n{PLAN}", "aliases stand for too much|given twice"),
     "aliases in a value": (LAUGHS + "light: *i\n", "aliases stand for too much"),
     "merges": (MERGES, "merges another mapping"),

@@ -21,8 +21,8 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from benchmarks.fuzz_mutation import Forge
-from benchmarks.fuzz_pictures import (
+from benchmarks.fuzzing.mutation import Forge
+from benchmarks.fuzzing.pictures import (
     DEEP,
     GREY,
     forged_mrc,
@@ -58,7 +58,7 @@ from runtime.report.run_data import read_run
 from runtime.tasks.registry import RECORDS
 from runtime.tile import FocusVerdict, Imaging, Label, Placement, Seam, Shot, StagePosition
 
-SHIPPED = Path(__file__).parents[1] / "runtime/instrument/simulator"
+SHIPPED = Path(__file__).parents[2] / "runtime/instrument/simulator"
 NAMES = [f"r{row}_c{column}.png" for row in range(2) for column in range(2)]
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import tifffile
 
 from benchmarks.files import mrc
-from benchmarks.fuzz_mutation import EDGES
+from benchmarks.fuzzing.mutation import EDGES
 
 GREY = np.random.default_rng(9).integers(0, 256, (40, 56), dtype=np.uint8)
 DEEP = GREY.astype(np.uint16) * 257
