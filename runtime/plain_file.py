@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from runtime.errors import NightscopeError
 
 Refusal = type[NightscopeError]
+THERE = "name a file that is there"
 ARRAY_HEADER = 10_000
 """Characters of the header of a .npy file, as NumPy itself has it."""
 
@@ -34,18 +35,19 @@ NO_HEADER = (
 
 
 @contextmanager
-def opened(path: Path, *, what: str, refuse: Refusal) -> Iterator[tuple[BinaryIO, int]]:
+def opened(
+    path: Path, *, what: str, refuse: Refusal, remedy: str = THERE
+) -> Iterator[tuple[BinaryIO, int]]:
     """Yield an open plain file and its size in bytes.
 
-    Raises `refuse`, which names `what` it is and the path, for one that is missing or not plain.
+    Raises `refuse`, which names `what` it is and the path, for one that is missing or not plain;
+    `remedy` says what to do about one that is missing.
     """
     try:
         # A pipe without a writer would keep an open for reading waiting.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
-        raise refuse(
-            f"{what} {path}: {reason_of(error)}", remedy="name a file that is there"
-        ) from None
+        raise refuse(f"{what} {path}: {reason_of(error)}", remedy=remedy) from None
     about = os.fstat(descriptor)
     if not stat.S_ISREG(about.st_mode):
         os.close(descriptor)
@@ -62,9 +64,11 @@ def is_plain(path: Path) -> bool:
         return False
 
 
-def read_plain(path: Path, *, what: str, most_bytes: int, refuse: Refusal) -> bytes:
+def read_plain(
+    path: Path, *, what: str, most_bytes: int, refuse: Refusal, remedy: str = THERE
+) -> bytes:
     """Return a file's content. Raises `refuse` as `opened` does, and for more than `most_bytes`."""
-    with opened(path, what=what, refuse=refuse) as (file, size):
+    with opened(path, what=what, refuse=refuse, remedy=remedy) as (file, size):
         refuse_larger(path, size, what=what, most_bytes=most_bytes, refuse=refuse)
         try:
             # With the most it may be, room for that much would be made first.

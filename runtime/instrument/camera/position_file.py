@@ -64,7 +64,10 @@ def read_positions(path: Path, folder: Path, *, bottom_first: bool = False) -> P
 
 
 def _text(path: Path) -> str:
-    content = read_plain(path, what="positions", most_bytes=MOST_BYTES, refuse=InputRefused)
+    remedy = "give a TileConfiguration.txt, or a file-name pattern and an overlap"
+    content = read_plain(
+        path, what="positions", most_bytes=MOST_BYTES, refuse=InputRefused, remedy=remedy
+    )
     try:
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
             return content.decode("utf-16")
@@ -73,10 +76,7 @@ def _text(path: Path) -> str:
             "utf-8-sig", errors="strict" if b"\0" in content else "surrogateescape"
         )
     except UnicodeError:
-        raise InputRefused(
-            f"positions {path}: not a text file",
-            remedy="give a TileConfiguration.txt, or a file-name pattern and an overlap",
-        ) from None
+        raise InputRefused(f"positions {path}: not a text file", remedy=remedy) from None
 
 
 def _parse_mist(text: str, source: Path) -> list[TileEntry]:
