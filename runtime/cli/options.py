@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,6 +18,13 @@ def _driver(name: str) -> str:
     if name not in known:
         raise typer.BadParameter(f"'{name}' is not one of {', '.join(known)}")
     return name
+
+
+def positive(number: float | None) -> float | None:
+    """Return a number that an option was given; refuse what is not above 0, or is no number."""
+    if number is not None and not 0 < number < math.inf:
+        raise typer.BadParameter(f"{number} is no number above 0")
+    return number
 
 
 AsJson = Annotated[
@@ -60,5 +68,6 @@ Network = Annotated[
     str | None, typer.Option(metavar="BUNDLE", help="Model to ask where no other is sure; or none.")
 ]
 StageSigma = Annotated[
-    float | None, typer.Option(metavar="S", help="How far positions may be off, px.")
+    float | None,
+    typer.Option(metavar="S", callback=positive, help="How far positions may be off, px."),
 ]

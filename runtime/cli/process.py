@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
+from io import TextIOWrapper
 
 M_MMAP_THRESHOLD = -3
 """`mallopt`'s parameter; see mallopt(3)."""
@@ -29,6 +31,17 @@ def give_back_what_is_freed() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(M_ARENA_MAX, ARENAS)) and bool(mallopt(M_MMAP_THRESHOLD, LARGE_BYTES))
+
+
+def print_whatever_comes() -> None:
+    """Have characters that standard output cannot hold printed as escapes.
+
+    A terminal without Unicode, or a name of a file that is no text, would end a verb after its work
+    was done and before it said so.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def leave_cores_to_threads_of_ours() -> None:

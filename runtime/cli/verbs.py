@@ -22,8 +22,13 @@ from runtime.cli.options import (
     Positions,
     SettingsFile,
     StageSigma,
+    positive,
 )
-from runtime.cli.process import give_back_what_is_freed, leave_cores_to_threads_of_ours
+from runtime.cli.process import (
+    give_back_what_is_freed,
+    leave_cores_to_threads_of_ours,
+    print_whatever_comes,
+)
 
 app = typer.Typer(
     name="nightscope",
@@ -77,7 +82,10 @@ def demo(
     out: Out = Path("demo-run"),
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the simulated world.")] = 0,
     speed: Annotated[
-        float, typer.Option(metavar="X", help="Divides every mechanical time; 1 is real time.")
+        float,
+        typer.Option(
+            metavar="X", callback=positive, help="Divides every mechanical time; 1 is real time."
+        ),
     ] = 10.0,
     as_json: AsJson = False,
 ) -> None:
@@ -197,7 +205,13 @@ def stitch(
         bool, typer.Option("--watch", help="Stitch a folder that is still being filled.")
     ] = False,
     quiet_s: Annotated[
-        float, typer.Option(metavar="S", min=1.0, help="With --watch: end when nothing came for S.")
+        float,
+        typer.Option(
+            metavar="S",
+            min=1.0,
+            callback=positive,
+            help="With --watch: end when nothing came for S.",
+        ),
     ] = 60.0,
     as_json: AsJson = False,
 ) -> None:
@@ -239,7 +253,8 @@ def classify(
     bundle: Annotated[str, typer.Option("--model", metavar="BUNDLE", help="Name or file.")],
     out: Annotated[Path, typer.Option(metavar="CSV", help="Table to write.")] = Path("labels.csv"),
     pixel_size_um: Annotated[
-        float | None, typer.Option(metavar="UM", help="Pixel size of the images, µm.")
+        float | None,
+        typer.Option(metavar="UM", callback=positive, help="Pixel size of the images, µm."),
     ] = None,
     flip: Flip = False,
     as_json: AsJson = False,
@@ -329,6 +344,7 @@ def main() -> None:
     """Run `nightscope`; an unforeseen error ends with one line, its trace, and exit code 1."""
     give_back_what_is_freed()
     leave_cores_to_threads_of_ours()
+    print_whatever_comes()
     try:
         app()
     except Exception as error:  # noqa: BLE001 - the one handler that catches everything

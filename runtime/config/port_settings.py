@@ -153,9 +153,9 @@ class RecordingSection(Strict):
 
     `folder` holds its tiles. Where they lie is told by a TileConfiguration file in it, named in
     `positions` when it is called otherwise, or by a `pattern` of names and the `overlap` of
-    neighbours. `pixel_size_um` joins pixels to the stage, whose axes are the camera's. Dark and
-    flat-field records in the folder `corrected_by` correct every tile; without it tiles are used
-    as they are.
+    neighbours; with `flip` its files keep their lowest row first. `pixel_size_um` joins pixels to
+    the stage, whose axes are the camera's. Dark and flat-field records in the folder `corrected_by`
+    correct every tile; without it tiles are used as they are.
     """
 
     folder: Path
@@ -163,6 +163,7 @@ class RecordingSection(Strict):
     positions: Path | None = None
     pattern: str | None = None
     overlap: Annotated[float, Field(ge=0, lt=1)] | None = None
+    flip: bool = False
     corrected_by: Path | None = None
 
 

@@ -163,7 +163,11 @@ class Bench:
         assert told is not None
         positions = None if told.positions is None else told.folder / told.positions
         scan = load_scan(
-            told.folder, positions=positions, pattern=told.pattern, overlap=told.overlap
+            told.folder,
+            positions=positions,
+            pattern=told.pattern,
+            overlap=told.overlap,
+            bottom_first=told.flip,
         )
         by = "[recording] in the settings"
         refuse_other_size(scan.tiles[0].file, given_um=told.pixel_size_um, by=by)

@@ -14,7 +14,7 @@ from runtime.focus.regions import informative_regions
 from runtime.focus.sharpness import MEASURES, Measure, saturated_fraction
 from runtime.offline.curve_plot import draw_curves
 from runtime.offline.focus_stack import Stack, find_stack, read_planes
-from runtime.record.storage import write_durably
+from runtime.record.storage import make_folder, write_durably
 
 Progress = Callable[[int, int], None]
 Region = Literal["informative", "full"]
@@ -49,7 +49,7 @@ def focus_curve(
     measured = _measure(stack, step_um, full_scale, region, progress)
     best = {name: _best(stack, curve) for name, curve in measured.curves.items()}
     words = [*stack.words, *_doubts(best, measured, stack.stride)]
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     table, plot = out / "focus_curve.csv", out / "focus_curve.png"
     write_durably(table, _table(stack, measured, step_um))
     unit = "plane" if step_um is None else "z, um"

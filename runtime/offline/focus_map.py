@@ -18,7 +18,7 @@ from runtime.offline.focus_picture import MapOfFocus, draw_map
 from runtime.record.journal import Journal
 from runtime.record.rows import StoredTile
 from runtime.record.run_folder import RunFolder
-from runtime.record.storage import write_durably
+from runtime.record.storage import make_folder, write_durably
 
 # The picture asks the model at so many places along its longer side.
 FINEST = 32
@@ -48,7 +48,7 @@ def focus_map(run: Path, *, out: Path) -> dict[str, Any]:
         tiles, looks = _tiles(relived), _looks(relived)
     finally:
         journal.close()
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     picture, file = out / "focus_map.png", out / "focus_map.json"
     write_durably(picture, draw_map(_field(relived), looks=looks))
     believed = [look["point"] for look in looks if look["believed"]]

@@ -31,6 +31,7 @@ from runtime.offline.results import (
     write_registered,
 )
 from runtime.offline.vouching import vouched
+from runtime.record.storage import make_folder
 from runtime.report.ending import Ending
 from runtime.report.judged import in_words
 from runtime.stitch.map.mosaic import Mosaic
@@ -146,7 +147,7 @@ class FolderStitch:
         if self._inventory is None or self._placing is None or not self._placing.any_match:
             return mosaic
         if mosaic is None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             drawn = replace(self._inventory.scan, tiles=self._placing.added)
             mosaic = new_mosaic(drawn, path, live=True)
         moved = self._placing.moved()
@@ -187,7 +188,7 @@ class FolderStitch:
         numbers |= {"pixel_size_um": size_um, "ending": outcome.ending}
         if outcome.verdict == "nothing":
             return numbers
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         drawn = replace(inventory.scan, tiles=placing.added)
         mosaic = new_mosaic(drawn, out / MOSAIC, live=False, distortion=placing.distortion)
         mosaic.settle(solved.placed, placing.read)

@@ -16,7 +16,7 @@ from runtime.config.settings import Settings, load_settings
 from runtime.config.strict import Strict
 from runtime.errors import ConfigRefused, InputRefused
 from runtime.record.journal import Journal
-from runtime.record.storage import sweep_parts, write_durably, written_durably
+from runtime.record.storage import make_folder, sweep_parts, write_durably, written_durably
 
 BALLAST_BYTES = 1 << 20
 
@@ -105,7 +105,7 @@ class RunFolder:
         here already.
         """
         for folder in (self.path, self.tiles, self.regions, self.calibration):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         with RunLock(self):
             if self.journal.exists():
                 raise ConfigRefused(

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import tifffile
 
-from runtime.errors import DiskFull, InputRefused
+from runtime.errors import ConfigRefused, DiskFull, InputRefused
+from runtime.plain_file import reason_of
 from runtime.tile import Pixels, Shot
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -33,6 +34,21 @@ def disk_full_is_resumable(what: str) -> Iterator[None]:
                 remedy="free space, then `nightscope resume` the run",
             ) from error
         raise
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder to write to, and those above it.
+
+    Raises ConfigRefused, which names it, where there cannot be one, and DiskFull.
+    """
+    try:
+        with disk_full_is_resumable(str(path)):
+            path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise ConfigRefused(
+            f"folder {path}: cannot be made: {reason_of(error)}",
+            remedy="name a folder that can be written to with --out",
+        ) from None
 
 
 def write_durably(path: Path, content: bytes) -> None:

@@ -145,18 +145,22 @@ def load_scan(
     positions: Path | None = None,
     pattern: str | None = None,
     overlap: float | None = None,
+    bottom_first: bool = False,
 ) -> RecordedScan:
     """Return the scan that `list_scan` lists, all of it; a few tiles are read now, or, where they
     hold signed or fractional numbers, all of them for their one scale.
 
-    Size and type are those of the first that can be read. Raises InputRefused as `list_scan` does,
-    and when a named file is absent or has no place, or none can be read.
+    With `bottom_first` files keep their lowest row first. Size and type are those of the first that
+    can be read. Raises InputRefused as `list_scan` does, and when a named file is absent or has no
+    place, or none can be read.
     """
-    listing = list_scan(folder, positions=positions, pattern=pattern, overlap=overlap)
+    listing = list_scan(
+        folder, positions=positions, pattern=pattern, overlap=overlap, bottom_first=bottom_first
+    )
     if pattern is None:
         _refuse_some(listing.absent, listing, "lacks", "copy them there, or take their lines out")
     _refuse_some(listing.unplaced, listing, "has no place for", "mend their lines")
-    read_as = listing.reading()
+    read_as = listing.reading(bottom_first=bottom_first)
     return listing.scan(_first_readable(listing, read_as), read_as)
 
 

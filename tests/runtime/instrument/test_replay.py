@@ -7,6 +7,7 @@ import tifffile
 
 from runtime.clock import SystemClock
 from runtime.config.plan import PlannedTile
+from runtime.config.port_settings import RecordingSection
 from runtime.errors import CameraFailed, ConfigRefused
 from runtime.instrument.camera.recorded import load_scan
 from runtime.instrument.replay import Recording, ReplayCamera, ReplayStage
@@ -117,3 +118,15 @@ def test_tiles_of_a_simulated_microscope_stay_simulated(tmp_path, simulated):
     info = ReplayCamera(recording, stage, clock=SystemClock()).info
     assert info.simulated == simulated
     assert ("SIMULATED" in info.camera_id) == simulated
+
+
+def test_files_that_keep_their_lowest_row_first_are_turned_upright(tmp_path):
+    rising = np.arange(30 * 40, dtype=np.uint16).reshape(30, 40)
+    for column in range(2):
+        cv2.imwrite(str(tmp_path / f"r0_c{column}.png"), rising[::-1])
+    how = {"folder": str(tmp_path), "pattern": "r{row}_c{col}.png", "overlap": 0.1}
+    told = RecordingSection.read(how | {"pixel_size_um": 0.5, "flip": True}, source="test")
+    scan = load_scan(
+        told.folder, pattern=told.pattern, overlap=told.overlap, bottom_first=told.flip
+    )
+    assert np.array_equal(scan.read(scan.tiles[1]), rising)

@@ -1,0 +1,54 @@
+"""What a person gives on the command line is refused by name before any work."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from runtime.cli.process import print_whatever_comes
+from runtime.cli.verbs import app
+from runtime.errors import ConfigRefused
+from runtime.record.run_folder import RunFolder
+from runtime.record.storage import make_folder
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-1", "0"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("stitch", ".", "--stage-sigma-px"),
+        ("classify", ".", "--model", "none", "--pixel-size-um"),
+        ("demo", "--speed"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_as_usage(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], number: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app([*arguments, number])
+    assert ended.value.code == 2
+    assert "no number above 0" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("name", ["file", "file/run", "x" * 5000, "a\0b", "/proc/none/run"])
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigRefused, match=r"folder .*: cannot be made: .*--out") as refusal:
+        make_folder(tmp_path / name)
+    assert len(str(refusal.value)) < 500
+
+
+def test_a_run_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigRefused, match="File exists"):
+        RunFolder(tmp_path / "file").create(plan_text="", settings_text="")
+
+
+def test_what_a_terminal_cannot_show_is_printed_as_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(held, encoding="ascii"))
+    print_whatever_comes()
+    print("0.5 µm, b\udcff.tif")
+    sys.stdout.flush()
+    assert held.getvalue() == b"0.5 \\xb5m, b\\udcff.tif\n"
