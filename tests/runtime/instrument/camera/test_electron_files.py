@@ -23,20 +23,26 @@ GREY = np.random.default_rng(5).integers(0, 60_000, (20, 28), dtype=np.uint16)
 SHORT, ULONG, FLOAT, GROUP, TAG, ARRAY = 2, 5, 6, 20, 21, 20
 
 
-def dm3(pixels: NDArray[Any], *, images: int = 1) -> bytes:
-    """Return Gatan's DM3: big-endian tags in groups, little-endian values."""
+def gatan(pixels: NDArray[Any], *, images: int = 1, version: int = 3) -> bytes:
+    """Return Gatan's DM3 or DM4: big-endian tags in groups, little-endian values.
+
+    DM4 counts in eight bytes for DM3's four, and says of every tag how long it is.
+    """
+    count = "Q" if version == 4 else "I"
 
     def group(*entries: bytes) -> bytes:
-        return struct.pack(">BBI", 1, 0, len(entries)) + b"".join(entries)
+        return struct.pack(f">BB{count}", 1, 0, len(entries)) + b"".join(entries)
 
     def entry(kind: int, name: str, content: bytes) -> bytes:
-        return struct.pack(">BH", kind, len(name)) + name.encode() + content
+        length = struct.pack(">Q", len(content)) if version == 4 else b""
+        return struct.pack(">BH", kind, len(name)) + name.encode() + length + content
 
     def value(kind: int, layout: str, number: float) -> bytes:
-        return b"%%%%" + struct.pack(">II", 1, kind) + struct.pack(f"<{layout}", number)
+        return b"%%%%" + struct.pack(f">2{count}", 1, kind) + struct.pack(f"<{layout}", number)
 
     def array(kind: int, content: bytes, size: int) -> bytes:
-        return b"%%%%" + struct.pack(">IIII", 3, ARRAY, kind, len(content) // size) + content
+        told = struct.pack(f">4{count}", 3, ARRAY, kind, len(content) // size)
+        return b"%%%%" + told + content
 
     units = array(4, "nm".encode("utf-16-le"), 2)
     axis = group(
@@ -55,7 +61,7 @@ def dm3(pixels: NDArray[Any], *, images: int = 1) -> bytes:
         )),
     )  # fmt: skip
     root = group(entry(GROUP, "ImageList", group(*[entry(GROUP, "", image)] * images)))
-    return struct.pack(">III", 3, len(root) + 4, 1) + root
+    return struct.pack(f">I{count}I", version, len(root) + 4, 1) + root
 
 
 def ser(pixels: NDArray[Any], *, images: int = 1) -> bytes:
@@ -95,7 +101,8 @@ def velox(path: Path, images: int = 1) -> None:
 
 
 KINDS: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "DM3": ("a.dm3", lambda path: path.write_bytes(dm3(GREY))),
+    "DM3": ("a.dm3", lambda path: path.write_bytes(gatan(GREY))),
+    "DM4": ("a.dm4", lambda path: path.write_bytes(gatan(GREY, version=4))),
     "SER": ("a.ser", lambda path: path.write_bytes(ser(GREY))),
     "HDF5": ("a.emd", berkeley),
     "HDF5 of Velox": ("a.emd", velox),
@@ -111,7 +118,7 @@ def test_a_picture_and_its_scale_are_read(tmp_path: Path, kind: str) -> None:
     assert pixel_size_um(tmp_path / name) == pytest.approx(0.004)
 
 
-@pytest.mark.parametrize("kind", ["DM3", "SER"])
+@pytest.mark.parametrize("kind", ["DM3", "DM4", "SER"])
 def test_without_the_reader_a_file_is_refused_by_its_format(tmp_path: Path, kind: str) -> None:
     if find_spec("ncempy") is not None:
         pytest.skip("ncempy reads it")
@@ -121,19 +128,21 @@ def test_without_the_reader_a_file_is_refused_by_its_format(tmp_path: Path, kind
         read_image(tmp_path / name)
 
 
-@pytest.mark.parametrize("kind", ["DM3", "SER", "velox"])
+@pytest.mark.parametrize("kind", ["DM3", "DM4", "SER", "velox"])
 def test_several_pictures_are_refused(tmp_path: Path, kind: str) -> None:
     pytest.importorskip("ncempy")
     if kind == "velox":
         velox(tmp_path / "a.emd", images=2)
     else:
-        content = dm3(GREY, images=3) if kind == "DM3" else ser(GREY, images=2)
+        version = 4 if kind == "DM4" else 3
+        forged = gatan(GREY, images=3, version=version)
+        content = ser(GREY, images=2) if kind == "SER" else forged
         (tmp_path / "a.emd").write_bytes(content)
     with pytest.raises(InputRefused, match="holds several images; value 2"):
         read_image(tmp_path / "a.emd")
 
 
-@pytest.mark.parametrize("kind", ["DM3", "SER", "HDF5"])
+@pytest.mark.parametrize("kind", ["DM3", "DM4", "SER", "HDF5"])
 @pytest.mark.parametrize("share", [0.3, 0.9])
 def test_a_part_of_a_file_is_refused(tmp_path: Path, kind: str, share: float) -> None:
     pytest.importorskip("ncempy")
@@ -150,8 +159,8 @@ def test_a_file_is_let_go_of_while_its_picture_is_held(tmp_path: Path) -> None:
     """A reader that cannot close what it opened says so when it is collected, in a later test."""
     pytest.importorskip("ncempy")
     path = tmp_path / "a.dm3"
-    path.write_bytes(dm3(GREY))
-    held = read_image(path), read_electron(path, dm3(GREY))
+    path.write_bytes(gatan(GREY))
+    held = read_image(path), read_electron(path, gatan(GREY))
     gc.collect()
     path.unlink()
     assert np.array_equal(held[0], held[1].values)
