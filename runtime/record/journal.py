@@ -108,7 +108,8 @@ class Journal:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._make_or_recognise()
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            # Where it quotes what was overwritten, that may be no text.
             self._db.close()
             raise InputRefused(
                 f"{path} is not a journal: {error}",

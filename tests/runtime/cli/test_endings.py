@@ -16,6 +16,7 @@ from rich.console import Console
 from runtime.cli.commands import classify as classify_verb
 from runtime.cli.commands.bridge import exercise
 from runtime.cli.commands.stitch import stitch
+from runtime.config.settings import ModelsSection
 from runtime.inference.bundle import Bundle
 from runtime.tile import Pixels
 from tests.runtime.stitch.stitch_scans import SHAPE_PX, scan
@@ -78,7 +79,7 @@ def test_labels_end_with_what_was_assumed_and_what_has_none(
     choices: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(classify_verb, "ModelsSection", lambda: type("S", (), {"cache": choices}))
+    monkeypatch.setattr(classify_verb, "ModelsSection", lambda: ModelsSection(cache=choices))
     (golden,) = shipped.pictures(0)
     write(folder / "a.png", golden)
     (folder / "notes.txt").write_text("no image")
