@@ -71,3 +71,13 @@ StageSigma = Annotated[
     float | None,
     typer.Option(metavar="S", callback=positive, help="How far positions may be off, px."),
 ]
+PixelSize = Annotated[
+    float | None,
+    typer.Option(metavar="UM", callback=positive, help="Pixel size of the images, µm."),
+]
+Quiet = Annotated[
+    float,
+    typer.Option(
+        metavar="S", min=1.0, callback=positive, help="With --watch: end when nothing came for S."
+    ),
+]

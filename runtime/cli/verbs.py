@@ -19,7 +19,9 @@ from runtime.cli.options import (
     MatcherName,
     Network,
     Out,
+    PixelSize,
     Positions,
+    Quiet,
     SettingsFile,
     StageSigma,
     positive,
@@ -204,15 +206,7 @@ def stitch(
     watch: Annotated[
         bool, typer.Option("--watch", help="Stitch a folder that is still being filled.")
     ] = False,
-    quiet_s: Annotated[
-        float,
-        typer.Option(
-            metavar="S",
-            min=1.0,
-            callback=positive,
-            help="With --watch: end when nothing came for S.",
-        ),
-    ] = 60.0,
+    quiet_s: Quiet = 60.0,
     as_json: AsJson = False,
 ) -> None:
     """Stitch a recorded scan into a mosaic with a quality number per seam.
@@ -252,10 +246,7 @@ def classify(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of images.")],
     bundle: Annotated[str, typer.Option("--model", metavar="BUNDLE", help="Name or file.")],
     out: Annotated[Path, typer.Option(metavar="CSV", help="Table to write.")] = Path("labels.csv"),
-    pixel_size_um: Annotated[
-        float | None,
-        typer.Option(metavar="UM", callback=positive, help="Pixel size of the images, µm."),
-    ] = None,
+    pixel_size_um: PixelSize = None,
     flip: Flip = False,
     as_json: AsJson = False,
 ) -> None:
