@@ -16,7 +16,7 @@ from runtime.instrument.camera.files import IMAGE_SUFFIXES, is_image_name
 from runtime.instrument.camera.pixel_size import pixel_size_um as stated_pixel_size_um
 from runtime.instrument.camera.scale import ReadAs, scan_reading
 from runtime.offline.streaming import AnswerStream
-from runtime.record.storage import make_folder, write_durably
+from runtime.record.storage import write_durably
 from runtime.report.ending import Ending, Sentences, listed
 from runtime.report.wording import counted
 from runtime.tasks.classify.classifier import TileClassifier
@@ -56,7 +56,6 @@ def classify_folder(
     size given, InputRefused for a folder without images.
     """
     files, left_out = _images(folder, out)
-    make_folder(out.parent)
     classifier = TileClassifier.open(model, keys=keys, threads=threads, cache=cache)
     sizes = _Sizes(given_um=pixel_size_um, assumed_um=classifier.pixel_size_um)
     classifier.check_pixel_size(pixel_size_um=pixel_size_um or sizes.assumed_um)

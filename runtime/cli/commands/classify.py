@@ -14,6 +14,7 @@ from runtime.cli.screen import show
 from runtime.config.settings import SHIPPED_MODELS, ModelsSection
 from runtime.inference.bundle import find_bundle
 from runtime.offline.classify import classify_folder
+from runtime.record.storage import make_folder
 
 
 def classify(
@@ -26,6 +27,7 @@ def classify(
     console: Console,
 ) -> dict[str, Any]:
     """Label every image of a folder; return what `classify_folder` returns."""
+    make_folder(out.parent)
     with progress_bar(console) as bar:
         task = bar.add_task("classifying", total=None)
         summary = classify_folder(
