@@ -36,7 +36,7 @@ LEAST_SIGMAS = 4.0
 WHOLE_PX2 = 1 / 12
 """The variance of what is looked at in whole pixels."""
 
-SURE_PX = 0.85
+SURE_PX = 0.75
 """What is not known as well as this may be wrong by 2 px."""
 
 
