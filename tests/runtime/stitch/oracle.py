@@ -11,14 +11,14 @@ from tests.runtime.stitch.stitch_scans import Field, Scan, scan
 NOISE = 16 * 110.0
 
 
-def faint_scan(*, rows: int, columns: int) -> Scan:
+def faint_scan(*, rows: int, columns: int, noise: float = NOISE) -> Scan:
     """Return a scan that is mostly noise."""
     made = scan(rows=rows, columns=columns)
     rng = np.random.default_rng(3)
     tiles = [
         Field(
             tile.tile_id,
-            np.clip(tile.pixels + rng.normal(0, NOISE, tile.pixels.shape), 0, 65535).astype("u2"),
+            np.clip(tile.pixels + rng.normal(0, noise, tile.pixels.shape), 0, 65535).astype("u2"),
             tile.x_um,
             tile.y_um,
         )
