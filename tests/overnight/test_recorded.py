@@ -77,11 +77,11 @@ def scan(section, tmp_path):
     return folder, corners
 
 
-def written(into: Path, *, plan=PLAN, **recording) -> dict[str, Path]:
+def written(into: Path, *, plan=PLAN, **recording) -> dict[str, Path | None]:
     """Write plan and settings into a folder; return them as arguments."""
     (into / "plan.yaml").write_text(yaml.safe_dump(plan))
     (into / "settings.toml").write_text(SETTINGS.format(**recording))
-    return {"plan": into / "plan.yaml", "settings": into / "settings.toml"}
+    return {"plan": into / "plan.yaml", "settings": into / "settings.toml", "focus_map": None}
 
 
 PATTERN = 'pattern = "r{row}_c{col}.png"\noverlap = 0.15'
@@ -180,7 +180,7 @@ def test_a_recordings_tiles_need_a_recording(write_plan, tmp_path, night):
     plan, settings = write_plan(tmp_path, night[2] / "calibration")
     plan.write_text(yaml.safe_dump(PLAN | {"focus": {"policy": "surface"}}))
     with pytest.raises(ConfigRefused, match="takes the tiles of a recording, and none is played"):
-        check(plan=plan, settings=settings, console=SAYS_NOTHING)
+        check(plan=plan, settings=settings, focus_map=None, console=SAYS_NOTHING)
 
 
 def test_records_correct_the_tiles_that_were_taken_with_them(night, tmp_path):
