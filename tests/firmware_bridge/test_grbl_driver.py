@@ -260,6 +260,21 @@ def test_the_restart_behind_an_alarm_is_not_told_as_another_one() -> None:
         board.close()
 
 
+def test_what_a_cancel_at_a_jogs_end_suspended_is_resumed() -> None:
+    firmware = GrblFirmware(BenchPlant())
+    with plugged_in(firmware) as (cable, clock):
+        board = GrblBoard.open(cable.port, clock=clock)
+        board.stage.home()
+        board.light.on(channel="spindle", brightness=1.0)
+        firmware._suspended = True
+        board.light.off()
+        assert firmware.spindle == 0
+        assert board.stage.position().x_um == 0  # no reset was needed
+        firmware._suspended = True
+        assert board.stage.move_to(x_um=-5).x_um == -5
+        board.close()
+
+
 def test_an_open_door_that_noise_made_is_resumed() -> None:
     firmware = GrblFirmware(BenchPlant())
     with plugged_in(firmware) as (cable, clock):

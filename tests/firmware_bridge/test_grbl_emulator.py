@@ -136,6 +136,17 @@ def test_hold_and_jog_cancel_slow_a_jog_down_to_a_stand(bench: Bench, byte: byte
     assert bench.tell("?", 5.0)[0].startswith("<Idle|MPos:-5.500,-5.000,-0.500|FS:0,100")
 
 
+def test_a_second_cancel_that_meets_the_end_suspends_until_it_is_resumed(bench: Bench) -> None:
+    bench.firmware.settings |= {"120": 2.0}
+    bench.tell("$J=G90X-6F60\n")
+    bench.tell(b"\x85", 0.25)
+    bench.tell(b"\x85", 0.748)
+    bench.wait(1.0)
+    assert bench.tell("?", 1.0)[0].startswith("<Idle|")
+    assert bench.tell("M3S100\n", 1.0) == []
+    assert bench.tell("~", 1.0) == ["ok"]
+
+
 def test_a_hold_while_idle_waits_for_resume(bench: Bench) -> None:
     bench.tell("!")
     assert bench.tell("?")[0].startswith("<Hold:0|")

@@ -34,12 +34,13 @@ class GrblController(LineBoard):
         """Send one line and return its error number, 0 for ok, None when no response came.
 
         A line whose end was lost still lies in the controller: it is ended and its response
-        waited for, so that it cannot join the next one.
+        waited for, so that it cannot join the next one. And where a jog's cancelling came as the
+        jog ended, GRBL reports Idle and reads no line until the cycle is resumed.
         """
         found = self.dialogue.once(f"{text}\n".encode("ascii"), RESPONSE)
         if found is None:
             self.dialogue.retries += 1
-            self.dialogue.once(b"\n", RESPONSE)
+            self.dialogue.once(b"~\n", RESPONSE)
             return None
         return int(found.group(1) or 0)
 

@@ -12,14 +12,14 @@ import math
 from collections.abc import Callable
 
 from firmware_bridge.board.pty_host import Send
-from firmware_bridge.drivers.grbl.emulator_blocks import MM_PER_INCH, jog, move
+from firmware_bridge.drivers.grbl.emulator_blocks import jog, move
 from firmware_bridge.drivers.grbl.emulator_machine import (
-    REPORT_MPOS,
     Block,
     Planner,
     Reports,
     defaults,
     lines,
+    position_shown,
 )
 from firmware_bridge.drivers.grbl.emulator_parser import (
     HOMING_OFF,
@@ -48,6 +48,7 @@ UNLOCK_HINT = "[MSG:'$H'|'$X' to unlock]"
 RX_BUFFER = 127
 # After an alarm the main loop waits for the line to drain: it reads nothing and answers nothing.
 ALARM_PAUSE_S = 0.5
+END_S = 0.005
 # While a byte of EEPROM is written interrupts are off, and the UART holds two bytes at most.
 EEPROM_BYTE_S = 0.0034
 SETTING_BYTES = 5
@@ -94,7 +95,7 @@ class GrblFirmware:
 
     def _initialise(self) -> None:
         self._rx, self._line = bytearray(), LineReader()
-        self._critical = self._braking = False
+        self._critical = self._braking = self._suspended = False
         self._status_asked = self._reset_asked = False
         self._pause_until_s: float | None = None
         self._parser, self._reports = Modes(), Reports()
@@ -132,7 +133,7 @@ class GrblFirmware:
 
     def _may_read(self) -> bool:
         """Return whether the main loop comes to the next line: it waits for much."""
-        waiting = self._critical or self._braking or self._pause_until_s is not None
+        waiting = self._critical or self._braking or self._suspended or self._pause_until_s
         return not waiting and self.state not in ("Home", "Hold", "Door") and not self._planner.full
 
     def _read_line(self, now_s: float) -> bool:
@@ -189,10 +190,8 @@ class GrblFirmware:
     def _hold(self, now_s: float) -> None:
         if self.state == "Jog":
             self._cancel_jog(now_s)
-        elif self.state == "Run":
+        elif self.state in ("Run", "Idle"):
             self._planner.hold(now_s)
-            self.state = "Hold"
-        elif self.state == "Idle":
             self.state = "Hold"
 
     def _door(self, now_s: float) -> None:
@@ -205,6 +204,7 @@ class GrblFirmware:
             self.state = "Door"
 
     def _resume(self, now_s: float) -> None:
+        self._suspended = self._suspended and self._braking
         if self.state == "Door":
             self._set_spindle(self._parser.spindle if self._parser.spindle_on else 0.0)
         if self.state in ("Hold", "Door"):
@@ -212,7 +212,13 @@ class GrblFirmware:
             self._next(now_s)
 
     def _cancel_jog(self, now_s: float) -> None:
-        """Slow down to a stand. Meanwhile nothing is read, and the state is still Jog."""
+        """Slow down to a stand. Meanwhile nothing is read, and the state is still Jog.
+
+        A second cancel that meets the end suspends the controller, which then calls itself Idle.
+        """
+        due_s = self._motion.due_s
+        if self._braking and due_s is not None and due_s - now_s < END_S:
+            self._suspended = True
         if self.state == "Jog" and not self._braking:
             slowest = min(self.settings[f"12{index}"] for index in range(3))
             self._planner.brake(deceleration_mm_s2=slowest, now_s=now_s)
@@ -255,14 +261,8 @@ class GrblFirmware:
 
     def _report(self, now_s: float) -> None:
         state = f"{self.state}:0" if self.state in ("Hold", "Door") else self.state
-        position = self._planner.machine_mm(self._motion.position(now_s))
-        kind = "MPos"
-        if not int(self.settings["10"]) & REPORT_MPOS:
-            kind = "WPos"
-            position = [p - o for p, o in zip(position, self._parser.offset_mm, strict=True)]
-        unit = MM_PER_INCH if self.settings["13"] else 1.0
-        digits = 4 if self.settings["13"] else 3
-        shown = ",".join(f"{value / unit:.{digits}f}" for value in position)
+        machine_mm = self._planner.machine_mm(self._motion.position(now_s))
+        position = position_shown(machine_mm, self._parser.offset_mm, self.settings)
         running = self._planner.running
         feed = running.feed_mm_min if running else 0
         rest = self._reports.rest(
@@ -270,7 +270,7 @@ class GrblFirmware:
             offset_mm=self._parser.offset_mm,
             outputs="S" * (self.spindle > 0) + "F" * self.flood,
         )
-        self._line_out(f"<{state}|{kind}:{shown}|FS:{feed:.0f},{self.spindle:.0f}{rest}>")
+        self._line_out(f"<{state}|{position}|FS:{feed:.0f},{self.spindle:.0f}{rest}>")
 
     # Lines that start with $.
     def _system(self, line: str, now_s: float) -> None:

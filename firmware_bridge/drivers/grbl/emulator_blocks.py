@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from firmware_bridge.drivers.grbl.emulator_machine import Block
+from firmware_bridge.drivers.grbl.emulator_machine import MM_PER_INCH, Block
 from firmware_bridge.drivers.grbl.emulator_parser import (
     BAD_JOG,
     NO_AXIS_WORDS,
@@ -15,8 +15,6 @@ from firmware_bridge.drivers.grbl.emulator_parser import (
     single,
     words,
 )
-
-MM_PER_INCH = 25.4
 
 
 def jog(line: str, modes: Modes, *, end_mm: list[float]) -> Block:

@@ -12,6 +12,7 @@ PLANNER_BLOCKS = 15
 NM_PER_MM = 1_000_000
 REPORT_MPOS = 1
 PULL_OFF_MM = 0.1
+MM_PER_INCH = 25.4
 HIGHEST_MM_MIN = 6000.0
 ACCELERATION_MM_S2 = 500.0
 # Settings that GRBL holds as floats and prints with three decimals; the others are whole numbers.
@@ -129,6 +130,17 @@ class Reports:
             self._overrides_in = OVERRIDES_EVERY[busy] - 1
             told += "|Ov:100,100,100" + (f"|A:{outputs}" if outputs else "")
         return told
+
+
+def position_shown(
+    machine_mm: list[float], offset_mm: list[float], settings: dict[str, float]
+) -> str:
+    """Return a position as a report shows it, by the settings: of the machine or of the work."""
+    kind, shown = "MPos", machine_mm
+    if not int(settings["10"]) & REPORT_MPOS:
+        kind, shown = "WPos", [p - o for p, o in zip(machine_mm, offset_mm, strict=True)]
+    unit, digits = (MM_PER_INCH, 4) if settings["13"] else (1.0, 3)
+    return f"{kind}:" + ",".join(f"{value / unit:.{digits}f}" for value in shown)
 
 
 def defaults(plant: Plant) -> dict[str, float]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from firmware_bridge.drivers.grbl.controller import GrblController
+from contextlib import suppress
+
+from firmware_bridge.drivers.grbl.controller import QUERY, GrblController
+from firmware_bridge.drivers.grbl.report import STATUS, GrblStatus
 from firmware_bridge.drivers.illumination import check_illumination
 from firmware_bridge.errors import ReplyTimeout
 
@@ -11,11 +14,14 @@ TRIES = 12
 # A jog that is cancelled slows down first, and GRBL obeys no M5 before it stands. When that takes
 # longer the lamp is not left on for it.
 DARK_S = 0.6
-# What is sent before anything is asked. Q spoils a line that was cut off, so that GRBL refuses the
-# rest of a jog instead of running it; M5 twice, because one of two gets through almost any line.
-AT_ONCE = b"Q\nM5\nM5\n"
-# And while it is not dark: the jog, whose cancelling was lost, is cancelled once more.
-AGAIN = b"\x85M5\n"
+# What is sent before anything is asked. The jog is cancelled; Q spoils a line that was cut off, so
+# that GRBL refuses the rest of a jog instead of running it; M5 twice, because one of two gets
+# through almost any line.
+AT_ONCE = b"\x85Q\nM5\nM5\n"
+# And while it is not dark. No second cancel: one that meets the jog's end suspends GRBL, which then
+# reports Idle and reads no line until the cycle is resumed (`~`).
+AGAIN = b"~M5\n"
+GLANCE_S = 0.1
 POLL_S = 0.02
 FULL_SETTING = 30
 LOCKED = 9
@@ -51,24 +57,36 @@ class GrblLight:
         """
         with self._board.talking():
             self._board.dialogue.lines.write(AT_ONCE)
-            if not self._goes_dark():
-                self._board.reset()
-                if self._shown() != 0:
-                    raise self._unconfirmed(0, limit="a reset")
+            seen = self._watched()
+            if seen == 0:
+                return
+            if seen is None:
+                with suppress(ReplyTimeout):  # deaf since an alarm: the reset is for that, too
+                    if self._shown() == 0:
+                        return
+            self._board.reset()
+            if self._shown() != 0:
+                raise self._unconfirmed(0, limit="a reset")
 
-    def _goes_dark(self) -> bool:
-        """Return whether the lamp was off in time, and said so."""
-        clock = self._board.clock
+    def _watched(self) -> int | None:
+        """Return the lamp's speed as last seen: 0 once it was twice, None when little was heard.
+
+        Glances, so that a question lost on the line does not keep the lamp lit.
+        """
+        dialogue, clock = self._board.dialogue, self._board.clock
         deadline_s = clock.now_s() + DARK_S
-        try:
-            while self._shown() != 0:
-                if clock.now_s() > deadline_s:
-                    return False
-                self._board.dialogue.lines.write(AGAIN)
+        seen: int | None = None
+        dark = 0
+        while dark < 2 and clock.now_s() < deadline_s:
+            found = dialogue.once(QUERY, STATUS, timeout_s=GLANCE_S)
+            if found is None:
+                continue
+            seen = GrblStatus.parse(found).spindle
+            dark = dark + 1 if seen == 0 else 0
+            if seen:
+                dialogue.lines.write(AGAIN)
                 clock.sleep(duration_s=POLL_S)
-        except ReplyTimeout:
-            return False
-        return True
+        return None if dark == 1 else seen
 
     def _tell(self, line: str) -> None:
         """Send a line; lift an alarm, which locks the lamp too.
