@@ -55,9 +55,14 @@ def shelf(matcher: Path) -> Path:
 
 
 def test_a_list_says_task_answers_and_how_good_each_precision_is(console: Console) -> None:
-    (row,) = list_models(folder=None, console=console)["models"]
-    assert (row["task"], row["answers"]) == ("classify", "resin, tissue")
+    rows = list_models(folder=None, console=console)["models"]
+    assert [(row["task"], row["answers"]) for row in rows] == [
+        ("classify", "resin, tissue"),
+        ("match", "where the cells of a strip lie in another"),
+    ]
     for words in ("mussel-tissue 1.3.0", "classify", "accuracy: fp32 0.9", "int8 0.9"):
+        assert words in said(console)
+    for words in ("strip-match 1.0.0", "match", "matched: fp32 0.9", "int8 0.9"):
         assert words in said(console)
 
 
