@@ -107,6 +107,7 @@ def test_damage_that_sixteen_bits_of_check_would_pass_is_caught():
             decode(stuff(altered + crc))
 
 
+@pytest.mark.slow
 def test_frames_by_the_ten_thousand_over_bad_lines_come_whole_or_not_at_all():
     whole = corrupt = 0
     for line in range(10):

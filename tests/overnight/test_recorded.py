@@ -176,6 +176,7 @@ def test_a_recording_has_nothing_to_calibrate(scan, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_a_recordings_tiles_need_a_recording(write_plan, tmp_path, night):
     plan, settings = write_plan(tmp_path, night[2] / "calibration")
     plan.write_text(yaml.safe_dump(PLAN | {"focus": {"policy": "surface"}}))
@@ -183,6 +184,7 @@ def test_a_recordings_tiles_need_a_recording(write_plan, tmp_path, night):
         check(plan=plan, settings=settings, focus_map=None, console=SAYS_NOTHING)
 
 
+@pytest.mark.slow
 def test_records_correct_the_tiles_that_were_taken_with_them(night, tmp_path):
     _, _, folder = night
     places = (

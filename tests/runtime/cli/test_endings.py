@@ -73,6 +73,7 @@ def test_a_stitch_that_matched_nothing_says_so_and_names_no_map(folder: Path) ->
     assert text.endswith("Results: no file was written")
 
 
+@pytest.mark.slow
 def test_labels_end_with_what_was_assumed_and_what_has_none(
     folder: Path,
     shipped: Bundle,

@@ -39,6 +39,7 @@ def test_a_plan_that_knows_where_focus_is_needs_fewer_frames(told_nothing, tmp_p
     assert [z_um for _, z_um in focus_of(night)] == pytest.approx([BEST_Z_UM] * 9, abs=0.6)
 
 
+@pytest.mark.slow
 def test_a_plan_that_is_wrong_costs_a_second_look_and_no_focus(tmp_path):
     night = Night(tmp_path / "night", Bench(), plan=planned(BEST_Z_UM - 18))
     night.go_on()

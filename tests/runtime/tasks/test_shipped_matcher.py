@@ -46,6 +46,7 @@ def test_faint_seams_that_nothing_else_matches_are_matched_where_they_lie(finder
     assert max(off_px(made, shift) for shift in more) < 2.0
 
 
+@pytest.mark.slow
 def test_tiles_that_show_other_places_are_not_matched(finder):
     made = faint_scan(rows=3, columns=4, noise=NOISE)
     elsewhere = [made.tiles[(7 * n + 5) % 12].pixels for n in range(12)]
