@@ -102,3 +102,12 @@ def test_a_report_of_a_damaged_journal_is_refused(tmp_path: Path) -> None:
 def test_runs_below_what_is_no_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputRefused, match="is not a folder"):
         runs(root=tmp_path / "none", console=quiet())
+
+
+def test_damage_that_sqlite_quotes_and_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
+    file = a_run(tmp_path, "one") / "journal.sqlite"
+    whole = file.read_bytes()
+    assert b"CREATE TABLE tiles" in whole
+    file.write_bytes(whole.replace(b"CREATE TABLE tiles", b"CREATE TABL\xff tiles"))
+    with pytest.raises(InputRefused, match=r"journal\.sqlite is not a journal"):
+        Journal(file)
