@@ -17,7 +17,6 @@ from runtime.inference.bundle import open_bundle
 from runtime.inference.manifest import Precision
 from runtime.inference.opening import Model, open_model
 from runtime.inference.session import Choice
-from runtime.stitch.match.blank import is_blank
 from runtime.stitch.match.learned import cells
 from runtime.tasks.match.matcher import StripMatcher
 from runtime.tasks.match.record import CELL_PX, Matching
@@ -39,7 +38,7 @@ class BundleMatcher:
         other use for them.
         """
         strips = pair.strips
-        if is_blank(strips.a) or is_blank(strips.b):
+        if any(strip.min() == strip.max() for strip in (strips.a, strips.b)):
             return PointMatches.none()
         a_px, b_px = cells(strips, self._matcher)
         # Windows overlap a little: what both of them found counts once.
