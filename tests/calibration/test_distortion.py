@@ -49,6 +49,7 @@ def true_px(found, bend):
     return float((bend.straightened(rim[at][None]) - rim[at])[0] @ way)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["radial", "scan"])
 def test_the_field_that_was_made_is_found_with_its_error(kind):
     bend = lens(BentSection(kind=kind, corner_px=6.0), **SIZE)

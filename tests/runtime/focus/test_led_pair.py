@@ -66,6 +66,7 @@ def test_a_known_shift_is_found_to_a_hundredth_of_a_pixel(shift):
     assert found.sigma_px < 0.05
 
 
+@pytest.mark.slow
 def test_sigma_is_how_far_off_the_shift_is():
     seen = [pair_shift(*frames(seed, 5.3, -2.4, noise=150.0), highest=0.2) for seed in range(30)]
     errors = [value for one in seen for value in (one.x_px - 5.3, one.y_px + 2.4)]

@@ -46,7 +46,9 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("noise", ["everywhere the same", "growing with sharpness"])
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "shape", ["picture", *(pytest.param(s, marks=pytest.mark.slow) for s in list(SHAPES)[1:])]
+)
 def test_sigma_is_how_far_the_top_is_off(shape, noise):
     rng = np.random.default_rng(0)
     errors, sigmas = [], []

@@ -72,6 +72,7 @@ def noisy_verdicts(noise, *, count, **wanted):
     return errors, sigmas
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("range_um", [60.0, 4 * DEPTH_UM])
 def test_sigma_is_how_far_from_focus_a_verdict_is(range_um):
     errors, sigmas = noisy_verdicts(0.05, count=60, range_um=range_um)

@@ -63,6 +63,7 @@ def test_within_one_boot_nothing_is_looked_for_again(interrupted):
     assert len(night.bench.frames) == 9 - len(before)
 
 
+@pytest.mark.slow
 def test_a_resumed_night_predicts_bit_for_bit_what_an_undisturbed_one_does(tmp_path):
     plan = SURFACE.replace("sweep_every: 100", "sweep_every: 2")
     whole = Night(tmp_path / "whole", Bench(own_s=HALF_A_DAY_S), plan=plan)

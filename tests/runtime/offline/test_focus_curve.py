@@ -48,6 +48,7 @@ def test_every_measure_names_the_sharpest_plane(stack, tmp_path, region):
     assert (found["exit_code"], found["words"]) == (0, [])
 
 
+@pytest.mark.slow
 def test_the_table_and_the_picture_show_the_curve(stack, tmp_path):
     found = focus_curve(stack, out=tmp_path / "out", step_um=0.5, region="full")
     with Path(found["csv"]).open() as file:

@@ -102,7 +102,16 @@ ONE_BAD: dict[str, tuple[Callable[[Path], None], dict[str, str], int]] = {
 }
 
 
-@pytest.mark.parametrize("name", ONE_BAD)
+LIKE_OTHERS = ("the first one empty", "another type", "one missing")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LIKE_OTHERS else [])
+        for name in ONE_BAD
+    ],
+)
 def test_one_bad_file_costs_its_own_tile(folder: Path, name: str) -> None:
     spoil, expected, code = ONE_BAD[name]
     spoil(folder)

@@ -64,6 +64,7 @@ def test_the_mosaic_shows_the_specimen(finished):
     assert np.corrcoef(drawn.ravel(), seen.ravel())[0, 1] > 0.99
 
 
+@pytest.mark.slow
 def test_other_readers_accept_it(finished):
     path, _ = finished
     node = read_by_others(path)
@@ -104,6 +105,7 @@ def files(folder):
     }
 
 
+@pytest.mark.slow
 def test_the_settled_map_does_not_depend_on_what_was_drawn_before(tmp_path, finished):
     """Tile by tile in another order, first in wrong places, on a canvas that had to grow."""
     path, made = finished
