@@ -19,6 +19,7 @@ JOG_CANCEL, RESUME = b"\x85", b"~"
 RESOLUTION_NM = 1000
 TRIES = 48
 POLL_S = 0.01
+FEWEST_REPORTS = 12
 CORRIDOR_UM = 50
 HOME_S = 120.0
 HOME_TRIES = 12
@@ -126,8 +127,10 @@ class GrblStage(LineStage):
         clock = self._board.clock
         deadline_s = clock.now_s() + timeout_s
         before: GrblStatus | None = None
-        while clock.now_s() <= deadline_s:
-            now = self._board.status()
+        reports = 0
+        # Over a bad line the time may be up with next to nothing heard.
+        while clock.now_s() <= deadline_s or reports < FEWEST_REPORTS:
+            now, reports = self._board.status(), reports + 1
             at = self._relative(now.at_um)
             if now.state == "Alarm":
                 self.forget()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.stitch.match.agreed import Agreed
 from runtime.stitch.match.correlation import Floats
@@ -18,14 +19,18 @@ from runtime.stitch.match.phase import band_pass, judged
 from runtime.stitch.match.strips import StripPair
 from runtime.stitch.match.turned import RigidMotion, turned_back
 
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
 CELLS_PX, ALIKE_CELLS = 3.0, 4
 """How far off a cell may be on either axis, and how many neighbours err together."""
 
 REACH_PX = 8
 """How far from where cells agree is looked, on either axis."""
 
-FAR_PX, EVERY_PX = 14, 3
-"""From here on nothing agrees, and as far apart such places are looked at."""
+FAR_PX, EVERY_PX, FAR_PLACES = 14, 3, 20
+"""From here on nothing agrees, as far apart at least such places are looked at, and so many at most
+along either axis: what a wide reach of the stage costs."""
 
 TURNED_SIGMAS = 3.0
 """Cells that are turned by less say nothing of a turn."""
@@ -90,18 +95,22 @@ def _believed(agreed: Agreed, turn_sigma_rad: float) -> RigidMotion:
     return RigidMotion(0.0, np.median(agreed.a_px - agreed.b_px, axis=0))
 
 
-def _places(pair: StripPair, shift: Floats) -> tuple[Floats, Floats, Floats]:
+def _places(pair: StripPair, shift: Ints) -> tuple[Ints, Mask, Mask]:
     """Return whole shifts (n, 2) within the stage's reach, and which are near one, and far."""
     reach = pair.gate_px + REACH_PX
-    steps = np.arange(-reach, reach + 1)
-    off = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
-    near = np.abs(off).max(axis=1) <= REACH_PX
-    far = (np.hypot(*off.T) > FAR_PX) & (off % EVERY_PX == 0).all(axis=1)
-    asked = near | far
-    return off[asked] + shift, near[asked], far[asked]
+    apart = max(-(-2 * reach // FAR_PLACES), EVERY_PX)
+    near, far = _lattice(REACH_PX, 1), _lattice(reach, apart)
+    off = np.concatenate([near, far[np.hypot(*far.T) > FAR_PX]])
+    is_near = np.arange(len(off)) < len(near)
+    return off + shift, is_near, ~is_near
 
 
-def _ncc(pair: StripPair, motion: RigidMotion, shift: Floats, around: Floats) -> Floats:
+def _lattice(reach: int, apart: int) -> Ints:
+    steps = np.arange(-(reach // apart) * apart, reach + 1, apart)
+    return np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def _ncc(pair: StripPair, motion: RigidMotion, shift: Ints, around: Ints) -> Floats:
     """Return how well both agree under shifts (n, 2) between the tiles, b turned back first."""
     a, drawn, inside = turned_back(pair, motion)
     # Drawn where it lies in a; told where it lies as a tile, as the sensor's pattern is the tile's.
