@@ -60,9 +60,20 @@ def field_um(
 def visits(sequence: MDASequence) -> list[Visit]:
     """Return the places that iterating over a sequence visits, in that order.
 
-    Raises ConfigRefused for a sequence that names no place, that comes back to one after it has
-    been elsewhere, or that asks for autofocus in the middle of one.
+    Raises ConfigRefused for a sequence that names no place, or one that no number tells, that comes
+    back to one after it has been elsewhere, or that asks for autofocus in the middle of one.
     """
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            return _visits(sequence)
+    except FloatingPointError as error:
+        raise ConfigRefused(
+            f"a grid of the sequence leads to places that are no numbers: {error}",
+            remedy="mend its field of view, overlap, or rows and columns",
+        ) from None
+
+
+def _visits(sequence: MDASequence) -> list[Visit]:
     found: list[Visit] = []
     seen: set[tuple[int, int]] = set()
     for place, at in groupby(sequence, key=_place):

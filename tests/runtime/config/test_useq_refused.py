@@ -23,6 +23,10 @@ REFUSED = {
         {"stage_positions": [at(0, 0, sequence={"time_plan": {"interval": 1, "loops": 2}})]},
         r"'stage_positions\.0\.sequence\.time_plan'",
     ),
+    "overlap without end": (
+        {"grid_plan": {"rows": 3, "columns": 4, "overlap": ["-inf", 10]}},
+        "places that are no numbers",
+    ),
     "random points": ({"grid_plan": {"num_points": 4}}, "'grid_plan' .*points by chance"),
     "random points in wells": (
         {"stage_positions": PLATE | {"well_points_plan": {"num_points": 3, "random_seed": 1}}},
