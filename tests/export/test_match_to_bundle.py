@@ -144,7 +144,7 @@ def test_the_bundle_verifies_and_says_what_it_takes(made: Made) -> None:
         (backend, precision) for backend in backends() for precision in ("int8", "fp32")
     }
     assert bundle.input(StripInput).shape_px == (32, 96)
-    assert bundle.task(Matching).least_confidence == pytest.approx(0.2)
+    assert bundle.task(Matching).least_confidence == pytest.approx(0.02)
     assert len(bundle.manifest.golden.examples) == 3
     assert bundle.manifest.origin.quantisation is not None
     metrics = bundle.manifest.origin.metrics

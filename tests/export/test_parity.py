@@ -78,7 +78,7 @@ class Made:
             golden=[[picture] for picture in self.golden],
         )
         make_key(folder / "made.key")
-        out = folder / "made-1.0.0.nsb"
+        out = folder / "made.nsb"
         pack(artefacts, key=folder / "made.key", out=out)
         return open_bundle(out, keys=folder, tasks=RECORDS)
 

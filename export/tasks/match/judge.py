@@ -12,7 +12,7 @@ from export.networks.loftr.sizes import CELL_PX
 from export.training.task import Arrays
 
 # The least confidence of a match, as published, and how far one may lie off and be right.
-CONFIDENT, RIGHT_PX, CLOSE_PX = 0.02, 3.0, 1.0
+CONFIDENT, RIGHT_PX, CLOSE_PX = 0.2, 3.0, 1.0
 # Fewer matches are no evidence of anything.
 FEWEST = 8
 TOLERANCE: Mapping[str, float] = MappingProxyType(

@@ -105,7 +105,6 @@ def files(folder):
     }
 
 
-@pytest.mark.slow
 def test_the_settled_map_does_not_depend_on_what_was_drawn_before(tmp_path, finished):
     """Tile by tile in another order, first in wrong places, on a canvas that had to grow."""
     path, made = finished
