@@ -28,6 +28,7 @@ from runtime.errors import CameraFailed
 from runtime.instant import Instant
 from runtime.instrument.rig import Rig
 from runtime.night.run import carry_out
+from runtime.night.seal import seal
 from runtime.night.stages import budgets
 from runtime.ports import CameraFrame, CameraInfo
 from runtime.record.journal import Journal
@@ -303,7 +304,7 @@ class Night:
                 f"{stage} = {ms}\n" for stage, ms in (PATIENT_MS | self.budgets_ms).items()
             )
             settings_text = SETTINGS + limits
-            folder.create(plan_text=self.plan, settings_text=settings_text, facts=self.facts)
+            seal(folder, plan_text=self.plan, settings_text=settings_text, facts=self.facts)
         return carry_out(
             folder,
             open_microscope=self.bench.open,

@@ -9,6 +9,7 @@ from calibration.routines import ensure
 from runtime.clock import SystemClock
 from runtime.instrument.opening import open_microscope
 from runtime.night.run import Calibrate, carry_out
+from runtime.night.seal import seal
 from runtime.record.run_folder import RunFolder
 
 # A test adds sections of its own below.
@@ -103,7 +104,7 @@ def spend_night(
 ) -> tuple[RunFolder, dict[str, Any]]:
     """Carry a night out in a new folder, with its calibrations; return folder and summary."""
     folder = RunFolder(path)
-    folder.create(plan_text=plan, settings_text=settings)
+    seal(folder, plan_text=plan, settings_text=settings)
     summary = carry_out(
         folder,
         open_microscope=open_microscope,

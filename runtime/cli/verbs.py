@@ -141,6 +141,10 @@ def run(
 @app.command()
 def resume(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    settings: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Settings in which a port or device was corrected."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Go on with an interrupted run: every tile exactly once, the same result.
@@ -149,7 +153,13 @@ def resume(
 
     `nightscope resume demo-run --json`
     """
-    call("runtime.cli.commands.scan:resume", as_json, run=folder, calibrate=_calibrate)
+    call(
+        "runtime.cli.commands.scan:resume",
+        as_json,
+        run=folder,
+        settings=settings,
+        calibrate=_calibrate,
+    )
 
 
 @app.command()

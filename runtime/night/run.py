@@ -163,16 +163,24 @@ class Night:
         """Return the network for overlaps that nothing else can match: the very one that the run
         began with, if it had one.
         """
-        from runtime.tasks.match.finder import finder_of
+        bundle = self.folder.bundle(self.journal, "match")
+        if bundle is None:
+            return None
+        from runtime.tasks.match.finder import StripFinder
 
-        finder = finder_of(self.settings.models, self.journal.fact("matcher"))
-        self.journal.note(matcher="none" if finder is None else finder.name)
-        return finder
+        return StripFinder(self.settings.models, str(bundle))
 
     def _classifier(self) -> TileClassifier | None:
-        """Return the plan's model on the back end the run began with: scores must not change."""
+        """Return the model the run began with, on the back end it began with: scores must not
+        change.
+        """
         began_with = self.journal.fact("model") or {}
-        classifier = open_classifier(self.plan, self.settings, choice=began_with.get("choice"))
+        classifier = open_classifier(
+            self.plan,
+            self.settings,
+            bundle=self.folder.bundle(self.journal, "classify"),
+            choice=began_with.get("choice"),
+        )
         if classifier is not None:
             self.journal.note(
                 model={
@@ -199,11 +207,16 @@ def finish() -> ModuleType:
 
 
 def open_classifier(
-    plan: Plan, settings: Settings, *, choice: dict[str, Any] | None = None
+    plan: Plan,
+    settings: Settings,
+    *,
+    bundle: Path | None = None,
+    choice: dict[str, Any] | None = None,
 ) -> TileClassifier | None:
     """Return the plan's model, verified and ready, or None for a plan without one.
 
-    `choice` pins back end and precision, as a resumed run must.
+    `bundle` is its file, `choice` back end and precision, both of which a run keeps to; without,
+    they are looked for as the settings say.
     """
     if plan.model is None:
         return None
@@ -213,7 +226,7 @@ def open_classifier(
 
     models = settings.models
     return TileClassifier.open(
-        find_bundle(models.folder, plan.model),
+        find_bundle(models.folder, plan.model) if bundle is None else bundle,
         keys=models.keyring,
         backend=models.backend,
         threads=models.threads,
@@ -229,10 +242,12 @@ def carry_out(
     calibrate: Calibrate,
     console: Console,
     clock: Clock,
+    settings_file: Path | None = None,
 ) -> dict[str, Any]:
     """Do a run, or what is left of it, to the finished map and report; return its summary.
 
-    `calibrate` runs the routines where the settings allow that. The summary's "exit_code" is 0, or
+    `calibrate` runs the routines where the settings allow that, `settings_file` says where devices
+    are reached that were plugged in elsewhere. The summary's "exit_code" is 0, or
     5 when tiles were skipped or budgets missed. Raises NightscopeError, after the journal was told
     why, when the run must pause; it can then be resumed.
     """
@@ -241,6 +256,8 @@ def carry_out(
         journal = Journal(folder.journal)
         try:
             folder.refuse_changed(journal)
+            if settings_file is not None:
+                folder.correct_plugs(journal, settings_file)
             plan, settings = folder.configuration(journal)
             stop = StopRequest()
             night = Night(

@@ -140,6 +140,8 @@ _KINDS: dict[Any, tuple[str, ...]] = {
     ),
     Instant: ("created", "finished"),
     dict[str, Any]: ("plan", "settings", "model", "recording", "map_quality", "map_png"),
+    dict[str, dict[str, str]]: ("bundles",),
+    dict[str, str]: ("plugs",),
     dict[str, _Number]: ("depth_of_field_um",),
     list[dict[str, Any]]: ("calibrations", "focus_anchors"),
 }  # fmt: skip

@@ -8,17 +8,28 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, Self
 
 from runtime.config.plan import Plan
 from runtime.config.plan_file import load_plan
+from runtime.config.reached import corrected_plugs, with_plugs
 from runtime.config.settings import Settings, load_settings
 from runtime.config.strict import Strict
-from runtime.errors import ConfigRefused, InputRefused
+from runtime.errors import ConfigRefused, InputRefused, ModelRefused
 from runtime.record.journal import Journal
-from runtime.record.storage import make_folder, sweep_parts, write_durably, written_durably
+from runtime.record.place import put_in_place, refuse_occupied
+from runtime.record.storage import (
+    hash_of,
+    make_folder,
+    sweep_parts,
+    sync_folder,
+    write_durably,
+    written_durably,
+)
 
 BALLAST_BYTES = 1 << 20
+LOCK = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,13 @@ class RunFolder:
     def calibration(self) -> Path:
         """Return the records the run works with, so that tiles can be corrected again later."""
         return self.path / "calibration"
+
+    @property
+    def models(self) -> Path:
+        """Return the bundles the run works with, in a folder for each task, and in `keys` the
+        public keys they were opened with when it began.
+        """
+        return self.path / "models"
 
     @property
     def tiles(self) -> Path:
@@ -94,37 +112,75 @@ class RunFolder:
         settings_text: str,
         paths_from: Path | None = None,
         records: Sequence[Path] = (),
+        bundles: Mapping[str, Path] | None = None,
+        keys: Sequence[Path] = (),
         facts: Mapping[str, Any] | None = None,
     ) -> None:
-        """Lay the folder out, with copies of calibration `records` that the run brings along, and
-        `facts` that its journal begins with.
+        """Seal a run: lay it out beside its place, durable to the last file, and put it there in
+        one rename, so that there is a whole run or none.
 
-        Relative paths in the settings hang on the folder `paths_from`, or on this one. The run
-        begins when its journal appears, which is last and whole: what a crash before that leaves
-        behind is no run, and another `create` replaces it. Raises ConfigRefused when a run lives
-        here already.
+        It holds copies of the calibration `records` that it brings along, of the `bundles` it works
+        with, by task, and of the public `keys`; its journal begins with `facts`. Relative paths in
+        the settings hang on the folder `paths_from`, or on this one. What a crash leaves beside its
+        place is no run; the next `create` clears it away. Raises ConfigRefused where something else
+        lives already.
         """
-        for folder in (self.path, self.tiles, self.regions, self.calibration):
-            make_folder(folder)
-        with RunLock(self):
-            if self.journal.exists():
-                raise ConfigRefused(
-                    f"{self.path} already holds a run",
-                    remedy=f"`nightscope resume {self.path}` it, or choose another --out",
-                )
-            sweep_parts(self.path)
-            write_durably(self.plan, plan_text.encode())
-            write_durably(self.settings, settings_text.encode())
+        place = self.path.resolve()
+        make_folder(place.parent)
+        refuse_occupied(place)
+        aside = RunFolder(place.with_name(f".{place.name}.part"))
+        make_folder(aside.path)
+        with RunLock(aside):
+            aside.empty()
+            for folder in (aside.tiles, aside.regions, aside.calibration, aside.models):
+                make_folder(folder)
+            write_durably(aside.plan, plan_text.encode())
+            write_durably(aside.settings, settings_text.encode())
             for record in records:
-                write_durably(self.calibration / record.name, record.read_bytes())
-            paths_from = self.path if paths_from is None else paths_from
-            self._begin(paths_from=str(paths_from.resolve()), **(facts or {}))
+                write_durably(aside.calibration / record.name, record.read_bytes())
+            for key in keys:
+                _copy(key, aside.models / "keys")
+            sealed = {
+                task: {"file": bundle.name, "sha256": _copy(bundle, aside.models / task)}
+                for task, bundle in (bundles or {}).items()
+            }
+            paths = str(place if paths_from is None else paths_from.resolve())
+            aside._begin(paths_from=paths, bundles=sealed, **(facts or {}))
+            sync_folder(aside.path)
+            put_in_place(aside.path, place)
+
+    def empty(self) -> None:
+        """Take everything out but the lock, which is held."""
+        for found in self.path.iterdir():
+            if found.is_dir():
+                rmtree(found)
+            elif found.name != LOCK:
+                found.unlink()
 
     def _begin(self, **facts: Any) -> None:
         with written_durably(self.journal) as part:
             journal = Journal(part, create=True)
             journal.note(configuration=self.fingerprint(), state="created", **facts)
             journal.close()
+
+    def bundle(self, journal: Journal, task: str) -> Path | None:
+        """Return the file of the model the run began with for a task, or None for none.
+
+        Raises ModelRefused when it is missing, or another than it was.
+        """
+        sealed = (journal.fact("bundles") or {}).get(task)
+        if sealed is None:
+            return None
+        file = self.models / task / str(sealed["file"])
+        found = hash_of(file) if file.is_file() else None
+        if found != sealed["sha256"]:
+            raise ModelRefused(
+                f"bundle {file}: is not the one the run began with",
+                value="missing" if found is None else f"SHA-256 {found[:16]}",
+                limit=str(sealed["sha256"])[:16],
+                remedy="restore it from a copy: one run has one model from first tile to last",
+            )
+        return file
 
     def make_ready(self) -> None:
         """Clear away what a crash left half-written, and lay in ballast for a full disk."""
@@ -144,18 +200,31 @@ class RunFolder:
         return digest.hexdigest()
 
     def configuration(self, journal: Journal) -> tuple[Plan, Settings]:
-        """Return plan and settings, calibration read from the run's own records.
+        """Return plan and settings, calibration, models and keys read from the run's own.
 
         Files that the settings name are looked for where they were when the run began.
         """
         settings = load_settings(self.settings, base=Path(journal.fact("paths_from") or self.path))
         own: dict[str, Strict] = {
-            "calibration": settings.calibration.model_copy(update={"folder": self.calibration})
+            "calibration": settings.calibration.model_copy(update={"folder": self.calibration}),
+            "models": settings.models.model_copy(update={"folder": self.models}),
         }
         told = settings.recording
         if told is not None and told.corrected_by is not None:
             own["recording"] = told.model_copy(update={"corrected_by": self.calibration})
+        settings = with_plugs(settings, journal.fact("plugs") or {})
         return load_plan(self.plan).on(settings), settings.model_copy(update=own)
+
+    def correct_plugs(self, journal: Journal, file: Path) -> dict[str, str]:
+        """Keep from now on to where a settings file reaches the run's devices; return where.
+
+        Raises ConfigRefused when anything else in it is not as it was when the run began.
+        """
+        base = Path(journal.fact("paths_from") or self.path)
+        began = with_plugs(load_settings(self.settings, base=base), journal.fact("plugs") or {})
+        plugs = corrected_plugs(began, load_settings(file, base=base))
+        journal.note(plugs=plugs)
+        return plugs
 
     def refuse_changed(self, journal: Journal) -> None:
         """Raise ConfigRefused when plan or settings are not those the run began with."""
@@ -166,11 +235,19 @@ class RunFolder:
             )
 
 
+def _copy(file: Path, folder: Path) -> str:
+    """Copy a file into a folder, made if need be; return its SHA-256."""
+    make_folder(folder)
+    content = file.read_bytes()
+    write_durably(folder / file.name, content)
+    return hashlib.sha256(content).hexdigest()
+
+
 class RunLock:
     """Only one process may work on a run."""
 
     def __init__(self, folder: RunFolder) -> None:
-        self._path = folder.path / ".lock"
+        self._path = folder.path / LOCK
 
     def __enter__(self) -> Self:
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)

@@ -37,13 +37,16 @@ def disk_full_is_resumable(what: str) -> Iterator[None]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder to write to, and those above it.
+    """Make a folder to write to, and those above it, to stay after a power cut.
 
     Raises ConfigRefused, which names it, where there cannot be one, and DiskFull.
     """
     try:
         with disk_full_is_resumable(str(path)):
+            missing = [one for one in (path, *path.parents) if not one.exists()]
             path.mkdir(parents=True, exist_ok=True)
+            for made in missing:
+                sync_folder(made.parent)
     except (OSError, ValueError) as error:
         raise ConfigRefused(
             f"folder {path}: cannot be made: {reason_of(error)}",
@@ -72,11 +75,31 @@ def written_durably(path: Path) -> Iterator[Path]:
     with disk_full_is_resumable(path.name):
         yield part
         part.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was created, renamed and removed in a folder survive a power cut."""
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def sync_file(path: Path) -> None:
+    """Make what was written to a file survive a power cut."""
+    _sync(path, os.O_RDONLY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def hash_of(path: Path) -> str:
+    """Return a file's SHA-256, read a piece at a time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_tile(path: Path, shot: Shot, pixels: Pixels) -> str:

@@ -158,3 +158,17 @@ def test_a_disk_that_fills_up_pauses_and_the_run_resumes(
     code, result, err = cli_here("resume", out)
     assert code in (0, 5), err
     assert result["tiles_done"] == result["tiles_planned"]
+
+
+def test_a_port_that_is_not_there_leaves_no_folder_behind(cli_here, tmp_path):
+    plan, settings = tmp_path / "plan.yaml", tmp_path / "settings.toml"
+    plan.write_text("name: plugs\nobjective: 10x\ngrid: {rows: 1, columns: 2}\n")
+    settings.write_text(
+        '[stage]\ndriver = "native"\nport = "/dev/nothing"\n[light]\ndriver = "native"\n'
+        'port = "/dev/nothing"\n[camera]\ndriver = "opencv"\ndevice = "0"\n'
+        "[objectives.10x]\nmagnification = 10\nna = 0.3\npixel_size_um = 0.5\n"
+    )
+    code, result, _ = cli_here("run", plan, "--settings", settings, "--out", tmp_path / "run")
+    assert code == 4
+    assert "/dev/nothing" in result["error"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["plan.yaml", "settings.toml"]

@@ -8,12 +8,12 @@ from typing import Any
 from rich.console import Console
 
 from runtime.cli.commands.scan import resume
-from runtime.config.settings import parse_settings
 from runtime.instrument.simulator.ground_truth import ground_truth
 from runtime.instrument.simulator.score import ScoredTile, score
 from runtime.instrument.simulator.specimen import Specimen
 from runtime.instrument.simulator.truth import read_truth
 from runtime.night.run import Calibrate
+from runtime.night.seal import seal
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
 
@@ -26,10 +26,9 @@ def demo(
     """Scan the shipped section and return the run's summary with its errors against the truth."""
     template = (SHIPPED / "settings.toml").read_text(encoding="utf-8")
     settings_text = template.format(seed=seed, speed=speed)
-    parse_settings(settings_text, source=Path("demo settings"))
     folder = RunFolder(out)
     plan_text = (SHIPPED / "plan.yaml").read_text(encoding="utf-8")
-    folder.create(plan_text=plan_text, settings_text=settings_text)
+    seal(folder, plan_text=plan_text, settings_text=settings_text)
     summary = resume(run=out, calibrate=calibrate, console=console)
     summary |= against_the_truth(folder)
     console.print(

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from runtime.calibrated.loaded import Calibrated, record_files
+from runtime.calibrated.loaded import Calibrated
 from runtime.clock import SystemClock
 from runtime.config.plan_file import load_plan, parse_plan_text, plan_text
 from runtime.config.settings import load_settings, parse_settings, settings_text
@@ -16,6 +16,7 @@ from runtime.focus.history import read_map
 from runtime.instrument.opening import check_drivers, open_microscope
 from runtime.night.preflight import check_plan, check_settings, check_uncalibrated
 from runtime.night.run import Calibrate, carry_out, open_classifier
+from runtime.night.seal import seal
 from runtime.record.run_folder import RunFolder
 
 
@@ -36,13 +37,15 @@ def run(
     parse_plan_text(plan_kept, source=plan)
     instrument = parse_settings(settings_kept, source=settings)
     check_drivers(instrument)
-    folder = RunFolder(out)
-    folder.create(
+    facts = None if focus_map is None else read_map(focus_map)
+    with open_microscope(instrument):
+        pass  # a port that is wrong is told before there is a folder that remembers it
+    seal(
+        RunFolder(out),
         plan_text=plan_kept,
         settings_text=settings_kept,
         paths_from=settings.parent,
-        records=() if instrument.records is None else record_files(instrument.records),
-        facts=None if focus_map is None else read_map(focus_map),
+        facts=facts,
     )
     return resume(run=out, calibrate=calibrate, console=console)
 
@@ -82,8 +85,12 @@ def check(
     }
 
 
-def resume(*, run: Path, calibrate: Calibrate, console: Console) -> dict[str, Any]:
-    """Go on with a run from wherever its journal says it stands, and return the summary."""
+def resume(
+    *, run: Path, calibrate: Calibrate, console: Console, settings: Path | None = None
+) -> dict[str, Any]:
+    """Go on with a run from wherever its journal says it stands, and return the summary; `settings`
+    says where its devices are reached by now.
+    """
     folder = RunFolder(run)
     if not folder.journal.is_file():
         raise ConfigRefused(f"{run} holds no run", remedy="`nightscope runs` lists the runs")
@@ -93,4 +100,5 @@ def resume(*, run: Path, calibrate: Calibrate, console: Console) -> dict[str, An
         calibrate=calibrate,
         console=console,
         clock=SystemClock(),
+        settings_file=settings,
     )

@@ -62,18 +62,26 @@ class StripFinder:
 
 
 def finder_of(models: ModelsSection, name: str | None = None) -> StripFinder | None:
-    """Return the network that is asked for seams: the named one, else the settings' own.
+    """Return the network that is asked for seams, as `finder_file` finds it, or None for none.
 
-    That is the device's `SHIPPED` one where they say "auto", None where it has none, and where they
-    say "none". Raises as `StripFinder` does.
+    Raises as `StripFinder` does.
+    """
+    file = finder_file(models, name)
+    return None if file is None else StripFinder(models, str(file))
+
+
+def finder_file(models: ModelsSection, name: str | None = None) -> Path | None:
+    """Return the bundle of the named network, else of the settings' own: the device's `SHIPPED` one
+    where they say "auto", None where it has none, and where they say "none".
+
+    Raises ModelRefused when one that is named is not there.
     """
     wanted = name or models.matcher
     if wanted == "none":
         return None
-    if wanted != "auto":
-        return StripFinder(models, wanted)
     try:
-        find_bundle(models.folder, SHIPPED)
+        return find_bundle(models.folder, SHIPPED if wanted == "auto" else wanted)
     except ModelRefused:
-        return None
-    return StripFinder(models, SHIPPED)
+        if wanted == "auto":
+            return None
+        raise

@@ -291,7 +291,9 @@ def test_a_plan_that_changed_is_refused_before_anything_moves(tmp_path):
 
 def test_only_one_process_works_on_a_run(tmp_path):
     night = Night(tmp_path / "night", Bench(), plan=SMALL)
-    night.path.mkdir()
+    night.bench.on_frame = at_frame(1, lambda bench: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(Stopped):
+        night.go_on()
     with RunLock(RunFolder(night.path)), pytest.raises(ConfigRefused, match="another process"):
         night.go_on()
     assert night.go_on()["tiles_done"] == 2
