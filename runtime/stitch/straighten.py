@@ -38,14 +38,14 @@ Scan = TypeVar("Scan", bound=Matched)
 
 
 def straighten(scan: Scan, again: Callable[[Distortion], Scan]) -> Scan:
-    """Return the scan as matched in the pass in which most seams agree, the last of them.
+    """Return the scan as matched in the pass in which most seams agree, and of those agree best.
 
     `again` matches all of it through a field. What is lost in one pass may have been wrong, and
-    what was right comes in the next.
+    what was right comes in the next; where few seams tell the field, passes swing about the best.
     """
-    best, most = scan, -1
+    best, most = scan, (-1, 0.0)
     for left in reversed(range(PASSES)):
-        agreeing = _agreeing(scan.stitcher)
+        agreeing = _agreement(scan.stitcher)
         if agreeing >= most:
             best, most = scan, agreeing
         field = scan.stitcher.distortion
@@ -55,7 +55,10 @@ def straighten(scan: Scan, again: Callable[[Distortion], Scan]) -> Scan:
     return best
 
 
-def _agreeing(stitcher: Stitcher) -> int:
-    """Return how many seams are matched and lie where the others say."""
-    seams = stitcher.seams(stitcher.solve())
-    return sum(seam.method != "none" and seam.residual_px < AGREE_PX for seam in seams)
+def _agreement(stitcher: Stitcher) -> tuple[int, float]:
+    """Return how many seams are matched and lie where the others say, and how well those do: the
+    mean square of what they are off in px, negative.
+    """
+    off = [s.residual_px for s in stitcher.seams(stitcher.solve()) if s.method != "none"]
+    agreeing = [off_px**2 for off_px in off if off_px < AGREE_PX]
+    return len(agreeing), -sum(agreeing) / max(len(agreeing), 1)
