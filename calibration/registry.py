@@ -1,4 +1,4 @@
-"""The registry of calibrations: dated records that are only ever added, and when each is due."""
+"""The registry of calibrations: numbered, dated records, only ever added, and when each is due."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from calibration.outcome import Measurement
 from calibration.plot import record_svg
+from runtime.calibrated.filing import filed, newest, next_number
 from runtime.calibrated.record import (
     CalibrationRecord,
     Kind,
@@ -32,7 +33,8 @@ def file_away(
     """
     folder.mkdir(parents=True, exist_ok=True)
     made = rig.clock.instant()
-    stem = (f"{kind}-{objective}" if objective else kind) + f"@{_stamp(made)}"
+    stem = f"{kind}-{objective}" if objective else kind
+    stem += f"@{next_number(folder, stem)}-{_stamp(made)}"
     files = {key: f"{stem}.{key}.npy" for key in outcome.arrays}
     for key, array in outcome.arrays.items():
         buffer = io.BytesIO()
@@ -60,12 +62,12 @@ def file_away(
 
 
 def history(folder: Path, *, kind: Kind, objective: str = "") -> list[CalibrationRecord]:
-    """Return every record of a kind, oldest first.
+    """Return every record of a kind, as they were filed.
 
     Raises CalibrationRefused naming a record that cannot be read.
     """
     stem = f"{kind}-{objective}" if objective else kind
-    return [read_record_file(path) for path in sorted(folder.glob(f"{stem}@*.json"))]
+    return [read_record_file(path) for path in filed(folder, stem)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,16 +78,17 @@ class Standing:
     max_age_days: float
 
     def state(self, *, now: Instant) -> str:
-        """Return "failed", "stale" or "ok"."""
+        """Return "failed", "ahead", of a date in the future, "stale" or "ok"."""
         if not self.record.passed:
             return "failed"
+        if self.record.is_ahead(now):
+            return "ahead"
         return "stale" if self.record.age_days(now) > self.max_age_days else "ok"
 
 
 def standings(folder: Path, *, max_age_days: float) -> list[Standing]:
     """Return where every calibration in the folder stands, by name."""
-    newest = {path.name.split("@")[0]: path for path in sorted(folder.glob("*@*.json"))}
-    records = [read_record_file(path) for _, path in sorted(newest.items())]
+    records = [read_record_file(path) for _, path in sorted(newest(folder).items())]
     return [Standing(record=record, max_age_days=max_age_days) for record in records]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.calibrated.correct import Corrector, NoCorrection
+from runtime.calibrated.filing import newest
 from runtime.calibrated.record import (
     CalibrationRecord,
     Kind,
@@ -275,9 +277,8 @@ def stage_from_px(record: CalibrationRecord) -> NDArray[np.float64]:
 
 def record_files(folder: Path) -> list[Path]:
     """Return the files of the newest record of every calibration in a folder, arrays included."""
-    newest = {path.name.split("@")[0]: path for path in sorted(folder.glob("*@*.json"))}
     return [
         file
-        for record in newest.values()
-        for file in sorted(folder.glob(f"{record.name.removesuffix('.json')}.*"))
+        for record in newest(folder).values()
+        for file in sorted(folder.glob(f"{glob.escape(record.name.removesuffix('.json'))}.*"))
     ]

@@ -6,12 +6,14 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
+from runtime.calibrated.filing import filed
 from runtime.config.strict import Strict
 from runtime.errors import CalibrationRefused, ConfigRefused
 from runtime.instant import Instant
@@ -21,6 +23,8 @@ Kind = Literal[
     "dark", "flat-field", "backlash", "camera-stage", "distortion", "objective-offset", "led-pair"
 ]
 DAY_S = 86400.0
+MOST_AHEAD_DAYS = 1.0
+"""Of a record of another boot: a clock kept in local time is hours off until somebody sets it."""
 MOST_BYTES = 2**22
 MOST_ARRAY_BYTES = 2**30
 """Twice what the largest camera's flat field takes."""
@@ -78,6 +82,13 @@ class CalibrationRecord(Strict):
         since_s = now.since_s(self.made)
         return (now.wall_s - self.made.wall_s if since_s is None else since_s) / DAY_S
 
+    def is_ahead(self, now: Instant) -> bool:
+        """Return whether the record is of the future: nobody knows how old it really is.
+
+        Of this very boot none can be.
+        """
+        return now.since_s(self.made) is None and self.age_days(now) < -MOST_AHEAD_DAYS
+
 
 def dependency_hash(parts: Mapping[str, object]) -> str:
     """Return a short stable hash of what a calibration depends on."""
@@ -86,9 +97,9 @@ def dependency_hash(parts: Mapping[str, object]) -> str:
 
 
 def latest(folder: Path, *, kind: Kind, objective: str = "") -> CalibrationRecord | None:
-    """Return the newest record of a kind, or None; records sort by the date in their names."""
+    """Return the record of a kind that was filed last, or None."""
     stem = f"{kind}-{objective}" if objective else kind
-    found = sorted(folder.glob(f"{stem}@*.json"))
+    found = filed(folder, stem)
     if not found:
         return None
     record = read_record_file(found[-1])
@@ -168,6 +179,13 @@ def require(
             limit=depends_on,
             remedy=remedy,
         )
+    if record.is_ahead(now):
+        raise CalibrationRefused(
+            f"calibration '{of}' is dated in the future",
+            value=_date(record.made),
+            limit=f"{_date(now)}, which this controller's clock says",
+            remedy=f"see that the clock is right, then {remedy}",
+        )
     age_days = record.age_days(now)
     if age_days > max_age_days:
         raise CalibrationRefused(
@@ -196,6 +214,13 @@ def require_passed(folder: Path, *, kind: Kind, objective: str = "") -> Calibrat
             remedy=remedy,
         )
     return record
+
+
+def _date(moment: Instant) -> str:
+    try:
+        return f"{datetime.fromtimestamp(moment.wall_s, tz=UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError, OSError):
+        return f"{moment.wall_s:g} s since 1970"
 
 
 def _named(kind: Kind, objective: str) -> tuple[str, str]:

@@ -10,7 +10,9 @@ import pytest
 from calibration.outcome import Measured, Measurement
 from calibration.registry import file_away, history, standings
 from calibration.routines import ROUTINES, ensure, run_routine
+from runtime.calibrated.filing import filed
 from runtime.calibrated.loaded import Calibrated, record_files
+from runtime.calibrated.record import latest
 from runtime.config.settings import FocusSection
 from runtime.errors import CalibrationRefused
 from runtime.instrument.simulator.imperfections import draw
@@ -19,6 +21,7 @@ from runtime.instrument.simulator.truth import specimen_from_px
 BOTH = ["10x", "20x"]
 DAY_S = 86400.0
 LONG_AGO = {"boot_id": "old", "monotonic_s": 1.0, "wall_s": 1.0}
+FAR_AHEAD = {"boot_id": "old", "monotonic_s": 1.0, "wall_s": 4e9}
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +92,7 @@ def test_records_are_dated_durable_and_drawn(finished):
     _, settings, _ = finished
     folder = settings.calibration.folder
     (record,) = folder.glob("camera-stage-10x@*.json")
-    assert record.name.startswith("camera-stage-10x@2026-11-")
+    assert record.name.startswith("camera-stage-10x@0001-2026-11-")
     page = ElementTree.parse(record.with_suffix(".svg")).getroot()
     words = "".join(page.itertext())
     assert "SIMULATED" in words
@@ -108,6 +111,8 @@ def test_standings_say_when_each_is_due(finished):
     months_later = replace(now, boot_id="another", wall_s=now.wall_s + 91 * DAY_S)
     assert {standing.state(now=now) for standing in found} == {"ok"}
     assert {standing.state(now=months_later) for standing in found} == {"stale"}
+    years_before = replace(now, boot_id="another", wall_s=now.wall_s - 900 * DAY_S)
+    assert {standing.state(now=years_before) for standing in found} == {"ahead"}
 
 
 def test_setting_the_clock_makes_no_calibration_stale(finished):
@@ -127,6 +132,22 @@ def test_a_second_dark_is_added_not_replaced(rig, settings):
     assert history(folder, kind="dark")[-1] == newest
 
 
+def test_what_was_filed_last_counts_whatever_the_clock_said(rig, settings, monkeypatch):
+    """A controller without a battery says 2035, then 1970, then what is right."""
+    folder = settings.calibration.folder
+    right = rig.clock.instant
+    for years in (9, -56, 0):
+        wrong_s = years * 365 * DAY_S
+        monkeypatch.setattr(
+            rig.clock, "instant", lambda s=wrong_s: replace(right(), wall_s=right().wall_s + s)
+        )
+        (made,) = run_routine(rig, settings, name="dark")
+        assert latest(folder, kind="dark") == made
+    ahead, behind, _ = (record.made.wall_s for record in history(folder, kind="dark"))
+    assert ahead > right().wall_s > behind
+    assert [path.name[:9] for path in filed(folder, "dark")] == [f"dark@000{n}" for n in (1, 2, 3)]
+
+
 def spoil(folder, stem, **changes):
     (path,) = folder.glob(f"{stem}@*.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
@@ -141,6 +162,12 @@ def spoil(folder, stem, **changes):
             "backlash",
             {"made": LONG_AGO},
             "'backlash' is stale",
+        ),
+        (
+            "backlash",
+            {"made": FAR_AHEAD},
+            r"'backlash' is dated in the future; value 2096-10-02 07:06 UTC; limit 2026-11-"
+            r".*see that the clock is right, then run: nightscope calibrate backlash",
         ),
         ("backlash", {"values": {"x_um": 1, "y_um": 13, "z_um": 1}}, "backlash of y is more than"),
         (
