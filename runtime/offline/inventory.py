@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from runtime.errors import InputRefused
 from runtime.instrument.camera.files import IMAGE_SUFFIXES
 from runtime.instrument.camera.recorded import Listing, RecordedTile
 from runtime.instrument.camera.scale import SAMPLED, ReadAs
+from runtime.offline.grid_shape import holes
 from runtime.tile import Pixels
 
 Fate = Literal[
@@ -180,28 +181,6 @@ class Inventory:
 
     def _leave_out(self, name: str, fate: Fate, why: str) -> None:
         self._left_out.setdefault(name, LeftOut(name=name, fate=fate, why=why))
-
-
-def holes(listing: Listing) -> list[tuple[int, int]]:
-    """Return the (row, column) of places in a grid with a tile on either side, both ways, but none
-    of their own. What is missing at the rim may never have been there: sections are round.
-    """
-    if listing.overlap is None or listing.absent:
-        return []
-    there = {(tile.row, tile.column) for tile in listing.tiles}
-    rows: defaultdict[int, set[int]] = defaultdict(set)
-    columns: defaultdict[int, set[int]] = defaultdict(set)
-    for row, column in there:
-        rows[row].add(column)
-        columns[column].add(row)
-    return [
-        (row, column)
-        for row, across in sorted(rows.items())
-        for column in range(min(across) + 1, max(across))
-        if (row, column) not in there
-        and column in columns
-        and min(columns[column]) < row < max(columns[column])
-    ]
 
 
 def sharing_a_place(tiles: Sequence[RecordedTile]) -> list[list[RecordedTile]]:

@@ -62,9 +62,14 @@ def judge(
     if not textured and matched <= max(1, LUCKY_SHARE * len(solved.seams)):
         why = _why_nothing(solved, inventory)
         return Outcome(verdict="nothing", ending=replace(told, attention=(*told.attention, why)))
-    faults = [*_of_flags(solved, name), *_of_groups(solved, name), *_of_residuals(solved, name)]
+    faults = [
+        *_of_flags(solved, name),
+        *_of_groups(solved, name),
+        *_of_residuals(solved, name),
+        *_of_missing(inventory),
+    ]
     return Outcome(
-        verdict="matched" if harmless and not faults else "partly",
+        verdict="partly" if faults else "matched",
         ending=replace(
             told,
             assumed=(*told.assumed, *_of_empty(solved, inventory)),
@@ -106,6 +111,12 @@ def _of_files(inventory: Inventory) -> tuple[str, ...]:
             names = [f"{one.name} ({one.why})" for one in some[:NAMED]]
             words.append(f"{counted(len(some), 'file')} {meaning}: {listed(names, len(some))}")
     return tuple(words)
+
+
+def _of_missing(inventory: Inventory) -> list[str]:
+    """Say that tiles are missing in the map, where some are: why is told of each with its file."""
+    lost = sum(one.fate != "not named" for one in inventory.left_out)
+    return [f"{counted(lost, 'tile')} missing in the map: see what was left out"] if lost else []
 
 
 def _of_flags(solved: Solved, name: Callable[[str], str]) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 from runtime.errors import InputRefused
 from runtime.instrument.camera.recorded import Listing, RecordedScan, list_scan
 from runtime.offline.claims import claims_of
+from runtime.offline.grid_shape import at_the_rim
 from runtime.offline.inventory import Inventory
 from runtime.offline.look import Look, Looked
 from runtime.offline.mending import camera_turned
@@ -176,7 +177,7 @@ class FolderStitch:
         size_um, sized = stated_pixel_size(inventory.scan)
         seen = Ending(
             done=_said(camera_turned(placing.camera_turn_deg(solved))),
-            assumed=_said(scale.words if scale else "", sized),
+            assumed=_said(scale.words if scale else "", sized, self._rim(inventory)),
         )
         if looked.unsure:
             solved, doubts = vouched(solved, placing.read)
@@ -212,6 +213,15 @@ class FolderStitch:
             "registered": str(out / REGISTERED),
             "mosaic": str(out / MOSAIC),
         }
+
+    def _rim(self, inventory: Inventory) -> str:
+        """Return in words what a grid lacks at its rim; nothing, where the look counted it anew."""
+        mended = self._looked is None or self._looked.mending is not None
+        if mended or self._listing is None:
+            return ""
+        far = {one.name for one in inventory.left_out if one.fate == "far away"}
+        near = tuple(tile for tile in self._listing.tiles if tile.name not in far)
+        return at_the_rim(replace(self._listing, tiles=near))
 
     def _look(self, listing: Listing, inventory: Inventory) -> None:
         """Compare a few neighbours with their positions, and put the tiles where they belong."""

@@ -16,6 +16,8 @@ from itertools import pairwise
 
 from runtime.errors import InputRefused
 
+NUMBER = "(-?[0-9]{1,15})"
+"""Of a row, a column or a count: longer ones are dates or checksums, no places on a stage."""
 FIELD = re.compile(r"\{(row|col|index(?::(?:down)?(?:snake)?[0-9]*)?)\}")
 INDEX = re.compile(r"index(?::(?P<down>down)?(?P<snake>snake)?(?P<length>[0-9]*))?")
 
@@ -203,7 +205,7 @@ def _numbers(names: Iterable[str], pattern: str) -> dict[str, tuple[int, ...]]:
 def _expression(pattern: str, flags: int = 0) -> re.Pattern[str]:
     parts = FIELD.split(pattern)
     return re.compile(
-        "".join("(-?[0-9]+)" if at % 2 else re.escape(part) for at, part in enumerate(parts)), flags
+        "".join(NUMBER if at % 2 else re.escape(part) for at, part in enumerate(parts)), flags
     )
 
 
