@@ -110,6 +110,19 @@ class Calibrated:
             records=records,
         )
 
+    @staticmethod
+    def correction(
+        records: Sequence[CalibrationRecord], *, folder: Path, objective: str
+    ) -> Corrector:
+        """Return the dark and flat-field correction that a run's own records say was applied to an
+        objective's tiles, whoever asks and when; none where there were none.
+        """
+        dark = [record for record in records if record.kind == "dark"]
+        flat = [r for r in records if (r.kind, r.objective) == ("flat-field", objective)]
+        if not (dark and flat):
+            return NoCorrection()
+        return Corrector.from_records(dark[-1], flat[-1], folder=folder)
+
     def stage_from_px(self, objective: str) -> NDArray[np.float64]:
         """Return the 2x2 matrix, µm per px (see runtime.tile)."""
         return self.matrices[objective]

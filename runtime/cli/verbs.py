@@ -191,6 +191,37 @@ def report(
 
 
 @app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check every file of a run against the digests in its journal.
+
+    Exit codes: 0 all are as recorded; 5 some are not, and it says which, and what to do; 3 the
+    journal cannot be read.
+
+    `nightscope verify demo-run`
+
+    `nightscope verify /data/2026-11-21 --json`
+    """
+    call("runtime.cli.commands.verify:verify", as_json, run=folder)
+
+
+@app.command()
+def rebuild(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a run's map, exports and report again from its tiles and journal; nothing moves.
+
+    `nightscope rebuild demo-run`
+
+    `nightscope rebuild /data/2026-11-21 --json`
+    """
+    call("runtime.cli.commands.verify:rebuild", as_json, run=folder)
+
+
+@app.command()
 def stitch(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of tiles.")],
     out: Out = Path("stitched"),

@@ -1,19 +1,94 @@
-"""Exports of the finished map."""
+"""The end of a night: exports, digests, and only then the word "finished"."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import cv2
+
+from runtime.errors import DiskFull, NightscopeError
+from runtime.ports import Clock
 from runtime.record.journal import Journal
+from runtime.record.ledger import entry
+from runtime.record.rows import KeptFile
 from runtime.record.run_folder import RunFolder
-from runtime.record.storage import disk_full_is_resumable
 from runtime.report.page import write_report
 from runtime.stitch.map.export import write_ome_tiff, write_png
 
-__all__ = ["export_map", "write_report"]
+__all__ = ["finish", "renew_report", "write_report"]
+
+TROUBLE = (OSError, NightscopeError, MemoryError, ValueError, RuntimeError, cv2.error)
+"""What keeps a file that can be made again from being written; of a full disk a person has to be
+told at once.
+"""
 
 
-def export_map(folder: RunFolder, journal: Journal) -> None:
-    """Write the map as OME-TIFF and as a picture, whose scale goes into the journal."""
-    with disk_full_is_resumable("the exported map"):
-        write_ome_tiff(folder.mosaic, folder.ome_tiff)
-        picture = write_png(folder.mosaic, folder.picture)
-    journal.note(map_png=picture)
+def finish(folder: RunFolder, journal: Journal, clock: Clock) -> None:
+    """Write the exports and the report, make them durable, and enter them into the journal with
+    their digests, together with the word that the run is finished.
+
+    What cannot be written is told and listed in the fact "unwritten": the tiles are safe, and
+    `nightscope rebuild` tries again. Raises DiskFull when there is no room for it.
+    """
+    attempts = _Attempts(folder, journal, clock)
+    journal.keep("derived", [])
+    journal.note(map_png=None)
+    attempts.make(folder.mosaic, lambda: None)
+    attempts.make(folder.ome_tiff, lambda: _write_tiff(folder, attempts.kept))
+    attempts.make(folder.picture, lambda: _write_picture(folder, journal))
+    # The page says how the run ended, and the journal what the page is: both or neither.
+    with journal.transaction():
+        if journal.fact("finished") is None:
+            journal.note(finished=asdict(clock.instant()))
+        journal.note(state="finished", unwritten=attempts.failed)
+        attempts.make(folder.report, lambda: write_report(folder.path, journal))
+        journal.note(unwritten=attempts.failed)
+        journal.keep("derived", attempts.kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempts:
+    """What was `kept` of the files that were to be made, and why others `failed`."""
+
+    folder: RunFolder
+    journal: Journal
+    clock: Clock
+    kept: list[KeptFile] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def make(self, path: Path, write: Callable[[], object]) -> None:
+        """Write a file or folder and make it durable, or tell why not. Raises DiskFull."""
+        try:
+            write()
+            self.kept.append(entry(path, below=self.folder.path, kind="derived"))
+        except DiskFull:
+            raise
+        except TROUBLE as error:
+            reason = self.failed[path.name] = f"{type(error).__name__}: {error}"
+            told = f"{path.name} could not be written: {reason}. `nightscope rebuild` tries again"
+            now = self.clock.instant()
+            self.journal.event(at=now, level="warning", kind="export", message=told)
+
+
+def _write_tiff(folder: RunFolder, kept: list[KeptFile]) -> None:
+    digest = next((row.sha256 for row in kept if row.file == folder.mosaic.name), "")
+    write_ome_tiff(folder.mosaic, folder.ome_tiff, digest=digest)
+
+
+def _write_picture(folder: RunFolder, journal: Journal) -> None:
+    journal.note(map_png=write_png(folder.mosaic, folder.picture))
+
+
+def renew_report(folder: RunFolder, journal: Journal) -> None:
+    """Write the report as the journal has it now; of a finished run enter its digest."""
+    write_report(folder.path, journal)
+    if journal.fact("state") != "finished":
+        return
+    name = folder.report.name
+    others = [row for row in journal.kept("derived") if row.file != name]
+    failed = {file: why for file, why in (journal.fact("unwritten") or {}).items() if file != name}
+    with journal.transaction():
+        journal.keep("derived", [*others, entry(folder.report, below=folder.path, kind="derived")])
+        journal.note(unwritten=failed)

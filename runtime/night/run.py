@@ -19,6 +19,8 @@ from runtime.conveyor import begin, result_of
 from runtime.errors import DiskFull, NightscopeError, Stopped
 from runtime.instrument.rig import Rig
 from runtime.night.live import LiveLine
+from runtime.night.mend import mend
+from runtime.night.models import models_of
 from runtime.night.preflight import check_settings
 from runtime.night.scan import Scan
 from runtime.night.stages import budgets
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from runtime.tasks.match.finder import StripFinder
 
 FINISHED, UNFINISHED_BUSINESS = 0, 5
+SLOWLY = 500
+"""Files whose digests take long enough to be told how far it is."""
 
 
 class OpenMicroscope(Protocol):
@@ -87,8 +91,38 @@ class Night:
         with self.open_microscope(self.settings, truth=self.folder.truth) as rig:
             result_of(warming, clock=rig.clock)  # a tile's budget has no time for a compiler
             self._scan(rig, *result_of(opening, clock=rig.clock))
-        finish().export_map(self.folder, self.journal)
-        self.journal.note(state="finished", finished=asdict(self.clock.instant()))
+
+    def _models(self) -> tuple[TileClassifier | None, StripFinder | None]:
+        return models_of(self.folder, self.journal, self.plan, self.settings)
+
+    def mend(self) -> None:
+        """Look at every file of the run that the journal knows, before anything rests on it."""
+        said = 0
+
+        def asked(done: int, of: int) -> None:
+            nonlocal said
+            if self.should_stop():
+                raise Stopped(
+                    "stopped while checking files", remedy="`nightscope resume` begins anew"
+                )
+            if done * 10 // of > said and of >= SLOWLY:
+                said = done * 10 // of
+                self.console.print(f"checking files: {done} of {of}")
+
+        mend(self.folder, self.journal, self.clock, said=asked)
+
+    def finish(self) -> None:
+        """Write what is derived, and that the run is finished."""
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        peak_mb = max(peak_mb, self.journal.fact("peak_memory_mb", 0.0))
+        self.journal.note(peak_memory_mb=round(peak_mb, 1))
+        finish().finish(self.folder, self.journal, self.clock)
+
+    def rebuild(self) -> None:
+        """Make map, exports and report again, from what is stored."""
+        from runtime.night.rebuild import rebuild
+
+        rebuild(self.folder, self.journal, self.plan, self.settings, self.clock)
 
     def _say_assumed(self) -> None:
         """Tell, now and in the log, what the plan left open."""
@@ -138,6 +172,7 @@ class Night:
         """
         self.journal.note(state="calibrating")
         start_s = self.clock.now_s()
+        self.journal.keep("sealed", [])  # until there are others, none is missed
         for record in self.folder.calibration.iterdir():
             record.unlink()
         with self.open_microscope(self.settings) as rig:
@@ -148,48 +183,15 @@ class Night:
                 objectives=self.plan.objectives,
                 progress=self._calibrating,
             )
-        self.journal.note(calibrated=True, calibration_s=self.clock.now_s() - start_s)
+        with self.journal.transaction():
+            self.folder.keep_sealed(self.journal)
+            self.journal.note(calibrated=True, calibration_s=self.clock.now_s() - start_s)
 
     def _calibrating(self, said: str) -> None:
         """Say which routine comes next, unless somebody asked to stop before it."""
         if self.should_stop():
             raise Stopped("stopped while calibrating", remedy="`nightscope resume` starts it again")
         self.console.print(f"calibrating: {said}")
-
-    def _models(self) -> tuple[TileClassifier | None, StripFinder | None]:
-        return self._classifier(), self._finder()
-
-    def _finder(self) -> StripFinder | None:
-        """Return the network for overlaps that nothing else can match: the very one that the run
-        began with, if it had one.
-        """
-        bundle = self.folder.bundle(self.journal, "match")
-        if bundle is None:
-            return None
-        from runtime.tasks.match.finder import StripFinder
-
-        return StripFinder(self.settings.models, str(bundle))
-
-    def _classifier(self) -> TileClassifier | None:
-        """Return the model the run began with, on the back end it began with: scores must not
-        change.
-        """
-        began_with = self.journal.fact("model") or {}
-        classifier = open_classifier(
-            self.plan,
-            self.settings,
-            bundle=self.folder.bundle(self.journal, "classify"),
-            choice=began_with.get("choice"),
-        )
-        if classifier is not None:
-            self.journal.note(
-                model={
-                    "name": classifier.name,
-                    "version": classifier.version,
-                    "choice": asdict(classifier.choice),
-                }
-            )
-        return classifier
 
 
 def warm_stitching() -> None:
@@ -206,35 +208,6 @@ def finish() -> ModuleType:
     return finish
 
 
-def open_classifier(
-    plan: Plan,
-    settings: Settings,
-    *,
-    bundle: Path | None = None,
-    choice: dict[str, Any] | None = None,
-) -> TileClassifier | None:
-    """Return the plan's model, verified and ready, or None for a plan without one.
-
-    `bundle` is its file, `choice` back end and precision, both of which a run keeps to; without,
-    they are looked for as the settings say.
-    """
-    if plan.model is None:
-        return None
-    from runtime.inference.bundle import find_bundle
-    from runtime.inference.session import Choice
-    from runtime.tasks.classify.classifier import TileClassifier
-
-    models = settings.models
-    return TileClassifier.open(
-        find_bundle(models.folder, plan.model) if bundle is None else bundle,
-        keys=models.keyring,
-        backend=models.backend,
-        threads=models.threads,
-        cache=models.cache,
-        choice=None if choice is None else Choice(**choice),
-    )
-
-
 def carry_out(
     folder: RunFolder,
     *,
@@ -248,8 +221,9 @@ def carry_out(
 
     `calibrate` runs the routines where the settings allow that, `settings_file` says where devices
     are reached that were plugged in elsewhere. The summary's "exit_code" is 0, or
-    5 when tiles were skipped or budgets missed. Raises NightscopeError, after the journal was told
-    why, when the run must pause; it can then be resumed.
+    5 when tiles were skipped, budgets missed or files not written ("unwritten"). Raises
+    NightscopeError, after the journal was told why, when the run must pause; it can then be
+    resumed.
     """
     start_s = clock.now_s()
     with RunLock(folder):
@@ -272,10 +246,14 @@ def carry_out(
                 should_stop=stop,
             )
             with stop.listening(), _told_why(folder, journal, clock):
+                night.mend()
                 if journal.fact("state") != "finished":
                     night.go_on()
                     night.add_up(wall_s=clock.now_s() - start_s)
-            return _conclude(night)
+                    night.finish()
+                elif journal.fact("unwritten") or not journal.kept("derived"):
+                    night.rebuild()
+            return conclude(folder, journal)
         finally:
             journal.close()
 
@@ -293,17 +271,16 @@ def _told_why(folder: RunFolder, journal: Journal, clock: Clock) -> Iterator[Non
         kind = type(error).__name__
         journal.event(at=clock.instant(), level="warning", kind=kind, message=str(error))
         if not isinstance(error, DiskFull):
-            finish().write_report(folder.path, journal)
+            finish().renew_report(folder, journal)
         raise
 
 
-def _conclude(night: Night) -> dict[str, Any]:
-    journal = night.journal
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    journal.note(peak_memory_mb=round(max(peak_mb, journal.fact("peak_memory_mb", 0.0)), 1))
-    finish().write_report(night.folder.path, journal)
-    late = late_stages(journal)
-    summary = summarise(night.folder.path, journal)
+def conclude(folder: RunFolder, journal: Journal) -> dict[str, Any]:
+    """Return the summary of a run with its exit code."""
+    late, unwritten = late_stages(journal), journal.fact("unwritten") or {}
+    summary = summarise(folder.path, journal)
     summary["late_stages"] = [row.stage for row in late]
-    summary["exit_code"] = UNFINISHED_BUSINESS if late or journal.skips() else FINISHED
+    summary["unwritten"] = unwritten
+    unfinished = late or journal.skips() or unwritten
+    summary["exit_code"] = UNFINISHED_BUSINESS if unfinished else FINISHED
     return summary

@@ -99,14 +99,15 @@ class Scan:
 
         Loaded only here, because what it needs takes as long to load as homing takes.
         """
-        from runtime.night.mapping import map_of
+        from runtime.night.mapping import Ground, map_of
 
+        stage_from_px = self.calibrated.stage_from_px(self.plan.objective)
+        ground = Ground.of(self.rig, planned, stage_from_px=stage_from_px)
+        self.journal.note(ground=ground.fact())
         stitcher, mosaic = map_of(
             self.folder,
-            self.plan,
-            planned,
-            self.rig,
-            stage_from_px=self.calibrated.stage_from_px(self.plan.objective),
+            self.plan.name,
+            ground,
             distortion=self.calibrated.distortion,
             finder=self.finder,
         )

@@ -216,14 +216,21 @@ def take_up(intake: Intake, stored: StoredTile) -> Journey:
 
 def catch_up(intake: Intake) -> None:
     """Bring labels, matches, placements and mosaic up to what is stored; needs no instrument."""
+    recall(intake)
+    moved = intake.stitcher.moved()
+    intake.journal.set_placements(list(moved.values()))
+    intake.render(moved)
+
+
+def recall(intake: Intake) -> None:
+    """Bring labels and matches up to what is stored, and the stitcher with them; solve and draw
+    nothing.
+    """
     stored = intake.journal.tiles("overview")
     for first in range(0, len(stored), TILES_A_TRANSACTION):
         with intake.journal.transaction():
             for tile in stored[first : first + TILES_A_TRANSACTION]:
                 take_up(intake, tile)
-    moved = intake.stitcher.moved()
-    intake.journal.set_placements(list(moved.values()))
-    intake.render(moved)
 
 
 def _walk(on: str, side: Acquirer | Intake, journey: Journey, meter: Meter) -> Journey:

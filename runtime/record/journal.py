@@ -23,6 +23,7 @@ from runtime.record.rows import (
     Fact,
     FocusRow,
     FoundRegion,
+    KeptFile,
     MatchedTile,
     SkippedTile,
     StageBudget,
@@ -57,15 +58,20 @@ JUDGED_SEAMS = Table("judged_seams", SeamQuality, key=("a", "b"), order="a, b")
 JUDGED_TILES = Table("judged_tiles", TileQuality, key=("tile_id",))
 REGIONS = Table("regions", FoundRegion, key=("region_id",), order="region_id")
 STAGES = Table("stages", StageBudget, key=("stage",))
+KEPT = Table("kept", KeptFile, key=("file",), order="file")
 TIMINGS = Table("timings", Timing)
 EVENTS = Table("events", Event)
 TABLES: tuple[Table[Any], ...] = (
     RUN, TILES, SKIPS, FOCUS, LABELS, MATCHED, SHIFTS, PLACEMENTS, SEAMS, JUDGED_SEAMS,
-    JUDGED_TILES, REGIONS, STAGES, TIMINGS, EVENTS,
+    JUDGED_TILES, REGIONS, STAGES, KEPT, TIMINGS, EVENTS,
 )  # fmt: skip
+OF_A_TILE: tuple[Table[Any], ...] = (
+    TILES, FOCUS, LABELS, MATCHED, SHIFTS, PLACEMENTS, JUDGED_TILES,
+)  # fmt: skip
+OF_TWO_TILES: tuple[Table[Any], ...] = (SHIFTS, SEAMS, JUDGED_SEAMS)
 
 # To be raised whenever a record above gains, loses or renames a field (a test holds it to that).
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 DAMAGE = (
     sqlite3.DatabaseError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
@@ -252,6 +258,36 @@ class Journal:
         """Return the reason of every tile given up."""
         return {row.tile_id: row.reason for row in self._all(SKIPS)}
 
+    def retake(self, tile_id: str) -> None:
+        """Forget a tile whose file is lost, and all that was derived from it: it is to be taken as
+        if it never had been.
+        """
+        with self.transaction():
+            for table in OF_A_TILE:
+                self._db.execute(f"DELETE FROM {table.name} WHERE tile_id = ?", (tile_id,))
+            for table in OF_TWO_TILES:
+                self._db.execute(f"DELETE FROM {table.name} WHERE ? IN (a, b)", (tile_id,))
+
+    # -- the other files --------------------------------------------------------------------
+
+    def keep(self, kind: str, files: Sequence[KeptFile]) -> None:
+        """Record the "sealed" or the "derived" files, which are durable, instead of those before;
+        none when they are about to change.
+        """
+        with self.transaction():
+            self._db.execute("DELETE FROM kept WHERE kind = ?", (kind,))
+            self._put(KEPT, files)
+
+    def kept(self, kind: str) -> list[KeptFile]:
+        """Return the "sealed" or the "derived" files, by name."""
+        return self._all(KEPT, "kind = ?", kind)
+
+    def damage(self) -> list[str]:
+        """Return what SQLite finds wrong with the journal's pages: nothing in a whole one."""
+        with self._lock, damage_is_named(self.path):
+            found = [str(row[0]) for row in self._db.execute("PRAGMA quick_check(20)")]
+        return [] if found == ["ok"] else found
+
     # -- what is derived from tiles ---------------------------------------------------------
 
     def set_label(self, tile_id: str, label: Label) -> None:
@@ -332,6 +368,11 @@ class Journal:
         """Record that every frame of a region is taken."""
         with self.transaction():
             self._db.execute("UPDATE regions SET visited = 1 WHERE region_id = ?", (region_id,))
+
+    def mark_unvisited(self, region_id: str) -> None:
+        """Record that frames of a region are to be taken again."""
+        with self.transaction():
+            self._db.execute("UPDATE regions SET visited = 0 WHERE region_id = ?", (region_id,))
 
     def visited(self) -> set[str]:
         """Return the ids of regions fully visited."""

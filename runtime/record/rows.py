@@ -84,6 +84,19 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFile:
+    """A file or folder of the run other than a tile's, by its path below the run folder, with the
+    hash and the size it must have. `kind` is "sealed" for what results depend on, "derived" for
+    what can be made again from tiles and journal.
+    """
+
+    file: str
+    kind: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageBudget:
     """How long a stage of a tile's journey may take, the 99th percentile. `mechanics` holds up the
     control loop; every other stage hides behind it.
@@ -139,9 +152,9 @@ _KINDS: dict[Any, tuple[str, ...]] = {
         "bent_px", "tiles_planned", "regions_found",
     ),
     Instant: ("created", "finished"),
-    dict[str, Any]: ("plan", "settings", "model", "recording", "map_quality", "map_png"),
+    dict[str, Any]: ("ground", "plan", "settings", "model", "recording", "map_quality", "map_png"),
     dict[str, dict[str, str]]: ("bundles",),
-    dict[str, str]: ("plugs",),
+    dict[str, str]: ("plugs", "unwritten"),
     dict[str, _Number]: ("depth_of_field_um",),
     list[dict[str, Any]]: ("calibrations", "focus_anchors"),
 }  # fmt: skip

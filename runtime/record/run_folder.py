@@ -18,6 +18,7 @@ from runtime.config.settings import Settings, load_settings
 from runtime.config.strict import Strict
 from runtime.errors import ConfigRefused, InputRefused, ModelRefused
 from runtime.record.journal import Journal
+from runtime.record.ledger import entries
 from runtime.record.place import put_in_place, refuse_occupied
 from runtime.record.storage import (
     hash_of,
@@ -161,7 +162,13 @@ class RunFolder:
         with written_durably(self.journal) as part:
             journal = Journal(part, create=True)
             journal.note(configuration=self.fingerprint(), state="created", **facts)
+            self.keep_sealed(journal)
             journal.close()
+
+    def keep_sealed(self, journal: Journal) -> None:
+        """Enter the digests of all that results depend on."""
+        sealed = (self.plan, self.settings, self.calibration, self.models)
+        journal.keep("sealed", entries(sealed, below=self.path, kind="sealed"))
 
     def bundle(self, journal: Journal, task: str) -> Path | None:
         """Return the file of the model the run began with for a task, or None for none.

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -73,8 +73,13 @@ def written_durably(path: Path) -> Iterator[Path]:
     """
     part = path.with_name(f".{path.name}.part")
     with disk_full_is_resumable(path.name):
-        yield part
-        part.replace(path)
+        try:
+            yield part
+            part.replace(path)
+        except BaseException:
+            with suppress(OSError):  # what is said is why, not that nothing could be cleared away
+                part.unlink(missing_ok=True)
+            raise
         sync_folder(path.parent)
 
 

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from runtime.errors import InputRefused
+from runtime.night.finish import renew_report
 from runtime.record.journal import Journal, damage_is_named
 from runtime.record.run_folder import RunFolder
 from runtime.record.summary import summarise
-from runtime.report.page import write_report
 
 
 def runs(*, root: Path, console: Console) -> dict[str, Any]:
@@ -44,14 +44,15 @@ def runs(*, root: Path, console: Console) -> dict[str, Any]:
 
 def report(*, run: Path, console: Console) -> dict[str, Any]:
     """Write a run's report again from its journal and return where it is."""
-    journal = Journal(RunFolder(run).journal)
+    folder = RunFolder(run)
+    journal = Journal(folder.journal)
     try:
         with damage_is_named(journal.path):
-            page = write_report(run, journal)
+            renew_report(folder, journal)
     finally:
         journal.close()
-    console.print(f"report: {page}")
-    return {"report": str(page)}
+    console.print(f"report: {folder.report}")
+    return {"report": str(folder.report)}
 
 
 def _about_or_why_not(run: Path) -> dict[str, Any]:

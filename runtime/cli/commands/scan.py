@@ -14,8 +14,9 @@ from runtime.config.settings import load_settings, parse_settings, settings_text
 from runtime.errors import ConfigRefused
 from runtime.focus.history import read_map
 from runtime.instrument.opening import check_drivers, open_microscope
+from runtime.night.models import open_classifier
 from runtime.night.preflight import check_plan, check_settings, check_uncalibrated
-from runtime.night.run import Calibrate, carry_out, open_classifier
+from runtime.night.run import Calibrate, carry_out
 from runtime.night.seal import seal
 from runtime.record.run_folder import RunFolder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ import zarr
 from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
+from runtime.record.storage import sync_file, write_durably, written_durably
 from runtime.stitch.map.canvas import CHUNK_PX, contrast_window, halve
 from runtime.tile import Pixels
 
@@ -21,10 +23,13 @@ READ_PX = 8 * CHUNK_PX
 """How wide a band is read at once: zarr decodes the chunks of one call side by side."""
 
 
-def write_ome_tiff(mosaic: Path, path: Path) -> None:
+def write_ome_tiff(mosaic: Path, path: Path, *, digest: str = "") -> None:
     """Write the mosaic in folder `mosaic` as a tiled, pyramidal, compressed OME-TIFF.
 
-    Read a few chunks at a time, so memory does not grow with the mosaic; written aside and renamed.
+    With the mosaic's `digest` as its name the same map gives the same file; without, files have
+    names by chance.
+
+    Read a few chunks at a time, so memory does not grow with the mosaic; written durably.
     Raises InputRefused when the folder holds no mosaic.
     """
     attributes, levels = opened(mosaic)
@@ -35,23 +40,25 @@ def write_ome_tiff(mosaic: Path, path: Path) -> None:
     if size_um is not None:
         for axis in "XY":
             metadata |= {f"PhysicalSize{axis}": size_um, f"PhysicalSize{axis}Unit": "µm"}
-    aside = path.with_name(f"{path.name}.part")
-    with tifffile.TiffWriter(aside, ome=True, bigtiff=True) as out:
-        for index, level in enumerate(levels):
-            out.write(
-                _tiles(level),
-                shape=level.shape,
-                dtype=level.dtype,
-                tile=(CHUNK_PX, CHUNK_PX),
-                compression="zlib",
-                # Noise does not compress: the usual level takes five times as long for 2 % less.
-                compressionargs={"level": 1},
-                photometric="minisblack",
-                subifds=len(levels) - 1 if index == 0 else None,
-                subfiletype=0 if index == 0 else 1,
-                metadata=metadata if index == 0 else None,
-            )
-    aside.replace(path)
+    if digest:
+        metadata["UUID"] = str(uuid5(NAMESPACE_OID, digest))
+    with written_durably(path) as aside:
+        with tifffile.TiffWriter(aside, ome=True, bigtiff=True) as out:
+            for index, level in enumerate(levels):
+                out.write(
+                    _tiles(level),
+                    shape=level.shape,
+                    dtype=level.dtype,
+                    tile=(CHUNK_PX, CHUNK_PX),
+                    compression="zlib",
+                    # Noise hardly compresses: the usual level takes five times as long for 2 %.
+                    compressionargs={"level": 1},
+                    photometric="minisblack",
+                    subifds=len(levels) - 1 if index == 0 else None,
+                    subfiletype=0 if index == 0 else 1,
+                    metadata=metadata if index == 0 else None,
+                )
+        sync_file(aside)
 
 
 def write_png(mosaic: Path, path: Path, max_px: int = PNG_MAX_PX) -> dict[str, Any]:
@@ -68,9 +75,7 @@ def write_png(mosaic: Path, path: Path, max_px: int = PNG_MAX_PX) -> dict[str, A
     while max(pixels.shape) > max_px:
         pixels = halve(pixels)
     _, encoded = cv2.imencode(".png", _stretched(pixels, *contrast_window(pixels)))
-    aside = path.with_name(f"{path.name}.part")
-    aside.write_bytes(encoded.data)
-    aside.replace(path)
+    write_durably(path, encoded.tobytes())
     scale = pixels.shape[1] / levels[0].shape[1]
     return {"scale": scale, "origin_px": attributes["nightscope"]["origin_px"]}
 

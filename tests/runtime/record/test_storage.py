@@ -51,9 +51,15 @@ def test_an_interrupted_write_leaves_no_name(tmp_path, monkeypatch):
     monkeypatch.setattr("runtime.record.storage.os.fsync", cut)
     with pytest.raises(OSError, match="power cut"):
         write_durably(tmp_path / "f", b"content")
-    assert not (tmp_path / "f").exists()
-    assert sweep_parts(tmp_path) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_write_left_is_swept_away(tmp_path):
+    (tmp_path / ".f.part").write_bytes(b"con")
+    (tmp_path / ".journal.sqlite.part-wal").write_bytes(b"log")
+    (tmp_path / "whole").write_bytes(b"content")
+    assert sweep_parts(tmp_path) == 2
+    assert [file.name for file in tmp_path.iterdir()] == ["whole"]
 
 
 def test_content_is_synced_before_its_name_and_the_name_before_it_is_relied_on(

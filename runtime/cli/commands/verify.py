@@ -1,0 +1,86 @@
+"""`nightscope verify | rebuild`: whether a run is what it was, and its results made again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from runtime.clock import SystemClock
+from runtime.errors import ConfigRefused
+from runtime.night.rebuild import rebuild as make_again
+from runtime.night.run import conclude
+from runtime.record.journal import Journal, damage_is_named
+from runtime.record.run_folder import RunFolder, RunLock
+from runtime.record.verify import Flaw, flaws
+
+WHOLE, FLAWED = 0, 5
+
+
+def verify(*, run: Path, console: Console) -> dict[str, Any]:
+    """Return every file of a run that is not what its journal says, as "flaws"; exit code 5 when
+    there is one.
+    """
+    folder = RunFolder(run)
+    journal = Journal(folder.journal)
+    try:
+        with damage_is_named(journal.path), _progress(console) as bar:
+            task = bar.add_task("checking", total=None)
+
+            def said(done: int, of: int) -> None:
+                bar.update(task, completed=done, total=of)
+
+            found = list(flaws(folder, journal, said=said))
+            tiles, state = len(journal.tiles()), str(journal.fact("state"))
+            others = len(journal.kept("sealed")) + len(journal.kept("derived"))
+    finally:
+        journal.close()
+    for flaw in found:
+        console.print(flaw.sentence, markup=False, highlight=False)
+    whole = "all as recorded" if not found else f"{len(found)} not as recorded"
+    console.print(f"{tiles} tiles and {others} other files: {whole}", highlight=False)
+    if state != "finished":
+        console.print(f"the run is not finished ({state}): `nightscope resume {run}` goes on")
+    return {
+        "run_dir": str(run),
+        "state": state,
+        "tiles": tiles,
+        "other_files": others,
+        "flaws": [_row(flaw) for flaw in found],
+        "exit_code": FLAWED if found else WHOLE,
+    }
+
+
+def rebuild(*, run: Path, console: Console) -> dict[str, Any]:
+    """Make a run's map, exports and report again from its tiles; return the run's summary."""
+    folder = RunFolder(run)
+    if not folder.journal.is_file():
+        raise ConfigRefused(f"{run} holds no run", remedy="`nightscope runs` lists the runs")
+    with RunLock(folder):
+        journal = Journal(folder.journal)
+        try:
+            folder.refuse_changed(journal)
+            make_again(folder, journal, *folder.configuration(journal), SystemClock())
+            summary = conclude(folder, journal)
+        finally:
+            journal.close()
+    console.print(f"made again: map, exports and report of {summary['tiles_done']} tiles")
+    return summary
+
+
+def _row(flaw: Flaw) -> dict[str, str]:
+    return {"kind": flaw.kind, "file": flaw.file, "what": flaw.what, "tile_id": flaw.tile_id}
+
+
+def _progress(console: Console) -> Progress:
+    """Return a bar that counts files and is gone when all are checked; none off a terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

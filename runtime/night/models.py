@@ -1,0 +1,75 @@
+"""The models of a run: those it was sealed with, on the back end it began with."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtime.config.plan import Plan
+from runtime.config.settings import Settings
+from runtime.record.journal import Journal
+from runtime.record.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from runtime.tasks.classify.classifier import TileClassifier
+    from runtime.tasks.match.finder import StripFinder
+
+
+def models_of(
+    folder: RunFolder, journal: Journal, plan: Plan, settings: Settings
+) -> tuple[TileClassifier | None, StripFinder | None]:
+    """Return the run's classifier and its network for overlaps that nothing else can match, None
+    for one that it began without.
+
+    Scores must not change under way: back end and precision are those of its first session. Raises
+    ModelRefused when a bundle is not the one the run began with.
+    """
+    began_with = journal.fact("model") or {}
+    classifier = open_classifier(
+        plan,
+        settings,
+        bundle=folder.bundle(journal, "classify"),
+        choice=began_with.get("choice"),
+    )
+    if classifier is not None:
+        about = {"name": classifier.name, "version": classifier.version}
+        journal.note(model=about | {"choice": asdict(classifier.choice)})
+    return classifier, _finder(settings, folder.bundle(journal, "match"))
+
+
+def open_classifier(
+    plan: Plan,
+    settings: Settings,
+    *,
+    bundle: Path | None = None,
+    choice: dict[str, Any] | None = None,
+) -> TileClassifier | None:
+    """Return the plan's model, verified and ready, or None for a plan without one.
+
+    `bundle` is its file, `choice` back end and precision, both of which a run keeps to; without,
+    they are looked for as the settings say.
+    """
+    if plan.model is None:
+        return None
+    from runtime.inference.bundle import find_bundle
+    from runtime.inference.session import Choice
+    from runtime.tasks.classify.classifier import TileClassifier
+
+    models = settings.models
+    return TileClassifier.open(
+        find_bundle(models.folder, plan.model) if bundle is None else bundle,
+        keys=models.keyring,
+        backend=models.backend,
+        threads=models.threads,
+        cache=models.cache,
+        choice=None if choice is None else Choice(**choice),
+    )
+
+
+def _finder(settings: Settings, bundle: Path | None) -> StripFinder | None:
+    if bundle is None:
+        return None
+    from runtime.tasks.match.finder import StripFinder
+
+    return StripFinder(settings.models, str(bundle))
