@@ -16,9 +16,9 @@ the picture by its own, which is the blur of a source of some size.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import scipy.fft
@@ -142,16 +142,34 @@ def intensity(
     `reach_um` is to be cut off. The light is summed over the area of each pixel. Pixels must hold
     the aperture and the tilt together, `finest_um`, or frequencies are folded.
     """
+    (seen,) = intensities(
+        transmission, lens, pixel_um=pixel_um, defoci_um=(defocus_um,), tilts=tilts
+    )
+    return seen
+
+
+def intensities(
+    transmission: Field,
+    lens: WaveLens,
+    *,
+    pixel_um: float,
+    defoci_um: Sequence[float],
+    tilts: Sequence[Tilt],
+) -> Iterator[Image]:
+    """Yield the `intensity` at every defocus; the specimen is transformed once for all of them."""
     height, width = transmission.shape
     spectrum = scipy.fft.fft2(transmission, workers=THREADS)
     fy, fx = scipy.fft.fftfreq(height, pixel_um), scipy.fft.fftfreq(width, pixel_um)
-    total = np.zeros(transmission.shape, np.float32)
-    for sine_x, sine_y in tilts:
-        at_x, at_y = fx + sine_x * lens.wave_number, fy + sine_y * lens.wave_number
-        passed = _passed(spectrum, lens, at_x, at_y, defocus_um)
-        field = scipy.fft.ifft2(passed, workers=THREADS, overwrite_x=True)
-        total += field.real**2 + field.imag**2
-    return _over_pixels(total / np.float32(len(tilts)), fx * pixel_um, fy * pixel_um)
+    pupils = [
+        _Pupil.of(fx + x * lens.wave_number, fy + y * lens.wave_number, lens) for x, y in tilts
+    ]
+    for defocus_um in defoci_um:
+        total = np.zeros(transmission.shape, np.float32)
+        for pupil in pupils:
+            passed = pupil.passed(spectrum, lens, defocus_um)
+            field = scipy.fft.ifft2(passed, workers=THREADS, overwrite_x=True)
+            total += field.real**2 + field.imag**2
+        yield _over_pixels(total / np.float32(len(tilts)), fx * pixel_um, fy * pixel_um)
 
 
 def finest_um(lens: WaveLens, tilts: Sequence[Tilt]) -> float:
@@ -178,17 +196,32 @@ def reach_um(lens: WaveLens, *, defocus_um: float, tilts: Sequence[Tilt]) -> flo
     return 2 * furthest + 4 / lens.cutoff
 
 
-def _passed(spectrum: Field, lens: WaveLens, fx: Real, fy: Real, defocus_um: float) -> Field:
-    """Return what of a spectrum comes through the lens, at the frequencies that the tilt makes."""
-    inside = fx[None, :] ** 2 + fy[:, None] ** 2 <= lens.cutoff**2
-    passed = np.zeros_like(spectrum)
-    # Most of the plane is dark: the phase is worked out where there is light only. In double: of
-    # hundreds of turns single precision would lose a thousandth.
-    rows, columns = np.nonzero(inside)
-    turns = lens.turns(fx[columns], fy[rows], defocus_um=defocus_um)
-    angle = (2 * np.pi * (turns - np.rint(turns))).astype(np.float32)
-    passed[rows, columns] = spectrum[rows, columns] * (np.cos(angle) + 1j * np.sin(angle))
-    return passed
+class _Pupil(NamedTuple):
+    """Where the frequencies that a lens passes lie in a spectrum, and which they are there.
+
+    Most of the plane is dark: phases are worked out where there is light only.
+    """
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    fx: Real
+    fy: Real
+
+    @classmethod
+    def of(cls, fx: Real, fy: Real, lens: WaveLens) -> _Pupil:
+        """Return that of a spectrum whose columns and rows have these frequencies."""
+        rows, columns = np.nonzero(fx[None, :] ** 2 + fy[:, None] ** 2 <= lens.cutoff**2)
+        return cls(rows, columns, fx[columns], fy[rows])
+
+    def passed(self, spectrum: Field, lens: WaveLens, defocus_um: float) -> Field:
+        """Return what of a spectrum comes through the lens."""
+        turns = lens.turns(self.fx, self.fy, defocus_um=defocus_um)
+        # In double: of hundreds of turns single precision would lose a thousandth.
+        angle = (2 * np.pi * (turns - np.rint(turns))).astype(np.float32)
+        passed = np.zeros_like(spectrum)
+        at = self.rows, self.columns
+        passed[at] = spectrum[at] * (np.cos(angle) + 1j * np.sin(angle))
+        return passed
 
 
 def _over_pixels(light: Image, fx: Real, fy: Real) -> Image:
