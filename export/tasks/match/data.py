@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from export.datasets.pairs.images import read_images
-from export.datasets.pairs.made import MadeSource
-from export.datasets.pairs.source import MixedSource, PairSource
+from export.datasets.pairs.specimens import Folders
 from export.tasks.match.config import MatchConfig
 from export.tasks.match.pairs import PairSamples
-from runtime.errors import ConfigRefused
 
 # Validation is the same for every seed, so that seeds can be compared.
 VALIDATION_SEED = 1
@@ -41,45 +37,20 @@ def read_pairs(config: MatchConfig, folder: Path | None, *, seed: int) -> PairSp
     be judged on; InputRefused naming a folder or an image that cannot be used.
     """
     data = config.data
-    if folder is None and (data.train or data.validation):
-        raise ConfigRefused(
-            f"model {config.name} needs the folder of its images",
-            limit=", ".join(map(str, (*data.train, *data.validation))),
-            remedy="name the folder that holds them with --data",
-        )
-    base = folder or Path()
-    learnt = {(base / one).resolve() for one in data.train}
-    shared = [one for one in data.validation if (base / one).resolve() in learnt]
-    if shared:
-        raise ConfigRefused(
-            "a specimen that is learnt from cannot judge",
-            value=", ".join(map(str, shared)),
-            remedy="name other folders under data.validation",
-        )
+    folders = Folders.below(
+        folder,
+        train=data.train,
+        validation=data.validation,
+        textures=data.textures,
+        model=config.name,
+    )
 
-    def samples(folders: Sequence[Path], count: int, number: int) -> PairSamples:
-        source = _source([base / one for one in folders], data.textures)
+    def samples(named: Sequence[Path], count: int, number: int) -> PairSamples:
+        source = folders.source(named)
         return PairSamples(source=source, count=count, shape=config.trained.shape, seed=number)
 
     return PairSplit(
-        train=samples(data.train, data.pairs, seed),
-        validation=samples(data.validation, data.validation_pairs, VALIDATION_SEED),
-        digest=_digest(base / one for one in (*data.train, *data.validation)),
+        train=samples(folders.train, data.pairs, seed),
+        validation=samples(folders.validation, data.validation_pairs, VALIDATION_SEED),
+        digest=folders.digest,
     )
-
-
-def _source(folders: Sequence[Path], textures: float) -> PairSource:
-    """Return made-up textures and the specimens of the folders, these in equal shares."""
-    if not folders:
-        return MadeSource()
-    share = (1 - textures) / len(folders)
-    specimens = [read_images(folder) for folder in folders]
-    return MixedSource([MadeSource(), *specimens], [textures, *(share for _ in folders)])
-
-
-def _digest(folders: Iterator[Path]) -> str:
-    found = hashlib.sha256()
-    for folder in folders:
-        for file in sorted(one for one in folder.iterdir() if one.is_file()):
-            found.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
-    return found.hexdigest()
