@@ -114,7 +114,8 @@ class CalibrationSection(Strict):
 class ModelsSection(Strict):
     """Where bundles and the public keys they must be signed with are kept; `cache` remembers which
     back end measured fastest here. `matcher` names the network that is asked for overlaps which
-    nothing else can match: "auto" the shipped one if it is there, "none" for none.
+    nothing else can match: "auto" the shipped one if it is there, "none" for none. `focus` names
+    the one that tells defocus from one frame; none ships.
     """
 
     folder: Path = SHIPPED_MODELS
@@ -122,6 +123,7 @@ class ModelsSection(Strict):
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     backend: Literal["auto", "onnxruntime", "openvino"] = "auto"
     matcher: str = "auto"
+    focus: str = "none"
 
     @property
     def keyring(self) -> Path:

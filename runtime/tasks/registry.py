@@ -14,6 +14,8 @@ from runtime.inference.opening import Model
 from runtime.inference.task import Records, TaskRecord, Work
 from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tasks.classify.record import Classification
+from runtime.tasks.focus.record import Defocusing
+from runtime.tasks.focus.regressor import DefocusRegressor
 from runtime.tasks.match.matcher import StripMatcher
 from runtime.tasks.match.record import Matching
 
@@ -35,6 +37,7 @@ TASKS: dict[str, TaskRow] = {
         work=lambda model, threads: TileClassifier(model, threads=threads).work,
     ),
     "match": TaskRow(record=Matching, work=lambda model, _: StripMatcher(model).work),
+    "focus": TaskRow(record=Defocusing, work=lambda model, _: DefocusRegressor(model).work),
 }
 RECORDS: Records = {kind: task.record for kind, task in TASKS.items()}
 

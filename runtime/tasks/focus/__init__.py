@@ -1,0 +1,1 @@
+"""Signed defocus from one frame under an off-axis LED."""
