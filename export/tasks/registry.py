@@ -11,6 +11,7 @@ from export.bundle.artefacts import Artefacts
 from export.config.table import read_table
 from export.progress import Progress, silent
 from export.tasks.classify.build import make_classifier
+from export.tasks.focus.build import make_regressor
 from export.tasks.match.build import make_matcher
 from runtime.errors import ConfigRefused
 
@@ -40,7 +41,13 @@ def _matcher(order: Order, progress: Progress) -> Artefacts:
     return make_matcher(order.config, order.data, seed=order.seed, out=order.out, progress=progress)
 
 
-TASKS: dict[str, Maker] = {"classify": _classifier, "match": _matcher}
+def _regressor(order: Order, progress: Progress) -> Artefacts:
+    return make_regressor(
+        order.config, order.data, seed=order.seed, out=order.out, progress=progress
+    )
+
+
+TASKS: dict[str, Maker] = {"classify": _classifier, "match": _matcher, "focus": _regressor}
 
 
 def make(order: Order, progress: Progress = silent) -> Artefacts:

@@ -12,8 +12,10 @@ from export.config.data import SectionsData
 from export.config.recipe import ClassifyRecipe
 from export.config.table import read_table
 from export.config.training import read_config
+from export.tasks.focus.config import read_focus_config
 from export.tasks.match.config import read_match_config
 from export.tasks.registry import TASKS, Order, make
+from runtime.config.settings import Objective
 from runtime.errors import ConfigRefused
 
 pytestmark = pytest.mark.export
@@ -36,8 +38,24 @@ def reads_as_match(path: Path) -> None:
     assert config.licence
 
 
+def reads_as_focus(path: Path) -> None:
+    config = read_focus_config(path)
+    assert config.budgets_ms["focus"] > 0
+    # Whoever trains it names folders of images, and the licence of every one of them.
+    assert config.data.train
+    assert config.licence
+    nominal = Objective(magnification=10, na=0.3, pixel_size_um=0.5)
+    for value, (low, high) in (
+        (nominal.na, config.optics.na),
+        (nominal.pixel_size_um, config.optics.pixel_size_um),
+        (nominal.wavelength_um, config.optics.wavelength_um),
+    ):
+        assert low < value < high
+    assert config.optics.range_um > 5 * config.optics.depth_of_field_um
+
+
 # A task that has no row here has no configuration that ships, or one that nobody reads.
-READERS = {"classify": reads_as_classify, "match": reads_as_match}
+READERS = {"classify": reads_as_classify, "match": reads_as_match, "focus": reads_as_focus}
 
 
 def task_of(path: Path) -> str:
@@ -55,9 +73,22 @@ def test_every_task_that_can_be_trained_ships_a_configuration() -> None:
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
 def test_no_task_reads_what_is_for_another(path: Path) -> None:
-    other = {"classify": read_match_config, "match": read_config}[task_of(path)]
-    with pytest.raises(ConfigRefused, match="task"):
-        other(path)
+    own = {"classify": read_config, "match": read_match_config, "focus": read_focus_config}
+    for task, read in own.items():
+        if task != task_of(path):
+            with pytest.raises(ConfigRefused, match="task"):
+                read(path)
+
+
+def test_the_networks_for_defocus_differ_in_nothing_but_their_inputs() -> None:
+    configs = [read_focus_config(path) for path in FOLDER.glob("focus_*.toml")]
+    assert {one.inputs for one in configs} == {
+        ("image",),
+        ("spectrum",),
+        ("image", "spectrum"),
+    }
+    same = [one.model_dump(exclude={"name", "inputs", "budgets_ms"}) for one in configs]
+    assert all(one == same[0] for one in same)
 
 
 def test_the_default_recipe_is_the_papers() -> None:

@@ -1,0 +1,1 @@
+"""Defocus from one frame: samples, loss, metrics, and the model that is packed."""
