@@ -1,13 +1,14 @@
 """Hundreds of made image files, format × variant × coding, and what the product makes of each.
 
-    python benchmarks/files.py
-    python benchmarks/files.py --all
+    python -m benchmarks.files
+    python -m benchmarks.files --all
 
-Every file is written here, by tifffile, OpenCV and mrcfile or byte by byte, so the right pixels, or
-the right reason to refuse it, are known before it is read. An outcome is "read" (the right pixels),
-"refused" (for the right reason), "by name" (a coding or format for which the extra `formats` is not
-installed, named), or wrong: "SILENT", "REASON", "REFUSED", "TRACEBACK"; with wrong ones the command
-ends with 1. `--all` lists every file. Without imagecodecs fewer codings can be written.
+Every file is written here, by tifffile, OpenCV, mrcfile and ncempy or byte by byte, so the right
+pixels, or the right reason to refuse it, are known before it is read. An outcome is "read" (the
+right pixels), "refused" (for the right reason), "by name" (a coding or format for which the extra
+`formats` is not installed, named), or wrong: "SILENT", "REASON", "REFUSED", "TRACEBACK"; with wrong
+ones the command ends with 1. `--all` lists every file. Without imagecodecs fewer codings can be
+written, and without ncempy and h5py no HDF5.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from benchmarks.electron_files import berkeley, gatan, ser, velox
 from runtime.errors import InputRefused
 from runtime.instrument.camera.files import read_image
 
@@ -282,6 +284,33 @@ def others() -> Iterator[tuple[str, str, str, bytes, Right]]:
         yield suffix[1:].upper(), "a text", f"a{suffix}", b"no picture " * 400, "damaged"
 
 
+def electrons() -> Iterator[tuple[str, str, str, bytes, Right]]:
+    """Yield the same of files of electron microscopes: `others` has their broken headers."""
+    grey = GREY[16]
+    kinds = {
+        "DM3": ("a.dm3", gatan(grey), gatan(grey, images=3)),
+        "DM4": ("a.dm4", gatan(grey, version=4), gatan(grey, version=4, images=3)),
+        "SER": ("a.ser", ser(grey), ser(grey, images=2)),
+    }
+    for kind, (name, whole, several) in kinds.items():
+        yield kind, "plain", name, whole, grey
+        yield kind, "called TIFF", "a.tif", whole, grey
+        yield kind, "several", name, several, f"several images; value 2|{EXTRA}"
+        for share in (0.2, 0.5, 0.9):
+            part = whole[: int(share * len(whole))]
+            yield kind, f"cut at {share}", name, part, f"damaged|{EXTRA}"
+    if not (find_spec("ncempy") and find_spec("h5py")):
+        return
+    for variant, write in {"Berkeley's": berkeley, "Velox'": velox}.items():
+        with TemporaryDirectory() as folder:
+            write(Path(folder) / "a.emd", grey)
+            whole = (Path(folder) / "a.emd").read_bytes()
+        yield "HDF5", variant, "a.emd", whole, grey
+        for share in (0.2, 0.5, 0.9):
+            part = whole[: int(share * len(whole))]
+            yield "HDF5", f"{variant}, cut at {share}", "a.emd", part, "damaged"
+
+
 def made() -> Iterator[Made]:
     """Yield every file."""
     for coding, bits in product(CODINGS, GREY):
@@ -305,7 +334,7 @@ def made() -> Iterator[Made]:
                 format=format_, variant=variant, coding=coding, name=name, content=content,
                 right=right,
             )  # fmt: skip
-    for format_, variant, name, content, right in others():
+    for format_, variant, name, content, right in (*others(), *electrons()):
         yield Made(
             format=format_, variant=variant, coding="", name=name, content=content, right=right
         )

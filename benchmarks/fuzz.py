@@ -30,8 +30,9 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from benchmarks.fuzzing.corpus import READERS, Reader
+from benchmarks.fuzzing.corpus import READERS
 from benchmarks.fuzzing.mutation import mutated
+from benchmarks.fuzzing.reader import Reader
 from firmware_bridge.errors import BridgeError
 from runtime.errors import NightscopeError
 

@@ -8,7 +8,8 @@ from random import Random
 import pytest
 
 from benchmarks.fuzz import Tally, content_of, fuzz, outcome_of
-from benchmarks.fuzzing.corpus import READERS, Reader
+from benchmarks.fuzzing.corpus import READERS
+from benchmarks.fuzzing.reader import Reader
 from runtime.errors import InputRefused
 
 

@@ -10,7 +10,6 @@ import json
 import sqlite3
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -21,17 +20,8 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from benchmarks.fuzzing.mutation import Forge
-from benchmarks.fuzzing.pictures import (
-    DEEP,
-    GREY,
-    forged_mrc,
-    forged_png,
-    forged_tiff,
-    mrcs,
-    rasters,
-    tiffs,
-)
+from benchmarks.fuzzing.pictures import DEEP, GREY, PICTURES
+from benchmarks.fuzzing.reader import Reader
 from firmware_bridge.frames.codec import MAX_PAYLOAD, Frame, FrameSplitter, FrameType, encode
 from firmware_bridge.frames.protocol import (
     BoardStatus,
@@ -47,8 +37,6 @@ from runtime.config.plan_file import load_plan
 from runtime.config.settings import SHIPPED_MODELS, load_settings
 from runtime.inference.bundle import MANIFEST, SIGNATURE, find_bundle, open_bundle
 from runtime.instant import Instant
-from runtime.instrument.camera.files import read_image
-from runtime.instrument.camera.pixel_size import pixel_size_um
 from runtime.instrument.camera.position_file import read_positions
 from runtime.instrument.camera.tile_configuration import TileEntry, format_tile_configuration
 from runtime.record.journal import Journal, damage_is_named
@@ -60,19 +48,6 @@ from runtime.tile import FocusVerdict, Imaging, Label, Placement, Seam, Shot, St
 
 SHIPPED = Path(__file__).parents[2] / "runtime/instrument/simulator"
 NAMES = [f"r{row}_c{column}.png" for row in range(2) for column in range(2)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
-    """Something that reads what anybody may have written: how its file is called, files to begin
-    with, what reads one, and what forges one.
-    """
-
-    name: str
-    file: str
-    corpus: Callable[[], list[bytes]]
-    read: Callable[[Path], object]
-    forge: Forge | None = None
 
 
 POSITIONS_2 = {"map": {"StagePositions": {"array": [{
@@ -363,26 +338,12 @@ def _read_frames(path: Path) -> object:
     return found
 
 
-def _picture(path: Path) -> object:
-    pixel_size_um(path)
-    return read_image(path)
-
-
-def _raster(name: str, suffix: str, forge: Forge | None = None) -> Reader:
-    return Reader(
-        name=name, file=f"a{suffix}", corpus=lambda: rasters(suffix), read=_picture, forge=forge
-    )
-
-
 def _sequences() -> list[bytes]:
     return [json.dumps(one, indent=1).encode() for one in SEQUENCES]
 
 
 READERS = {reader.name: reader for reader in (
-    Reader(name="tiff", file="a.tif", corpus=tiffs, read=_picture, forge=forged_tiff),
-    _raster("png", ".png", forged_png), _raster("jpeg", ".jpg"), _raster("webp", ".webp"),
-    _raster("bmp", ".bmp"),
-    Reader(name="mrc", file="a.mrc", corpus=mrcs, read=_picture, forge=forged_mrc),
+    *PICTURES,
     Reader(name="positions", file="a.txt", corpus=positions, read=_read_positions),
     Reader(name="plan", file="plan.yaml", corpus=lambda: [PLAN], read=load_plan),
     Reader(name="useq", file="night.yaml", corpus=_sequences, read=load_plan),

@@ -9,6 +9,7 @@ import io
 import struct
 import zlib
 from functools import cache
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -17,7 +18,11 @@ import numpy as np
 import tifffile
 
 from benchmarks.files import mrc
-from benchmarks.fuzzing.mutation import EDGES
+from benchmarks.fuzzing.electron import KINDS
+from benchmarks.fuzzing.mutation import EDGES, Forge
+from benchmarks.fuzzing.reader import Reader
+from runtime.instrument.camera.files import read_image
+from runtime.instrument.camera.pixel_size import pixel_size_um
 
 GREY = np.random.default_rng(9).integers(0, 256, (40, 56), dtype=np.uint8)
 DEEP = GREY.astype(np.uint16) * 257
@@ -114,3 +119,23 @@ def forged_mrc(content: bytes, chance: Random) -> bytes:
     if len(changed) >= 1024:
         struct.pack_into(chance.choice("<>") + "I", changed, at, chance.choice(EDGES) % 2**32)
     return bytes(changed)
+
+
+def _picture(path: Path) -> object:
+    pixel_size_um(path)
+    return read_image(path)
+
+
+def _raster(name: str, suffix: str, forge: Forge | None = None) -> Reader:
+    return Reader(
+        name=name, file=f"a{suffix}", corpus=lambda: rasters(suffix), read=_picture, forge=forge
+    )
+
+
+PICTURES = (
+    Reader(name="tiff", file="a.tif", corpus=tiffs, read=_picture, forge=forged_tiff),
+    _raster("png", ".png", forged_png), _raster("jpeg", ".jpg"), _raster("webp", ".webp"),
+    _raster("bmp", ".bmp"),
+    Reader(name="mrc", file="a.mrc", corpus=mrcs, read=_picture, forge=forged_mrc),
+    *(Reader(name=k, file=f"a.{k}", corpus=c, read=_picture) for k, c in KINDS.items()),
+)  # fmt: skip

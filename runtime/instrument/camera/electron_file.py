@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
+from runtime.instrument.camera.hdf5_file import (
+    HDF5_BEGIN,
+    SQUARE_ARRAY,
+    Calibrated,
+    read_hdf5,
+)
 from runtime.instrument.camera.stored import DAMAGED, EXTRA, Stored, damaged, several
 
-HDF5_BEGIN, SER_BEGIN = b"\x89HDF\r\n\x1a\n", b"II\x97\x01"
+SER_BEGIN = b"II\x97\x01"
 DM_BEGIN = {b"\x00\x00\x00\x03": "DM3", b"\x00\x00\x00\x04": "DM4"}
-SQUARE_ARRAY = 2
-"""Dimensions of a picture; what has more is a series."""
-
-_Read = tuple[NDArray[Any], Sequence[float], Sequence[str]]
 
 
 def kind_of(content: bytes) -> str | None:
@@ -46,10 +46,10 @@ def calibration(path: Path, content: bytes) -> tuple[Sequence[float], Sequence[s
     return sides, units
 
 
-def _read(path: Path, content: bytes) -> _Read:
+def _read(path: Path, content: bytes) -> Calibrated:
     kind = kind_of(content) or "unknown"
     try:
-        values, sides, units = _of_hdf5(path) if kind == "HDF5" else _of_file(path, kind)
+        values, sides, units = read_hdf5(path, content) if kind == "HDF5" else _of_file(path, kind)
     except InputRefused:
         raise
     except ImportError:
@@ -61,7 +61,7 @@ def _read(path: Path, content: bytes) -> _Read:
     return values, sides, units
 
 
-def _of_file(path: Path, kind: str) -> _Read:
+def _of_file(path: Path, kind: str) -> Calibrated:
     if kind == "SER":
         from ncempy.io.ser import fileSER
 
@@ -82,36 +82,3 @@ def _of_file(path: Path, kind: str) -> _Read:
             raise several(path, count)
         read = dm.getDataset(0)
         return np.asarray(read["data"]), read["pixelSize"], read["pixelUnit"]
-
-
-def _of_hdf5(path: Path) -> _Read:
-    import h5py
-    from ncempy.io.emd import fileEMD
-    from ncempy.io.emdVelox import fileEMDVelox
-
-    with h5py.File(path, "r") as file:
-        if "Data/Image" in file:
-            with fileEMDVelox(path) as velox:
-                if len(velox.list_data) != 1:
-                    raise several(path, len(velox.list_data))
-                values, told = velox.getDataset(0)
-            return np.asarray(values), told["pixelSize"][::-1], told["pixelUnit"][::-1]
-        if not _holds_emd(file):
-            raise InputRefused(
-                f"{path}: is an HDF5 file without a picture that EMD describes",
-                remedy="save the picture as TIFF",
-            )
-    with fileEMD(path) as emd:
-        if len(emd.list_emds) != 1:
-            raise several(path, len(emd.list_emds))
-        values, axes = emd.get_emdgroup(0)
-    return np.asarray(values), [_step(axis[0]) for axis in axes], [str(axis[2]) for axis in axes]
-
-
-def _holds_emd(file: Any) -> bool:
-    found = file.visititems(lambda _, one: True if one.attrs.get("emd_group_type") == 1 else None)
-    return bool(found)
-
-
-def _step(along: NDArray[Any]) -> float:
-    return abs(float(along[1] - along[0])) if len(along) > 1 else 0.0

@@ -3,109 +3,28 @@
 from __future__ import annotations
 
 import gc
-import json
-import struct
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from benchmarks.electron_files import berkeley, gatan, ser, velox
 from runtime.errors import InputRefused
 from runtime.instrument.camera.electron_file import read_electron
 from runtime.instrument.camera.files import read_image
+from runtime.instrument.camera.hdf5_file import HEAP_BEGIN
 from runtime.instrument.camera.pixel_size import pixel_size_um
 
 GREY = np.random.default_rng(5).integers(0, 60_000, (20, 28), dtype=np.uint16)
-SHORT, ULONG, FLOAT, GROUP, TAG, ARRAY = 2, 5, 6, 20, 21, 20
-
-
-def gatan(pixels: NDArray[Any], *, images: int = 1, version: int = 3) -> bytes:
-    """Return Gatan's DM3 or DM4: big-endian tags in groups, little-endian values.
-
-    DM4 counts in eight bytes for DM3's four, and says of every tag how long it is.
-    """
-    count = "Q" if version == 4 else "I"
-
-    def group(*entries: bytes) -> bytes:
-        return struct.pack(f">BB{count}", 1, 0, len(entries)) + b"".join(entries)
-
-    def entry(kind: int, name: str, content: bytes) -> bytes:
-        length = struct.pack(">Q", len(content)) if version == 4 else b""
-        return struct.pack(">BH", kind, len(name)) + name.encode() + length + content
-
-    def value(kind: int, layout: str, number: float) -> bytes:
-        return b"%%%%" + struct.pack(f">2{count}", 1, kind) + struct.pack(f"<{layout}", number)
-
-    def array(kind: int, content: bytes, size: int) -> bytes:
-        told = struct.pack(f">4{count}", 3, ARRAY, kind, len(content) // size)
-        return b"%%%%" + told + content
-
-    units = array(4, "nm".encode("utf-16-le"), 2)
-    axis = group(
-        entry(TAG, "Origin", value(FLOAT, "f", 0)),
-        entry(TAG, "Scale", value(FLOAT, "f", 4.0)),
-        entry(TAG, "Units", units),
-    )
-    axes = group(entry(GROUP, "", axis), entry(GROUP, "", axis))
-    sides = [entry(TAG, "", value(ULONG, "I", side)) for side in pixels.shape[::-1]]
-    image = group(
-        entry(GROUP, "ImageData", group(
-            entry(GROUP, "Calibrations", group(entry(GROUP, "Dimension", axes))),
-            entry(TAG, "Data", array(4, pixels.tobytes(), 2)),
-            entry(TAG, "DataType", value(ULONG, "I", 10)),
-            entry(GROUP, "Dimensions", group(*sides)),
-        )),
-    )  # fmt: skip
-    root = group(entry(GROUP, "ImageList", group(*[entry(GROUP, "", image)] * images)))
-    return struct.pack(f">I{count}I", version, len(root) + 4, 1) + root
-
-
-def ser(pixels: NDArray[Any], *, images: int = 1) -> bytes:
-    """Return TIA's series of pictures, which lie bottom row first."""
-    begin = 30
-    height, width = pixels.shape
-    axis = struct.pack("<ddi", 0, 4e-9, 0)
-    picture = axis * 2 + struct.pack("<hii", 2, width, height) + pixels[::-1].tobytes()
-    offsets = [begin + 8 * images + at * len(picture) for at in range(images)]
-    header = struct.pack("<3h4i", 0x4949, 0x0197, 0x0210, 0x4122, 0x4152, images, images)
-    header += struct.pack("<ii", begin, 0)
-    assert len(header) == begin
-    tags = struct.pack(f"<{images}i", *[0] * images)
-    return header + struct.pack(f"<{images}i", *offsets) + tags + picture * images
-
-
-def berkeley(path: Path) -> None:
-    emd = pytest.importorskip("ncempy.io.emd")
-    emd.emdWriter(path, GREY, pixel_size=(4.0, 4.0), pixel_unit=("nm", "nm"))
-
-
-def velox(path: Path, images: int = 1) -> None:
-    h5py = pytest.importorskip("h5py")
-    told = {
-        "BinaryResult": {
-            "PixelUnitX": "m", "PixelUnitY": "m", "Detector": "BF",
-            "PixelSize": {"width": "4e-9", "height": "4e-9"},
-        },
-        "Acquisition": {"AcquisitionStartDatetime": {"DateTime": "0"}},
-        "Stage": {},
-    }  # fmt: skip
-    with h5py.File(path, "w") as file:
-        for at in range(images):
-            group = file.create_group(f"Data/Image/{at:032x}")
-            group["Data"] = GREY[..., None]
-            group["Metadata"] = np.frombuffer(json.dumps(told).encode(), np.uint8)[:, None]
-
 
 KINDS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "DM3": ("a.dm3", lambda path: path.write_bytes(gatan(GREY))),
     "DM4": ("a.dm4", lambda path: path.write_bytes(gatan(GREY, version=4))),
     "SER": ("a.ser", lambda path: path.write_bytes(ser(GREY))),
-    "HDF5": ("a.emd", berkeley),
-    "HDF5 of Velox": ("a.emd", velox),
+    "HDF5": ("a.emd", lambda path: berkeley(path, GREY)),
+    "HDF5 of Velox": ("a.emd", lambda path: velox(path, GREY)),
 }
 
 
@@ -132,7 +51,7 @@ def test_without_the_reader_a_file_is_refused_by_its_format(tmp_path: Path, kind
 def test_several_pictures_are_refused(tmp_path: Path, kind: str) -> None:
     pytest.importorskip("ncempy")
     if kind == "velox":
-        velox(tmp_path / "a.emd", images=2)
+        velox(tmp_path / "a.emd", GREY, images=2)
     else:
         version = 4 if kind == "DM4" else 3
         forged = gatan(GREY, images=3, version=version)
@@ -173,3 +92,53 @@ def test_hdf5_without_a_picture_is_refused(tmp_path: Path) -> None:
         file["numbers"] = GREY
     with pytest.raises(InputRefused, match="without a picture that EMD describes"):
         read_image(tmp_path / "a.emd")
+
+
+def broken_heap(path: Path) -> bytes:
+    """Return a file whose list of texts comes to an entry without a length, and stays there."""
+    velox(path, GREY)
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "a") as file:
+        file.attrs["units"] = "nm"
+    content = bytearray(path.read_bytes())
+    heap = content.find(HEAP_BEGIN)
+    content[heap + 24 : heap + 32] = (120).to_bytes(8, "little")
+    return bytes(content)
+
+
+def test_a_list_of_texts_without_an_end_is_refused(tmp_path: Path) -> None:
+    """HDF5 itself would read it for ever."""
+    pytest.importorskip("ncempy")
+    path = tmp_path / "a.emd"
+    path.write_bytes(broken_heap(path))
+    with pytest.raises(InputRefused, match=r"a\.emd: damaged: the list of texts at .* no end"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("where", ["Data/Image/0/Data", "data/picture/data", "data/picture/dim1"])
+def test_a_small_file_that_promises_gigabytes_is_refused(tmp_path: Path, where: str) -> None:
+    pytest.importorskip("ncempy")
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.emd", "w") as file:
+        for name in ("data", "dim1", "dim2"):
+            file[f"data/picture/{name}"] = np.zeros((2, 2) if name == "data" else 2)
+        if where in file:
+            del file[where]
+        file.create_dataset(where, (2**18, 2**18) if "dim" not in where else (2**36,), np.uint8)
+        file["data/picture"].attrs["emd_group_type"] = 1
+    with pytest.raises(InputRefused, match="becomes far more than it holds"):
+        read_image(tmp_path / "a.emd")
+
+
+def test_nothing_is_printed_of_a_damaged_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a library says there would be read as the table, or as JSON."""
+    pytest.importorskip("ncempy")
+    h5py = pytest.importorskip("h5py")
+    berkeley(tmp_path / "a.emd", GREY)
+    with h5py.File(tmp_path / "a.emd", "a") as file:
+        del file["data/converted/dim1"]
+    with pytest.raises(InputRefused, match="damaged"):
+        read_image(tmp_path / "a.emd")
+    assert capsys.readouterr() == ("", "")
