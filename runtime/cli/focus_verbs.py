@@ -40,7 +40,7 @@ def focus_run(
         float, typer.Option(metavar="MS", min=0.001, help="Of a sweep's frame.")
     ] = 10.0,
     first: Annotated[
-        Literal["auto", "led-pair", "sweep"] | None,
+        Literal["auto", "network", "led-pair", "sweep"] | None,
         typer.Option(help="What looks first; by itself as the settings say."),
     ] = None,
     out: Out = Path("focus-run"),
@@ -48,10 +48,11 @@ def focus_run(
 ) -> None:
     """Find focus here and now, and leave the stage there: the verdict in words, and its curve.
 
-    Homes the stage, goes to the place, and looks as a night does: with a calibrated pair of LEDs,
-    or by a sweep, which is drawn here and in focus_run.png. No z leaves the stage's limits, and the
-    light is off afterwards. Exit codes: 0 in focus; 5 not, it says why (empty, multi-peak, edge,
-    saturated, drifting, lost), and the stage is where it began; 3 settings; 4 hardware.
+    Homes the stage, goes to the place, and looks as a night does: with a network or a calibrated
+    pair of LEDs, or by a sweep, which is drawn here and in focus_run.png. No z leaves the stage's
+    limits, and the light is off afterwards. Exit codes: 0 in focus; 5 not, it says why (empty,
+    multi-peak, edge, saturated, drifting, lost), and the stage is where it began; 3 settings;
+    4 hardware; 6 a network that is refused.
 
     `nightscope focus run --settings settings.toml --range-um 80`
 

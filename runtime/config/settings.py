@@ -35,6 +35,8 @@ KEYS = "NIGHTSCOPE_KEYS"
 SHIPPED_MODELS = Path(__file__).resolve().parents[1] / "models"
 
 
+FocusFirst = Literal["auto", "network", "led-pair", "sweep"]
+
 # What stood in [instrument] when one word chose all the hardware.
 ONE_KIND = ("kind", "port", "driver", "light", "boards", "camera", "mounted", "watchdog_ms")
 
@@ -88,12 +90,14 @@ class MotionSection(Strict):
 
 
 class FocusSection(Strict):
-    """What a night looks with where its focus surface cannot say: "led-pair", two opposite LEDs
-    calibrated by `led-pair`, "sweep", or "auto", the pair where its record is there. What is not
-    sure, or wrong, is followed by a sweep.
+    """What a night looks with where its focus surface cannot say: "network", the one of
+    `models.focus` under the first of the LEDs, "led-pair", two opposite LEDs calibrated by
+    `led-pair`, "sweep", or "auto", the pair where its record is there. What is not sure, or wrong,
+    is followed by the next of them. A network, too, needs the pair's record, and looks with the
+    plan's own objective alone.
     """
 
-    first: Literal["auto", "led-pair", "sweep"] = "auto"
+    first: FocusFirst = "auto"
 
 
 class CalibrationSection(Strict):
@@ -115,7 +119,7 @@ class ModelsSection(Strict):
     """Where bundles and the public keys they must be signed with are kept; `cache` remembers which
     back end measured fastest here. `matcher` names the network that is asked for overlaps which
     nothing else can match: "auto" the shipped one if it is there, "none" for none. `focus` names
-    the one that tells defocus from one frame; none ships.
+    the one that `focus.first = "network"` asks; none ships.
     """
 
     folder: Path = SHIPPED_MODELS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +13,23 @@ from runtime.record.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from runtime.tasks.classify.classifier import TileClassifier
+    from runtime.tasks.focus.regressor import DefocusRegressor
     from runtime.tasks.match.finder import StripFinder
 
 
-def models_of(
-    folder: RunFolder, journal: Journal, plan: Plan, settings: Settings
-) -> tuple[TileClassifier | None, StripFinder | None]:
-    """Return the run's classifier and its network for overlaps that nothing else can match, None
-    for one that it began without.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunModels:
+    """A run's classifier, its network for overlaps that nothing else can match, and that for
+    defocus; None for one that it began without.
+    """
+
+    classifier: TileClassifier | None
+    finder: StripFinder | None
+    regressor: DefocusRegressor | None
+
+
+def models_of(folder: RunFolder, journal: Journal, plan: Plan, settings: Settings) -> RunModels:
+    """Return the models of a run.
 
     Scores must not change under way: back end and precision are those of its first session. Raises
     ModelRefused when a bundle is not the one the run began with.
@@ -35,7 +44,11 @@ def models_of(
     if classifier is not None:
         about = {"name": classifier.name, "version": classifier.version}
         journal.note(model=about | {"choice": asdict(classifier.choice)})
-    return classifier, _finder(settings, folder.bundle(journal, "match"))
+    return RunModels(
+        classifier=classifier,
+        finder=_finder(settings, folder.bundle(journal, "match")),
+        regressor=_regressor(settings, folder.bundle(journal, "focus")),
+    )
 
 
 def open_classifier(
@@ -73,3 +86,11 @@ def _finder(settings: Settings, bundle: Path | None) -> StripFinder | None:
     from runtime.tasks.match.finder import StripFinder
 
     return StripFinder(settings.models, str(bundle))
+
+
+def _regressor(settings: Settings, bundle: Path | None) -> DefocusRegressor | None:
+    if bundle is None:
+        return None
+    from runtime.tasks.focus.finder import regressor_of
+
+    return regressor_of(settings.models, str(bundle))

@@ -44,7 +44,7 @@ def rebuild(
             f"{folder.path} holds no tile to make a map of",
             remedy=f"`nightscope resume {folder.path}` takes them",
         )
-    classifier, finder = models_of(folder, journal, plan, settings)
+    models = models_of(folder, journal, plan, settings)
     ground = Ground.read(fact)
     records = [CalibrationRecord.model_validate(r) for r in journal.fact("calibrations") or ()]
     stitcher, mosaic = map_of(
@@ -52,7 +52,7 @@ def rebuild(
         plan.name,
         ground,
         distortion=_distortion(folder, records, ground, plan.objective),
-        finder=finder,
+        finder=models.finder,
         live=False,
     )
 
@@ -64,7 +64,7 @@ def rebuild(
         folder=folder,
         journal=journal,
         corrector=corrector,
-        classifier=classifier,
+        classifier=models.classifier,
         stitcher=stitcher,
         mosaic=mosaic,
     )

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 
@@ -20,7 +20,7 @@ from runtime.errors import DiskFull, NightscopeError, Stopped
 from runtime.instrument.rig import Rig
 from runtime.night.live import LiveLine
 from runtime.night.mend import mend
-from runtime.night.models import models_of
+from runtime.night.models import RunModels, models_of
 from runtime.night.preflight import check_settings
 from runtime.night.scan import Scan
 from runtime.night.stages import budgets
@@ -30,10 +30,6 @@ from runtime.record.budget import Meter
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder, RunLock
 from runtime.record.summary import late_stages, summarise
-
-if TYPE_CHECKING:
-    from runtime.tasks.classify.classifier import TileClassifier
-    from runtime.tasks.match.finder import StripFinder
 
 FINISHED, UNFINISHED_BUSINESS = 0, 5
 SLOWLY = 500
@@ -90,9 +86,9 @@ class Night:
             self._calibrate()
         with self.open_microscope(self.settings, truth=self.folder.truth) as rig:
             result_of(warming, clock=rig.clock)  # a tile's budget has no time for a compiler
-            self._scan(rig, *result_of(opening, clock=rig.clock))
+            self._scan(rig, result_of(opening, clock=rig.clock))
 
-    def _models(self) -> tuple[TileClassifier | None, StripFinder | None]:
+    def _models(self) -> RunModels:
         return models_of(self.folder, self.journal, self.plan, self.settings)
 
     def mend(self) -> None:
@@ -131,9 +127,7 @@ class Night:
             now = self.clock.instant()
             self.journal.event(at=now, level="info", kind="assumed", message=said)
 
-    def _scan(
-        self, rig: Rig, classifier: TileClassifier | None, finder: StripFinder | None
-    ) -> None:
+    def _scan(self, rig: Rig, models: RunModels) -> None:
         clock, start_s = self.clock, self.clock.now_s()
         frames = self.plan.frames_a_tile
         self.journal.set_stages(budgets(self.settings.budgets_ms, frames_a_tile=frames))
@@ -146,8 +140,7 @@ class Night:
             settings=self.settings,
             rig=rig,
             calibrated=Calibrated.load(rig, self.settings, objectives=self.plan.objectives),
-            classifier=classifier,
-            finder=finder,
+            models=models,
             meter=meter,
             should_stop=self.should_stop,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
 
 from runtime.calibrated.loaded import Calibrated
 from runtime.config.plan import Focus, Plan, PlannedTile
@@ -11,10 +10,12 @@ from runtime.config.settings import Settings
 from runtime.conveyor import begin, result_of
 from runtime.focus.history import ANCHORS, STARTED, Before
 from runtime.focus.keeper import FocusKeeper
-from runtime.focus.single_shot import LedPair, SingleShot
+from runtime.focus.single_shot import SingleShot
 from runtime.instrument.rig import Rig
 from runtime.night.acquire import Acquirer
 from runtime.night.intake import Intake
+from runtime.night.measurers import measurers
+from runtime.night.models import RunModels
 from runtime.night.pipeline import Pipeline, Watcher
 from runtime.night.preflight import check_disk, check_plan
 from runtime.night.second_looks import SecondLooks
@@ -25,10 +26,6 @@ from runtime.record.journal import Journal
 from runtime.record.rows import StoredTile
 from runtime.record.run_folder import RunFolder
 from runtime.tile import Imaging
-
-if TYPE_CHECKING:
-    from runtime.tasks.classify.classifier import TileClassifier
-    from runtime.tasks.match.finder import StripFinder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +38,16 @@ class Scan:
     settings: Settings
     rig: Rig
     calibrated: Calibrated
-    classifier: TileClassifier | None
-    finder: StripFinder | None
+    models: RunModels
     meter: Meter
     should_stop: StopRequest
 
     def run(self, watcher: Watcher) -> None:
         """Check the whole plan, find the microscope's place again, and scan to the settled map."""
-        planned = check_plan(self.plan, self.settings, self.rig, self.calibrated, self.classifier)
+        planned = check_plan(
+            self.plan, self.settings, self.rig, self.calibrated, self.models.classifier
+        )
+        self._singles(self.plan.objective)  # what is refused is refused before anything moves
         left = len(planned) - len(self.journal.tiles("overview"))
         check_disk(self.folder.path, self.plan, self.settings, self.rig, tiles_left=left)
         self._note(planned)
@@ -109,17 +108,17 @@ class Scan:
             self.plan.name,
             ground,
             distortion=self.calibrated.distortion,
-            finder=self.finder,
+            finder=self.models.finder,
         )
         intake = Intake(
             folder=self.folder,
             journal=self.journal,
             corrector=self.calibrated.corrector,
-            classifier=self.classifier,
+            classifier=self.models.classifier,
             stitcher=stitcher,
             mosaic=mosaic,
         )
-        looks = SecondLooks(intake=intake, meter=self.meter, asks=self.finder is not None)
+        looks = SecondLooks(intake=intake, meter=self.meter, asks=self.models.finder is not None)
         catch_up(intake)
         looks.recall()
         return intake, looks
@@ -199,11 +198,12 @@ class Scan:
 
     def _singles(self, objective: str) -> list[SingleShot]:
         """Return what is asked before a sweep."""
-        pair = self.calibrated.led_pairs.get(objective)
-        if pair is None:
-            return []
-        channels, optics = self.settings.calibration.led_pair, self.settings.objectives[objective]
-        return [LedPair.of(pair, channels=channels, optics=optics)]
+        return measurers(
+            self.settings,
+            self.calibrated.led_pairs.get(objective),
+            objective=objective,
+            network=self.models.regressor if objective == self.plan.objective else None,
+        )
 
     def _visiting_plan(self) -> Plan:
         """Return the plan as the visits see it: a short sweep at every frame."""

@@ -51,4 +51,6 @@ def bundles_of(plan: Plan, settings: Settings) -> dict[str, Path]:
     found = {"match": finder_file(models)}
     if plan.model is not None:
         found["classify"] = find_bundle(models.folder, plan.model)
+    if settings.focus.first == "network":
+        found["focus"] = find_bundle(models.folder, models.focus)
     return {task: file for task, file in found.items() if file is not None}

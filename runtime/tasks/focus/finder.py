@@ -1,8 +1,8 @@
-"""The network that is asked for defocus, opened for the objective it is to serve."""
+"""The network that the settings name for defocus, opened."""
 
 from __future__ import annotations
 
-from runtime.config.settings import ModelsSection, Objective
+from runtime.config.settings import ModelsSection
 from runtime.inference.bundle import find_bundle
 from runtime.inference.opening import open_model
 from runtime.inference.task import Records
@@ -12,16 +12,14 @@ from runtime.tasks.focus.regressor import DefocusRegressor
 ONLY: Records = {"focus": Defocusing}
 
 
-def regressor_of(models: ModelsSection, *, optics: Objective, sine: float) -> DefocusRegressor:
-    """Return the network that the settings name, for an objective and the sine of an LED's angle.
+def regressor_of(models: ModelsSection, name: str) -> DefocusRegressor:
+    """Return the network of a bundle: a file, "name-version" or a name.
 
-    Raises ModelRefused for a bundle that is missing, damaged, of an unknown signer or for another
-    task, and, by name, for a numerical aperture, wavelength, pixel size or angle outside its
-    ranges.
+    Raises ModelRefused for one that is missing, damaged, of an unknown signer or for another task.
     """
-    regressor = DefocusRegressor(
+    return DefocusRegressor(
         open_model(
-            find_bundle(models.folder, models.focus),
+            find_bundle(models.folder, name),
             keys=models.keyring,
             tasks=ONLY,
             backend=models.backend,
@@ -29,12 +27,3 @@ def regressor_of(models: ModelsSection, *, optics: Objective, sine: float) -> De
             cache=models.cache,
         )
     )
-    regressor.record.refuse_others(
-        na=optics.na,
-        wavelength_um=optics.wavelength_um / optics.refractive_index,
-        pixel_size_um=optics.pixel_size_um,
-        sine=sine,
-        pixels_um=regressor.input.pixel_size_um,
-        model=regressor.name,
-    )
-    return regressor

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from runtime.errors import InputRefused, ModelRefused
+from runtime.errors import InputRefused
 from runtime.inference.task import ModelInput, ReadArray, TaskRecord
 from runtime.preprocess.inputs import Inputs
 from runtime.preprocess.spectrum import log_spectrum
@@ -73,28 +73,3 @@ class Defocusing(TaskRecord):
     def answers(self) -> str:
         """Return what it says."""
         return f"how far from focus, within ±{self.range_um:g} µm"
-
-    def refuse_others(
-        self,
-        *,
-        na: float,
-        wavelength_um: float,
-        pixel_size_um: float,
-        sine: float,
-        pixels_um: tuple[float, float] | None,
-        model: str,
-    ) -> None:
-        """Raise ModelRefused naming what lies outside the ranges; `pixels_um` is the input's."""
-        for what, value, span in (
-            ("numerical aperture", na, self.na),
-            ("wavelength, µm", wavelength_um, self.wavelength_um),
-            ("pixel size, µm", pixel_size_um, pixels_um),
-            ("sine of the LED's angle", sine, self.sine),
-        ):
-            if span is not None and not span[0] <= value <= span[1]:
-                raise ModelRefused(
-                    f"{model} was not trained for this {what}",
-                    value=f"{value:.4g}",
-                    limit=f"{span[0]:g} to {span[1]:g}",
-                    remedy="name another model in 'models.focus', or 'none'",
-                )

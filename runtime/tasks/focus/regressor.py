@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.errors import ModelRefused
 from runtime.inference.opening import Model
 from runtime.inference.session import Outputs
 from runtime.inference.task import Work
@@ -52,6 +53,27 @@ class DefocusRegressor:
     def work(self) -> Work[list[Inputs], FrameDefocus]:
         """Return what the regressor does, as any task's model does it."""
         return Work(prepare=lambda pictures: self.prepare(pictures[0].pixels), answer=self.answer)
+
+    def refuse_others(
+        self, *, na: float, wavelength_um: float, pixel_size_um: float, sine: float
+    ) -> None:
+        """Raise ModelRefused naming what lies outside the ranges that it was trained for: of the
+        objective, or the sine of the LED's angle.
+        """
+        record = self.record
+        for what, value, span in (
+            ("numerical aperture", na, record.na),
+            ("wavelength, µm", wavelength_um, record.wavelength_um),
+            ("pixel size, µm", pixel_size_um, self.input.pixel_size_um),
+            ("sine of an LED's angle", sine, record.sine),
+        ):
+            if span is not None and not span[0] <= value <= span[1]:
+                raise ModelRefused(
+                    f"{self.name} was not trained for this {what}",
+                    value=f"{value:.4g}",
+                    limit=f"{span[0]:g} to {span[1]:g}",
+                    remedy="name another network in models.focus, or set focus.first = 'led-pair'",
+                )
 
     def measure(self, frame: Pixels) -> FrameDefocus:
         """Return the defocus of a frame (y, x), corrected, under light that travels towards x."""

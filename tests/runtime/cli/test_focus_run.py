@@ -78,6 +78,7 @@ def test_no_z_lies_beyond_the_stage(focus):
         ({"lamp": LAMP | {"channel": "led"}}, "unknown light; value led; limit brightfield"),
         ({"start_z_um": 300.0}, "outside the stage's travel; value 300 µm; limit -100 to 100 µm"),
         ({"first": "led-pair"}, "calibration 'led-pair for 10x' is missing"),
+        ({"first": "network"}, "no model bundle 'none' in .*; limit .*mussel-tissue"),
     ],
 )
 def test_what_the_instrument_has_not_is_refused_by_name(focus, asked, message):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from runtime.config.settings import ModelsSection, Objective
+from runtime.config.settings import ModelsSection
 from runtime.errors import InputRefused, ModelRefused
 from runtime.inference.backends import backends
 from runtime.inference.opening import Model, open_model
@@ -26,7 +26,7 @@ from tests.runtime.inference import tiny_focus as tiny
 if TYPE_CHECKING:
     Forge = Any
 
-OPTICS = Objective(magnification=10, na=0.3, pixel_size_um=0.5)
+OPTICS = {"na": 0.3, "wavelength_um": 0.53, "pixel_size_um": 0.5, "sine": 0.2}
 RECORD = Defocusing(
     range_um=20.0, na=(0.29, 0.31), wavelength_um=(0.52, 0.54), sine=(0.19, 0.21), sigma_scale=1.5
 )
@@ -126,28 +126,25 @@ def models(regressing: Forge, tmp_path: Path) -> ModelsSection:
     shelf.mkdir()
     shutil.copy(regressing.write(), shelf / f"{tiny.NAME}-1.3.0.nsb")
     shutil.copytree(regressing.keys, shelf / "keys", ignore=lambda _, names: {"shelf"} & {*names})
-    return ModelsSection(
-        folder=shelf, cache=tmp_path / "cache", backend="onnxruntime", focus=tiny.NAME
-    )
+    return ModelsSection(folder=shelf, cache=tmp_path / "cache", backend="onnxruntime")
 
 
 def test_what_it_was_not_trained_for_is_refused_by_name(models: ModelsSection) -> None:
-    assert regressor_of(models, optics=OPTICS, sine=0.2).name == "tiny-focus 1.3.0"
-    for changed, sine, words in (
-        ({"na": 0.5}, 0.2, r"numerical aperture.*0\.5.*0\.29 to 0\.31"),
-        ({"pixel_size_um": 0.25}, 0.2, r"pixel size, µm.*0\.25.*0\.48 to 0\.52"),
-        ({"wavelength_um": 0.63}, 0.2, r"wavelength, µm.*0\.63.*0\.52 to 0\.54"),
-        ({}, 0.1, r"sine of the LED's angle.*0\.1.*0\.19 to 0\.21"),
+    regressor = regressor_of(models, tiny.NAME)
+    assert regressor.name == "tiny-focus 1.3.0"
+    regressor.refuse_others(**OPTICS)
+    for changed, words in (
+        ({"na": 0.5}, r"numerical aperture.*0\.5.*0\.29 to 0\.31"),
+        ({"pixel_size_um": 0.25}, r"pixel size, µm.*0\.25.*0\.48 to 0\.52"),
+        ({"wavelength_um": 0.63}, r"wavelength, µm.*0\.63.*0\.52 to 0\.54"),
+        ({"sine": 0.1}, r"sine of an LED's angle.*0\.1.*0\.19 to 0\.21"),
     ):
-        optics = OPTICS.model_copy(update=changed)
         with pytest.raises(ModelRefused, match=f"tiny-focus 1.3.0 was not trained.*{words}"):
-            regressor_of(models, optics=optics, sine=sine)
+            regressor.refuse_others(**OPTICS | changed)
 
 
-def test_a_bundle_for_another_task_is_refused(models: ModelsSection) -> None:
-    shipped = models.model_copy(update={"focus": "mussel-tissue"})
-    with pytest.raises(ModelRefused, match="no model bundle 'mussel-tissue'"):
-        regressor_of(shipped, optics=OPTICS, sine=0.2)
-    ours = ModelsSection(cache=models.cache, focus="mussel-tissue")
+def test_a_bundle_for_another_task_or_none_at_all_is_refused(models: ModelsSection) -> None:
+    with pytest.raises(ModelRefused, match=r"no model bundle 'none'.*limit tiny-focus-1\.3\.0"):
+        regressor_of(models, "none")
     with pytest.raises(ModelRefused, match="task 'classify' is not one"):
-        regressor_of(ours, optics=OPTICS, sine=0.2)
+        regressor_of(ModelsSection(cache=models.cache), "mussel-tissue")
