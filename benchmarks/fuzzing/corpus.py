@@ -258,11 +258,14 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 @cache
 def bundles() -> list[bytes]:
-    """Return the shipped bundle's manifest in a bundle without its networks, and signed by us."""
-    with zipfile.ZipFile(find_bundle(SHIPPED_MODELS, "mussel-tissue")) as archive:
-        manifest = archive.read(MANIFEST)
-    files = dict.fromkeys(json.loads(manifest)["files"], b"x" * 50)
-    return [_bundle(manifest, files, coding) for coding in (0, 8)]
+    """Return the shipped bundles' manifests in bundles without their networks, signed by us."""
+    found = []
+    for name in ("mussel-tissue", "strip-match"):
+        with zipfile.ZipFile(find_bundle(SHIPPED_MODELS, name)) as archive:
+            manifest = archive.read(MANIFEST)
+        files = dict.fromkeys(json.loads(manifest)["files"], b"x" * 50)
+        found += [_bundle(manifest, files, coding) for coding in (0, 8)]
+    return found
 
 
 def _bundle(manifest: bytes, files: dict[str, bytes], coding: int) -> bytes:

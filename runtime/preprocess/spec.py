@@ -13,6 +13,10 @@ SPEC_VERSION = 2
 # LBP radius become three coordinates.
 PART_CHANNELS = {"intensity": 1, "lbp1": 3, "lbp2": 3, "lbp3": 3}
 PART_RADII_PX = {"lbp1": 1, "lbp2": 2, "lbp3": 3}
+WHOLE = ("version", "height_px", "width_px", "bright_percentile", "dark_percentile")
+REAL = ("contrast_floor", "lowest", "highest")
+LARGEST = 1e6
+"""Of what a pixel's brightness is scaled to; tiles are compared in float32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,7 @@ class PreprocessSpec:
     highest: float = 1.0
 
     def __post_init__(self) -> None:
+        self._refuse_other_types()
         if self.version != SPEC_VERSION:
             raise ValueError(f"preprocessing version {self.version}; expected {SPEC_VERSION}")
         if min(self.height_px, self.width_px) < 1 or max(self.height_px, self.width_px) > 8192:
@@ -52,6 +57,18 @@ class PreprocessSpec:
             )
         if self.contrast_floor <= 0 or self.lowest >= self.highest:
             raise ValueError("contrast_floor must be above 0 and lowest below highest")
+
+    def _refuse_other_types(self) -> None:
+        """Raise ValueError for what JSON may hold in the place of a number or a name."""
+        for name in WHOLE:
+            if type(getattr(self, name)) is not int:
+                raise ValueError(f"{name} {getattr(self, name)!r}; expected a whole number")
+        for name in REAL:
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not abs(value) <= LARGEST:
+                raise ValueError(f"{name} {value!r}; expected a finite number")
+        if not all(isinstance(name, str) for name in self.inputs):
+            raise ValueError(f"inputs {self.inputs}; expected names")
 
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> PreprocessSpec:

@@ -139,3 +139,18 @@ def test_noise_of_an_empty_tile_stays_small() -> None:
 def test_any_size_is_taken(shape: tuple[int, int]) -> None:
     inputs = to_input(tile(2, shape).astype(np.uint8), SPEC, LUT)
     assert all(np.isfinite(array).all() for array in inputs.values())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("inputs", [3]), ("inputs", [True, "lbp1"]), ("inputs", ["intensity", 1.5]),
+        ("height_px", 224.5), ("width_px", True), ("bright_percentile", 90.0), ("version", 2.0),
+        ("contrast_floor", "x"), ("lowest", float("nan")), ("highest", 10**400), ("highest", None),
+    ],
+)  # fmt: skip
+def test_what_json_holds_in_the_place_of_a_number_or_name_is_refused(
+    field: str, value: object
+) -> None:
+    with pytest.raises(ValueError, match=rf"^{field} .*; expected"):
+        PreprocessSpec.from_json(SPEC.to_json() | {field: value})
