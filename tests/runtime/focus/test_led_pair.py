@@ -83,6 +83,14 @@ def test_frames_with_nothing_in_common_have_no_shift():
     assert pair_shift(blank, blank, highest=0.2) is None
 
 
+def test_noise_alone_has_no_shift_in_however_narrow_a_band():
+    """A few hundred frequencies agree by chance up to a fifth of what they could."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        noise = [rng.normal(1600, 12, (256, 320)).astype(np.uint16) for _ in range(2)]
+        assert pair_shift(*noise, highest=0.094) is None
+
+
 def test_a_few_specks_of_the_sensor_decide_nothing():
     specks = np.zeros(SHAPE)
     for at in ((50, 60), (130, 200), (200, 90)):
