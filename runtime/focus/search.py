@@ -29,6 +29,9 @@ FIT_HALF = 1.6
 # A window this narrow needs no coarse pass: the prediction has already found the hill.
 NARROW = 4.0
 NARROW_STEP = 0.6
+# A rise of this share of what is surely no noise, up to an end of the range, may be the foot of a
+# hill beyond: the range is extended before the field is called empty.
+FAINT = 0.5
 # How far the stage may stand from where it was sent before its z is not believed.
 REACHED = 0.25
 # σ from a handful of residuals can be absurdly small by luck.
@@ -129,9 +132,10 @@ def _search(request: FocusRequest, curve: Curve) -> Generator[ZRequest, Observat
     narrow = high - low <= NARROW * depth + 1e-6
     step = (NARROW_STEP if narrow else COARSE_STEP) * depth
     yield from _measure(request, curve, _ladder(low, high, step))
-    _refuse_empty(curve)
-    if curve.edge:
+    if curve.edge and curve.contrast >= FAINT * curve.least_contrast:
         yield from _extend(request, curve, step)
+    _refuse_empty(curve)
+    _refuse_edge(request, curve, step)
     _refuse_multi_peak(curve)
     if not narrow:
         centre = curve.rough_top_um
@@ -167,22 +171,14 @@ def _measure(request: FocusRequest, curve: Curve, z_um: Iterable[float]) -> Pass
 
 def _extend(request: FocusRequest, curve: Curve, step: float) -> Pass:
     """Extend the sweep once, by half the range, past the end where the curve is still rising."""
-    (low, high), (lowest, highest) = curve.span_um, request.limits_um
-    furthest = request.reach_um
+    (low, high), furthest = curve.span_um, request.reach_um
     if curve.edge == "low":
-        more = _ladder(min(furthest[0], low), low, step)[:-1]
+        end, more = low, _ladder(min(furthest[0], low), low, step)[:-1]
     else:
-        more = _ladder(high, max(furthest[1], high), step)[1:]
-    side = curve.edge
-    yield from _measure(request, curve, more)
-    if curve.edge:
-        end = curve.span_um[0 if curve.edge == "low" else 1]
-        at_limit = min(abs(end - lowest), abs(end - highest)) < step / 2
-        raise _GaveUp(
-            "edge",
-            f"still rising at z {end:.1f} µm after extending the range {side}"
-            + (", at the z limit" if at_limit else ""),
-        )
+        end, more = high, _ladder(high, max(furthest[1], high), step)[1:]
+    # At a limit nothing is left to go: the same z again, a hair beside, would hide that it rises.
+    further = [z for z in more if abs(z - end) > REACHED * request.depth_of_field_um]
+    yield from _measure(request, curve, further)
 
 
 def _fit(curve: Curve, depth: float, *, seen_before: bool) -> SharpnessPeak:
@@ -200,7 +196,11 @@ def _fit(curve: Curve, depth: float, *, seen_before: bool) -> SharpnessPeak:
     if peak is None:
         raise _GaveUp("lost", f"the curve has no top near z {top:.1f} µm")
     low, high = curve.span_um
-    if (near[0].z_um == low and peak.z_um < low) or (near[-1].z_um == high and peak.z_um > high):
+    beyond = (near[0].z_um == low and peak.z_um < low) or (
+        near[-1].z_um == high and peak.z_um > high
+    )
+    # A top that an earlier pass saw among its frames does not lie beyond them: it went away.
+    if beyond and not (seen_before and not curve.edge):
         raise _GaveUp(
             "edge", f"the top seems to lie at z {peak.z_um:.1f} µm, beyond the frames taken"
         )
@@ -216,6 +216,18 @@ def _refuse_empty(curve: Curve) -> None:
             f"sharpness varies by {curve.contrast:.1%} over the range; "
             f"below {curve.least_contrast:.0%} it is noise",
         )
+
+
+def _refuse_edge(request: FocusRequest, curve: Curve, step: float) -> None:
+    if not curve.edge:
+        return
+    end = curve.span_um[0 if curve.edge == "low" else 1]
+    at_limit = min(abs(end - limit) for limit in request.limits_um) < step / 2
+    raise _GaveUp(
+        "edge",
+        f"still rising at z {end:.1f} µm after extending the range {curve.edge}"
+        + (", at the z limit" if at_limit else ""),
+    )
 
 
 def _refuse_multi_peak(curve: Curve) -> None:

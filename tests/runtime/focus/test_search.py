@@ -115,6 +115,25 @@ def test_empty_field_ends_after_the_coarse_pass():
     assert "below 5% it is noise" in verdict.reason
 
 
+def test_a_hill_whose_foot_alone_is_in_the_range_is_no_empty_field():
+    """A rise of 4 % from end to end, below the 5 % that may be noise."""
+    far = hill(44.0, width_um=3.0, floor=0.06)
+    verdict, _ = drive(request(), far)
+    seen = [height for z, height in verdict.curve if abs(z) <= 30]
+    assert max(seen) / min(seen) - 1 == pytest.approx(0.04, abs=0.01)
+    assert verdict.status == "ok"
+    assert verdict.z_um == pytest.approx(44.0, abs=0.05 * DEPTH_UM)
+
+
+def test_where_the_range_ends_at_a_limit_it_is_not_taken_again_a_hair_beside():
+    high_um = 0.1 + 0.2
+    asked = request(start=-20.0, limits_um=(-100.0, high_um))
+    verdict, requests = drive(asked, hill(12.0))
+    assert verdict.status == "edge"
+    z_um = [one.z_um for one in requests]
+    assert min(np.diff(z_um)) > 0.25 * DEPTH_UM
+
+
 def test_two_tops_are_refused():
     one, two = hill(-15.0, width_um=4), hill(17.0, width_um=4, height=0.04)
     verdict, _ = drive(request(), lambda z, n: one(z, n) + two(z, n))
