@@ -63,7 +63,10 @@ def table(seen: list[Outcome]) -> str:
         f"pair of LEDs, {np.mean(shots[0]):.1f} without"
     )
     wrong = Counter((one.case, one.paired, one.wrong) for one in seen if one.wrong)
-    lines += [f"  {case}{', LEDs' * paired}: {what}" for case, paired, what in wrong]
+    lines += [
+        f"  {count} x {case}{', LEDs' * paired}: {what}"
+        for (case, paired, what), count in wrong.items()
+    ]
     return "\n".join(lines)
 
 

@@ -7,8 +7,8 @@ costs what `runtime.focus.loop` makes it cost.
 A measurer is never believed on one look alone. The stage is halted a known way *below* where focus
 is expected, and the measurer must say so: LEDs that were swapped say "above", dust of the sensor
 and a frozen camera say "in focus", and what is left to go is a climb, on the flank of the drive
-that every tile is taken on. Where the prediction is not sure, a second look at another z takes its
-place: by as much as the stage moved, the defocus must have changed.
+that every tile is taken on. Where the prediction is not sure enough to bear witness, a second look
+at another z takes its place: by as much as the stage moved, the defocus must have changed.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ CHECK_BELOW = 0.5
 APART = 0.5
 # A σ above this is of no use: half of it is the error of a good tile.
 SURE = 0.25
+# A prediction this sure takes the place of a second look: where the first one is taken, three σ
+# below it, whoever says "in focus" contradicts it, and whoever has the sign wrong twice as much.
+WITNESS = BELOW / 3
 # A look from further away than this is not the last one.
 NEAR = 3.0
 # What one look says moves the stage no further: an error is found out before it has gone far.
@@ -194,10 +197,10 @@ def _settled(request: FocusRequest, before: _Look | None, look: _Look) -> bool:
     if abs(look.told.z_um) > NEAR * depth_um or not low <= look.focus_um <= high:
         return False
     if before is None:
-        # A prediction as sure as the measurer, and from far enough to tell the sign.
+        # A prediction sure enough, and from far enough to tell the sign.
         other_um, other_sigma_um = request.start_z_um, request.start_sigma_um
         way_um = abs(look.z_um - other_um)
-        if not other_sigma_um <= SURE * depth_um or way_um < APART * depth_um:
+        if not other_sigma_um <= WITNESS * depth_um or way_um < APART * depth_um:
             return False
     else:
         other_um, other_sigma_um = before.focus_um, before.told.sigma_um

@@ -331,13 +331,13 @@ CASES: Mapping[str, Case] = {
 
 
 def draw(case: str, seed: int) -> Drawn:
-    """Return a field of a case; one that is measured with a pair is predicted well, every other
-    time.
+    """Return a field of a case; of what is predicted a third is as good as known, and a third not
+    sure.
     """
     rng = np.random.default_rng((list(CASES).index(case), seed))
     focus_um = float(rng.uniform(-15, 15))
     layer = Layer(focus_um, float(rng.uniform(0.05, 0.12)), texture(rng))
-    sigma_um = float(rng.choice([0.1 * DEPTH_UM, math.inf]))
+    sigma_um = float(rng.choice([0.1 * DEPTH_UM, 0.4 * DEPTH_UM, math.inf]))
     off_um = rng.normal(0, sigma_um) if math.isfinite(sigma_um) else rng.uniform(-20, 20)
     drawn = Drawn(
         field=Field(layers=[layer], rng=rng),

@@ -72,9 +72,11 @@ def watched(asked, *singles, focus_um=0.0, see=None, reached=lambda z: z, frame_
             return end.value, requests
 
 
-def test_a_sure_prediction_and_one_look_from_below_agree():
+@pytest.mark.parametrize("sigma_um", [1.0, 3.9])
+def test_a_sure_prediction_and_one_look_from_below_agree(sigma_um):
     told = Told()
-    found, requests = watched(request(start_z_um=10.0, start_sigma_um=1.0), told, focus_um=10.5)
+    asked = request(start_z_um=10.0, start_sigma_um=sigma_um)
+    found, requests = watched(asked, told, focus_um=10.5)
     assert (found.by, found.verdict.status) == ("told", "ok")
     assert found.verdict.z_um == pytest.approx(10.5, abs=0.02)
     assert (found.verdict.exposures, found.verdict.curve) == (1, ())
@@ -82,8 +84,9 @@ def test_a_sure_prediction_and_one_look_from_below_agree():
     assert requests[0].lamps == (LED,)
 
 
-def test_without_a_prediction_one_correction_is_checked_by_a_second_look():
-    found, requests = watched(request(), Told(), focus_um=13.0)
+@pytest.mark.parametrize("sigma_um", [4.1, math.inf])
+def test_without_a_prediction_one_correction_is_checked_by_a_second_look(sigma_um):
+    found, requests = watched(request(start_sigma_um=sigma_um), Told(), focus_um=13.0)
     assert (found.by, found.verdict.exposures) == ("told", 2)
     assert found.verdict.z_um == pytest.approx(13.0, abs=0.02)
     assert requests[1].climbing
@@ -97,7 +100,7 @@ def test_no_look_moves_the_stage_further_than_the_longest_step():
     assert max(np.diff(z_um)) <= 5 * DEPTH_UM + 1e-9
 
 
-@pytest.mark.parametrize("sigma_um", [1.0, math.inf])
+@pytest.mark.parametrize("sigma_um", [1.0, 3.9, math.inf])
 def test_a_wrong_sign_is_told_and_the_sweep_finds_focus(sigma_um):
     swapped = Told(says=lambda z_um: Defocus(z_um=-z_um, sigma_um=0.2))
     found, _ = watched(request(start_sigma_um=sigma_um), swapped, focus_um=2.0)
@@ -107,7 +110,7 @@ def test_a_wrong_sign_is_told_and_the_sweep_finds_focus(sigma_um):
     assert found.verdict.exposures == len(found.verdict.curve) + 2
 
 
-@pytest.mark.parametrize("sigma_um", [1.0, math.inf])
+@pytest.mark.parametrize("sigma_um", [1.0, 3.9, math.inf])
 def test_what_does_not_follow_the_stage_is_not_the_specimen(sigma_um):
     dust = Told(says=lambda z_um: Defocus(z_um=0.0, sigma_um=0.05))
     found, _ = watched(request(start_sigma_um=sigma_um), dust, focus_um=2.0)
