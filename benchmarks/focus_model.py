@@ -73,7 +73,10 @@ def main() -> None:
     """Scan every slide at every drift and tilt."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=12)
-    seeds, everything, began_s = range(parser.parse_args().seeds), [], time.process_time()
+    parser.add_argument("--first", type=int, default=0, metavar="SEED")
+    asked = parser.parse_args()
+    seeds = range(asked.first, asked.first + asked.seeds)
+    everything, began_s = [], time.process_time()
     for drift_um_h, tilt in itertools.product(DRIFTS_UM_H, TILTS):
         slides = [Slide.drawn(seed, tilt=tilt, drift_um_h=drift_um_h) for seed in seeds]
         nights = [scan(slide, side=8, revisits=12) for slide in slides]

@@ -44,9 +44,9 @@ STILL_PX = 1e-4
 # which is so many periods of the highest frequency, is a rival: noise makes none so high.
 RIVAL_SHARE, RIVAL_SCORE = 0.3, 0.2
 LOBE = 2.0
-# Below this share of its best possible height a peak is chance; so it is where it stands out by less
-# than so many times what chance leaves at one place. Of some ten thousand places noise brought one
-# as high as 5.
+# Below this share of its best possible height a peak is chance, and so it is where it stands out by
+# less than so many times what chance leaves at one place: in hundreds of frames noise came to 5,
+# fields full of specimen to 12 and more.
 LEAST_SCORE = 0.1
 LEAST_SIGMAS = 6.0
 # A part is believed by itself above this, which noise alone never reached; and if it holds no less

@@ -13,7 +13,7 @@ from runtime.config.settings import Objective
 from runtime.distortion import Distortion
 from runtime.instrument.simulator import truth as witness
 from runtime.instrument.simulator.board import BRIGHTFIELD, simulated_board
-from runtime.instrument.simulator.imperfections import draw
+from runtime.instrument.simulator.imperfections import Imperfections, draw
 from runtime.instrument.simulator.mechanics import Triple, Unrest, play
 from runtime.instrument.simulator.motion import Motion, Steps, homing, move, steps_um, turret_swing
 from runtime.instrument.simulator.side_light import SIDES, SideLight
@@ -34,7 +34,8 @@ class World:
     which passes by what its motions and exposures last. Every exposure's true state is appended to
     `truth`, where one is named. Its camera bends every frame by `distortion`, if it has one: the
     middle of a frame stays where it was. With a `side_light` it has a channel for each side; with
-    `unrest` the stage shakes, and comes to rest only some time after it was said to stand.
+    `unrest` the stage shakes, and comes to rest only some time after it was said to stand. Its
+    `imperfections` are those of the seed, unless others are given.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class World:
         distortion: Distortion | None = None,
         side_light: SideLight | None = None,
         unrest: Unrest | None = None,
+        imperfections: Imperfections | None = None,
     ) -> None:
         self.seed, self.time = seed, VirtualTime(seed=seed, speed=speed)
         self.objectives = dict(objectives)
@@ -58,7 +60,7 @@ class World:
         self.channels = (BRIGHTFIELD,) if side_light is None else (BRIGHTFIELD, *SIDES)
         self._channel = BRIGHTFIELD
         self._truth, self._unrest = truth, unrest or Unrest()
-        self._hidden = draw(seed=seed, objectives=objectives)
+        self._hidden = imperfections or draw(seed=seed, objectives=objectives)
         self._lock = Lock()
         self._motor: Steps = PARKED_STEPS
         self._carriage_um: Triple = steps_um(PARKED_STEPS)
