@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from typer.core import TyperCommand
+
+from export.progress import shown
+from runtime.errors import ConfigRefused
 
 
 class Lists(TyperCommand):
@@ -49,9 +53,17 @@ def evaluate(
 
     `nightscope export evaluate --data uhcs_sem --out build/uhcs --seeds 5`
 
+    `nightscope export evaluate --configs focus_image.toml focus_both.toml --data DIR --out build/f`
+
     Stopped and started again, it goes on where it was. Prefix it with `nice` on a busy machine.
     `--fusions none late` spares the early fusions' networks: four an architecture, not eight.
     """
+    if configs and _all_for_focus(configs):
+        classify_only = (architectures, inputs, fusions, image_px)
+        _evaluate_focus(
+            configs, data, out=out, seeds=seeds, epochs=epochs, threads=threads, given=classify_only
+        )
+        return
     from export.evaluate.run import evaluate as run
     from export.evaluate.setup import Choices, set_up
     from export.evaluate.table import terminal
@@ -66,6 +78,49 @@ def evaluate(
         int8=int8,
     )
     results = run(set_up(data, configs or [], choices), data, out=out, seeds=seeds)
+    console = Console()
+    for table in terminal(results):
+        console.print(table)
+    console.print(f"Written to {out}")
+
+
+def _all_for_focus(configs: Sequence[Path]) -> bool:
+    """Return whether the configurations are for defocus; ConfigRefused where some are not."""
+    from export.config.table import read_table
+
+    tasks = {str(read_table(path).get("task", "classify")) for path in configs}
+    if "focus" in tasks and len(tasks) > 1:
+        raise ConfigRefused(
+            "configurations for several tasks cannot share a table",
+            value=", ".join(sorted(tasks)),
+            remedy="evaluate them into two folders",
+        )
+    return tasks == {"focus"}
+
+
+def _evaluate_focus(
+    configs: Sequence[Path],
+    data: Path | None,
+    *,
+    out: Path,
+    seeds: int,
+    epochs: int | None,
+    threads: int,
+    given: Sequence[object],
+) -> None:
+    """Evaluate networks for defocus; `given` are the options that are for classifiers alone."""
+    from export.evaluate.focus.run import evaluate as run
+    from export.evaluate.focus.table import terminal
+
+    if any(given):
+        raise ConfigRefused(
+            "--architectures, --inputs, --fusions and --image-px are for classifiers",
+            remedy="choose among the configurations for defocus with --configs",
+        )
+    with shown() as progress:
+        results = run(
+            configs, data, out=out, seeds=seeds, epochs=epochs, threads=threads, progress=progress
+        )
     console = Console()
     for table in terminal(results):
         console.print(table)

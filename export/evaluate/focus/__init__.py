@@ -1,0 +1,1 @@
+"""Networks for defocus compared on whole frames of specimens that they were not trained on."""
