@@ -37,17 +37,23 @@ class CameraFrame:
     at: Instant
 
 
+ANY_EXPOSURE_MS = (1e-3, 600_000.0)
+"""What a plan may ask of a camera that states no limits."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraInfo:
     """What a camera is: `camera_id` and the region of interest decide whether a calibration holds.
 
-    `full_scale` is the largest digital number it can give.
+    `full_scale` is the largest digital number it can give, `exposure_ms` the shortest and the
+    longest exposure it can make, as far as the driver knows.
     """
 
     camera_id: str
     width_px: int
     height_px: int
     full_scale: int
+    exposure_ms: tuple[float, float] = ANY_EXPOSURE_MS
     simulated: bool = False
 
 

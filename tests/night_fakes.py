@@ -287,11 +287,6 @@ def calibrate(
         file("objective-offset", name, f"{overview}>{name}", offset)
 
 
-def silent() -> Console:
-    """Return a console that nobody reads."""
-    return Console(file=io.StringIO())
-
-
 @dataclass
 class Night:
     """One run folder on a bench; `go_on` is `nightscope run` once, `resume` from then on."""
@@ -301,6 +296,7 @@ class Night:
     plan: str = PLAN
     budgets_ms: dict[str, float] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    told: io.StringIO = field(default_factory=io.StringIO)
 
     def go_on(self) -> dict[str, Any]:
         folder = RunFolder(self.path)
@@ -314,7 +310,7 @@ class Night:
             folder,
             open_microscope=self.bench.open,
             calibrate=calibrate,
-            console=silent(),
+            console=Console(file=self.told),
             clock=SystemClock(),
         )
 

@@ -125,7 +125,7 @@ def run(
     `nightscope run section.yaml --focus-map yesterday/focus_map.json --dry-run`
     """
     if dry_run:
-        given = {"plan": plan, "settings": settings, "focus_map": focus_map}
+        given = {"plan": plan, "settings": settings, "out": out, "focus_map": focus_map}
         call("runtime.cli.commands.scan:check", as_json, **given)
     call(
         "runtime.cli.commands.scan:run",

@@ -81,7 +81,7 @@ class Focus(Strict):
 class Visits(Strict):
     """What to do with regions: which labels, how sure, with which objective, how many frames."""
 
-    labels: tuple[str, ...]
+    labels: Annotated[tuple[str, ...], Field(min_length=1)]
     objective: str
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.5
     min_tiles: Annotated[int, Field(ge=1)] = 1

@@ -1,76 +1,105 @@
-"""Checks of the whole plan before the first move."""
+"""One look ahead, for `--dry-run`, `run`, `resume` and `doctor`: all that is known to end a night
+later ends it before the first move, and what the night will be is said.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from runtime.calibrated.loaded import Calibrated
-from runtime.config.plan import Plan, PlannedTile, refuse_outside, tile_positions
+from runtime.config.plan import Plan, PlannedTile, tile_positions
 from runtime.config.settings import Settings
 from runtime.errors import ConfigRefused, DiskFull
+from runtime.instant import Instant
 from runtime.instrument.rig import Rig
-from runtime.night.stages import budgets
-from runtime.record.storage import free_mb
+from runtime.night.fitness import (
+    Matrix,
+    check_area,
+    check_exposures,
+    check_frames,
+    check_labels,
+    check_map,
+    check_pixel_size,
+    check_places,
+    check_rig,
+    check_settings,
+    pixel_size_of,
+)
+from runtime.night.outlook import Outlook, outlook
+from runtime.record.rows import StoredTile
+from runtime.record.storage import free_mb, standing_folder
+from runtime.report.wall_clock import look_at_the_clock
+from runtime.report.wording import duration, megabytes
 
 if TYPE_CHECKING:
     from runtime.tasks.classify.classifier import TileClassifier
 
-# Raw tile, its share of the uncompressed map pyramid (4/3), and the TIFF of it.
-COPIES_OF_A_TILE = 1 + 4 / 3 + 4 / 3
-PIXEL_SIZE_TOLERANCE = 0.05
-# Exporting a map costs 17 s for every thousand million pixels, gaps included.
-LARGEST_GAPPY_MAP_PX, SCARCELY_FILLED = 4e9, 0.05
+DAY_S = 86400.0
 
 
-def check_plan(
+def preflight(
     plan: Plan,
     settings: Settings,
     rig: Rig,
-    calibrated: Calibrated,
+    *,
+    calibrated: Calibrated | None,
     classifier: TileClassifier | None,
-) -> list[PlannedTile]:
-    """Return the overview tiles the plan means on this microscope.
+    folder: Path,
+    now: Instant,
+    known: Sequence[Instant] = (),
+    taken: Sequence[StoredTile] = (),
+) -> Outlook:
+    """Return what a night will be, or what is left of it; nothing has moved.
 
-    Raises NightscopeError for anything known to end the night later; nothing has moved yet.
+    `calibrated` is None for a run that calibrates first: its tiles lie as the settings' pixel size
+    has them, and it is looked at again when it has. `folder` is where it writes, which need not be
+    there yet; `known` are moments of before `now`, of this machine's own clock, `taken` tiles that
+    are safe. Raises NightscopeError, each with what to do, for anything known to end the night.
     """
-    planned = _planned(plan, rig, calibrated.stage_from_px)
+    told = look_at_the_clock(now, known=known)
+    check_settings(plan, settings)
     check_rig(plan, settings, rig)
+    check_exposures(plan, rig)
+    matrix = _nominal(settings) if calibrated is None else calibrated.stage_from_px
+    planned = _planned(plan, rig, matrix)
+    check_places(plan, settings, rig)
     check_area(plan, settings, rig, planned, calibrated)
     check_frames(plan, rig, planned)
     if plan.sequence is not None:
-        check_map(plan, rig, planned, calibrated)
-    check_pixel_size(plan, calibrated)
+        check_map(plan, rig, planned, matrix)
+    check_pixel_size(plan, matrix)
     if classifier is not None:
         info = rig.camera.info
+        check_labels(plan, classifier)
         classifier.check_frame(
             shape_px=(info.height_px, info.width_px),
-            pixel_size_um=calibrated.pixel_size_um(plan.objective),
+            pixel_size_um=pixel_size_of(matrix(plan.objective)),
         )
-    return planned
+    seen = outlook(
+        plan,
+        settings,
+        rig,
+        planned,
+        taken=[tile.tile_id for tile in taken],
+        free_mb=free_mb(standing_folder(folder)),
+        calibrates=calibrated is None,
+    )
+    _check_disk(folder, seen)
+    return replace(seen, told=(*told, *_expiring(calibrated, settings, rig, seen)))
 
 
-def check_uncalibrated(plan: Plan, settings: Settings, rig: Rig) -> list[PlannedTile]:
-    """Return about the tiles the plan means, by the pixel size that the settings name.
-
-    For a run that calibrates before it begins, and is checked again then. Raises NightscopeError
-    for what calibrating cannot mend.
-    """
-    check_rig(plan, settings, rig)
-    return _planned(plan, rig, lambda name: np.eye(2) * settings.objectives[name].pixel_size_um)
+def _nominal(settings: Settings) -> Matrix:
+    """Return the matrices, µm per px, of a camera that is not turned, as the settings name them."""
+    return lambda name: np.eye(2) * settings.objectives[name].pixel_size_um
 
 
-def _planned(
-    plan: Plan, rig: Rig, matrix: Callable[[str], NDArray[np.float64]]
-) -> list[PlannedTile]:
-    """Return where the overview tiles are to be taken; of a recording, only where they were.
-
-    `matrix` gives an objective's, µm per px.
-    """
+def _planned(plan: Plan, rig: Rig, matrix: Matrix) -> list[PlannedTile]:
+    """Return where the overview tiles are to be taken; of a recording, only where they were."""
     if plan.tiles is not None:
         if rig.recording is None:
             raise ConfigRefused(
@@ -92,171 +121,31 @@ def _planned(
     return planned
 
 
-def check_recording(plan: Plan) -> None:
-    """Raise ConfigRefused when the plan asks for what a recording was not taken for."""
-    if plan.focus.policy != "fixed":
-        raise ConfigRefused(
-            "a recording cannot be focused",
-            value=f"focus.policy = {plan.focus.policy}",
-            limit="fixed",
-            remedy="write 'focus: {policy: fixed}' in the plan",
-        )
-    if plan.frames_a_tile > 1:
-        raise ConfigRefused(
-            "a recording has one frame of a tile",
-            value=f"{plan.frames_a_tile}",
-            remedy="take 'channels' and 'z_plan' out of the sequence",
-        )
-    if plan.visits is not None:
-        raise ConfigRefused(
-            "a recording cannot be visited again with another objective",
-            value=f"visits with {plan.visits.objective}",
-            remedy="take 'visits' out of the plan",
-        )
-
-
-def check_settings(plan: Plan, settings: Settings) -> None:
-    """Raise ConfigRefused when the plan names an objective the instrument has not, or the settings
-    a stage of a tile's life that there is not.
-    """
-    budgets(settings.budgets_ms)
-    for objective in plan.objectives:
-        if objective not in settings.objectives:
-            raise ConfigRefused(
-                f"plan '{plan.name}' names an unknown objective",
-                value=objective,
-                limit=", ".join(settings.objectives),
-                remedy="name one of these, or add it to the settings",
-            )
-
-
-def check_rig(plan: Plan, settings: Settings, rig: Rig) -> None:
-    """Raise ConfigRefused when the hardware cannot do the plan unattended."""
-    if rig.recording is not None:
-        check_recording(plan)
-    for objective in plan.objectives:
-        if objective not in rig.turret.objectives:
-            raise ConfigRefused(
-                "plan names an objective that is not mounted",
-                value=objective,
-                limit=", ".join(rig.turret.objectives),
-                remedy="name one of these, or mend [turret] in the settings",
-            )
-    # Without regard to case: GRBL keeps the name it is given in capitals.
-    accepted = {board.casefold() for board in settings.instrument.accept_without_failsafe}
-    for board in rig.without_failsafe:
-        if board.casefold() not in accepted:
-            raise ConfigRefused(
-                f"board {board} does not go dark by itself when the host dies",
-                remedy="add it to instrument.accept_without_failsafe to run it unattended",
-            )
-    if plan.light not in rig.light.channels:
-        raise ConfigRefused(
-            "plan names an unknown light",
-            value=plan.light,
-            limit=", ".join(rig.light.channels),
-            remedy="name one of these",
-        )
-
-
-def check_area(
-    plan: Plan, settings: Settings, rig: Rig, planned: list[PlannedTile], calibrated: Calibrated
-) -> None:
-    """Raise ConfigRefused when tiles, sweeps or visits would leave the stage's travel."""
-    margin_um = settings.motion.approach_um
-    offset_um = calibrated.offset_um(plan.visits.objective) if plan.visits else (0.0, 0.0, 0.0)
-    margin_um += max(abs(offset_um[0]), abs(offset_um[1]))
-    refuse_outside(planned, rig.stage.limits, margin_um=margin_um)
-    low, high = rig.stage.limits.z_um
-    half = plan.focus.range_um / 2
-    for z_um in {plan.focus.start_z_um, *(t.z_um for t in planned if t.z_um is not None)}:
-        if not (low <= z_um - half and z_um + half <= high):
-            raise ConfigRefused(
-                "plan's focus range leaves the stage limits, axis z",
-                value=f"{z_um} ± {half} µm",
-                limit=f"{low} to {high} µm",
-                remedy="shift 'focus.start_z_um' or shrink 'focus.range_um'",
-            )
-    for point in plan.focus.points:
-        if not low + settings.motion.approach_z_um <= point.z_um <= high:
-            raise ConfigRefused(
-                f"a point of the plan's focus leaves the stage limits at x {point.x_um:g}, "
-                f"y {point.y_um:g} µm, axis z",
-                value=f"{point.z_um:g} µm",
-                limit=f"{low + settings.motion.approach_z_um:g} to {high:g} µm (approach included)",
-                remedy="correct 'focus.points', or leave the point out",
-            )
-
-
-def check_frames(plan: Plan, rig: Rig, planned: list[PlannedTile]) -> None:
-    """Raise ConfigRefused for frames of a tile in a light or at a height that there is not."""
-    low, high = rig.stage.limits.z_um
-    # Where focus is sought a tile's own height may lie anywhere in its range.
-    half_um = 0.0 if plan.focus.policy == "fixed" else plan.focus.range_um / 2
-    for tile in planned:
-        own_um = plan.focus.start_z_um if tile.z_um is None else tile.z_um
-        for frame in tile.frames:
-            if frame.light not in rig.light.channels:
-                raise ConfigRefused(
-                    "'channels' name an unknown light",
-                    value=frame.light,
-                    limit=", ".join(rig.light.channels),
-                    remedy="name one of these",
-                )
-            z_um = own_um + frame.above_um
-            if not low + half_um <= z_um <= high - half_um:
-                raise ConfigRefused(
-                    f"'z_plan' leaves the stage limits at tile {tile.tile_id}, axis z",
-                    value=f"{z_um:g} ± {half_um:g} µm",
-                    limit=f"{low} to {high} µm",
-                    remedy="take fewer or nearer heights",
-                )
-
-
-def check_map(plan: Plan, rig: Rig, planned: list[PlannedTile], calibrated: Calibrated) -> None:
-    """Raise ConfigRefused when the one map of all tiles would be next to nothing but gaps."""
-    info = rig.camera.info
-    tile_px = np.array([info.width_px, info.height_px])
-    px_from_stage = np.linalg.inv(calibrated.stage_from_px(plan.objective))
-    places_px = np.array([(tile.x_um, tile.y_um) for tile in planned]) @ px_from_stage.T
-    width, height = np.ptp(places_px, axis=0) + tile_px
-    filled = len(planned) * float(np.prod(tile_px)) / float(width * height)
-    if width * height > LARGEST_GAPPY_MAP_PX and filled < SCARCELY_FILLED:
-        raise ConfigRefused(
-            f"the places of plan '{plan.name}' ('stage_positions') lie too far apart for one map",
-            value=f"{width:.0f} x {height:.0f} px, {filled:.2%} of it tiles",
-            limit=f"{LARGEST_GAPPY_MAP_PX:g} px",
-            remedy="make a plan of each area",
-        )
-
-
-def check_pixel_size(plan: Plan, calibrated: Calibrated) -> None:
-    """Raise ConfigRefused when the calibrated pixel size is not what the plan expects."""
-    measured_um = calibrated.pixel_size_um(plan.objective)
-    if plan.pixel_size_um is not None:
-        off = abs(measured_um / plan.pixel_size_um - 1)
-        if off > PIXEL_SIZE_TOLERANCE:
-            raise ConfigRefused(
-                f"pixel size of {plan.objective} is not what the plan expects",
-                value=f"{measured_um:.4f} µm",
-                limit=f"{plan.pixel_size_um:.4f} µm ± {PIXEL_SIZE_TOLERANCE:.0%}",
-                remedy="correct 'pixel_size_um', or calibrate camera-stage again",
-            )
-
-
-def check_disk(folder: Path, plan: Plan, settings: Settings, rig: Rig, *, tiles_left: int) -> None:
+def _check_disk(folder: Path, seen: Outlook) -> None:
     """Raise DiskFull when what is left of the plan, visits and map included, will not fit."""
-    info, visits = rig.camera.info, plan.visits
-    frames = visits.max_regions * visits.frames_per_region if visits else 0
-    tile_mb = info.width_px * info.height_px * (2 if info.full_scale > 255 else 1) / 1e6
-    needed_mb = (tiles_left + frames) * tile_mb * COPIES_OF_A_TILE
-    needed_mb += tiles_left * (plan.frames_a_tile - 1) * tile_mb
-    needed_mb += settings.pipeline.disk_reserve_mb
-    free = free_mb(folder)
-    if free < needed_mb:
+    if seen.free_mb < seen.needed_mb:
         raise DiskFull(
             f"not enough room under {folder} for the whole plan",
-            value=f"{free:.0f} MB free",
-            limit=f"{needed_mb:.0f} MB needed",
+            value=f"{megabytes(seen.free_mb)} free",
+            limit=f"{megabytes(seen.needed_mb)} needed",
             remedy="free space or choose another --out",
         )
+
+
+def _expiring(
+    calibrated: Calibrated | None, settings: Settings, rig: Rig, seen: Outlook
+) -> list[str]:
+    """Say which calibrations will not hold to the end: a run that pauses then cannot go on."""
+    if calibrated is None or settings.recording is not None:
+        return []
+    now = rig.clock.instant()
+    holds_s = {
+        record.name: (settings.calibration.max_age_days - record.age_days(now)) * DAY_S
+        for record in calibrated.records
+    }
+    return [
+        f"calibration {name} holds for {duration(left_s)} more, less than the night takes: "
+        "resumed after that, it would be refused"
+        for name, left_s in holds_s.items()
+        if left_s < seen.mechanics_s
+    ]

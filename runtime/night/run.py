@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -17,11 +17,14 @@ from runtime.config.plan import Plan
 from runtime.config.settings import Settings
 from runtime.conveyor import begin, result_of
 from runtime.errors import DiskFull, NightscopeError, Stopped
+from runtime.instant import Instant
 from runtime.instrument.rig import Rig
+from runtime.night.fitness import check_settings
 from runtime.night.live import LiveLine
 from runtime.night.mend import mend
 from runtime.night.models import RunModels, models_of
-from runtime.night.preflight import check_settings
+from runtime.night.outlook import Outlook
+from runtime.night.preflight import preflight
 from runtime.night.scan import Scan
 from runtime.night.stages import budgets
 from runtime.night.stop import StopRequest
@@ -61,7 +64,9 @@ class Calibrate(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Night:
-    """One run under way. `clock` is the host's, whatever the instrument's is."""
+    """One run under way. `clock` is the host's, whatever the instrument's is; `said` is what the
+    user has been told of it.
+    """
 
     folder: RunFolder
     journal: Journal
@@ -72,6 +77,7 @@ class Night:
     console: Console
     clock: Clock
     should_stop: StopRequest
+    said: set[str] = field(default_factory=set[str])
 
     def go_on(self) -> None:
         """Do what the journal does not show as done, to the exported map."""
@@ -82,8 +88,8 @@ class Night:
         self.folder.make_ready()
         opening, warming = begin(self._models), begin(warm_stitching)
         if self.settings.calibration.automatic and not self.journal.fact("calibrated"):
-            opening.result()  # a model that is refused is refused before anything moves
-            self._calibrate()
+            # A model that is refused is refused before anything moves.
+            self._calibrate(opening.result())
         with self.open_microscope(self.settings, truth=self.folder.truth) as rig:
             result_of(warming, clock=rig.clock)  # a tile's budget has no time for a compiler
             self._scan(rig, result_of(opening, clock=rig.clock))
@@ -133,13 +139,16 @@ class Night:
         self.journal.set_stages(budgets(self.settings.budgets_ms, frames_a_tile=frames))
         meter = Meter(clock, self.journal.stages())
         live = LiveLine(self.console, meter=meter, clock=clock, simulated=rig.simulated)
+        calibrated = Calibrated.load(rig, self.settings, objectives=self.plan.objectives)
+        seen = self._look_ahead(rig, models, calibrated)
         scan = Scan(
             folder=self.folder,
             journal=self.journal,
             plan=self.plan,
+            planned=list(seen.planned),
             settings=self.settings,
             rig=rig,
-            calibrated=Calibrated.load(rig, self.settings, objectives=self.plan.objectives),
+            calibrated=calibrated,
             models=models,
             meter=meter,
             should_stop=self.should_stop,
@@ -152,12 +161,42 @@ class Night:
             if self.journal.fact("first_tile_s") is None:
                 self.journal.note(first_tile_s=live.first_tile_s)
 
+    def _look_ahead(self, rig: Rig, models: RunModels, calibrated: Calibrated | None) -> Outlook:
+        """Refuse what would end the night later; say what it will be."""
+        seen = preflight(
+            self.plan,
+            self.settings,
+            rig,
+            calibrated=calibrated,
+            classifier=models.classifier,
+            folder=self.folder.path,
+            now=self.clock.instant(),
+            known=self._moments(),
+            taken=self.journal.tiles(),
+        )
+        fresh = [said for said in (*seen.words, *seen.told) if said not in self.said]
+        self.said.update(fresh)
+        for said in fresh:
+            self.console.print(said, markup=False, highlight=False, soft_wrap=True)
+        for said in fresh:
+            if said not in seen.told:
+                continue
+            now = self.clock.instant()
+            self.journal.event(at=now, level="warning", kind="preflight", message=said)
+        return seen
+
+    def _moments(self) -> list[Instant]:
+        """Return when this machine is known to have worked on the run, by its own clock."""
+        created = self.journal.fact("created")
+        begun = [Instant(**created)] if created else []
+        return [*begun, *(event.at for event in self.journal.events())]
+
     def add_up(self, **seconds: float) -> None:
         """Add to facts that are summed over the sessions of an interrupted run."""
         sums = {name: self.journal.fact(name, 0.0) + more for name, more in seconds.items()}
         self.journal.note(**sums)
 
-    def _calibrate(self) -> None:
+    def _calibrate(self, models: RunModels) -> None:
         """Run every routine from the start.
 
         A half-calibrated microscope starts afresh, so that an interrupted calibration ends with
@@ -169,6 +208,7 @@ class Night:
         for record in self.folder.calibration.iterdir():
             record.unlink()
         with self.open_microscope(self.settings) as rig:
+            self._look_ahead(rig, models, None)
             rig.stage.home()
             self.calibrate(
                 rig,

@@ -17,7 +17,6 @@ from runtime.night.intake import Intake
 from runtime.night.measurers import measurers
 from runtime.night.models import RunModels
 from runtime.night.pipeline import Pipeline, Watcher
-from runtime.night.preflight import check_disk, check_plan
 from runtime.night.second_looks import SecondLooks
 from runtime.night.stages import catch_up
 from runtime.night.stop import StopRequest
@@ -30,11 +29,12 @@ from runtime.tile import Imaging
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """Everything a scan is made of."""
+    """Everything a scan is made of; `planned` is where the overview's tiles are to be taken."""
 
     folder: RunFolder
     journal: Journal
     plan: Plan
+    planned: list[PlannedTile]
     settings: Settings
     rig: Rig
     calibrated: Calibrated
@@ -43,13 +43,9 @@ class Scan:
     should_stop: StopRequest
 
     def run(self, watcher: Watcher) -> None:
-        """Check the whole plan, find the microscope's place again, and scan to the settled map."""
-        planned = check_plan(
-            self.plan, self.settings, self.rig, self.calibrated, self.models.classifier
-        )
+        """Find the microscope's place again, and scan to the settled map."""
+        planned = self.planned
         self._singles(self.plan.objective)  # what is refused is refused before anything moves
-        left = len(planned) - len(self.journal.tiles("overview"))
-        check_disk(self.folder.path, self.plan, self.settings, self.rig, tiles_left=left)
         self._note(planned)
         preparing = begin(lambda: self._prepare(planned))
         self.rig.stage.home()

@@ -48,10 +48,7 @@ def make_folder(path: Path) -> None:
             for made in missing:
                 sync_folder(made.parent)
     except (OSError, ValueError) as error:
-        raise ConfigRefused(
-            f"folder {path}: cannot be made: {reason_of(error)}",
-            remedy="name a folder that can be written to with --out",
-        ) from None
+        raise _no_folder(path, reason_of(error)) from None
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -148,6 +145,33 @@ def sweep_parts(folder: Path) -> int:
     for part in parts:
         part.unlink()
     return len(parts)
+
+
+def standing_folder(path: Path) -> Path:
+    """Return the nearest folder, of `path` and those above it, that is there already.
+
+    Raises ConfigRefused where there is a file in its place, or one that cannot be written to.
+    """
+    for folder in (path.absolute(), *path.absolute().parents):
+        try:
+            folder.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError) as error:
+            raise _no_folder(path, reason_of(error)) from None
+        if not folder.is_dir():
+            raise _no_folder(path, f"{folder} is no folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise _no_folder(path, f"{folder} may not be written to")
+        return folder
+    raise _no_folder(path, "there is no root")
+
+
+def _no_folder(path: Path, reason: str) -> ConfigRefused:
+    return ConfigRefused(
+        f"folder {path}: cannot be made: {reason}",
+        remedy="name a folder that can be written to with --out",
+    )
 
 
 def free_mb(folder: Path) -> float:

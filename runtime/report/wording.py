@@ -37,7 +37,7 @@ def milliseconds(ms: float) -> str:
 
 
 def duration(s: float | None) -> str:
-    """Return how long something took: "47 s", "12 min 5 s", "7 h 40 min"."""
+    """Return how long something took: "47 s", "12 min 5 s", "7 h 40 min", "3 d 2 h"."""
     if s is None:
         return DASH
     whole = round(s)
@@ -45,7 +45,14 @@ def duration(s: float | None) -> str:
         return f"{s:.0f} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    if whole < 2 * 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400:,} d {whole % 86400 // 3600} h"
+
+
+def megabytes(mb: float) -> str:
+    """Return room on a disk given in megabytes: "240 MB", "51 GB"."""
+    return f"{mb:,.0f} MB" if mb < 10_000 else f"{mb / 1000:,.0f} GB"
 
 
 def date(unix_s: float | None) -> str:

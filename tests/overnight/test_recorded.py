@@ -1,5 +1,6 @@
 """A recorded scan through the whole night, plan to report; and a demo's own tiles once more."""
 
+import io
 import shutil
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from runtime.config.plan import Plan
 from runtime.config.settings import load_settings
 from runtime.errors import CalibrationRefused, ConfigRefused
 from runtime.instrument.opening import open_microscope
-from runtime.night.preflight import check_recording
+from runtime.night.fitness import check_recording
 from runtime.record.journal import Journal
 
 SETTINGS = """
@@ -85,7 +86,12 @@ def written(into: Path, *, plan=PLAN, **recording) -> dict[str, Path | None]:
 
 
 PATTERN = 'pattern = "r{row}_c{col}.png"\noverlap = 0.15'
-SAYS_NOTHING = Console(quiet=True)
+SAYS_NOTHING = Console(quiet=True, file=io.StringIO())
+
+
+def look(folder: Path, **wanted) -> dict:
+    """Return what a dry run into a folder that is not there finds."""
+    return check(**wanted, out=folder / "out", console=SAYS_NOTHING)
 
 
 def test_a_folder_of_tiles_becomes_a_map_and_a_report(scan, tmp_path):
@@ -110,7 +116,7 @@ def test_a_folder_of_tiles_becomes_a_map_and_a_report(scan, tmp_path):
 
 def test_a_dry_run_counts_the_files(scan, tmp_path):
     wanted = written(tmp_path, folder="scan", pixel_size_um=0.5, places=PATTERN)
-    assert check(**wanted, console=SAYS_NOTHING)["tiles"] == 6
+    assert look(tmp_path, **wanted)["tiles"] == 6
 
 
 def test_a_damaged_file_is_skipped_by_name(scan, tmp_path):
@@ -154,7 +160,7 @@ def test_what_a_recording_cannot_do_is_refused_before_the_start(scan, tmp_path, 
     plan, recording, error, reason = REFUSED[case]
     told = {"folder": "scan", "pixel_size_um": 0.5, "places": PATTERN} | recording
     with pytest.raises(error, match=reason):
-        check(**written(tmp_path, plan=PLAN | plan, **told), console=SAYS_NOTHING)
+        look(tmp_path, **written(tmp_path, plan=PLAN | plan, **told))
 
 
 def test_a_recording_is_not_visited_again():
@@ -181,7 +187,7 @@ def test_a_recordings_tiles_need_a_recording(write_plan, tmp_path, night):
     plan, settings = write_plan(tmp_path, night[2] / "calibration")
     plan.write_text(yaml.safe_dump(PLAN | {"focus": {"policy": "surface"}}))
     with pytest.raises(ConfigRefused, match="takes the tiles of a recording, and none is played"):
-        check(plan=plan, settings=settings, focus_map=None, console=SAYS_NOTHING)
+        look(tmp_path, plan=plan, settings=settings, focus_map=None)
 
 
 @pytest.mark.slow

@@ -8,17 +8,24 @@ from typing import Any
 from rich.console import Console
 
 from runtime.calibrated.loaded import Calibrated
+from runtime.cli.screen import show
 from runtime.clock import SystemClock
+from runtime.config.plan import Plan
 from runtime.config.plan_file import load_plan, parse_plan_text, plan_text
-from runtime.config.settings import load_settings, parse_settings, settings_text
+from runtime.config.settings import Settings, load_settings, parse_settings, settings_text
 from runtime.errors import ConfigRefused
 from runtime.focus.history import read_map
-from runtime.instrument.opening import check_drivers, open_microscope
+from runtime.instrument.opening import open_microscope
+from runtime.night.fitness import check_settings
 from runtime.night.models import open_classifier
-from runtime.night.preflight import check_plan, check_settings, check_uncalibrated
+from runtime.night.outlook import Outlook
+from runtime.night.preflight import preflight
 from runtime.night.run import Calibrate, carry_out
 from runtime.night.seal import seal
+from runtime.record.place import refuse_occupied
 from runtime.record.run_folder import RunFolder
+from runtime.report.ending import Ending
+from runtime.tasks.match.finder import finder_of
 
 
 def run(
@@ -35,12 +42,11 @@ def run(
     """
     # Read once: what is checked here is what is kept.
     plan_kept, settings_kept = plan_text(plan), settings_text(settings)
-    parse_plan_text(plan_kept, source=plan)
+    wanted = parse_plan_text(plan_kept, source=plan)
     instrument = parse_settings(settings_kept, source=settings)
-    check_drivers(instrument)
     facts = None if focus_map is None else read_map(focus_map)
-    with open_microscope(instrument):
-        pass  # a port that is wrong is told before there is a folder that remembers it
+    # Nothing that is refused leaves a folder behind that remembers it.
+    look_ahead(wanted.on(instrument), instrument, out=out)
     seal(
         RunFolder(out),
         plan_text=plan_kept,
@@ -52,38 +58,53 @@ def run(
 
 
 def check(
-    *, plan: Path, settings: Path, focus_map: Path | None, console: Console
+    *, plan: Path, settings: Path, out: Path, focus_map: Path | None, console: Console
 ) -> dict[str, Any]:
-    """Check plan, settings, focus map, hardware, calibrations and model; move nothing.
-
-    A run that calibrates by itself measures where its tiles lie, so they are counted by the pixel
-    size that the settings name.
+    """Look ahead as `run` does before its first move, and end there: nothing moves, and no file is
+    written.
     """
     instrument = load_settings(settings)
     wanted = load_plan(plan).on(instrument)
-    for said in wanted.assumed:
-        console.print(f"assumed: {said}")
     if focus_map is not None:
         read_map(focus_map)
-    check_settings(wanted, instrument)
-    classifier = open_classifier(wanted, instrument)
-    calibrates = instrument.calibration.automatic
-    with open_microscope(instrument) as rig:
-        if calibrates:
-            tiles = check_uncalibrated(wanted, instrument, rig)
-        else:
-            calibrated = Calibrated.load(rig, instrument, objectives=wanted.objectives)
-            tiles = check_plan(wanted, instrument, rig, calibrated, classifier)
-    rows, columns = 1 + max(t.row for t in tiles), 1 + max(t.column for t in tiles)
-    ready = "would calibrate first, then run" if calibrates else "ready to run"
-    console.print(f"{wanted.name}: {len(tiles)} tiles ({rows} x {columns}); {ready}")
+    seen = look_ahead(wanted, instrument, out=out)
+    show(Ending(done=seen.words, assumed=wanted.assumed, attention=seen.told), console)
     return {
         "plan": wanted.name,
-        "tiles": len(tiles),
-        "rows": rows,
-        "columns": columns,
-        "calibrates": calibrates,
+        "tiles": len(seen.planned),
+        "rows": seen.rows,
+        "columns": seen.columns,
+        "visits": seen.visits,
+        "calibrates": seen.calibrates,
+        "mechanics_s": round(seen.mechanics_s, 1),
+        "exposure_s": round(seen.exposure_s, 1),
+        "needed_mb": round(seen.needed_mb),
+        "free_mb": round(seen.free_mb),
+        "attention": list(seen.told),
     }
+
+
+def look_ahead(plan: Plan, settings: Settings, *, out: Path) -> Outlook:
+    """Return what a new run in the folder `out` would be; opens models and instrument for it.
+
+    Raises NightscopeError for what would end it.
+    """
+    refuse_occupied(out.resolve())
+    check_settings(plan, settings)
+    classifier = open_classifier(plan, settings)
+    finder_of(settings.models)
+    with open_microscope(settings) as rig:
+        calibrates = settings.calibration.automatic
+        records = None if calibrates else Calibrated.load(rig, settings, objectives=plan.objectives)
+        return preflight(
+            plan,
+            settings,
+            rig,
+            calibrated=records,
+            classifier=classifier,
+            folder=out,
+            now=SystemClock().instant(),
+        )
 
 
 def resume(

@@ -20,7 +20,7 @@ from runtime.instrument.camera.capture import (
     open_capture,
     refuse_absent,
 )
-from runtime.ports import CameraFrame, CameraInfo, Clock
+from runtime.ports import ANY_EXPOSURE_MS, CameraFrame, CameraInfo, Clock
 from runtime.tile import Pixels
 
 T = TypeVar("T")
@@ -30,6 +30,7 @@ STALLED_S = 5.0
 POLL_S = 0.005
 # V4L2's unit of exposure time is 100 µs; UVC calls manual exposure "1".
 V4L2_EXPOSURE_PER_MS = 10.0
+V4L2_EXPOSURES_MS = (1 / V4L2_EXPOSURE_PER_MS, ANY_EXPOSURE_MS[1])
 V4L2_MANUAL = 1
 # Besides the driver's buffers, one frame may be half exposed when capture is called.
 HALF_EXPOSED = 1
@@ -73,6 +74,7 @@ class OpenCvCamera:
             width_px=first.shape[1],
             height_px=first.shape[0],
             full_scale=int(np.iinfo(first.dtype).max),
+            exposure_ms=V4L2_EXPOSURES_MS if is_device(source) else ANY_EXPOSURE_MS,
         )
         self._dtype = first.dtype
 

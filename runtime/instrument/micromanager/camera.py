@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from runtime.errors import CameraFailed, HardwareFailed
 from runtime.instrument.micromanager.core import ANSWER_S, Core
-from runtime.ports import CameraFrame, CameraInfo
+from runtime.ports import ANY_EXPOSURE_MS, CameraFrame, CameraInfo
 
 T = TypeVar("T")
 
@@ -111,8 +111,18 @@ class MicroManagerCamera:
             width_px=width_px,
             height_px=height_px,
             full_scale=2**depth - 1,
+            exposure_ms=self._ask("exposure limits", self._exposures),
             simulated=simulated,
         )
+
+    def _exposures(self) -> tuple[float, float]:
+        """Return the shortest and longest exposure, where the device states any."""
+        mm, label, exposure = self._core.mm, self._label, "Exposure"
+        if not (mm.hasProperty(label, exposure) and mm.hasPropertyLimits(label, exposure)):
+            return ANY_EXPOSURE_MS
+        low_ms, high_ms = ANY_EXPOSURE_MS
+        lowest_ms = mm.getPropertyLowerLimit(label, exposure)
+        return max(low_ms, lowest_ms), min(high_ms, mm.getPropertyUpperLimit(label, exposure))
 
     def _refuse_unlike(self, pixels: NDArray[Any]) -> None:
         promised = (self._info.height_px, self._info.width_px)

@@ -15,7 +15,7 @@ from runtime.tile import Pixels
 
 # At half brightness a clear slide reaches three quarters of full scale in 10 ms.
 PHOTOELECTRONS_PER_MS = 2500.0
-LONGEST_EXPOSURE_MS = 10_000.0
+SHORTEST_EXPOSURE_MS, LONGEST_EXPOSURE_MS = 1e-3, 10_000.0
 
 
 class SimulatedCamera:
@@ -40,6 +40,7 @@ class SimulatedCamera:
             width_px=self._world.camera_width_px,
             height_px=self._world.camera_height_px,
             full_scale=FULL_SCALE,
+            exposure_ms=(SHORTEST_EXPOSURE_MS, LONGEST_EXPOSURE_MS),
             simulated=True,
         )
 

@@ -16,7 +16,7 @@ from runtime.config.plan import Plan
 from runtime.config.settings import Settings
 from runtime.errors import ConfigRefused, HardwareFailed
 from runtime.instrument.opening import open_microscope
-from runtime.night.preflight import check_rig
+from runtime.night.fitness import check_rig
 
 Section = dict[str, object]
 CLOCK = SystemClock()
