@@ -54,7 +54,8 @@ def call(target: str, as_json: bool, **arguments: Any) -> None:
 
     People read the verb's own output, on standard error when JSON is wanted on standard output.
     """
-    console = Console(stderr=as_json)
+    # Names of files and keys of settings stand in brackets too, and mean no colour.
+    console = Console(stderr=as_json, markup=False, emoji=False)
     try:
         result = load(target)(console=console, **arguments)
         code = int(result.pop("exit_code", 0))

@@ -105,7 +105,7 @@ def monitor(*, watch: Callable[..., Any], port: str, console: Console) -> dict[s
     """Show the line's traffic in words until Ctrl-C; the host opens the printed port instead."""
     clock = SystemClock()
     # Boards say things in brackets, which are no markup.
-    write = partial(console.print, markup=False, highlight=False)
+    write = partial(console.print, highlight=False)
     with bridge_trouble_is_hardware(), watch(port_of(port), clock=clock, write=write) as proxy:
         return _until_ctrl_c(proxy, clock, console)
 

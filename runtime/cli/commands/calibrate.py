@@ -45,7 +45,7 @@ def calibrate(
             instrument,
             name=routine,
             objective=objective,
-            progress=lambda said: console.print(f"calibrating: {said}", markup=False),
+            progress=lambda said: console.print(f"calibrating: {said}"),
         )
     passed = all(record.passed for record in records)
     show(_ending(records, instrument), console)

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from serial.tools import list_ports
 
 from runtime.config.settings import SHIPPED_MODELS, ModelsSection, Settings, load_settings
@@ -39,7 +40,8 @@ def doctor(*, settings: Path | None, warm: bool, console: Console) -> dict[str, 
         findings.append(_tried("caches", lambda: f"warmed in {warm_caches(models):.1f} s"))
     table = Table("check", "", "finding")
     for name, good, finding in findings:
-        table.add_row(name, "[green]ok[/]" if good else "[red]not ready[/]", finding)
+        state = Text("ok", "green") if good else Text("not ready", "red")
+        table.add_row(name, state, Text(finding))
     console.print(table)
     healthy = all(good for _, good, _ in findings)
     return {

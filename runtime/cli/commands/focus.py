@@ -28,9 +28,9 @@ def curve(*, folder: Path, console: Console, **how: Any) -> dict[str, Any]:
         )
     for name, best in found["best"].items():
         line = f"{name}: plane {best['plane']} ({best['file']}), top at {best['top']:g}"
-        console.print(line, markup=False, highlight=False)
+        console.print(line, highlight=False)
     for what in (*found["words"], f"{found['csv']}, {found['png']}"):
-        console.print(what, markup=False, highlight=False)
+        console.print(what, highlight=False)
     return found
 
 

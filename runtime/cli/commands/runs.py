@@ -36,9 +36,9 @@ def runs(*, root: Path, console: Console) -> dict[str, Any]:
             f"{about['regions_visited']}/{about['regions_found']}",
             str(about["tiles_flagged"]),
         )
-    console.print(table if found else f"no runs below {root}", markup=bool(found))
+    console.print(table if found else f"no runs below {root}")
     for about in damaged:
-        console.print(f"not read: {about['error']}", markup=False, highlight=False)
+        console.print(f"not read: {about['error']}", highlight=False)
     return {"runs": [*found, *damaged]}
 
 

@@ -38,7 +38,7 @@ def verify(*, run: Path, console: Console) -> dict[str, Any]:
     finally:
         journal.close()
     for flaw in found:
-        console.print(flaw.sentence, markup=False, highlight=False)
+        console.print(flaw.sentence, highlight=False)
     whole = "all as recorded" if not found else f"{len(found)} not as recorded"
     console.print(f"{tiles} tiles and {others} other files: {whole}", highlight=False)
     if state != "finished":

@@ -5,7 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+from rich.console import Console
 
+from runtime.cli.call import call
+from runtime.cli.commands import doctor
 from runtime.cli.process import print_whatever_comes
 from runtime.cli.verbs import app
 from runtime.errors import ConfigRefused
@@ -52,3 +56,19 @@ def test_what_a_terminal_cannot_show_is_printed_as_escapes(monkeypatch: pytest.M
     print("0.5 µm, b\udcff.tif")
     sys.stdout.flush()
     assert held.getvalue() == b"0.5 \\xb5m, b\\udcff.tif\n"
+
+
+@pytest.mark.parametrize("name", ["[red]a", "[/]", ":smile:"])
+def test_a_name_in_brackets_is_shown_as_it_is(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).mkdir(parents=True)
+    with pytest.raises(typer.Exit):
+        call("runtime.cli.commands.model:list_models", False, folder=tmp_path / name)
+    assert f"/{name}" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_what_the_doctor_finds_is_shown_as_it_is() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    doctor.doctor(settings=Path("[red]none.toml"), warm=False, console=console)
+    assert "[red]none.toml" in console.file.getvalue()
