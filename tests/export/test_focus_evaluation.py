@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 pytest.importorskip("torch")
 
 from export.__main__ import app
-from export.evaluate.focus.results import FocusResults, DefocusRow
+from export.evaluate.focus.results import DefocusRow, FocusResults
 from export.evaluate.focus.run import evaluate
 from export.evaluate.focus.score import FrameAnswer, score
 from export.evaluate.focus.table import markdown

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from export.bundle.artefacts import Artefacts
 from export.datasets.defocus.frames import KnownFrame, known_frames
-from export.evaluate.focus.results import DENSE, EVERY, FocusResults, DefocusRow
+from export.evaluate.focus.results import DENSE, EVERY, DefocusRow, FocusResults
 from export.evaluate.focus.score import SPARSE, FrameAnswer, asked, score
 from export.evaluate.focus.table import markdown
 from export.progress import Progress, silent
