@@ -1,6 +1,6 @@
 """The slope of a pair of LEDs: the angle and the sign that the simulated microscope has."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,9 +12,10 @@ from runtime.focus.led_pair import PairShift, PairSlope
 from runtime.focus.loop import find_focus
 from runtime.focus.search import FocusRequest
 from runtime.focus.sight import Lamp
-from runtime.focus.single_shot import LedPair
+from runtime.focus.single_shot import Defocus, LedPair
 from runtime.instrument.simulator.imperfections import draw
 from runtime.instrument.simulator.side_light import SideLight
+from runtime.night.measurers import measurers
 
 SINE = 0.15
 SIDE = SideLight(sine=SINE, source=0.01)
@@ -41,9 +42,9 @@ def test_the_slope_and_its_sign_are_those_of_the_light(calibrated):
     assert not rig.light.lit
 
 
-def focused(calibrated, channels):
-    """What a night's loop, told of focus only that it may lie within 60 µm, finds with a record."""
-    rig, settings, record = calibrated
+def focused(calibrated, singles):
+    """What a night's loop, told of focus only that it may lie within 60 µm, finds with these."""
+    rig, settings, _ = calibrated
     optics = settings.objectives["10x"]
     rig.approach(x_um=60.0, y_um=-40.0)
     return find_focus(
@@ -56,21 +57,64 @@ def focused(calibrated, channels):
         ),
         lamp=Lamp(channel="brightfield", brightness=0.5, exposure_ms=10.0),
         correct=lambda pixels: pixels,
-        singles=[LedPair.of(record, channels=channels, optics=optics)],
+        singles=singles,
     )
+
+
+def pair_of(calibrated, *channels):
+    _, settings, record = calibrated
+    return [LedPair.of(record, channels=channels, optics=settings.objectives["10x"])]
 
 
 @pytest.mark.slow
 def test_a_night_focuses_by_the_pair_and_knows_when_its_leds_were_swapped(calibrated):
     rig, settings, _ = calibrated
-    by_pair = focused(calibrated, ("led_left", "led_right"))
+    by_pair = focused(calibrated, pair_of(calibrated, "led_left", "led_right"))
     assert (by_pair.by, by_pair.verdict.status, by_pair.verdict.reason) == ("led-pair", "ok", "")
     assert by_pair.verdict.exposures <= 6
-    by_sweep = focused(calibrated, ("led_right", "led_left"))
+    by_sweep = focused(calibrated, pair_of(calibrated, "led_right", "led_left"))
     assert (by_sweep.by, by_sweep.verdict.status) == ("sweep", "ok")
     assert "are the LEDs swapped?" in by_sweep.verdict.reason
     half_um = settings.objectives["10x"].depth_of_field_um / 2
     assert by_pair.verdict.z_um == pytest.approx(by_sweep.verdict.z_um, abs=half_um)
+    assert not rig.light.lit
+
+
+@dataclass
+class Stubborn:
+    """A network that says the same of every frame."""
+
+    says: Defocus
+    name: str = "stubborn 1.0.0"
+    asked: int = 0
+
+    def measure(self, frame):
+        self.asked += 1
+        return self.says
+
+    def refuse_others(self, **optics):
+        assert optics["sine"] == pytest.approx(SINE, rel=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("says", "asked"),
+    [
+        (Defocus(z_um=4.0, sigma_um=6.0), 1),
+        (Defocus(z_um=4.0, sigma_um=0.5, doubt="never seen"), 1),
+        (Defocus(z_um=-16.0, sigma_um=0.2), 2),
+    ],
+    ids=["unsure", "doubting", "sure and wrong"],
+)
+def test_a_network_that_cannot_tell_or_errs_leaves_it_to_the_pair(calibrated, says, asked):
+    rig, settings, record = calibrated
+    network = Stubborn(says)
+    both = measurers(settings, record, objective="10x", network=network)
+    found = focused(calibrated, both)
+    assert (found.by, found.verdict.status) == ("led-pair", "ok")
+    assert network.asked == asked
+    alone = focused(calibrated, pair_of(calibrated, "led_left", "led_right"))
+    assert found.verdict.z_um == pytest.approx(alone.verdict.z_um, abs=2.0)
     assert not rig.light.lit
 
 
