@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +15,7 @@ from rich.text import Text
 from runtime.night.pipeline import TileDone
 from runtime.ports import Clock
 from runtime.record.budget import Meter
+from runtime.tile import Label
 
 PLAIN_EVERY = 10
 
@@ -22,9 +24,22 @@ class LiveLine:
     """Shows tiles done/total, ETA, classes, focus error, p95 per stage against budget and the
     stitch residual: in place on a terminal, as a plain line every few tiles elsewhere.
     `first_tile_s` is how long after this object was made the first tile was done.
+
+    `labels` are those of earlier sessions: what is counted is the whole run. While there may be
+    `visits` to come, each of about `visit_s`, the time that is left is told as at most.
     """
 
-    def __init__(self, console: Console, *, meter: Meter, clock: Clock, simulated: bool) -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        meter: Meter,
+        clock: Clock,
+        simulated: bool,
+        labels: Sequence[Label] = (),
+        visits: int = 0,
+        visit_s: float = 0.0,
+    ) -> None:
         self._console, self._meter, self._clock = console, meter, clock
         self._badge = "SIMULATED " if simulated else ""
         self._live = Live(console=console, refresh_per_second=4, transient=True)
@@ -32,8 +47,9 @@ class LiveLine:
         self._first_done = 0
         self._opened_s = clock.now_s()
         self.first_tile_s: float | None = None
-        self._labels: Counter[str] = Counter()
-        self._doubted = 0
+        self._labels = Counter(label.name for label in labels)
+        self._doubted = sum(not label.trusted for label in labels)
+        self._visits, self._visit_s = visits, visit_s
         self._latest: TileDone | None = None
 
     def __enter__(self) -> Self:
@@ -88,9 +104,13 @@ class LiveLine:
         fresh = self._done - self._first_done
         if fresh <= 0:
             return "–"
-        left_s = (self._clock.now_s() - self._start_s) / fresh * (self._total - self._done)
+        a_tile_s = (self._clock.now_s() - self._start_s) / fresh
+        left_s = a_tile_s * (self._total - self._done)
+        to_come = self._visits if self._phase == "overview" else 0
+        left_s += to_come * max(a_tile_s, self._visit_s)
         hours, minutes = divmod(int(left_s) // 60, 60)
-        return f"{hours}:{minutes:02d}:{int(left_s) % 60:02d}"
+        most = "at most " if to_come else ""
+        return f"{most}{hours}:{minutes:02d}:{int(left_s) % 60:02d}"
 
     def _picture(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))

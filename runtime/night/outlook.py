@@ -27,10 +27,10 @@ COPIES_OF_A_TILE = 1 + 4 / 3 + 4 / 3
 class Outlook:
     """What is planned and what of it is left; a night may find fewer regions than `visits`.
 
-    `mechanics_s` is about how long moving, focusing and exposing takes for what is left,
-    `exposure_s` the exposures alone; `needed_mb` what is left to write, the settings' reserve
-    included. It `calibrates` first where tiles lie as the settings' pixel size has them until then.
-    `told` is what is remarkable, in words.
+    `visit_s` is about how long each takes, `mechanics_s` moving, focusing and exposing for all that
+    is left, `exposure_s` the exposures alone; `needed_mb` what is left to write, the reserve of the
+    settings included. It `calibrates` first where tiles lie as the settings' pixel size has them
+    until then. `told` is what is remarkable, in words.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Outlook:
     left: int
     visits: int
     visited_with: str
+    visit_s: float
     exposure_s: float
     mechanics_s: float
     needed_mb: float
@@ -104,6 +105,7 @@ def outlook(
         left=len(left),
         visits=visits,
         visited_with=plan.visits.objective if plan.visits else "",
+        visit_s=visit_s / hurry,
         exposure_s=exposure_s / hurry,
         mechanics_s=mechanics_s / hurry,
         needed_mb=_needed_mb(settings, rig, left, visits),

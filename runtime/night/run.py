@@ -26,13 +26,17 @@ from runtime.night.models import RunModels, models_of
 from runtime.night.outlook import Outlook
 from runtime.night.preflight import preflight
 from runtime.night.scan import Scan
+from runtime.night.sessions import begin_session
 from runtime.night.stages import budgets
 from runtime.night.stop import StopRequest
 from runtime.ports import Clock
-from runtime.record.budget import Meter
+from runtime.record.budget import Meter, stage_table
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder, RunLock
 from runtime.record.summary import late_stages, summarise
+from runtime.report.attention import attention
+from runtime.report.findings import findings
+from runtime.report.run_data import read_run
 
 FINISHED, UNFINISHED_BUSINESS = 0, 5
 SLOWLY = 500
@@ -138,9 +142,17 @@ class Night:
         frames = self.plan.frames_a_tile
         self.journal.set_stages(budgets(self.settings.budgets_ms, frames_a_tile=frames))
         meter = Meter(clock, self.journal.stages())
-        live = LiveLine(self.console, meter=meter, clock=clock, simulated=rig.simulated)
         calibrated = Calibrated.load(rig, self.settings, objectives=self.plan.objectives)
         seen = self._look_ahead(rig, models, calibrated)
+        live = LiveLine(
+            self.console,
+            meter=meter,
+            clock=clock,
+            simulated=rig.simulated,
+            labels=[label for _, label in sorted(self.journal.labels().items())],
+            visits=seen.visits,
+            visit_s=seen.visit_s,
+        )
         scan = Scan(
             folder=self.folder,
             journal=self.journal,
@@ -254,7 +266,7 @@ def carry_out(
 
     `calibrate` runs the routines where the settings allow that, `settings_file` says where devices
     are reached that were plugged in elsewhere. The summary's "exit_code" is 0, or
-    5 when tiles were skipped, budgets missed or files not written ("unwritten"). Raises
+    5 when something needs "attention", which says in words what. Raises
     NightscopeError, after the journal was told why, when the run must pause; it can then be
     resumed.
     """
@@ -281,8 +293,11 @@ def carry_out(
             with stop.listening(), _told_why(folder, journal, clock):
                 night.mend()
                 if journal.fact("state") != "finished":
-                    night.go_on()
-                    night.add_up(wall_s=clock.now_s() - start_s)
+                    begin_session(folder, journal, clock.instant())
+                    try:
+                        night.go_on()
+                    finally:
+                        night.add_up(wall_s=clock.now_s() - start_s)
                     night.finish()
                 elif journal.fact("unwritten") or not journal.kept("derived"):
                     night.rebuild()
@@ -314,6 +329,8 @@ def conclude(folder: RunFolder, journal: Journal) -> dict[str, Any]:
     summary = summarise(folder.path, journal)
     summary["late_stages"] = [row.stage for row in late]
     summary["unwritten"] = unwritten
-    unfinished = late or journal.skips() or unwritten
-    summary["exit_code"] = UNFINISHED_BUSINESS if unfinished else FINISHED
+    run = read_run(folder.path, journal)
+    told = attention(run, findings(run), stage_table(run.timings, run.stages))
+    summary["attention"] = list(told)
+    summary["exit_code"] = UNFINISHED_BUSINESS if told else FINISHED
     return summary

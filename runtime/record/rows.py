@@ -152,7 +152,9 @@ _KINDS: dict[Any, tuple[str, ...]] = {
         "bent_px", "tiles_planned", "regions_found",
     ),
     Instant: ("created", "finished"),
-    dict[str, Any]: ("ground", "plan", "settings", "model", "recording", "map_quality", "map_png"),
+    dict[str, Any]: (
+        "ground", "plan", "settings", "model", "session", "recording", "map_quality", "map_png",
+    ),
     dict[str, dict[str, str]]: ("bundles",),
     dict[str, str]: ("plugs", "unwritten"),
     dict[str, _Number]: ("depth_of_field_um",),

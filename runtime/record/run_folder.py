@@ -270,3 +270,18 @@ class RunLock:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._file)
+
+
+def is_held(folder: RunFolder) -> bool:
+    """Return whether a process is working on a run."""
+    try:
+        file = os.open(folder.path / LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from runtime.record.budget import StageTimes
+from runtime.report.attention import attention
 from runtime.report.findings import Finding
 from runtime.report.judged import mismatch_number, px
 from runtime.report.markup import Html, element, join
 from runtime.report.run_data import RunData
-from runtime.report.seams_view import bent
 from runtime.report.wording import DASH, area, counted, date, duration
 
 OUTCOMES = {
@@ -65,14 +65,9 @@ def _verdict(run: RunData, found: list[Finding], stages: list[StageTimes]) -> st
     """Return in one sentence whether a person has anything to do."""
     if run.facts["state"] == "paused" and run.events:
         return run.events[-1].message
-    serious = {finding.tile_id for finding in found if finding.serious}
-    late = [stage.stage for stage in stages if stage.late]
-    if not serious and not late and not bent(run):
+    said = "; ".join(attention(run, found, stages))
+    if not said:
         return "Nothing needs your attention."
-    parts = [f"{counted(len(serious), 'tile')} to look at"] if serious else []
-    parts += [f"late: {', '.join(late)}"] if late else []
-    parts += ["frames are bent, see Seams"] if bent(run) else []
-    said = "; ".join(parts)
     return f"{said[0].upper()}{said[1:]}."
 
 

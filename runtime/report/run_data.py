@@ -18,6 +18,7 @@ FACTS = (
     "name", "simulated", "created", "finished", "state", "tiles_planned", "plan", "settings",
     "model", "recording", "calibrations", "map_png", "depth_of_field_um", "wall_s",
     "peak_memory_mb", "map_quality", "bent_px", "stage_waited_s",
+    "unwritten",
 )  # fmt: skip
 
 

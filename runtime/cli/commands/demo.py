@@ -31,10 +31,7 @@ def demo(
     seal(folder, plan_text=plan_text, settings_text=settings_text)
     summary = resume(run=out, calibrate=calibrate, console=console)
     summary |= against_the_truth(folder)
-    console.print(
-        f"map: {folder.picture}\nreport: {folder.report}\n"
-        "next: open the report, or try `nightscope demo --seed 1 --out another`"
-    )
+    console.print("next: open the report, or try `nightscope demo --seed 1 --out another`")
     return summary
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from runtime.errors import InputRefused
 from runtime.night.finish import renew_report
+from runtime.night.sessions import state_now
 from runtime.record.journal import Journal, damage_is_named
 from runtime.record.run_folder import RunFolder
 from runtime.record.summary import summarise
@@ -68,6 +69,7 @@ def _about(run: Path) -> dict[str, Any]:
         with damage_is_named(journal.path):
             summary = summarise(run, journal)
             return summary | {
+                "state": state_now(RunFolder(run), journal),
                 "name": journal.fact("name", ""),
                 "created_at": (journal.fact("created") or {"wall_s": 0.0})["wall_s"],
             }

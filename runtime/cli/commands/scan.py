@@ -13,7 +13,7 @@ from runtime.clock import SystemClock
 from runtime.config.plan import Plan
 from runtime.config.plan_file import load_plan, parse_plan_text, plan_text
 from runtime.config.settings import Settings, load_settings, parse_settings, settings_text
-from runtime.errors import ConfigRefused
+from runtime.errors import ConfigRefused, NightscopeError
 from runtime.focus.history import read_map
 from runtime.instrument.opening import open_microscope
 from runtime.night.fitness import check_settings
@@ -22,9 +22,11 @@ from runtime.night.outlook import Outlook
 from runtime.night.preflight import preflight
 from runtime.night.run import Calibrate, carry_out
 from runtime.night.seal import seal
+from runtime.record.journal import Journal
 from runtime.record.place import refuse_occupied
 from runtime.record.run_folder import RunFolder
 from runtime.report.ending import Ending
+from runtime.report.night_ending import night_ending
 from runtime.tasks.match.finder import finder_of
 
 
@@ -116,11 +118,27 @@ def resume(
     folder = RunFolder(run)
     if not folder.journal.is_file():
         raise ConfigRefused(f"{run} holds no run", remedy="`nightscope runs` lists the runs")
-    return carry_out(
-        folder,
-        open_microscope=open_microscope,
-        calibrate=calibrate,
-        console=console,
-        clock=SystemClock(),
-        settings_file=settings,
-    )
+    try:
+        summary = carry_out(
+            folder,
+            open_microscope=open_microscope,
+            calibrate=calibrate,
+            console=console,
+            clock=SystemClock(),
+            settings_file=settings,
+        )
+    except NightscopeError as error:
+        _show(folder, console, code=error.exit_code, reason=str(error))
+        raise
+    _show(folder, console, code=int(summary["exit_code"]))
+    return summary
+
+
+def _show(folder: RunFolder, console: Console, *, code: int, reason: str = "") -> None:
+    """Show how the run ended; one that did not begin has nothing to show but its refusal."""
+    journal = Journal(folder.journal)
+    try:
+        if not reason or journal.fact("state") == "paused":
+            show(night_ending(folder.path, journal, code=code, reason=reason), console)
+    finally:
+        journal.close()

@@ -49,7 +49,7 @@ SAID = {
     "simulated": "Every image and time on this page comes from the simulated microscope.",
     "hurry": "Mechanical times are divided by 10.",
     "outcome": "Finished",
-    "verdict": "4 tiles to look at; late: classify; frames are bent, see Seams.",
+    "verdict": "late, beyond their budgets: classify; frames are bent, see Seams:",
     "map in words": "Pictures of neighbours lie 0.31 px apart in the map (median; p95 0.92 px); "
     "3 of 90 blocks lost: most seams cannot be seen, at the worst edges break.",
     "map in a number": "Mismatch in the map 0.31 px median of 80 blocks; p95 0.92 px",
