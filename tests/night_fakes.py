@@ -287,6 +287,11 @@ def calibrate(
         file("objective-offset", name, f"{overview}>{name}", offset)
 
 
+def silent() -> Console:
+    """Return a console that nobody reads."""
+    return Console(file=io.StringIO())
+
+
 @dataclass
 class Night:
     """One run folder on a bench; `go_on` is `nightscope run` once, `resume` from then on."""
