@@ -115,8 +115,8 @@ def _of_files(inventory: Inventory) -> tuple[str, ...]:
 
 def _of_missing(inventory: Inventory) -> list[str]:
     """Say that tiles are missing in the map, where some are: why is told of each with its file."""
-    lost = sum(one.fate != "not named" for one in inventory.left_out)
-    return [f"{counted(lost, 'tile')} missing in the map: see what was left out"] if lost else []
+    lost = any(one.fate != "not named" for one in inventory.left_out)
+    return ["tiles are missing in the map: see what was left out"] if lost else []
 
 
 def _of_flags(solved: Solved, name: Callable[[str], str]) -> list[str]:

@@ -1,9 +1,9 @@
 """Grids from file names: "r{row}_c{col}.png", or tiles numbered one after another.
 
-Rows and columns may be numbered below 0. `{index}` counts along the rows, all from the same side;
-`{index:down}` down the columns. With `snake` every other line is counted backwards. How many make
-a row (or a column) may follow, as in `{index:8}`, `{index:down5}` and `{index:snake8}`; without it
-the grid is square.
+Rows and columns may be numbered below 0, and say so above 0 too ("x+1_y-2.png"). `{index}` counts
+along the rows, all from the same side; `{index:down}` down the columns. With `snake` every other
+line is counted backwards. How many make a row (or a column) may follow, as in `{index:8}`,
+`{index:down5}` and `{index:snake8}`; without it the grid is square.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from runtime.errors import InputRefused
 
-NUMBER = "(-?[0-9]{1,15})"
+NUMBER = "([-+]?[0-9]{1,15})"
 """Of a row, a column or a count: longer ones are dates or checksums, no places on a stage."""
 FIELD = re.compile(r"\{(row|col|index(?::(?:down)?(?:snake)?[0-9]*)?)\}")
 INDEX = re.compile(r"index(?::(?P<down>down)?(?P<snake>snake)?(?P<length>[0-9]*))?")

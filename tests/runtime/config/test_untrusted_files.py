@@ -10,6 +10,7 @@ from runtime.config.plan import Plan, tile_positions
 from runtime.config.plan_file import load_plan
 from runtime.config.settings import load_settings
 from runtime.errors import ConfigRefused
+from tests.untrusted import refused
 
 PLAN = "name: a\nobjective: 10x\ngrid: {rows: 2, columns: 2, centre_um: [0, 0]}\n"
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -53,10 +54,7 @@ PLANS: dict[str, tuple[str | bytes, str]] = {
 def test_a_plan_that_is_none_is_refused_in_one_short_line(tmp_path: Path, case: str) -> None:
     content, says = PLANS[case]
     path = tmp_path / "plan.yaml"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(ConfigRefused, match=says) as refusal:
-        load_plan(path)
-    one_short_line(str(refusal.value))
+    refused(path, content, lambda: load_plan(path), refuse=ConfigRefused, says=says)
 
 
 SETTINGS: dict[str, tuple[str | bytes, str]] = {
@@ -78,15 +76,7 @@ SETTINGS: dict[str, tuple[str | bytes, str]] = {
 def test_settings_that_are_none_are_refused_in_one_short_line(tmp_path: Path, case: str) -> None:
     content, says = SETTINGS[case]
     path = tmp_path / "settings.toml"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(ConfigRefused, match=says) as refusal:
-        load_settings(path)
-    one_short_line(str(refusal.value))
-
-
-def one_short_line(message: str) -> None:
-    assert len(message) < 500
-    assert message.isprintable()
+    refused(path, content, lambda: load_settings(path), refuse=ConfigRefused, says=says)
 
 
 def test_aliases_of_a_few_values_are_read(tmp_path: Path) -> None:

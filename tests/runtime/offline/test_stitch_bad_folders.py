@@ -121,7 +121,7 @@ def test_one_bad_file_costs_its_own_tile(folder: Path, name: str) -> None:
     assert summary["seams_matched"] == summary["seams"]
     assert any(next(iter(expected)) in sentence for sentence in summary["words"])
     attention = summary["ending"].attention
-    assert attention == (("1 tile missing in the map: see what was left out",) * (code == 5))
+    assert attention == (("tiles are missing in the map: see what was left out",) * (code == 5))
 
 
 def test_what_a_pattern_misses_by_capitals_or_suffix_is_named(folder: Path) -> None:

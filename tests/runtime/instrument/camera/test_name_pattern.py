@@ -30,6 +30,12 @@ def test_a_grid_may_be_numbered_from_its_middle():
         f"x{column}_y{row}.png": (row + 1, column + 1) for row in (-1, 0, 1) for column in (-1, 0)
     }
     assert places(grid_from_names(names, pattern="x{col}_y{row}.png")) == names
+    signed = {
+        f"x{column:+d}_y{row:+d}.png": (row + 1, column + 1)
+        for row in (-1, 0, 1)
+        for column in (-1, 0)
+    }
+    assert places(grid_from_names(signed, pattern="x{col}_y{row}.png")) == signed
     dashed = ["t-1-0.png", "t-1-1.png"]
     assert places(grid_from_names(dashed, pattern="t-{row}-{col}.png")) == {
         "t-1-0.png": (0, 0),
