@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtime.config.plan import Plan
 from runtime.config.settings import Settings
-from runtime.errors import ConfigRefused
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
 
@@ -64,8 +61,7 @@ def open_classifier(
     """Return the plan's model, verified and ready, or None for a plan without one.
 
     `bundle` is its file, `choice` back end and precision, both of which a run keeps to; without,
-    they are looked for as the settings say. Raises ConfigRefused for visits to labels that it does
-    not know, ModelRefused for a model that cannot serve.
+    they are looked for as the settings say.
     """
     if plan.model is None:
         return None
@@ -74,7 +70,7 @@ def open_classifier(
     from runtime.tasks.classify.classifier import TileClassifier
 
     models = settings.models
-    classifier = TileClassifier.open(
+    return TileClassifier.open(
         find_bundle(models.folder, plan.model) if bundle is None else bundle,
         keys=models.keyring,
         backend=models.backend,
@@ -82,21 +78,6 @@ def open_classifier(
         cache=models.cache,
         choice=None if choice is None else Choice(**choice),
     )
-    _refuse_unknown_labels(plan, classifier.classes)
-    return classifier
-
-
-def _refuse_unknown_labels(plan: Plan, known: Sequence[str]) -> None:
-    """Refuse visits to what the model calls nothing: the night would end without a region."""
-    for label in plan.visits.labels if plan.visits else ():
-        if label not in known:
-            near = get_close_matches(label, known, 1)
-            raise ConfigRefused(
-                f"plan '{plan.name}' visits a label that its model does not know",
-                value=label,
-                limit=", ".join(known),
-                remedy=f"did you mean '{near[0]}'?" if near else "name one of these",
-            )
 
 
 def _finder(settings: Settings, bundle: Path | None) -> StripFinder | None:

@@ -17,7 +17,7 @@ from runtime.instrument.camera.pixel_size import pixel_size_um as stated_pixel_s
 from runtime.instrument.camera.scale import ReadAs, scan_reading
 from runtime.offline.streaming import AnswerStream
 from runtime.record.storage import write_durably
-from runtime.report.ending import Ending, Sentences, listed
+from runtime.report.ending import Ending, Sentences, by_reason
 from runtime.report.wording import counted
 from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tile import Label, Picture
@@ -151,20 +151,17 @@ def _ending(
     if doubted:
         attention.append(f"{counted(doubted, 'label')} not to be trusted: see the column doubt")
     if failed:
-        attention.append(f"{counted(len(failed), 'file')} without a label: {_named(failed)}")
+        attention.append(
+            f"{counted(len(failed), 'file')} without a label: {by_reason(failed, NAMED)}"
+        )
     if left_out:
-        others = (f"{counted(len(left_out), 'file')} left out: {_named(left_out)}",)
+        others = (f"{counted(len(left_out), 'file')} left out: {by_reason(left_out, NAMED)}",)
     return Ending(
         done=(f"{counted(sum(counts.values()), 'image')} labelled: {labels}",),
         assumed=(*sizes.words, *([] if read_as.scale is None else [read_as.scale.words])),
         left_out=others,
         attention=tuple(attention),
     )
-
-
-def _named(reasons: dict[str, str]) -> str:
-    shown = [f"{name} ({why})" for name, why in list(reasons.items())[:NAMED]]
-    return listed(shown, len(reasons))
 
 
 def _images(folder: Path, out: Path) -> tuple[list[Path], dict[str, str]]:

@@ -11,7 +11,7 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from runtime.offline.inventory import MEANINGS, Inventory
 from runtime.offline.placing import Solved
-from runtime.report.ending import Ending, listed
+from runtime.report.ending import Ending, by_reason, listed
 from runtime.report.wording import counted
 
 Verdict = Literal["matched", "partly", "nothing"]
@@ -108,8 +108,8 @@ def _of_files(inventory: Inventory) -> tuple[str, ...]:
     for fate, meaning in MEANINGS.items():
         some = [one for one in inventory.left_out if one.fate == fate]
         if some:
-            names = [f"{one.name} ({one.why})" for one in some[:NAMED]]
-            words.append(f"{counted(len(some), 'file')} {meaning}: {listed(names, len(some))}")
+            reasons = by_reason({one.name: one.why for one in some}, NAMED)
+            words.append(f"{counted(len(some), 'file')} {meaning}: {reasons}")
     return tuple(words)
 
 

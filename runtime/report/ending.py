@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,3 +33,15 @@ def listed(names: Sequence[str], count: int) -> str:
     """Return the first of `count` names, and how many more there are."""
     more = count - len(names)
     return ", ".join(names) + (f" and {more} more" if more > 0 else "")
+
+
+def by_reason(reasons: Mapping[str, str], most: int) -> str:
+    """Return names with what is wrong with each, said once of those that share it: `most` names of
+    as many reasons, and how many more names there are.
+    """
+    sharing: defaultdict[str, list[str]] = defaultdict(list)
+    for name, why in reasons.items():
+        sharing[why].append(name)
+    shown = list(sharing.items())[:most]
+    parts = [f"{listed(names[:most], len(names))} ({why})" for why, names in shown]
+    return listed(parts, len(parts) + len(reasons) - sum(len(names) for _, names in shown))

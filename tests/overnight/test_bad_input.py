@@ -36,12 +36,6 @@ REFUSED = {
     ),
     "missing bundle": ("plan", ("mussel-tissue", "no-such-model"), 6, "no model bundle"),
     "unknown objective": ("plan", ("objective: 20x", "objective: 63x"), 3, "unknown objective"),
-    "unknown label": (
-        "plan",
-        ("labels: [tissue]", "labels: [tisue]"),
-        3,
-        "a label that its model does not know; value tisue; limit resin, tissue.*mean 'tissue'",
-    ),
     "unknown light": ("plan", ("name: corner", "name: corner\nlight: uv"), 3, "unknown light"),
 }
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-from rich.table import Table
 
 from runtime.cli.screen import show
+from runtime.cli.table import table
 from runtime.clock import SystemClock
 from runtime.instrument.opening import bridge_trouble_is_hardware, port_of
 from runtime.report.ending import Ending
@@ -75,9 +75,9 @@ def probe(
 ) -> dict[str, Any]:
     """Say what is on every serial port, and why it was not taken for something else."""
     findings = look(ports or None, clock=SystemClock())
-    table = Table("port", "driver", "firmware", "id", "failsafe", "why not")
+    shown = table("port", "driver", "firmware", "id", "failsafe", "why not")
     for found in findings:
-        table.add_row(
+        shown.add_row(
             found.port.device,
             found.driver or "–",
             found.firmware,
@@ -85,7 +85,7 @@ def probe(
             {True: "yes", False: "no", None: ""}[found.failsafe],
             "; ".join(found.rejected),
         )
-    console.print(table if findings else "no serial ports")
+    console.print(shown if findings else "no serial ports")
     return {
         "boards": [
             {

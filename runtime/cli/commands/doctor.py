@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from serial.tools import list_ports
 
+from runtime.cli.table import table
 from runtime.config.settings import SHIPPED_MODELS, ModelsSection, Settings, load_settings
 from runtime.errors import NightscopeError
 from runtime.inference.bundle import list_bundles
@@ -38,11 +38,11 @@ def doctor(*, settings: Path | None, warm: bool, console: Console) -> dict[str, 
     if warm:
         models = load_settings(settings).models if settings else ModelsSection()
         findings.append(_tried("caches", lambda: f"warmed in {warm_caches(models):.1f} s"))
-    table = Table("check", "", "finding")
+    shown = table("check", "", "finding")
     for name, good, finding in findings:
         state = Text("ok", "green") if good else Text("not ready", "red")
-        table.add_row(name, state, Text(finding))
-    console.print(table)
+        shown.add_row(name, state, Text(finding))
+    console.print(shown)
     healthy = all(good for _, good, _ in findings)
     return {
         "healthy": healthy,

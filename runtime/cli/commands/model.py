@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from runtime.cli.table import table
 from runtime.clock import SystemClock
 from runtime.config.settings import SHIPPED_MODELS, ModelsSection
 from runtime.inference.bundle import find_bundle, list_bundles, open_bundle
@@ -22,10 +23,10 @@ def list_models(*, folder: Path | None, console: Console) -> dict[str, Any]:
     """Return a row for every bundle in a folder, its signature and hashes checked."""
     shelf = folder or SHIPPED_MODELS
     rows = list_bundles(shelf, keys=ModelsSection().keyring, tasks=RECORDS)
-    table = Table("model", "task", "answers", "pixel size µm", "how good", "signed by")
+    shown = table("model", "task", "answers", "pixel size µm", "how good", "signed by")
     for row in rows:
-        table.add_row(*_cells(row))
-    console.print(table if rows else f"no bundles in {shelf}")
+        shown.add_row(*_cells(row))
+    console.print(shown if rows else f"no bundles in {shelf}")
     return {"models": rows}
 
 
@@ -82,12 +83,12 @@ def bench(*, bundle: str, tiles: int, threads: int | None, console: Console) -> 
 
 
 def _timings(rows: list[dict[str, Any]]) -> Table:
-    table = Table("", "back end", "precision", "streams")
+    shown = table("", "back end", "precision", "streams")
     for title in ("p50 ms", "p99 ms", "tiles/s", "load ms"):
-        table.add_column(title, justify="right")
+        shown.add_column(title, justify="right")
     for row in rows:
         told = (row["backend"], row["precision"], row["layout"])
         figures = (row.get(name) for name in ("p50_ms", "p99_ms", "tiles_per_s", "load_ms"))
         cells = ("" if value is None else f"{value:.1f}" for value in figures)
-        table.add_row("chosen" if row["chosen"] else "", *told, *cells)
-    return table
+        shown.add_row("chosen" if row["chosen"] else "", *told, *cells)
+    return shown

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from runtime.cli.screen import printable
+from runtime.cli.table import table
 from runtime.errors import InputRefused
 from runtime.night.finish import renew_report
 from runtime.night.sessions import state_now
@@ -27,17 +28,17 @@ def runs(*, root: Path, console: Console) -> dict[str, Any]:
     found = [about for about in told if "error" not in about]
     found.sort(key=lambda about: float(about["created_at"]), reverse=True)
     damaged = [about for about in told if "error" in about]
-    table = Table("run", "plan", "state", "tiles", "regions", "flagged")
+    shown = table("run", "plan", "state", "tiles", "regions", "flagged")
     for about in found:
-        table.add_row(
-            str(about["run_dir"]),
+        shown.add_row(
+            printable(str(about["run_dir"])),
             str(about["name"]) + (" (SIMULATED)" if about["simulated"] else ""),
             str(about["state"]),
             f"{about['tiles_done']}/{about['tiles_planned']}",
             f"{about['regions_visited']}/{about['regions_found']}",
             str(about["tiles_flagged"]),
         )
-    console.print(table if found else f"no runs below {root}")
+    console.print(shown if found else f"no runs below {root}")
     for about in damaged:
         console.print(f"not read: {about['error']}", highlight=False)
     return {"runs": [*found, *damaged]}

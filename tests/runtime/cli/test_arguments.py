@@ -68,7 +68,13 @@ def test_a_name_in_brackets_is_shown_as_it_is(
     assert f"/{name}" in capsys.readouterr().out.replace("\n", "")
 
 
-def test_what_the_doctor_finds_is_shown_as_it_is() -> None:
-    console = Console(file=io.StringIO(), width=200)
-    doctor.doctor(settings=Path("[red]none.toml"), warm=False, console=console)
-    assert "[red]none.toml" in console.file.getvalue()
+def test_what_the_doctor_finds_is_shown_as_it_is_and_to_its_end() -> None:
+    settings = f"[red]{'n' * 80}.toml"
+    console = Console(file=io.StringIO(), width=60)
+    doctor.doctor(settings=Path(settings), warm=False, console=console)
+    cells = (
+        line.split("│")[-2].strip()
+        for line in console.file.getvalue().splitlines()[1:-1]
+        if "│" in line
+    )
+    assert settings in "".join(cells)

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from runtime.cli.screen import SCREEN_LINES, lines, plain, printable, show
-from runtime.report.ending import Ending
+from runtime.report.ending import Ending, by_reason
 
 WHERE = Path("/data/a folder/of a long name/that is longer than a narrow screen/map.ome.zarr")
 ENDING = Ending(
@@ -73,3 +73,9 @@ def test_a_name_that_is_no_text_shows_its_bytes() -> None:
     assert printable(os.fsdecode(b"caf\xe9\t.png")) == "caf\\xe9\\t.png"
     assert plain("5 µm", "ascii") == "5 um"
     assert plain("5 µm", None) == plain("5 µm", "utf-8") == "5 µm"
+
+
+def test_what_is_wrong_with_several_is_said_once() -> None:
+    reasons = {"a": "too small", "b": "damaged", "c": "too small", "d": "too small", "e": "a list"}
+    assert by_reason(reasons, 2) == "a, c and 1 more (too small), b (damaged) and 1 more"
+    assert by_reason({"a": "too small"}, 2) == "a (too small)"
