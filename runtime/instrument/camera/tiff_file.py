@@ -225,6 +225,8 @@ def _palette(page: Any) -> NDArray[Any] | None:
     colours = np.asarray(() if page.colormap is None else page.colormap)
     if colours.ndim != 2 or colours.shape[0] != 3 or not colours.size:
         raise ValueError("its palette is missing, or no list of colours")
+    if (colours.dtype.kind, colours.dtype.itemsize) != ("u", 2):
+        raise ValueError(f"its palette holds {colours.dtype}, not 16 bits a colour")
     return colours.T
 
 

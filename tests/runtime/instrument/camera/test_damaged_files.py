@@ -228,6 +228,18 @@ def test_a_palette_that_lists_no_colours_is_damaged(tmp_path: Path, entries: int
         read_image(tmp_path / "a.tif")
 
 
+@pytest.mark.parametrize(("code", "kind"), [(1, "uint8"), (4, "uint32"), (8, "int16")])
+def test_a_palette_of_other_numbers_is_damaged(tmp_path: Path, code: int, kind: str) -> None:
+    ramp = np.arange(256, dtype=np.uint16) * 257
+    target = io.BytesIO()
+    tifffile.imwrite(target, NOISE, photometric="palette", colormap=np.stack([ramp] * 3))
+    content = bytearray(target.getvalue() + bytes(4 * 3 * 256))
+    content[content.index(struct.pack("<HHI", 320, 3, 768)) + 2] = code
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(InputRefused, match=f"damaged: its palette holds {kind}, not 16 bits"):
+        read_image(tmp_path / "a.tif")
+
+
 def test_a_refusal_stays_short_whatever_a_header_holds(tmp_path: Path) -> None:
     tag = (262, "H", 400, tuple(range(400)), True)
     tifffile.imwrite(tmp_path / "a.tif", NOISE, metadata=None, extratags=[tag])
