@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -12,7 +15,7 @@ import pytest
 pytest.importorskip("torch")
 
 from export.config.optics import OpticsRanges
-from export.datasets.defocus.frames import known_frames
+from export.datasets.defocus.frames import KnownFrame, known_frames
 from export.datasets.defocus.specimens import KINDS, draw_specimen
 from export.datasets.defocus.stack import Scenery
 from export.datasets.pairs.made import MadeSource
@@ -21,9 +24,12 @@ from export.tasks.focus.config import FocusConfig, read_focus_config
 from export.tasks.focus.data import read_fields
 from export.tasks.focus.judge import measure, side
 from export.tasks.focus.samples import TRUTH, FieldSamples
+from export.tasks.focus.sigma import UnpackedRegressor, sigma_scale
 from runtime.errors import ConfigRefused
 from runtime.preprocess.spectrum import spectrum_shape
 from runtime.tasks.focus.crops import content
+from runtime.tasks.focus.regressor import FrameDefocus
+from runtime.tile import Pixels
 from tests.export import tiny_focus
 
 pytestmark = pytest.mark.export
@@ -140,6 +146,36 @@ def test_measures_of_known_answers() -> None:
     # What lies within a depth of field of focus has no side.
     assert found["right_side"] == pytest.approx(2 / 3)
     assert side(told).tolist() == [False, False, False, False]
+
+
+@dataclass
+class Claiming:
+    """A network whose error is normal, twice the σ that it claims; every fourth frame it leaves."""
+
+    rng: np.random.Generator
+    truths: Iterator[float]
+    number: int = 0
+
+    def measure(self, frame: Pixels) -> FrameDefocus:
+        self.number += 1
+        z_um = next(self.truths) + self.rng.normal(0, 2)
+        left = self.number % 4 == 0
+        return FrameDefocus(z_um=z_um, sigma_um=math.inf if left else 1.0)
+
+
+def test_sigma_is_scaled_until_it_covers_what_it_should() -> None:
+    rng = np.random.default_rng(0)
+    empty = np.zeros((8, 8), np.uint16)
+    frames = [
+        KnownFrame(pixels=empty, z_um=z_um, kind="mixed", sparse=False)
+        for z_um in rng.uniform(-30, 30, 4000)
+    ]
+    reader = Claiming(rng, iter([one.z_um for one in frames]))
+    scale = sigma_scale(cast("UnpackedRegressor", reader), frames)
+    assert scale == pytest.approx(2, rel=0.05)
+    # Of nothing told nothing follows.
+    silent = Claiming(rng, iter([0.0]), number=3)
+    assert sigma_scale(cast("UnpackedRegressor", silent), frames[:1]) == 1
 
 
 @pytest.mark.parametrize(
