@@ -99,7 +99,8 @@ def run_routine(
 ) -> list[CalibrationRecord]:
     """Run one routine, or "all" in order, and return the records, passed or failed.
 
-    Without an objective, a routine that is made per objective runs for every one. Raises
+    Without an objective, a routine that is made per objective runs for every one. "All" leaves out
+    what this microscope does not serve, and of the overview objective its offset to itself. Raises
     CalibrationRefused for an unknown routine or objective, or when what it needs is missing. The
     light is off when it ends, whatever happened.
     """
@@ -109,7 +110,12 @@ def run_routine(
         raise CalibrationRefused(
             f"no objective '{objective}'", limit=", ".join(settings.objectives)
         )
-    served = [routine for routine in _TABLE if routine.serves(rig, settings)]
+    served = [
+        routine
+        for routine in _TABLE
+        if routine.serves(rig, settings)
+        and not (routine.once_per == "other objective" and objective == settings.lowest_objective)
+    ]
     wanted = served if name == "all" else [ROUTINES[name]]
     return [
         _run(rig, settings, routine, of, progress)

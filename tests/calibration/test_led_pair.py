@@ -134,7 +134,7 @@ def test_swapped_leds_are_another_sign(calibrated, make_rig, tmp_path):
     assert other.values["x_px_per_um"] == pytest.approx(-record.values["x_px_per_um"], rel=0.02)
 
 
-def test_a_light_without_leds_is_refused_by_name_and_left_out_of_all(rig, settings):
+def test_a_light_without_leds_is_refused_by_name(rig, settings):
     with pytest.raises(CalibrationRefused, match="no such pair of LEDs; value led_left, led_right"):
         run_routine(rig, settings, name="led-pair", objective="10x")
     assert not rig.light.lit

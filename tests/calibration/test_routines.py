@@ -15,10 +15,13 @@ from runtime.calibrated.loaded import Calibrated, record_files
 from runtime.calibrated.record import latest
 from runtime.config.settings import FocusSection
 from runtime.errors import CalibrationRefused
+from runtime.focus.single_shot import LedPair
 from runtime.instrument.simulator.imperfections import draw
+from runtime.instrument.simulator.side_light import SideLight
 from runtime.instrument.simulator.truth import specimen_from_px
 
 BOTH = ["10x", "20x"]
+SIDE = SideLight(sine=0.15, source=0.01)
 DAY_S = 86400.0
 LONG_AGO = {"boot_id": "old", "monotonic_s": 1.0, "wall_s": 1.0}
 FAR_AHEAD = {"boot_id": "old", "monotonic_s": 1.0, "wall_s": 4e9}
@@ -237,6 +240,54 @@ def test_a_pair_of_leds_is_looked_with_where_it_is_calibrated_and_wanted(finishe
         paired(finished, folders[3], first="led-pair", passed=None)
     with pytest.raises(CalibrationRefused, match="'led-pair for 10x' failed its limit"):
         paired(finished, folders[3], first="led-pair", passed=False)
+
+
+@pytest.fixture(scope="module")
+def upright(make_rig, make_settings, tmp_path_factory):
+    """A rig whose settings name the LEDs above and below, after "all" routines of 10x."""
+    plain = make_settings(tmp_path_factory.mktemp("upright"))
+    settings = plain.model_copy(
+        update={
+            "calibration": plain.calibration.model_copy(
+                update={"led_pair": ("led_top", "led_bottom")}
+            )
+        }
+    )
+    rig = make_rig(settings, side_light=SIDE)
+    return rig, settings, run_routine(rig, settings, name="all", objective="10x")
+
+
+@pytest.mark.slow
+def test_all_routines_calibrate_the_pair_that_the_settings_name(upright):
+    rig, settings, records = upright
+    assert all(record.passed for record in records)
+    assert records[-1].name == "led-pair-10x"
+    loaded = Calibrated.load(rig, settings, objectives=["10x"])
+    pair = LedPair.of(
+        loaded.led_pairs["10x"],
+        channels=settings.calibration.led_pair,
+        optics=settings.objectives["10x"],
+    )
+    assert [lamp.channel for lamp in pair.lamps] == ["led_top", "led_bottom"]
+    # They move their pictures along y, where left and right do along x.
+    assert abs(pair.slope.x_px_per_um) < 0.05 * abs(pair.slope.y_px_per_um)
+    assert not rig.light.lit
+
+
+@pytest.mark.parametrize(("side", "of_pair"), [(SIDE, ["10x", "20x"]), (None, [])])
+def test_all_are_those_that_the_light_and_the_objective_serve(
+    make_rig, settings, monkeypatch, side, of_pair
+):
+    monkeypatch.setattr(
+        "calibration.routines._run", lambda rig, settings, routine, of, progress: (routine.kind, of)
+    )
+    rig = make_rig(settings, side_light=side)
+    made = run_routine(rig, settings, name="all")
+    assert [of for kind, of in made if kind == "led-pair"] == of_pair
+    assert [of for kind, of in made if kind == "objective-offset"] == ["20x"]
+    of_overview = run_routine(rig, settings, name="all", objective="10x")
+    assert "objective-offset" not in [kind for kind, _ in of_overview]
+    assert {of for _, of in of_overview} == {"10x"}
 
 
 def test_another_camera_voids_everything(finished):
