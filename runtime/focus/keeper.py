@@ -61,24 +61,36 @@ class FocusKeeper:
         self._since_empty = EMPTY_NEIGHBOURS
         self._boot_id = ""
 
-    def anchor(self, *, x_um: float, y_um: float) -> FocusPoint | None:
-        """Look at a place known to hold something, in the whole range where nothing tells more;
-        return the point found, or None.
+    def anchor(self, places: Sequence[tuple[float, float]]) -> list[FocusPoint]:
+        """Look at places (x, y), learn from them, and return the points found: at the first, which
+        is known to hold something, in the whole range where nothing tells more; at the others where
+        the model then asks for it.
 
-        A scan that begins on empty tiles would otherwise have nothing to predict focus from.
+        A scan that begins on empty tiles would otherwise have nothing to predict focus from. Where
+        the first shows nothing, there is nothing to begin with elsewhere either.
         """
-        self._rig.approach(x_um=x_um, y_um=y_um)
-        known = self.model.predict(x_um=x_um, y_um=y_um, at=self._rig.instant())
-        verdict = self._look(known, self._plan.focus.start_z_um).verdict
-        if verdict.status != "ok":
-            return None
-        return FocusPoint(
-            x_um=x_um,
-            y_um=y_um,
-            z_um=verdict.z_um,
-            sigma_um=verdict.sigma_z_um,
-            at=self._rig.instant(),
-        )
+        found: list[FocusPoint] = []
+        for x_um, y_um in places:
+            at = self._rig.instant()
+            if found and not self.model.needs_look(x_um=x_um, y_um=y_um, at=at):
+                continue
+            self._rig.approach(x_um=x_um, y_um=y_um)
+            known = self.model.predict(x_um=x_um, y_um=y_um, at=at)
+            verdict = self._look(known, self._plan.focus.start_z_um).verdict
+            if verdict.status == "ok":
+                found.append(
+                    FocusPoint(
+                        x_um=x_um,
+                        y_um=y_um,
+                        z_um=verdict.z_um,
+                        sigma_um=verdict.sigma_z_um,
+                        at=self._rig.instant(),
+                    )
+                )
+                self.model.observe(found[-1])
+            elif not found:
+                break
+        return found
 
     def restore(
         self,

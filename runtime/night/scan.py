@@ -8,6 +8,7 @@ from runtime.calibrated.loaded import Calibrated
 from runtime.config.plan import Focus, Plan, PlannedTile
 from runtime.config.settings import Settings
 from runtime.conveyor import begin, result_of
+from runtime.focus.first_looks import spread
 from runtime.focus.history import ANCHORS, STARTED, Before
 from runtime.focus.keeper import FocusKeeper
 from runtime.focus.single_shot import SingleShot
@@ -50,7 +51,7 @@ class Scan:
         preparing = begin(lambda: self._prepare(planned))
         self.rig.stage.home()
         self._return_to_last_tile()
-        self._anchor_focus()
+        self._anchor_focus(planned)
         intake, second_looks = result_of(preparing, clock=self.rig.clock)
         Pipeline(
             plan=self.plan,
@@ -134,8 +135,9 @@ class Scan:
         self.rig.approach(x_um=at.x_um, y_um=at.y_um, z_um=at.z_um)
         self.rig.resume_at(last.taken)
 
-    def _anchor_focus(self) -> None:
-        """Find focus where the slide is known to hold something, before the first tile of a boot.
+    def _anchor_focus(self, planned: list[PlannedTile]) -> None:
+        """Find focus where the slide is known to hold something, before the first tile of a boot,
+        and towards the corners of the scan where that does not tell of them.
 
         The focus model is as good as new from there. What a machine that was off for an unknown
         time knew of its focus only says where to look.
@@ -147,12 +149,15 @@ class Scan:
             return
         before = Before.read(self.journal, self.plan.focus)
         anchors = [point for point in before.anchors if point.at.boot_id != now.boot_id]
-        x_um, y_um = self.settings.calibration.textured_field_um
         self.rig.turret.select(objective=self.plan.objective)
         keeper = self._keeper(self.plan.objective, self.plan)
-        keeper.restore((), {}, before=replace(before, anchors=()))
-        found = keeper.anchor(x_um=x_um, y_um=y_um)
-        known = [*anchors, found] if found else anchors
+        keeper.restore(
+            self.journal.tiles("overview"),
+            self.journal.focus(),
+            before=replace(before, anchors=tuple(anchors)),
+        )
+        places = [self.settings.calibration.textured_field_um, *spread(planned)]
+        known = [*anchors, *keeper.anchor(places)]
         self.journal.note(**{ANCHORS: [asdict(point) for point in known]})
 
     def _same_boot(self, tile: StoredTile | None) -> bool:

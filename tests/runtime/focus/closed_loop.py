@@ -31,6 +31,7 @@ from runtime.calibrated.loaded import Calibrated
 from runtime.clock import SystemClock
 from runtime.config.plan import Plan, PlannedTile
 from runtime.config.settings import Settings, parse_settings
+from runtime.focus.first_looks import spread
 from runtime.focus.history import Before
 from runtime.focus.keeper import FocusKeeper
 from runtime.focus.model import FocusPoint
@@ -331,7 +332,7 @@ def scan(bench: Bench, slide: Slide, *, plan: Plan, paired: bool) -> Scan:
     for chunk, off_s in ((tiles[:half], None), (tiles[half:], OFF_S)):
         world.time.start_again(off_s=off_s)
         with bench.opened() as rig:
-            acquirer = _begun(rig, bench, plan, [bench.pair()] if paired else [], found)
+            acquirer = _begun(rig, bench, slide, plan, [bench.pair()] if paired else [], found)
             for tile in chunk:
                 world.time.elapse(duration_s=TILE_S)
                 bare = bool(slide.bare[tile.row, tile.column])
@@ -350,9 +351,11 @@ def scan(bench: Bench, slide: Slide, *, plan: Plan, paired: bool) -> Scan:
     return found
 
 
-def _begun(rig: Rig, bench: Bench, plan: Plan, singles: list[LedPair], found: Scan) -> Acquirer:
-    """Return the taker of tiles of a boot: as a night, it looks at a textured place first, and
-    learns what was found before.
+def _begun(
+    rig: Rig, bench: Bench, slide: Slide, plan: Plan, singles: list[LedPair], found: Scan
+) -> Acquirer:
+    """Return the taker of tiles of a boot: as a night, it looks at some places first, and learns
+    what was found before.
     """
     settings, calibrated = bench.settings, bench.calibrated
 
@@ -366,13 +369,10 @@ def _begun(rig: Rig, bench: Bench, plan: Plan, singles: list[LedPair], found: Sc
             singles=singles,
         )
 
-    x_um, y_um = settings.calibration.textured_field_um
-    first = keeper()
-    first.restore((), {}, before=Before(anchors=tuple(found.anchors)))
-    if (anchor := first.anchor(x_um=x_um, y_um=y_um)) is not None:
-        found.anchors.append(anchor)
+    first, rows = keeper(), {row.tile_id: row for row in found.rows}
+    first.restore(found.tiles, rows, before=Before(anchors=tuple(found.anchors)))
+    found.anchors += first.anchor([settings.calibration.textured_field_um, *spread(slide.tiles)])
     knowing = keeper()
-    rows = {row.tile_id: row for row in found.rows}
     knowing.restore(found.tiles, rows, before=Before(anchors=tuple(found.anchors)))
     imaging = Imaging(
         objective="10x",

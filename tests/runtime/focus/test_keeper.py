@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from runtime.config.plan import Plan, PlannedTile
+from runtime.focus.first_looks import spread
 from runtime.focus.history import Before
 from runtime.focus.keeper import FocusKeeper
 from runtime.focus.model import FocusPoint
@@ -226,10 +227,26 @@ def test_how_far_a_sweep_reaches_is_told_by_the_prediction(sigma_um, short):
 
 def test_the_anchor_is_what_a_whole_sweep_finds_or_nothing():
     bench = Bench(best_z_um=-20.0)
-    anchor = keeper_of(bench).anchor(x_um=0.5, y_um=-0.5)
+    (anchor,) = keeper_of(bench).anchor([(0.5, -0.5)])
     assert (anchor.x_um, anchor.y_um) == (0.5, -0.5)
     assert anchor.z_um == pytest.approx(-20.0, abs=0.6)
-    assert keeper_of(Bench(contrast=0.0)).anchor(x_um=0.0, y_um=0.0) is None
+    empty = Bench(contrast=0.0)
+    assert keeper_of(empty).anchor([(0.0, 0.0), (0.9, 0.9)]) == []
+    assert empty.frames == 8
+
+
+def test_other_places_are_looked_at_as_long_as_the_model_does_not_know_them():
+    bench = Bench()
+    keeper = keeper_of(bench)
+    points = keeper.anchor([(0.0, 0.0), (900.0, 0.0), (900.0, 900.0), (890.0, 890.0), (5.0, 5.0)])
+    assert [(point.x_um, point.y_um) for point in points] == [(0, 0), (900, 0), (900, 900)]
+    assert keeper.model.points == tuple(points)
+
+
+def test_first_looks_lie_towards_the_corners_of_a_scan_that_is_worth_them():
+    tiles = [replace(tile(n, 100.0 * (n % 7)), y_um=80.0 * (n // 7)) for n in range(49)]
+    assert spread(tiles) == [(100.0, 80.0), (500.0, 80.0), (500.0, 400.0), (100.0, 400.0)]
+    assert spread(tiles[:24]) == []
 
 
 class Knows:
