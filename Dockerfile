@@ -27,6 +27,7 @@ LABEL org.opencontainers.image.title="nightscope" \
 # Serial ports belong to dialout, cameras to video.
 RUN useradd --uid 10001 --create-home --home-dir /var/lib/nightscope --groups dialout,video nightscope
 COPY --from=builder /opt/nightscope /opt/nightscope
+COPY --chmod=755 runtime/night/health.sh /usr/local/bin/nightscope-health
 
 # ONNX Runtime reports to its vendor, under a stored device id, unless told not to.
 ENV ORT_DISABLE_TELEMETRY=1 \
@@ -42,11 +43,12 @@ USER 10001
 WORKDIR /var/lib/nightscope
 # Compiled kernels and models go into the volume's first content. Kernels are compiled for the
 # building machine's processor; another one compiles its own on first use.
-RUN mkdir -p tmp "$NUMBA_CACHE_DIR" && nightscope doctor --warm
+RUN mkdir -p tmp "$NUMBA_CACHE_DIR" && nightscope doctor --controller --warm
 VOLUME /var/lib/nightscope
 
 # SIGTERM finishes the tile in hand, makes the hardware safe and leaves a run that can be resumed.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=60s --timeout=20s --start-period=10s CMD ["nightscope", "doctor", "--json"]
+# Whether the run that a process holds still writes its journal; not whether one could start.
+HEALTHCHECK --interval=60s --timeout=5s --start-period=10s CMD ["nightscope-health"]
 ENTRYPOINT ["nightscope"]
-CMD ["doctor"]
+CMD ["doctor", "--controller"]

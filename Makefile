@@ -85,7 +85,7 @@ $(BIN)/python:
 $(VENV)/.base: $(BIN)/python pyproject.toml
 	$(INSTALL) -e .
 	@# Compiled once, here, and not by the first scan or by every test process for itself.
-	$(BIN)/nightscope doctor --warm >/dev/null
+	$(BIN)/nightscope doctor --controller --warm >/dev/null
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base

@@ -341,21 +341,28 @@ def calibrate(
 
 @app.command()
 def doctor(
-    settings: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also check this instrument's settings.")
-    ] = None,
+    settings: SettingsFile = Path("settings.toml"),
+    controller: Annotated[
+        bool, typer.Option("--controller", help="Look at this computer alone.")
+    ] = False,
     warm: Annotated[
         bool, typer.Option("--warm", help="Compile kernels and models into their caches.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what of this controller is ready and what is not.
+    """Say whether a run could start now: opens the instrument, takes a frame, moves nothing.
 
-    `nightscope doctor`
+    Exit codes: 0 a run could start; otherwise that of the first thing in its way.
 
-    `nightscope doctor --warm --settings settings.toml`
+    `nightscope doctor --settings settings.toml`
+
+    `nightscope doctor --controller --warm`
     """
-    call("runtime.cli.commands.doctor:doctor", as_json, settings=settings, warm=warm)
+    call(
+        "runtime.cli.commands.doctor:doctor",
+        as_json,
+        **{"settings": settings, "controller": controller, "warm": warm},
+    )
 
 
 @app.command(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +13,6 @@ from runtime.config.settings import Settings
 from runtime.errors import ConfigRefused
 from runtime.instrument.rig import Rig
 from runtime.night.stages import budgets
-
-if TYPE_CHECKING:
-    from runtime.tasks.classify.classifier import TileClassifier
 
 PIXEL_SIZE_TOLERANCE = 0.05
 # Exporting a map costs 17 s for every thousand million pixels, gaps included.
@@ -74,14 +69,31 @@ def check_rig(plan: Plan, settings: Settings, rig: Rig) -> None:
     """Raise ConfigRefused when the hardware cannot do the plan unattended."""
     if rig.recording is not None:
         check_recording(plan)
-    for objective in plan.objectives:
+    check_mounted(plan.objectives, rig)
+    check_failsafe(rig, settings)
+    if plan.light not in rig.light.channels:
+        raise ConfigRefused(
+            "plan names an unknown light",
+            value=plan.light,
+            limit=", ".join(rig.light.channels),
+            remedy="name one of these",
+        )
+
+
+def check_mounted(objectives: Sequence[str], rig: Rig) -> None:
+    """Raise ConfigRefused for an objective that the turret does not hold."""
+    for objective in objectives:
         if objective not in rig.turret.objectives:
             raise ConfigRefused(
-                "plan names an objective that is not mounted",
+                "an objective is named that is not mounted",
                 value=objective,
                 limit=", ".join(rig.turret.objectives),
                 remedy="name one of these, or mend [turret] in the settings",
             )
+
+
+def check_failsafe(rig: Rig, settings: Settings) -> None:
+    """Raise ConfigRefused for a board that stays lit when the host dies, unless it is accepted."""
     # Without regard to case: GRBL keeps the name it is given in capitals.
     accepted = {board.casefold() for board in settings.instrument.accept_without_failsafe}
     for board in rig.without_failsafe:
@@ -90,13 +102,6 @@ def check_rig(plan: Plan, settings: Settings, rig: Rig) -> None:
                 f"board {board} does not go dark by itself when the host dies",
                 remedy="add it to instrument.accept_without_failsafe to run it unattended",
             )
-    if plan.light not in rig.light.channels:
-        raise ConfigRefused(
-            "plan names an unknown light",
-            value=plan.light,
-            limit=", ".join(rig.light.channels),
-            remedy="name one of these",
-        )
 
 
 def check_exposures(plan: Plan, rig: Rig) -> None:
@@ -116,24 +121,6 @@ def _refuse_exposure(what: str, exposure_ms: float, shortest_ms: float, longest_
             value=f"{exposure_ms:g} ms",
             limit=f"{shortest_ms:g} to {longest_ms:g} ms",
             remedy="choose one within, and change 'brightness' instead",
-        )
-
-
-def check_labels(plan: Plan, classifier: TileClassifier) -> None:
-    """Raise ConfigRefused for a label to visit that the model does not know: it would never come,
-    and the night would end without a visit.
-    """
-    known = classifier.classes
-    for label in plan.visits.labels if plan.visits else ():
-        if label in known:
-            continue
-        near = difflib.get_close_matches(label.casefold(), known, 1, 0.5)
-        raise ConfigRefused(
-            f"'visits.labels' names a label that model {classifier.name} {classifier.version} "
-            "does not know",
-            value=label,
-            limit=", ".join(known),
-            remedy=f"did you mean '{near[0]}'?" if near else "name one of these",
         )
 
 

@@ -22,7 +22,6 @@ from runtime.night.fitness import (
     check_area,
     check_exposures,
     check_frames,
-    check_labels,
     check_map,
     check_pixel_size,
     check_places,
@@ -75,7 +74,6 @@ def preflight(
     check_pixel_size(plan, matrix)
     if classifier is not None:
         info = rig.camera.info
-        check_labels(plan, classifier)
         classifier.check_frame(
             shape_px=(info.height_px, info.width_px),
             pixel_size_um=pixel_size_of(matrix(plan.objective)),

@@ -40,6 +40,8 @@ def night_ending(folder: Path, journal: Journal, *, code: int, reason: str = "")
 
 def _done(run: RunData) -> Sentences:
     tiles = f"{len(run.overview)} of {counted(run.planned, 'tile')} taken"
+    if not run.facts["tiles_planned"]:
+        tiles = "no tile taken yet"
     took = f"in {duration(run.facts['wall_s'])}" if run.facts["wall_s"] else ""
     interruptions = sum(event.kind == "interrupted" for event in run.events)
     over = f", interrupted {counted(interruptions, 'time')}" if interruptions else ""
