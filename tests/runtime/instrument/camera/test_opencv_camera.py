@@ -60,6 +60,10 @@ def opened(monkeypatch):
         camera.close()
 
 
+def test_no_exposure_is_shorter_than_the_drivers_unit(opened):
+    assert opened(Device()).info.exposure_ms[0] == 0.1
+
+
 @pytest.mark.parametrize("buffered", [0, 1, 4])
 def test_frames_exposed_before_the_call_are_thrown_away(opened, buffered):
     device = Device(buffered=buffered)

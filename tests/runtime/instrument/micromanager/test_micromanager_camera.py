@@ -7,6 +7,7 @@ import pytest
 
 from runtime.errors import CameraFailed
 from runtime.instrument.micromanager.camera import MicroManagerCamera
+from runtime.ports import ANY_EXPOSURE_MS
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,16 @@ def test_region_and_binning_are_part_of_what_it_is(core):
 def test_exposure_is_set_on_the_device(core):
     MicroManagerCamera(core).capture(exposure_ms=7.5)
     assert core.mm.getExposure() == 7.5
+
+
+def test_the_limits_that_the_device_states_for_its_exposure_are_known(broken):
+    """Below a microsecond no plan asks for anything."""
+    limits = {"getPropertyLowerLimit": 0.0, "getPropertyUpperLimit": 250.0}
+    stated = {name: (lambda label, prop, value=value: value) for name, value in limits.items()}
+    core = broken(hasPropertyLimits=lambda label, prop: prop == "Exposure", **stated)
+    assert MicroManagerCamera(core).info.exposure_ms == (1e-3, 250.0)
+    silent = broken(hasPropertyLimits=lambda label, prop: False)
+    assert MicroManagerCamera(silent).info.exposure_ms == ANY_EXPOSURE_MS
 
 
 def test_exposure_the_camera_does_not_take_is_refused(broken):
