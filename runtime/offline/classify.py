@@ -168,7 +168,7 @@ def _images(folder: Path, out: Path) -> tuple[list[Path], dict[str, str]]:
     """Return a folder's images by their names, and why its other files are none."""
     if not folder.is_dir():
         raise InputRefused(f"{folder} is not a folder", remedy="name the folder of the images")
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path != out)
+    files = sorted(path for path in folder.iterdir() if not path.is_dir() and path != out)
     found = [path for path in files if is_image_name(path.name)]
     if not found:
         raise InputRefused(f"{folder} holds no images", limit=", ".join(IMAGE_SUFFIXES))

@@ -252,7 +252,7 @@ def _not_named(listing: Listing) -> Iterable[str]:
     return sorted(
         path.name
         for path in listing.folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.name not in named and path.is_file()
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.name not in named and not path.is_dir()
     )
 
 

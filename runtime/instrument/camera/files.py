@@ -15,7 +15,7 @@ from runtime.instrument.camera.mrc_file import MAP, MAP_AT, read_mrc, read_secti
 from runtime.instrument.camera.raster_file import JPEG_BEGIN, PNG_BEGIN, read_raster
 from runtime.instrument.camera.stored import MOST_FILE_BYTES, Stored, damaged, truncated
 from runtime.instrument.camera.tiff_file import description, read_tiff
-from runtime.plain_file import read_plain
+from runtime.plain_file import opened, read_plain
 from runtime.tile import Pixels
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -115,11 +115,8 @@ def says_simulated(path: Path) -> bool:
 
     Raises InputRefused, naming the file, for one that is missing or damaged.
     """
-    try:
-        with path.open("rb") as file:
-            begin = file.read(4)
-    except OSError as error:
-        raise InputRefused(f"{path}: {error.strerror}", remedy="name a readable image") from None
+    with opened(path, what="image", refuse=InputRefused) as (file, _):
+        begin = file.read(4)
     return begin in TIFF_BEGIN and "SIMULATED" in description(path)
 
 

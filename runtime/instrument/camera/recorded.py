@@ -235,7 +235,8 @@ def _from_names(folder: Path, pattern: str, overlap: float | None) -> Listing:
             limit="a fraction of the tile from 0 to 1",
             remedy="add --overlap, for instance 0.1",
         )
-    names = [path.name for path in folder.iterdir() if path.is_file()]
+    # What is no plain file, or leads nowhere, is refused when it is read, and so accounted for.
+    names = [path.name for path in folder.iterdir() if not path.is_dir()]
     grid = grid_from_names(names, pattern=pattern)
     ids = _tile_ids([place.name for place in grid])
     return Listing(

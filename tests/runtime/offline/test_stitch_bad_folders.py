@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from functools import cache
@@ -91,9 +92,21 @@ def removed(folder: Path) -> None:
     (folder / "r1_c1.png").unlink()
 
 
+def a_pipe(folder: Path) -> None:
+    (folder / "r1_c1.png").unlink()
+    os.mkfifo(folder / "r1_c1.png")
+
+
+def leading_nowhere(folder: Path) -> None:
+    (folder / "r0_c0.png").unlink()
+    (folder / "r0_c0.png").symlink_to(folder / "unmounted" / "a.png")
+
+
 ONE_BAD: dict[str, tuple[Callable[[Path], None], dict[str, str], int]] = {
     "truncated in the middle": (truncated, {"r1_c1.png": "damaged"}, 5),
     "the first one empty": (first_damaged, {"r0_c0.png": "damaged"}, 5),
+    "a pipe": (a_pipe, {"r1_c1.png": "damaged"}, 5),
+    "a link that leads nowhere": (leading_nowhere, {"r0_c0.png": "damaged"}, 5),
     "another size": (other_size, {"r1_c1.png": "foreign"}, 5),
     "another type": (other_type, {"r1_c1.png": "foreign"}, 5),
     "a copy of another": (copied, {"r2_c2.png": "duplicate"}, 5),
@@ -102,7 +115,7 @@ ONE_BAD: dict[str, tuple[Callable[[Path], None], dict[str, str], int]] = {
 }
 
 
-LIKE_OTHERS = ("the first one empty", "another type", "one missing")
+LIKE_OTHERS = ("a link that leads nowhere", "the first one empty", "another type", "one missing")
 
 
 @pytest.mark.parametrize(

@@ -190,9 +190,11 @@ def test_every_file_of_a_folder_is_accounted_for(
     (folder / "b.jp2").write_bytes(b"\x00\x00\x00\x0cjP  ")
     (folder / "c.dm4").write_bytes(b"\x00\x00\x00\x04" + bytes(90))
     (folder / os.fsdecode(b"\xe4.png")).write_bytes(b"")
+    os.mkfifo(folder / "pipe.png")
+    (folder / "gone.png").symlink_to(folder / "unmounted.png")
     summary = classify(folder, out=folder / "labels.csv")
     assert summary["left_out"].keys() == {"._a.PNG", "b.jp2"}
-    assert summary["failed"].keys() == {"c.dm4", "\udce4.png"}
+    assert summary["failed"].keys() == {"c.dm4", "gone.png", "pipe.png", "\udce4.png"}
     assert b"\n\xe4.png," in (folder / "labels.csv").read_bytes()
     assert summary["words"][0].startswith("1 image labelled: ")
     assert any(words.startswith("2 files left out: ._a.PNG, ") for words in summary["words"])
