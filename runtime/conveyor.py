@@ -5,11 +5,10 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from runtime.errors import Stopped
+from runtime.errors import MemoryShort, Stopped
 from runtime.ports import Clock
 
 Item = TypeVar("Item")
@@ -63,6 +62,8 @@ class Conveyor(Generic[Item]):
         while True:
             if self._failure is not None:
                 raise self._failure
+            if not self._thread.is_alive():
+                raise _died()
             try:
                 self._belt.put_nowait(item)
             except queue.Full:
@@ -112,19 +113,56 @@ class Conveyor(Generic[Item]):
         return self._belt.get()
 
 
-def begin(work: Callable[[], Result]) -> Future[Result]:
+class Errand(Generic[Result]):
+    """Long work on a thread of its own."""
+
+    def __init__(self, work: Callable[[], Result]) -> None:
+        self._work = work
+        self._given: list[Result] = []
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="errand", daemon=True)
+        self._thread.start()
+
+    def done(self) -> bool:
+        """Return whether it is over, one way or the other."""
+        return not self._thread.is_alive()
+
+    def result(self) -> Result:
+        """Wait for what the work returns, or raise its error.
+
+        Raises MemoryShort when its thread is gone without either.
+        """
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+        if not self._given:
+            raise _died()
+        return self._given[0]
+
+    def _run(self) -> None:
+        try:
+            self._given.append(self._work())
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+            self._failure = error
+
+
+def begin(work: Callable[[], Result]) -> Errand[Result]:
     """Start long work on a thread of its own, while the control loop does something else."""
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="errand")
-    future = pool.submit(work)
-    pool.shutdown(wait=False)
-    return future
+    return Errand(work)
 
 
-def result_of(future: Future[Result], *, clock: Clock) -> Result:
+def result_of(errand: Errand[Result], *, clock: Clock) -> Result:
     """Return the result of begun work, or raise its error; the board is fed meanwhile."""
-    while not future.done():
+    while not errand.done():
         clock.sleep(duration_s=WAIT_S)
-    return future.result()
+    return errand.result()
+
+
+def _died() -> MemoryShort:
+    """Return what to say of a thread that ended without a word, as they do without memory."""
+    return MemoryShort(
+        "a compute thread ended without a word", remedy="`nightscope resume` goes on from there"
+    )
 
 
 def alongside(work: Callable[[], Result], *, clock: Clock) -> Result:

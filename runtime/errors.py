@@ -95,8 +95,18 @@ class InferenceStalled(HardwareFailed):
     """A back end gave no scores within its limit."""
 
 
-class DiskFull(NightscopeError):
+class StorageFailed(NightscopeError):
+    """The disk, or the journal on it, did not take or give what was asked of it, several times."""
+
+    exit_code = 7
+
+
+class DiskFull(StorageFailed):
     """Storage ran out, or will before the plan ends; what was written stays resumable."""
+
+
+class MemoryShort(NightscopeError):
+    """Memory, or the threads that the system allows, ran out."""
 
     exit_code = 7
 

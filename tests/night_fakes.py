@@ -299,6 +299,7 @@ class Night:
     path: Path
     bench: Bench
     plan: str = PLAN
+    settings: str = SETTINGS
     budgets_ms: dict[str, float] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     told: io.StringIO = field(default_factory=io.StringIO)
@@ -309,7 +310,7 @@ class Night:
             limits = "".join(
                 f"{stage} = {ms}\n" for stage, ms in (PATIENT_MS | self.budgets_ms).items()
             )
-            settings_text = SETTINGS + limits
+            settings_text = self.settings + limits
             seal(folder, plan_text=self.plan, settings_text=settings_text, facts=self.facts)
         return carry_out(
             folder,

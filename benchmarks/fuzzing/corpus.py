@@ -39,9 +39,10 @@ from runtime.inference.bundle import MANIFEST, SIGNATURE, find_bundle, open_bund
 from runtime.instant import Instant
 from runtime.instrument.camera.position_file import read_positions
 from runtime.instrument.camera.tile_configuration import TileEntry, format_tile_configuration
-from runtime.record.journal import Journal, damage_is_named
+from runtime.record.journal import Journal
 from runtime.record.rows import FocusRow, StoredTile, TileFile
 from runtime.record.summary import summarise
+from runtime.record.trouble import damage_is_named
 from runtime.report.run_data import read_run
 from runtime.tasks.registry import RECORDS
 from runtime.tile import FocusVerdict, Imaging, Label, Placement, Seam, Shot, StagePosition

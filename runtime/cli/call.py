@@ -13,6 +13,7 @@ from rich.console import Console
 
 from runtime.cli.screen import plain, printable
 from runtime.errors import ConfigRefused, NightscopeError
+from runtime.record.trouble import trouble_is_told
 
 STOPPED = 130
 
@@ -57,7 +58,8 @@ def call(target: str, as_json: bool, **arguments: Any) -> None:
     # Names of files and keys of settings stand in brackets too, and mean no colour.
     console = Console(stderr=as_json, markup=False, emoji=False)
     try:
-        result = load(target)(console=console, **arguments)
+        with trouble_is_told():
+            result = load(target)(console=console, **arguments)
         code = int(result.pop("exit_code", 0))
     except NightscopeError as error:
         code = error.exit_code

@@ -5,10 +5,15 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from io import TextIOWrapper
+from errno import EIO, EPIPE
+from io import BufferedWriter, RawIOBase, TextIOWrapper
+from typing import Any
 
 M_MMAP_THRESHOLD = -3
 """`mallopt`'s parameter; see mallopt(3)."""
+
+NOBODY_THERE = (EPIPE, EIO)
+"""What writing to a pipe, and to a terminal, ends with when its reader is gone."""
 
 LARGE_BYTES = 4_000_000
 """A tile of 1024 x 1024 in floating point. Smaller blocks are reused soon, and cost less kept."""
@@ -33,15 +38,56 @@ def give_back_what_is_freed() -> bool:
     return bool(mallopt(M_ARENA_MAX, ARENAS)) and bool(mallopt(M_MMAP_THRESHOLD, LARGE_BYTES))
 
 
-def print_whatever_comes() -> None:
-    """Have characters that standard output cannot hold printed as escapes.
+class _Outliving(RawIOBase):
+    """A stream whose reader may be gone: what cannot be written then is dropped."""
 
-    A terminal without Unicode, or a name of a file that is no text, would end a verb after its work
-    was done and before it said so.
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def write(self, content: Any) -> int:
+        try:
+            return os.write(self._descriptor, content)
+        except OSError as error:
+            if error.errno not in NOBODY_THERE:
+                raise
+            return memoryview(content).nbytes
+
+
+def print_whatever_comes() -> None:
+    """Have characters that standard output cannot hold printed as escapes, and nothing end a verb
+    because nobody reads any more.
+
+    A terminal without Unicode, a name of a file that is no text, a closed terminal or a pipe to a
+    program that ended would otherwise end a verb after its work was done and before it said so, or
+    a night in the middle.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if not isinstance(stream, TextIOWrapper):
+            continue
+        stream.flush()
+        try:
+            descriptor = stream.fileno()
+        except OSError:  # it is no file: nobody can hang up
             stream.reconfigure(errors="backslashreplace")
+            continue
+        outliving = TextIOWrapper(
+            BufferedWriter(_Outliving(descriptor)),
+            encoding=stream.encoding,
+            errors="backslashreplace",
+            line_buffering=stream.line_buffering,
+            write_through=name == "stderr",
+        )
+        setattr(sys, name, outliving)
 
 
 def leave_cores_to_threads_of_ours() -> None:

@@ -40,7 +40,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="An overnight microscope scan without a host workstation. Exit codes: 0 done; 1 internal "
     "error; 2 usage; 3 bad configuration or plan; 4 hardware; 5 finished, with "
-    "something that needs attention; 6 model refused; 7 disk full; 130 stopped, resumable.",
+    "something that needs attention; 6 model refused; 7 disk full or failing, or memory short; "
+    "130 stopped, resumable.",
 )
 app.add_typer(model, name="model")
 app.add_typer(bridge, name="bridge")

@@ -14,6 +14,7 @@ from runtime.record.journal import Journal
 from runtime.record.ledger import entry
 from runtime.record.rows import KeptFile
 from runtime.record.run_folder import RunFolder
+from runtime.record.trouble import again, trouble_is_told
 from runtime.report.page import write_report
 from runtime.stitch.map.export import write_ome_tiff, write_png
 
@@ -61,8 +62,7 @@ class _Attempts:
     def make(self, path: Path, write: Callable[[], object]) -> None:
         """Write a file or folder and make it durable, or tell why not. Raises DiskFull."""
         try:
-            write()
-            self.kept.append(entry(path, below=self.folder.path, kind="derived"))
+            self.kept.append(again(lambda: self._made(path, write)))
         except DiskFull:
             raise
         except TROUBLE as error:
@@ -70,6 +70,11 @@ class _Attempts:
             told = f"{path.name} could not be written: {reason}. `nightscope rebuild` tries again"
             now = self.clock.instant()
             self.journal.event(at=now, level="warning", kind="export", message=told)
+
+    def _made(self, path: Path, write: Callable[[], object]) -> KeptFile:
+        with trouble_is_told(f"writing {path.name}"):
+            write()
+            return entry(path, below=self.folder.path, kind="derived")
 
 
 def _write_tiff(folder: RunFolder, kept: list[KeptFile]) -> None:

@@ -15,7 +15,8 @@ from runtime.record.journal import Journal
 from runtime.record.rows import FocusRow, StoredTile, TileFile
 from runtime.record.run_folder import RunFolder
 from runtime.record.stack_file import write_stack
-from runtime.record.storage import disk_full_is_resumable, read_pixels, write_tile
+from runtime.record.storage import read_pixels, write_tile
+from runtime.record.trouble import again, trouble_is_told
 from runtime.tile import Label, Matches, Picture, Pixels, Placement, Shot, StackFrame
 
 # Their libraries take longer to load than a stage takes to home: `runtime.night.mapping` loads
@@ -55,14 +56,16 @@ class Intake:
         name = f"{FOLDERS[shot.phase]}/{shot.tile_id}"
         file = f"{name}.ome.tif" if frames else f"{name}.tif"
         path = self.folder.path / file
-        sha256 = write_stack(path, shot, frames, raw) if frames else write_tile(path, shot, raw)
+        sha256 = again(
+            lambda: write_stack(path, shot, frames, raw) if frames else write_tile(path, shot, raw)
+        )
         height_px, width_px = raw.shape
         stored = StoredTile(
             seq=self.journal.next_seq(),
             shot=shot,
             file=TileFile(file=file, sha256=sha256, height_px=height_px, width_px=width_px),
         )
-        self.journal.add_tile(stored, focus)
+        again(lambda: self.journal.add_tile(stored, focus))
         return stored
 
     def correct(self, shot: Shot, raw: Pixels) -> Picture:
@@ -95,8 +98,11 @@ class Intake:
 
     def render(self, moved: Mapping[str, Placement]) -> None:
         """Draw what moved."""
-        with disk_full_is_resumable("the map"):
-            self.mosaic.update(moved, self.corrected_pixels)
+        again(lambda: self._draw(lambda: self.mosaic.update(moved, self.corrected_pixels)))
+
+    def _draw(self, draw: Callable[[], object]) -> None:
+        with trouble_is_told("drawing the map"):
+            draw()
 
     # -- what a resumed run need not do again -----------------------------------------------
 
@@ -135,12 +141,16 @@ class Intake:
         Where no distortion was calibrated, the map is drawn with the one that the overlaps show.
         """
         solved = self.stitcher.solve()
-        with self.journal.transaction():
-            self.journal.set_placements(list(solved.values()))
-            self.journal.set_seams(self.stitcher.seams(solved))
-        with disk_full_is_resumable("the map"):
-            self.mosaic.straighten(self.stitcher.distortion)
-            self.mosaic.settle(solved, self.corrected_pixels)
+        seams = self.stitcher.seams(solved)
+
+        def keep() -> None:
+            with self.journal.transaction():
+                self.journal.set_placements(list(solved.values()))
+                self.journal.set_seams(seams)
+
+        again(keep)
+        self.mosaic.straighten(self.stitcher.distortion)
+        again(lambda: self._draw(lambda: self.mosaic.settle(solved, self.corrected_pixels)))
 
     def judge(self) -> None:
         """Compare the tiles' pictures in the settled map; write down what each seam and tile is

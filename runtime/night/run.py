@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +16,7 @@ from runtime.calibrated.loaded import Calibrated
 from runtime.config.plan import Plan
 from runtime.config.settings import Settings
 from runtime.conveyor import begin, result_of
-from runtime.errors import DiskFull, NightscopeError, Stopped
+from runtime.errors import Stopped
 from runtime.instant import Instant
 from runtime.instrument.rig import Rig
 from runtime.night.fitness import check_settings
@@ -29,6 +29,7 @@ from runtime.night.scan import Scan
 from runtime.night.sessions import begin_session
 from runtime.night.stages import budgets
 from runtime.night.stop import StopRequest
+from runtime.night.told import told_why
 from runtime.ports import Clock
 from runtime.record.budget import Meter, stage_table
 from runtime.record.journal import Journal
@@ -290,7 +291,10 @@ def carry_out(
                 clock=clock,
                 should_stop=stop,
             )
-            with stop.listening(), _told_why(folder, journal, clock):
+            with (
+                stop.listening(),
+                told_why(folder, journal, clock, lambda: finish().renew_report(folder, journal)),
+            ):
                 night.mend()
                 if journal.fact("state") != "finished":
                     begin_session(folder, journal, clock.instant())
@@ -301,26 +305,9 @@ def carry_out(
                     night.finish()
                 elif journal.fact("unwritten") or not journal.kept("derived"):
                     night.rebuild()
-            return conclude(folder, journal)
+                return conclude(folder, journal)
         finally:
             journal.close()
-
-
-@contextmanager
-def _told_why(folder: RunFolder, journal: Journal, clock: Clock) -> Iterator[None]:
-    """Write the reason of a pause into journal and report; on a full disk the ballast makes room
-    for it.
-    """
-    try:
-        yield
-    except NightscopeError as error:
-        folder.ballast.unlink(missing_ok=True)
-        journal.note(state="paused")
-        kind = type(error).__name__
-        journal.event(at=clock.instant(), level="warning", kind=kind, message=str(error))
-        if not isinstance(error, DiskFull):
-            finish().renew_report(folder, journal)
-        raise
 
 
 def conclude(folder: RunFolder, journal: Journal) -> dict[str, Any]:

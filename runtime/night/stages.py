@@ -20,6 +20,7 @@ from runtime.night.intake import Intake
 from runtime.record.budget import Meter
 from runtime.record.journal import Journal
 from runtime.record.rows import FocusRow, StageBudget, StoredTile
+from runtime.record.trouble import again
 from runtime.tile import Label, Matches, Phase, Picture, Pixels, Placement, Shot, StackFrame
 
 CONTROL, WORKER = "control", "worker"
@@ -195,10 +196,16 @@ def acquire(acquirer: Acquirer, journey: Journey, meter: Meter) -> Journey:
 def take_in(intake: Intake, journey: Journey, meter: Meter) -> Journey:
     """Bring a tile from the camera into map and journal: the worker's stages."""
     journey = _walk(WORKER, intake, journey, meter)
-    with meter.time(RECORD.stage, journey.tile_id), intake.journal.transaction():
-        for stage in _passed(WORKER, journey):
-            stage.keep(intake.journal, journey)
-        intake.journal.add_timings(meter.drain())
+    fresh = meter.drain()
+
+    def keep() -> None:
+        with intake.journal.transaction():
+            for stage in _passed(WORKER, journey):
+                stage.keep(intake.journal, journey)
+            intake.journal.add_timings(fresh)
+
+    with meter.time(RECORD.stage, journey.tile_id):
+        again(keep)
     return journey
 
 

@@ -25,11 +25,18 @@ class StopRequest:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Listen to the signals inside; the former handlers are back afterwards."""
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        former = {number: signal.signal(number, self._ask) for number in numbers}
+        """Listen to the signals inside; the former handlers are back afterwards.
+
+        A terminal that is closed asks for nothing: a night outlives the laptop that started it.
+        """
+        handlers = {signal.SIGINT: self._ask, signal.SIGTERM: self._ask, signal.SIGHUP: _go_on}
+        former = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield
         finally:
             for number, handler in former.items():
                 signal.signal(number, handler)
+
+
+def _go_on(*_: object) -> None:
+    """Take no notice."""

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from runtime.errors import DiskFull, InputRefused
+from runtime.errors import InputRefused
 from runtime.instant import Instant
 from runtime.record.rows import (
     FACTS,
@@ -33,6 +33,7 @@ from runtime.record.rows import (
     Timing,
 )
 from runtime.record.table import Table
+from runtime.record.trouble import again, damage_is_named, told, trouble_is_told
 from runtime.tile import (
     Covariance,
     Label,
@@ -73,34 +74,17 @@ OF_TWO_TILES: tuple[Table[Any], ...] = (SHIFTS, SEAMS, JUDGED_SEAMS)
 # To be raised whenever a record above gains, loses or renames a field (a test holds it to that).
 SCHEMA_VERSION = 8
 
-DAMAGE = (
-    sqlite3.DatabaseError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
-    RecursionError,
-)  # fmt: skip
-"""What reading raises where a journal's bytes were overwritten (found by overwriting them)."""
+BUSY_S = 1.5
+"""How long another program may hold the journal, several times: less than a watchdog waits."""
 
 Record = TypeVar("Record")
-
-
-@contextmanager
-def damage_is_named(path: Path) -> Iterator[None]:
-    """Turn what reading a damaged journal raises into InputRefused.
-
-    For whoever only reads: a pass over rows and facts, not a night that also does other things.
-    """
-    try:
-        yield
-    except DAMAGE as error:
-        raise InputRefused(
-            f"journal {path}: cannot be read: {type(error).__name__}: {error}",
-            remedy="close what else has it open, or restore it from a copy; tiles lie beside it",
-        ) from error
 
 
 class Journal:
     """One run's journal. Safe to share between the control loop and the compute worker.
 
-    Raises InputRefused for a file that is no journal, or one that another release wrote.
+    Raises InputRefused for a file that is no journal, or one that another release wrote; a disk
+    that fails, or another program that holds the journal, is asked again, then StorageFailed.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
@@ -108,7 +92,12 @@ class Journal:
             raise InputRefused(f"{path} holds no run", remedy="name a folder that `run` made")
         self.path = path
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            self._db = sqlite3.connect(
+                path, timeout=BUSY_S, check_same_thread=False, isolation_level=None
+            )
+        except sqlite3.OperationalError as error:
+            raise told(error) or error from None
         self._db.row_factory = sqlite3.Row
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -117,7 +106,8 @@ class Journal:
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             # Where it quotes what was overwritten, that may be no text.
             self._db.close()
-            raise InputRefused(
+            said = told(error) if isinstance(error, sqlite3.OperationalError) else None
+            raise said or InputRefused(
                 f"{path} is not a journal: {error}",
                 remedy="restore it from a copy; the tiles beside it are whole without it",
             ) from None
@@ -147,11 +137,19 @@ class Journal:
         with self._lock:
             self._db.close()
 
+    def condense(self) -> None:
+        """Bring all of the log beside the file into it, durably: closing does not say when it
+        could not. Raises StorageFailed.
+        """
+        with self._lock, trouble_is_told("condensing the journal"):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Everything written inside is durable together or not at all.
 
-        Raises DiskFull when SQLite finds no room.
+        Raises DiskFull when SQLite finds no room, StorageFailed when the disk fails or another
+        program holds the journal for longer than SQLite waits.
         """
         with self._lock:
             outermost = not self._db.in_transaction
@@ -162,25 +160,29 @@ class Journal:
                 if outermost:
                     self._db.execute("COMMIT")
             except sqlite3.OperationalError as error:
-                if "full" in str(error):
-                    raise DiskFull(
-                        "the journal found no room",
-                        remedy="free space, then `nightscope resume` the run",
-                    ) from error
-                raise
+                raise told(error) or error from error
             finally:
                 if outermost and self._db.in_transaction:
                     self._db.execute("ROLLBACK")
 
     def _put(self, table: Table[Record], records: Sequence[Record]) -> None:
-        if records:
+        if not records:
+            return
+
+        def put() -> None:
             with self.transaction():
                 self._db.executemany(table.insertion, table.rows(records))
 
+        # Inside a transaction all of it is to be done again: whoever opened it knows how.
+        put() if self._db.in_transaction else again(put)
+
     def _all(self, table: Table[Record], where: str = "", *values: object) -> list[Record]:
-        with self._lock, damage_is_named(self.path):
-            rows = self._db.execute(table.selection(where), values).fetchall()
-            return table.records(dict(row) for row in rows)
+        def read() -> list[Record]:
+            with self._lock, damage_is_named(self.path):
+                rows = self._db.execute(table.selection(where), values).fetchall()
+                return table.records(dict(row) for row in rows)
+
+        return again(read)
 
     # -- the run itself ---------------------------------------------------------------------
 

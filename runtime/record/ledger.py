@@ -22,8 +22,10 @@ def entry(path: Path, *, below: Path, kind: str) -> KeptFile:
     files = sorted(files_of(path)) if path.is_dir() else [path]
     for file in files:
         sync_file(file)
-    for inside in sorted({file.parent for file in files}):
-        sync_folder(inside)
+    # Every folder in between, too: each holds the name of the next.
+    inside = [one for one in path.rglob("*") if one.is_dir()] if path.is_dir() else []
+    for folder in (*inside, *([path] if path.is_dir() else []), path.parent):
+        sync_folder(folder)
     return KeptFile(
         file=path.relative_to(below).as_posix(),
         kind=kind,

@@ -28,6 +28,7 @@ from runtime.record.storage import (
     write_durably,
     written_durably,
 )
+from runtime.record.trouble import trouble_is_told
 
 BALLAST_BYTES = 1 << 20
 LOCK = ".lock"
@@ -131,7 +132,7 @@ class RunFolder:
         refuse_occupied(place)
         aside = RunFolder(place.with_name(f".{place.name}.part"))
         make_folder(aside.path)
-        with RunLock(aside):
+        with RunLock(aside), trouble_is_told(f"making {place}"):
             aside.empty()
             for folder in (aside.tiles, aside.regions, aside.calibration, aside.models):
                 make_folder(folder)
@@ -163,6 +164,7 @@ class RunFolder:
             journal = Journal(part, create=True)
             journal.note(configuration=self.fingerprint(), state="created", **facts)
             self.keep_sealed(journal)
+            journal.condense()
             journal.close()
 
     def keep_sealed(self, journal: Journal) -> None:
@@ -257,7 +259,8 @@ class RunLock:
         self._path = folder.path / LOCK
 
     def __enter__(self) -> Self:
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        with trouble_is_told(f"opening {self._path}"):
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

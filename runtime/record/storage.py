@@ -15,25 +15,10 @@ from pathlib import Path
 
 import tifffile
 
-from runtime.errors import ConfigRefused, DiskFull, InputRefused
+from runtime.errors import ConfigRefused, InputRefused
 from runtime.plain_file import reason_of
+from runtime.record.trouble import FULL, again, told, trouble_is_told
 from runtime.tile import Pixels, Shot
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-@contextmanager
-def disk_full_is_resumable(what: str) -> Iterator[None]:
-    """Turn "no space left" into DiskFull, which pauses a run instead of losing it."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            raise DiskFull(
-                f"no room left while writing {what}",
-                remedy="free space, then `nightscope resume` the run",
-            ) from error
-        raise
 
 
 def make_folder(path: Path) -> None:
@@ -42,19 +27,20 @@ def make_folder(path: Path) -> None:
     Raises ConfigRefused, which names it, where there cannot be one, and DiskFull.
     """
     try:
-        with disk_full_is_resumable(str(path)):
-            missing = [one for one in (path, *path.parents) if not one.exists()]
-            path.mkdir(parents=True, exist_ok=True)
-            for made in missing:
-                sync_folder(made.parent)
+        missing = [one for one in (path, *path.parents) if not one.exists()]
+        path.mkdir(parents=True, exist_ok=True)
+        for made in missing:
+            sync_folder(made.parent)
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise told(error, f"making {path}") or error from error
         raise _no_folder(path, reason_of(error)) from None
 
 
 def write_durably(path: Path, content: bytes) -> None:
     """Write a file so that after a power cut it is either absent or whole.
 
-    Raises DiskFull when there is no room.
+    Raises DiskFull when there is no room, StorageFailed when the disk fails.
     """
     with written_durably(path) as part, part.open("wb") as file:
         file.write(content)
@@ -66,10 +52,10 @@ def write_durably(path: Path, content: bytes) -> None:
 def written_durably(path: Path) -> Iterator[Path]:
     """Yield a file name to write under; what was written and synced there is `path` afterwards.
 
-    After a power cut `path` is either absent or whole. Raises DiskFull when there is no room.
+    After a power cut `path` is either absent or whole. Raises as `write_durably` does.
     """
     part = path.with_name(f".{path.name}.part")
-    with disk_full_is_resumable(path.name):
+    with trouble_is_told(f"writing {path.name}"):
         try:
             yield part
             part.replace(path)
@@ -126,16 +112,26 @@ def write_tile(path: Path, shot: Shot, pixels: Pixels) -> str:
 def read_pixels(path: Path) -> Pixels:
     """Return a tile's (y, x) pixels, those of the file's first page.
 
-    Raises InputRefused naming a file that cannot be read.
+    Raises InputRefused naming a file that cannot be read, StorageFailed when the disk fails.
     """
     try:
-        pixels: Pixels = tifffile.imread(path, key=0)
+        pixels: Pixels = again(lambda: _pixels(path))
     except (OSError, ValueError, tifffile.TiffFileError) as error:
         raise InputRefused(
             f"tile file {path} cannot be read: {error}", remedy="restore it from a copy"
         ) from None
     if pixels.size == 0:
         raise InputRefused(f"tile file {path} holds no pixels", remedy="restore it from a copy")
+    return pixels
+
+
+def _pixels(path: Path) -> Pixels:
+    try:
+        pixels: Pixels = tifffile.imread(path, key=0)
+    except OSError as error:
+        if error.errno == errno.EIO and (said := told(error, f"reading {path.name}")):
+            raise said from error
+        raise
     return pixels
 
 

@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from runtime.clock import SystemClock
-from runtime.conveyor import Conveyor, alongside
-from runtime.errors import Stopped
+from runtime.conveyor import Conveyor, Errand, alongside
+from runtime.errors import MemoryShort, Stopped
 
 
 class CountingClock(SystemClock):
@@ -175,3 +175,17 @@ def test_how_many_wait_is_known():
         assert belt.waiting in (2, 3)
         held.set()
     assert belt.waiting == 0
+
+
+def test_a_thread_that_dies_without_a_word_is_not_waited_for(monkeypatch):
+    """As threads do when there is no memory left to say so with."""
+    monkeypatch.setattr(Errand, "_run", lambda self: None)
+    with pytest.raises(MemoryShort, match="ended without a word"):
+        alongside(lambda: 1, clock=SystemClock())
+    monkeypatch.setattr(Conveyor, "_run", lambda self: None)
+    with (
+        pytest.raises(MemoryShort, match="ended without a word"),
+        Conveyor(print, size=1, clock=SystemClock()) as belt,
+    ):
+        belt._thread.join()
+        belt.put(1)

@@ -12,9 +12,10 @@ from runtime.cli.table import table
 from runtime.errors import InputRefused
 from runtime.night.finish import renew_report
 from runtime.night.sessions import state_now
-from runtime.record.journal import Journal, damage_is_named
+from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
 from runtime.record.summary import summarise
+from runtime.record.trouble import damage_is_named
 
 
 def runs(*, root: Path, console: Console) -> dict[str, Any]:

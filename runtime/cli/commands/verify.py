@@ -12,8 +12,9 @@ from runtime.clock import SystemClock
 from runtime.errors import ConfigRefused
 from runtime.night.rebuild import rebuild as make_again
 from runtime.night.run import conclude
-from runtime.record.journal import Journal, damage_is_named
+from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder, RunLock
+from runtime.record.trouble import damage_is_named
 from runtime.record.verify import Flaw, flaws
 
 WHOLE, FLAWED = 0, 5

@@ -208,7 +208,11 @@ class Canvas:
     def settle(self) -> None:
         """Set the rendering window from the pixels there are, and say that the map is finished."""
         self._finished = True
-        self._describe(window=contrast_window(np.asarray(self._levels[-1][:])))
+        try:
+            self._describe(window=contrast_window(np.asarray(self._levels[-1][:])))
+        except OSError:
+            self._finished = False  # whoever tries again must not find it done
+            raise
 
     def open_again(self) -> None:
         """Say that the map is being drawn, if it was finished."""

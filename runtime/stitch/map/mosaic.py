@@ -29,6 +29,7 @@ from runtime.stitch.map.gains import field, solve_shaded, solve_tones
 from runtime.stitch.map.kept import KeptTiles
 from runtime.stitch.map.ledger import Change, Ledger, Shown, block_of, chunks_of
 from runtime.stitch.map.overlaps import Overlap, Pair, look_into, nearby, neighbours
+from runtime.stitch.map.remains import mend, old_of
 from runtime.stitch.map.render import Style
 from runtime.stitch.map.scene import Scene
 from runtime.stitch.map.warp import Warp
@@ -92,7 +93,7 @@ class Mosaic:
         self._canvas: Canvas | None = None
         # Whether the ledger has yet to hear of what was shown before it was begun.
         self._untold = False
-        _mend(folder)
+        mend(folder)
         self._take_up()
 
     def update(self, moved: Mapping[str, Placement], pixels: ReadPixels) -> int:
@@ -144,6 +145,7 @@ class Mosaic:
         after.unlifted = self._shown.unlifted
         self._show(after)
         if not after.torn | after.unlifted and canvas.finished:
+            mend(self._folder)
             return 0
         self._announce(list(places.values()), list(overlaps.values()), after.torn, whole=True)
         written = self._draw(pixels, whole=True)
@@ -152,6 +154,7 @@ class Mosaic:
             self._change(list(places.values()), list(overlaps.values()), whole=True)
         )
         self._publish(settled=True)
+        mend(self._folder)
         return written
 
     # -- the canvas -------------------------------------------------------------------------
@@ -206,7 +209,7 @@ class Mosaic:
         if not self._live:
             # Nobody goes on with it, and readers wonder at a file that is not Zarr's.
             (self._aside / LEDGER).unlink(missing_ok=True)
-        old = _old(self._folder)
+        old = old_of(self._folder)
         if self._folder.exists():
             self._folder.rename(old)
         self._aside.rename(self._folder)
@@ -388,13 +391,3 @@ def _rounded(place: Placement) -> Placement:
 
 def _fingerprint(distortion: Distortion | None) -> str:
     return "" if distortion is None else distortion.fingerprint
-
-
-def _old(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.old")
-
-
-def _mend(folder: Path) -> None:
-    """Put a map back whose process died between taking it away and putting the next in place."""
-    if _old(folder).exists() and not folder.exists():
-        _old(folder).rename(folder)

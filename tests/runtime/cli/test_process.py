@@ -68,3 +68,45 @@ def test_what_is_freed_is_collected_again_once_a_verb_is_loaded() -> None:
     with pytest.raises(ModuleNotFoundError):
         load("runtime.no_such_verb:run")
     assert gc.isenabled()
+
+
+OUTLIVES = """
+import os, sys
+from runtime.cli.process import print_whatever_comes
+print_whatever_comes()
+os.read(0, 1)
+for _ in range(2000):
+    print("a line that nobody reads")
+sys.stdout.flush()
+print("nor this", file=sys.stderr)
+os._exit(7)
+"""
+
+
+def test_nothing_ends_because_nobody_reads_any_more() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", OUTLIVES],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    for pipe in (process.stdout, process.stderr):
+        assert pipe is not None
+        pipe.close()
+    assert process.stdin is not None
+    process.stdin.write(b"x")
+    process.stdin.close()
+    assert process.wait(60) == 7
+
+
+def test_a_terminal_that_was_closed_is_no_reason_to_end() -> None:
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", OUTLIVES], stdin=subprocess.PIPE, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    os.close(ours)
+    assert process.stdin
+    process.stdin.write(b"x")
+    process.stdin.close()
+    assert process.wait(60) == 7

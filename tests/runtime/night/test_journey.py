@@ -225,7 +225,7 @@ def test_a_full_disk_pauses_and_what_was_not_derived_is_derived_later(
         assert journal.fact("state") == "paused"
         stored = {tile.tile_id for tile in journal.tiles()}
     assert not (night.path / ".ballast").exists()
-    assert not (night.path / "report.html").exists()
+    assert "no room left while drawing the map" in (night.path / "report.html").read_text()
     night.bench = Bench()
     assert night.go_on()["exit_code"] == 0
     assert len(night.bench.frames) == 9 - len(stored)

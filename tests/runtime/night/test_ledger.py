@@ -5,12 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from runtime.cli.commands.verify import rebuild, verify
 from runtime.errors import InputRefused, ModelRefused
 from runtime.night import finish as finishing
 from runtime.record.run_folder import RunFolder
-from tests.night_fakes import PLAN, SETTINGS, Bench, Night, silent
+from tests.night_fakes import PLAN, SETTINGS, Bench, Night
 from tests.runtime.night.test_journey import outcome
 
 SQUARE = PLAN.replace("rows: 3, columns: 3", "rows: 2, columns: 2")
@@ -18,7 +19,7 @@ DERIVED = ("map.ome.tif", "map.ome.zarr", "map.png", "report.html")
 
 
 def checked(night):
-    return verify(run=night.path, console=silent())
+    return verify(run=night.path, console=Console(quiet=True))
 
 
 def drawn(night):
@@ -71,7 +72,7 @@ def test_it_is_rebuilt_to_the_byte_without_an_instrument(night, original):
     shutil.rmtree(night.path / "map.ome.zarr")
     for name in ("map.png", "map.ome.tif", "report.html"):
         (night.path / name).unlink()
-    assert rebuild(run=night.path, console=silent())["exit_code"] == 0
+    assert rebuild(run=night.path, console=Console(quiet=True))["exit_code"] == 0
     assert drawn(night) == drawn(original)
     assert checked(night)["flaws"] == []
     assert night.bench.frames == []
@@ -128,7 +129,7 @@ def test_another_model_in_the_runs_own_folder_is_refused(night):
     bundle = next(night.path.glob("models/match/*"))
     bundle.write_bytes(b"another")
     with pytest.raises(ModelRefused, match="not the one the run began with"):
-        rebuild(run=night.path, console=silent())
+        rebuild(run=night.path, console=Console(quiet=True))
 
 
 def test_an_export_that_cannot_be_written_does_not_end_the_night(tmp_path, monkeypatch):
@@ -162,4 +163,4 @@ def test_a_run_without_tiles_has_nothing_to_rebuild(tmp_path):
     folder = RunFolder(tmp_path / "night")
     folder.create(plan_text=PLAN, settings_text=SETTINGS)
     with pytest.raises(InputRefused, match="holds no tile"):
-        rebuild(run=folder.path, console=silent())
+        rebuild(run=folder.path, console=Console(quiet=True))

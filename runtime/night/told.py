@@ -1,0 +1,51 @@
+"""A written outcome for every ending: state and reason in the journal, and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+
+from runtime.errors import NightscopeError
+from runtime.ports import Clock
+from runtime.record.journal import Journal
+from runtime.record.run_folder import RunFolder
+from runtime.record.trouble import trouble_is_told
+
+STOPPED_AT_ONCE = "stopped at once; the tile in hand is taken again"
+
+
+@contextmanager
+def told_why(
+    folder: RunFolder, journal: Journal, clock: Clock, write_report: Callable[[], object]
+) -> Iterator[None]:
+    """Write why a night ended into journal and report, whatever it was that ended it; on a full
+    disk the ballast makes room for that.
+
+    What the world did is raised as an error that says so. What cannot be written is left out: the
+    first reason is the one to be told.
+    """
+    try:
+        with trouble_is_told():
+            yield
+    except BaseException as error:
+        _attempt(lambda: folder.ballast.unlink(missing_ok=True))
+        _attempt(partial(_note, journal, clock, error))
+        _attempt(write_report)
+        raise
+
+
+def _note(journal: Journal, clock: Clock, error: BaseException) -> None:
+    kind, message = type(error).__name__, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        kind, message = "Stopped", STOPPED_AT_ONCE
+    elif not isinstance(error, NightscopeError):
+        kind, message = "internal error", f"{kind}: {message}"
+    with journal.transaction():
+        journal.note(state="paused")
+        journal.event(at=clock.instant(), level="warning", kind=kind, message=message)
+
+
+def _attempt(step: Callable[[], object]) -> None:
+    with suppress(NightscopeError, OSError, MemoryError), trouble_is_told():
+        step()

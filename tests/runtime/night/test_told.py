@@ -1,0 +1,107 @@
+"""However a night ends, journal and report say why; what can be asked again is, before it ends."""
+
+import errno
+import os
+import signal
+
+import pytest
+
+from runtime.errors import MemoryShort, StorageFailed
+from runtime.record import storage
+from runtime.record.journal import Journal
+from runtime.stitch.map.mosaic import Mosaic
+from tests.night_fakes import Bench, Night
+from tests.runtime.night.test_journey import SMALL, at_frame
+
+
+@pytest.fixture
+def night(tmp_path):
+    return Night(tmp_path / "night", Bench(), plan=SMALL)
+
+
+def failing(monkeypatch, owner, name, error, *, times, when=lambda *_: True):
+    """Have the first calls of a function end with an error."""
+    whole, left = getattr(owner, name), [times]
+
+    def call(*values, **named):
+        if left[0] and when(*values):
+            left[0] -= 1
+            raise error
+        return whole(*values, **named)
+
+    monkeypatch.setattr(owner, name, call)
+
+
+def ending(night):
+    with night.journal() as journal:
+        return journal.fact("state"), journal.events()[-1].message
+
+
+def of_a_tile(path, *_):
+    return path.name.startswith("r0")
+
+
+IO_ERROR = OSError(errno.EIO, "Input/output error")
+
+
+def test_one_io_error_is_nothing_but_a_second_attempt(night, monkeypatch):
+    failing(monkeypatch, os, "fsync", IO_ERROR, times=1, when=lambda *_: night.bench.frames)
+    assert night.go_on()["exit_code"] == 0
+
+
+def test_io_errors_that_stay_pause_the_night_with_their_words(night, monkeypatch):
+    with monkeypatch.context() as patch:
+        failing(patch, storage, "write_durably", IO_ERROR, times=9, when=of_a_tile)
+        with pytest.raises(StorageFailed, match="Input/output error") as failed:
+            night.go_on()
+    assert failed.value.exit_code == 7
+    state, reason = ending(night)
+    assert state == "paused"
+    assert "Input/output error" in reason
+    assert "Input/output error" in (night.path / "report.html").read_text()
+    assert night.go_on()["tiles_done"] == 2
+
+
+@pytest.mark.parametrize("error", [MemoryError("9 TB"), RuntimeError("can't start new thread")])
+def test_memory_that_runs_short_pauses_the_night(night, monkeypatch, error):
+    with monkeypatch.context() as patch:
+        failing(patch, Mosaic, "update", error, times=1)
+        with pytest.raises(MemoryShort, match="memory ran short"):
+            night.go_on()
+    assert ending(night)[0] == "paused"
+    assert night.go_on()["exit_code"] == 0
+
+
+def test_a_fault_of_the_program_is_in_the_journal_too(night, monkeypatch):
+    with monkeypatch.context() as patch:
+        failing(patch, Mosaic, "update", KeyError("ours"), times=1)
+        with pytest.raises(KeyError):
+            night.go_on()
+    assert ending(night) == ("paused", "KeyError: 'ours'")
+
+
+def test_stopped_at_once_it_says_so(night):
+    def twice(bench):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    night.bench.on_frame = at_frame(1, twice)
+    with pytest.raises(KeyboardInterrupt):
+        night.go_on()
+    state, reason = ending(night)
+    assert state == "paused"
+    assert "stopped at once" in reason
+
+
+def test_a_closed_terminal_does_not_end_a_night(night):
+    night.bench.on_frame = at_frame(1, lambda bench: signal.raise_signal(signal.SIGHUP))
+    assert night.go_on()["tiles_done"] == 2
+
+
+def test_a_reason_that_cannot_be_written_does_not_hide_the_reason(night, monkeypatch):
+    with monkeypatch.context() as patch:
+        failing(patch, Mosaic, "update", MemoryError("9 TB"), times=1)
+        failing(patch, Journal, "event", StorageFailed("the disk failed"), times=9)
+        with pytest.raises(MemoryShort):
+            night.go_on()
+    assert night.go_on()["exit_code"] == 0
