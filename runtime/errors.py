@@ -69,6 +69,10 @@ class CalibrationRefused(ConfigRefused):
     """A calibration the plan needs is missing, stale, failed, or belongs to other hardware."""
 
 
+class CalibrationExpired(CalibrationRefused):
+    """A calibration was good and is too old by now: it can be renewed under way."""
+
+
 class HardwareFailed(NightscopeError):
     """A device is absent, busy, or stopped answering."""
 

@@ -15,7 +15,7 @@ from pydantic import ConfigDict
 
 from runtime.calibrated.filing import filed
 from runtime.config.strict import Strict
-from runtime.errors import CalibrationRefused, ConfigRefused
+from runtime.errors import CalibrationExpired, CalibrationRefused, ConfigRefused
 from runtime.instant import Instant
 from runtime.plain_file import array_of, read_plain, read_text
 
@@ -188,7 +188,7 @@ def require(
         )
     age_days = record.age_days(now)
     if age_days > max_age_days:
-        raise CalibrationRefused(
+        raise CalibrationExpired(
             f"calibration '{of}' is stale",
             value=f"{age_days:.0f} days",
             limit=f"{max_age_days:.0f} days",

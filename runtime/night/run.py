@@ -25,6 +25,7 @@ from runtime.night.mend import mend
 from runtime.night.models import RunModels, models_of
 from runtime.night.outlook import Outlook
 from runtime.night.preflight import preflight
+from runtime.night.renewal import load_renewed
 from runtime.night.scan import Scan
 from runtime.night.sessions import begin_session
 from runtime.night.stages import budgets
@@ -143,7 +144,15 @@ class Night:
         frames = self.plan.frames_a_tile
         self.journal.set_stages(budgets(self.settings.budgets_ms, frames_a_tile=frames))
         meter = Meter(clock, self.journal.stages())
-        calibrated = Calibrated.load(rig, self.settings, objectives=self.plan.objectives)
+        calibrated = load_renewed(
+            self.folder,
+            self.journal,
+            rig,
+            self.plan,
+            self.settings,
+            calibrate=self._run_routines,
+            clock=clock,
+        )
         seen = self._look_ahead(rig, models, calibrated)
         live = LiveLine(
             self.console,
@@ -223,15 +232,16 @@ class Night:
         with self.open_microscope(self.settings) as rig:
             self._look_ahead(rig, models, None)
             rig.stage.home()
-            self.calibrate(
-                rig,
-                self.settings,
-                objectives=self.plan.objectives,
-                progress=self._calibrating,
-            )
+            self._run_routines(rig)
         with self.journal.transaction():
             self.folder.keep_sealed(self.journal)
             self.journal.note(calibrated=True, calibration_s=self.clock.now_s() - start_s)
+
+    def _run_routines(self, rig: Rig) -> None:
+        """Run those routines whose records are missing or cannot serve."""
+        self.calibrate(
+            rig, self.settings, objectives=self.plan.objectives, progress=self._calibrating
+        )
 
     def _calibrating(self, said: str) -> None:
         """Say which routine comes next, unless somebody asked to stop before it."""
