@@ -7,6 +7,7 @@ learned from the same pair with one tile turned by half a turn: the same texture
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -79,22 +80,40 @@ def whole_shift(a: Small, b: Small) -> WholeShift:
     return WholeShift((float(x * a.factor), float(y * a.factor)), score)
 
 
+def whole_shifts(a: Small, b: Small) -> list[WholeShift]:
+    """Return every shift of two tiles of one size that stands out, none of them left out because
+    the sensor's own pattern would lie there; the one with the highest score first.
+    """
+    found = (
+        WholeShift((float(x * a.factor), float(y * a.factor)), score)
+        for (x, y), score in _scored(a, b)
+    )
+    return sorted(found, key=lambda shift: -shift.score)
+
+
 def chance_score(a: Small, b: Small) -> float:
     """Return the score that two tiles reach when they cannot match: with one turned about."""
     return _best(a, b.turned())[1]
 
 
 def _best(a: Small, b: Small) -> tuple[tuple[int, int], float]:
-    """Return the whole shift (x, y) with the highest score, and that score."""
-    best, highest = (0, 0), 0.0
+    """Return the whole shift (x, y) with the highest score, and that score; the sensor's own
+    pattern is no shift.
+    """
+    apart = (found for found in _scored(a, b) if np.hypot(*found[0]) >= FIXED_PATTERN_PX)
+    return max(((at, score) for at, score in apart if score > 0), key=_score, default=((0, 0), 0.0))
+
+
+def _score(found: tuple[tuple[int, int], float]) -> float:
+    return found[1]
+
+
+def _scored(a: Small, b: Small) -> Iterator[tuple[tuple[int, int], float]]:
+    """Yield the shifts (x, y) that stand out, highest peak first, with their scores."""
     for x, y in _peaks(_correlation(a, b), a.image.shape):
         part_a, part_b = _shared(a.image, b.image, x, y)
-        if min(part_a.shape) < LEAST_SIDE_PX or np.hypot(x, y) < FIXED_PATTERN_PX:
-            continue
-        score = ncc(part_a, part_b) * float(np.sqrt(part_a.size))
-        if score > highest:
-            best, highest = (x, y), score
-    return best, highest
+        if min(part_a.shape) >= LEAST_SIDE_PX:
+            yield (x, y), ncc(part_a, part_b) * float(np.sqrt(part_a.size))
 
 
 def _room(shape: tuple[int, ...]) -> tuple[int, ...]:
