@@ -8,7 +8,7 @@ every driver must do.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from runtime.instant import Instant
 from runtime.tile import Pixels
@@ -137,6 +137,27 @@ class Stage(Protocol):
 
     def stop(self) -> None:
         """Halt all axes at once, ahead of anything queued."""
+
+
+@runtime_checkable
+class DeclaredStage(Stage, Protocol):
+    """A stage that somebody else has to tell where it stands, unless it has switches after all."""
+
+    @property
+    def finds_origin(self) -> bool:
+        """Return whether `home` finds the origin by itself; if not, it declares one where it
+        stands, as often as the settings allow.
+        """
+
+    @property
+    def lost(self) -> bool:
+        """Return whether the position was known and no longer is."""
+
+    def stand_at(self, *, x_um: float, y_um: float, z_um: float) -> None:
+        """Believe from now on that it stands there, to the nearest motor step; nothing moves."""
+
+    def forget(self) -> None:
+        """Void the position."""
 
 
 class Light(Protocol):

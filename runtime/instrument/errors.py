@@ -26,6 +26,18 @@ class NotHomed(HardwareFailed):
     """Raised for moves and positions before the stage has an origin, and when it cannot home."""
 
 
+class OriginUnknown(HardwareFailed):
+    """Raised where the stage's origin is lost and cannot be found again; says why."""
+
+    def __init__(self, why: str, *, value: object = None, limit: object = None) -> None:
+        super().__init__(
+            f"the stage does not know where it stands: {why}",
+            value=value,
+            limit=limit,
+            remedy="bring it to its origin by hand, then `nightscope resume RUN --origin-here`",
+        )
+
+
 class Rejected(HardwareFailed):
     """Raised for a command that names nothing known, or that was stopped."""
 

@@ -36,7 +36,7 @@ from runtime.errors import HardwareFailed
 from runtime.instrument.boards import Boards, check_boards
 from runtime.instrument.mounted import MountedObjective
 from runtime.instrument.rig import Rig
-from runtime.ports import Camera, Clock, Light, Stage, Turret
+from runtime.ports import Camera, Clock, DeclaredStage, Light, Stage, Turret
 
 if TYPE_CHECKING:
     from runtime.instrument.micromanager.core import Core
@@ -315,7 +315,14 @@ def _rig(bench: Bench) -> Rig:
         recording=bench.recording if settings.recording else None,
         trips=bench.boards.trips,
         without_failsafe=(*bench.boards.without_failsafe(), *bench.unwatched),
+        declared=_declared(stage),
+        trouble=(HardwareFailed, BridgeError),
     )
+
+
+def _declared(stage: Stage) -> DeclaredStage | None:
+    """Return the stage where it has no switches by which to find its origin."""
+    return stage if isinstance(stage, DeclaredStage) and not stage.finds_origin else None
 
 
 def _side_light(section: SideLightSection | None) -> SideLight | None:
@@ -336,7 +343,10 @@ def _followed(
     own = {port for port, driver in bench.settings.drivers.items() if driver == "simulated"}
     if "stage" not in own:
         specimen_um = bench.settings.simulation.specimen_um
-        stage = following.FollowedStage(stage, bench.world, specimen_um=specimen_um)
+        if isinstance(stage, DeclaredStage):
+            stage = following.FollowedDeclaredStage(stage, bench.world, specimen_um=specimen_um)
+        else:
+            stage = following.FollowedStage(stage, bench.world, specimen_um=specimen_um)
     if "light" not in own:
         light = following.FollowedLight(light, bench.world)
     if "turret" not in own:

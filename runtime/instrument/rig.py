@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from runtime.config.settings import MotionSection
-from runtime.errors import CameraFailed
+from runtime.errors import CameraFailed, HardwareFailed
 from runtime.instant import Instant
 from runtime.instrument.replay import Recording
-from runtime.ports import Camera, CameraFrame, Clock, Light, Stage, Turret
+from runtime.ports import Camera, CameraFrame, Clock, DeclaredStage, Light, Stage, Turret
 from runtime.tile import StagePosition
 
 # Half the smallest motor step in common use: closer than this is the same place.
@@ -37,7 +37,8 @@ class Rig:
     `recording` is there where a recorded scan is played. `clock` is the host's; `own_time` is there
     where frames are dated by another. `trips` counts how often the board's watchdog found the host
     late and was re-armed; `without_failsafe` holds the ids of boards that do not go dark by
-    themselves.
+    themselves. `declared` is the stage once more where it has no switches by which to find its
+    origin, and `trouble` what its devices raise.
     """
 
     stage: Stage
@@ -51,6 +52,8 @@ class Rig:
     recording: Recording | None = None
     trips: Callable[[], int] = lambda: 0
     without_failsafe: tuple[str, ...] = ()
+    declared: DeclaredStage | None = None
+    trouble: tuple[type[Exception], ...] = (HardwareFailed,)
 
     @property
     def stage_sigma_um(self) -> float:

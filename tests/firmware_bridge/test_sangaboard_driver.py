@@ -128,6 +128,46 @@ def test_a_restart_voids_the_position_for_good() -> None:
             one.board.stage.home()
 
 
+@pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.banner)
+def test_told_where_it_stands_after_a_restart_it_moves_from_there(build: SangaboardBuild) -> None:
+    """What the board counts from then on does not matter: zero, or what its EEPROM kept."""
+    with rig(build) as one:
+        assert not one.board.stage.finds_origin
+        one.board.stage.home()
+        one.board.stage.move_to(x_um=100, z_um=-3)
+        one.host.reset()
+        with pytest.raises(DeviceRebooted):
+            while True:
+                one.board.stage.position()
+        assert one.board.stage.lost
+        one.board.stage.stand_at(x_um=130.02, y_um=-20, z_um=5)
+        assert not one.board.stage.lost
+        assert one.board.stage.steps() == (1300, -200, 100)
+        stood = one.plant.steps
+        assert one.board.stage.move_to(x_um=131, y_um=-30).x_um == 131
+        moved = tuple(b - a for a, b in zip(stood, one.plant.steps, strict=True))
+        assert moved == (10, -100, 0)
+        one.board.stage.stand_at(x_um=0, y_um=0, z_um=0)
+        assert one.board.stage.steps() == (0, 0, 0)
+        with pytest.raises(LimitHit, match="travel of x"):
+            one.board.stage.stand_at(x_um=20_001, y_um=0, z_um=0)
+        assert one.board.stage.steps() == (0, 0, 0)
+
+
+def test_a_board_that_was_never_homed_can_be_told_and_a_zero_forgets_it() -> None:
+    with rig(V1) as one:
+        one.board.stage.stand_at(x_um=50, y_um=60, z_um=7)
+        assert one.board.stage.move_to(x_um=51).y_um == 60
+        assert one.plant.steps == (10, 0, 0)
+        one.board.stage.home()
+        assert one.board.stage.steps() == (0, 0, 0)
+
+
+def test_with_switches_it_finds_its_origin_itself() -> None:
+    with rig(replace(V1_BETA, endstops=True)) as one:
+        assert one.board.stage.finds_origin
+
+
 def test_a_target_outside_the_travel_moves_nothing() -> None:
     with rig(V1) as one:
         one.board.stage.home()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from firmware_bridge.drivers.line_board import LineBoard
 from firmware_bridge.drivers.line_stage import AT_REST_S, LineStage
-from firmware_bridge.drivers.position import inside_travel, left_corridor
+from firmware_bridge.drivers.position import inside_travel, left_corridor, target_steps
 from firmware_bridge.errors import NotHomed, PositionUnknown, ReplyTimeout
 from firmware_bridge.plant import AxisDescription, Steps
 
@@ -47,7 +47,9 @@ class Motors:
 
 
 class SangaboardStage(LineStage):
-    """Three axes. Zero is where homing ends; without switches, where `home()` was called."""
+    """Three axes. Zero is where homing ends; without switches, where `home()` was called, or as
+    `stand_at` says.
+    """
 
     def __init__(
         self,
@@ -59,6 +61,28 @@ class SangaboardStage(LineStage):
     ) -> None:
         super().__init__(board, axes=axes)
         self._motors, self._origin_here = motors, origin_here
+        self._ahead: Steps = (0, 0, 0)
+
+    @property
+    def finds_origin(self) -> bool:
+        """Return whether it has reference switches."""
+        return self._motors.has_endstops
+
+    def stand_at(self, *, x_um: float, y_um: float, z_um: float) -> None:
+        """Believe from now on that it stands there, to the nearest motor step; nothing moves.
+
+        The board can set its counter to zero alone, so what it counts is left as it is and the
+        difference kept here. Raises LimitHit for a place outside the travel, and as `move_to` for a
+        board that does not answer.
+        """
+        with self._board.talking():
+            wanted = target_steps((0, 0, 0), (x_um, y_um, z_um), self.axes)
+            counted = self._settled(timeout_s=AT_REST_S)
+            x, y, z = (
+                old + new - now for old, new, now in zip(self._ahead, wanted, counted, strict=True)
+            )
+            self._ahead = (x, y, z)
+            self._homed()
 
     def home(self) -> None:
         """Find the reference switches, or declare the origin here where the caller allowed it.
@@ -166,7 +190,7 @@ class SangaboardStage(LineStage):
                 if self._board.clock.now_s() > deadline_s:
                     raise
                 continue
-            x, y, z = (int(n) for n in found.groups())
+            x, y, z = (int(n) + a for n, a in zip(found.groups(), self._ahead, strict=True))
             return x, y, z
 
     def _moving(self) -> bool:
@@ -194,6 +218,7 @@ class SangaboardStage(LineStage):
     def _zero(self) -> None:
         """Set the counter to zero where the stage stands."""
         self._board.dialogue.ask(b"zero\n", ZEROED)
+        self._ahead = (0, 0, 0)
         at = self._settled(timeout_s=AT_REST_S)
         if at != (0, 0, 0):
             raise PositionUnknown("the origin was not taken over", value=at, remedy="home again")

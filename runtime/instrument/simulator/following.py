@@ -11,7 +11,7 @@ from __future__ import annotations
 from runtime.instrument.simulator.mechanics import Triple
 from runtime.instrument.simulator.motion import STEP_UM, Steps
 from runtime.instrument.simulator.world import FULL_LEVEL, World
-from runtime.ports import Light, Position, Stage, Travel, Turret
+from runtime.ports import DeclaredStage, Light, Position, Stage, Travel, Turret
 
 
 class FollowedStage:
@@ -79,6 +79,40 @@ class FollowedStage:
         self._world.begin_move(target_steps=steps)
         self._world.finish_move()
         self._followed = steps
+
+
+class FollowedDeclaredStage(FollowedStage):
+    """The same of a stage that somebody else has to tell where it stands.
+
+    The specimen stays where it is when the place gets another name.
+    """
+
+    def __init__(self, stage: DeclaredStage, world: World, *, specimen_um: Triple) -> None:
+        super().__init__(stage, world, specimen_um=specimen_um)
+        self._declared = stage
+
+    @property
+    def finds_origin(self) -> bool:
+        """Return whether the followed stage has switches."""
+        return self._declared.finds_origin
+
+    @property
+    def lost(self) -> bool:
+        """Return whether the followed stage lost its position."""
+        return self._declared.lost
+
+    def forget(self) -> None:
+        """Void the followed stage's position."""
+        self._declared.forget()
+
+    def stand_at(self, *, x_um: float, y_um: float, z_um: float) -> None:
+        """Tell the followed stage where it stands."""
+        self._declared.stand_at(x_um=x_um, y_um=y_um, z_um=z_um)
+        named = self._declared.position()
+        if self._followed is not None:
+            x, y, z = (n * STEP_UM for n in self._followed)
+            self._specimen_um = (named.x_um - x, named.y_um - y, named.z_um - z)
+        self._follow(named)
 
 
 class FollowedLight:
