@@ -304,7 +304,7 @@ class Night:
     facts: dict[str, Any] = field(default_factory=dict)
     told: io.StringIO = field(default_factory=io.StringIO)
 
-    def go_on(self) -> dict[str, Any]:
+    def go_on(self, *, origin_here: bool = False) -> dict[str, Any]:
         folder = RunFolder(self.path)
         if not folder.journal.exists():
             limits = "".join(
@@ -318,6 +318,7 @@ class Night:
             calibrate=calibrate,
             console=Console(file=self.told),
             clock=SystemClock(),
+            origin_here=origin_here,
         )
 
     @contextmanager

@@ -33,6 +33,12 @@ AsJson = Annotated[
 Flip = Annotated[
     bool, typer.Option("--flip", help="Files keep their lowest row first, as MRC may.")
 ]
+OriginHere = Annotated[
+    bool,
+    typer.Option(
+        "--origin-here", help="A stage without switches was brought to its origin by hand."
+    ),
+]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")]
 FocusMap = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Focus to begin with, by `focus map`.")

@@ -18,6 +18,7 @@ from runtime.cli.options import (
     FocusMap,
     MatcherName,
     Network,
+    OriginHere,
     Out,
     PixelSize,
     Positions,
@@ -146,13 +147,16 @@ def resume(
         Path | None,
         typer.Option(metavar="FILE", help="Settings in which a port or device was corrected."),
     ] = None,
+    origin_here: OriginHere = False,
     as_json: AsJson = False,
 ) -> None:
     """Go on with an interrupted run: every tile exactly once, the same result.
 
+    A stage without switches is looked for on the run's own map.
+
     `nightscope resume /data/2026-11-21`
 
-    `nightscope resume demo-run --json`
+    `nightscope resume /data/2026-11-21 --origin-here --json`
     """
     call(
         "runtime.cli.commands.scan:resume",
@@ -160,6 +164,7 @@ def resume(
         run=folder,
         settings=settings,
         calibrate=_calibrate,
+        origin_here=origin_here,
     )
 
 

@@ -30,12 +30,15 @@ def load_renewed(
 
     A run that calibrates by itself measures again, by `calibrate`; any other takes the newest
     records of the folder that its settings name. What it had stays in its folder. Raises
-    CalibrationRefused where those cannot serve either.
+    CalibrationRefused where those cannot serve either, and for a stage without switches, which
+    nobody has told yet where it stands.
     """
     try:
         return Calibrated.load(rig, settings, objectives=plan.objectives)
     except CalibrationExpired as stale:
         if settings.calibration.automatic:
+            if rig.declared is not None:
+                raise  # nobody knows yet where it stands, and calibrating moves it far
             rig.stage.home()
             calibrate(rig)
         else:

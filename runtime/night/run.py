@@ -23,6 +23,7 @@ from runtime.night.fitness import check_settings
 from runtime.night.live import LiveLine
 from runtime.night.mend import mend
 from runtime.night.models import RunModels, models_of
+from runtime.night.origin import LEFT, declare
 from runtime.night.outlook import Outlook
 from runtime.night.preflight import preflight
 from runtime.night.renewal import load_renewed
@@ -71,7 +72,7 @@ class Calibrate(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Night:
     """One run under way. `clock` is the host's, whatever the instrument's is; `said` is what the
-    user has been told of it.
+    user has been told of it; `origin_here`: a person says that the stage was brought to its origin.
     """
 
     folder: RunFolder
@@ -84,6 +85,7 @@ class Night:
     clock: Clock
     should_stop: StopRequest
     said: set[str] = field(default_factory=set[str])
+    origin_here: bool = False
 
     def go_on(self) -> None:
         """Do what the journal does not show as done, to the exported map."""
@@ -174,6 +176,7 @@ class Night:
             models=models,
             meter=meter,
             should_stop=self.should_stop,
+            origin_here=self.origin_here,
         )
         try:
             with live:
@@ -222,7 +225,8 @@ class Night:
         """Run every routine from the start.
 
         A half-calibrated microscope starts afresh, so that an interrupted calibration ends with
-        the same records as one left in peace.
+        the same records as one left in peace. A stage without switches goes back to its origin, so
+        that it stands there when it is opened again.
         """
         self.journal.note(state="calibrating")
         start_s = self.clock.now_s()
@@ -231,11 +235,14 @@ class Night:
             record.unlink()
         with self.open_microscope(self.settings) as rig:
             self._look_ahead(rig, models, None)
-            rig.stage.home()
+            declare(rig, self.journal, origin_here=self.origin_here)
             self._run_routines(rig)
+            if rig.declared is not None:
+                rig.approach(x_um=0.0, y_um=0.0, z_um=0.0)
+        calibration_s = self.clock.now_s() - start_s
         with self.journal.transaction():
             self.folder.keep_sealed(self.journal)
-            self.journal.note(calibrated=True, calibration_s=self.clock.now_s() - start_s)
+            self.journal.note(calibrated=True, calibration_s=calibration_s, **{LEFT: False})
 
     def _run_routines(self, rig: Rig) -> None:
         """Run those routines whose records are missing or cannot serve."""
@@ -272,12 +279,14 @@ def carry_out(
     console: Console,
     clock: Clock,
     settings_file: Path | None = None,
+    origin_here: bool = False,
 ) -> dict[str, Any]:
     """Do a run, or what is left of it, to the finished map and report; return its summary.
 
     `calibrate` runs the routines where the settings allow that, `settings_file` says where devices
-    are reached that were plugged in elsewhere. The summary's "exit_code" is 0, or
-    5 when something needs "attention", which says in words what. Raises
+    are reached that were plugged in elsewhere. `origin_here`: a person says that a stage without
+    switches, which has left its origin in this run, was brought back there. The summary's
+    "exit_code" is 0, or 5 when something needs "attention", which says in words what. Raises
     NightscopeError, after the journal was told why, when the run must pause; it can then be
     resumed.
     """
@@ -300,6 +309,7 @@ def carry_out(
                 console=console,
                 clock=clock,
                 should_stop=stop,
+                origin_here=origin_here,
             )
             with (
                 stop.listening(),

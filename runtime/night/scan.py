@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from runtime.calibrated.loaded import Calibrated
 from runtime.config.plan import Focus, Plan, PlannedTile
 from runtime.config.settings import Settings
 from runtime.conveyor import begin, result_of
+from runtime.focus.belief import Height
 from runtime.focus.first_looks import spread
 from runtime.focus.history import ANCHORS, STARTED, Before
 from runtime.focus.keeper import FocusKeeper
@@ -17,6 +19,7 @@ from runtime.night.acquire import Acquirer
 from runtime.night.intake import Intake
 from runtime.night.measurers import measurers
 from runtime.night.models import RunModels
+from runtime.night.origin import StageOrigin
 from runtime.night.pipeline import Pipeline, Watcher
 from runtime.night.second_looks import SecondLooks
 from runtime.night.stages import catch_up
@@ -42,18 +45,40 @@ class Scan:
     models: RunModels
     meter: Meter
     should_stop: StopRequest
+    origin_here: bool = False
 
     def run(self, watcher: Watcher) -> None:
-        """Find the microscope's place again, and scan to the settled map."""
+        """Find the microscope's place again, and scan to the settled map.
+
+        Where a stage without switches loses its place on the way, it is found again by the map, and
+        the scan goes on.
+        """
         planned = self.planned
         self._singles(self.plan.objective)  # what is refused is refused before anything moves
         self._note(planned)
         preparing = begin(lambda: self._prepare(planned))
-        self.rig.stage.home()
-        self._return_to_last_tile()
-        self._anchor_focus(planned)
-        intake, second_looks = result_of(preparing, clock=self.rig.clock)
-        Pipeline(
+        origin = self._origin(planned)
+        origin.establish()
+        self._return_in_time()
+        while True:
+            try:
+                self._return_to_last_tile()
+                self._anchor_focus(planned)
+                intake, second_looks = result_of(preparing, clock=self.rig.clock)
+                self._pipeline(planned, intake, second_looks, watcher).run()
+            except self.rig.trouble as error:
+                origin.find_again(error)
+            else:
+                return
+
+    def _pipeline(
+        self,
+        planned: list[PlannedTile],
+        intake: Intake,
+        second_looks: SecondLooks,
+        watcher: Watcher,
+    ) -> Pipeline:
+        return Pipeline(
             plan=self.plan,
             planned=planned,
             rig=self.rig,
@@ -66,7 +91,27 @@ class Scan:
             queue_tiles=self.settings.pipeline.queue_tiles,
             watcher=watcher,
             should_stop=self.should_stop,
-        ).run()
+        )
+
+    def _origin(self, planned: list[PlannedTile]) -> StageOrigin:
+        return StageOrigin(
+            rig=self.rig,
+            folder=self.folder,
+            journal=self.journal,
+            plan=self.plan,
+            planned=planned,
+            settings=self.settings,
+            calibrated=self.calibrated,
+            offset_um=self._offset_um,
+            heights=self._heights,
+            should_stop=self.should_stop,
+            origin_here=self.origin_here,
+        )
+
+    def _heights(self) -> Callable[[float, float], Height | None]:
+        """Return what predicts the z of focus at (x, y) by what the journal holds now."""
+        model, now = self._restored(self.plan.objective).model, self.rig.instant()
+        return lambda x_um, y_um: model.predict(x_um=x_um, y_um=y_um, at=now)
 
     @property
     def _offset_um(self) -> tuple[float, float, float]:
@@ -121,8 +166,7 @@ class Scan:
         return intake, looks
 
     def _return_to_last_tile(self) -> None:
-        """Move to where the last journaled tile was taken; a simulated world goes back to that
-        time, too.
+        """Move to where the last journaled tile was taken.
 
         The drives' slack is then on the flank it was on, so the next tile comes out as it would
         have without the interruption.
@@ -133,7 +177,12 @@ class Scan:
         last, at = tile.shot, tile.shot.stage
         self.rig.turret.select(objective=last.imaging.objective)
         self.rig.approach(x_um=at.x_um, y_um=at.y_um, z_um=at.z_um)
-        self.rig.resume_at(last.taken)
+
+    def _return_in_time(self) -> None:
+        """Take a simulated world back to when the last journaled tile was taken."""
+        tile = self.journal.last_tile()
+        if tile is not None:
+            self.rig.resume_at(tile.shot.taken)
 
     def _anchor_focus(self, planned: list[PlannedTile]) -> None:
         """Find focus where the slide is known to hold something, before the first tile of a boot,
@@ -164,18 +213,25 @@ class Scan:
         """Return whether there is a tile that was taken since the machine last started."""
         return tile is not None and self.rig.instant().since_s(tile.shot.taken) is not None
 
-    def _acquirer(self, objective: str) -> Acquirer:
-        """Return the taker of an objective's tiles, its focus model rebuilt from the journal."""
-        visiting = self.plan.visits is not None and objective == self.plan.visits.objective
-        plan = self._visiting_plan() if visiting else self.plan
-        offset_um = self._offset_um if visiting else (0.0, 0.0, 0.0)
-        keeper = self._keeper(objective, plan)
+    def _visiting(self, objective: str) -> bool:
+        return self.plan.visits is not None and objective == self.plan.visits.objective
+
+    def _restored(self, objective: str) -> FocusKeeper:
+        """Return the keeper of an objective's focus, its model rebuilt from the journal."""
+        visiting = self._visiting(objective)
+        keeper = self._keeper(objective, self._visiting_plan() if visiting else self.plan)
         keeper.restore(
             self.journal.tiles(None if visiting else "overview"),
             self.journal.focus(),
             before=Before.read(self.journal, self.plan.focus),
-            offset_um=offset_um,
+            offset_um=self._offset_um if visiting else (0.0, 0.0, 0.0),
         )
+        return keeper
+
+    def _acquirer(self, objective: str) -> Acquirer:
+        """Return the taker of an objective's tiles, its focus model rebuilt from the journal."""
+        plan = self._visiting_plan() if self._visiting(objective) else self.plan
+        keeper = self._restored(objective)
         imaging = Imaging(
             objective=objective,
             pixel_size_um=self.calibrated.pixel_size_um(objective),

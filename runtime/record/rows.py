@@ -146,7 +146,7 @@ class Event:
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 _KINDS: dict[Any, tuple[str, ...]] = {
     str: ("name", "state", "configuration", "paths_from"),
-    bool: ("simulated", "calibrated"),
+    bool: ("simulated", "calibrated", "origin_left"),
     _Number: (
         "scan_s", "stage_waited_s", "calibration_s", "first_tile_s", "peak_memory_mb", "wall_s",
         "bent_px", "tiles_planned", "regions_found",
@@ -158,7 +158,7 @@ _KINDS: dict[Any, tuple[str, ...]] = {
     dict[str, dict[str, str]]: ("bundles",),
     dict[str, str]: ("plugs", "unwritten"),
     dict[str, _Number]: ("depth_of_field_um",),
-    list[dict[str, Any]]: ("calibrations", "focus_anchors"),
+    list[dict[str, Any]]: ("calibrations", "focus_anchors", "origins_found"),
 }  # fmt: skip
 FACTS: dict[str, TypeAdapter[Any]] = {
     key: TypeAdapter(kind, config=None if kind is Instant else {"strict": True})

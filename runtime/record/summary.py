@@ -7,12 +7,14 @@ from typing import Any
 
 from runtime.record.budget import StageTimes, mechanics_s, stage_table
 from runtime.record.journal import Journal
+from runtime.record.origins import FOUND_AGAIN
 
 
 def summarise(run_dir: Path, journal: Journal) -> dict[str, Any]:
     """Return the run's figures; `mechanics_share` is the part of the scan's wall time that stage,
     focus and exposure took, so 1 means that compute hid behind them entirely; `stage_waited_s` how
-    long the stage stood still because compute had no room for another tile. `map` is what the
+    long the stage stood still because compute had no room for another tile; `origins_found` how
+    often the stage lost its origin and found it again. `map` is what the
     tiles' own pictures say of the finished map (`runtime.stitch.quality`), `bent_px` how far they
     say that every frame is bent where no distortion was calibrated; None before it is finished.
     """
@@ -28,6 +30,7 @@ def summarise(run_dir: Path, journal: Journal) -> dict[str, Any]:
         "tiles_skipped": len(journal.skips()),
         "tiles_flagged": sum(bool(p.flag) for p in journal.placements().values()),
         "tiles_doubted": sum(not label.trusted for label in journal.labels().values()),
+        "origins_found": len(journal.fact(FOUND_AGAIN, [])),
         "regions_found": len(journal.regions()),
         "regions_visited": len(journal.visited()),
         "budgets": [_row(row) for row in table],

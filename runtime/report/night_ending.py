@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runtime.record.budget import stage_table
 from runtime.record.journal import Journal
+from runtime.record.origins import EVENT
 from runtime.report.attention import attention
 from runtime.report.ending import Ending, Sentences
 from runtime.report.findings import findings
@@ -54,6 +55,7 @@ def _done(run: RunData) -> Sentences:
         words.append(f"{visited}, {counted(len(run.visits), 'frame')}")
     if run.facts["map_quality"]:
         words.append(in_words(run.facts["map_quality"]))
+    words += [event.message for event in run.events if event.kind == EVENT]
     return tuple(word.strip() for word in words)
 
 

@@ -110,10 +110,17 @@ def look_ahead(plan: Plan, settings: Settings, *, out: Path) -> Outlook:
 
 
 def resume(
-    *, run: Path, calibrate: Calibrate, console: Console, settings: Path | None = None
+    *,
+    run: Path,
+    calibrate: Calibrate,
+    console: Console,
+    settings: Path | None = None,
+    origin_here: bool = False,
 ) -> dict[str, Any]:
     """Go on with a run from wherever its journal says it stands, and return the summary; `settings`
     says where its devices are reached by now.
+
+    `origin_here`: a person has brought a stage without switches back to its origin.
     """
     folder = RunFolder(run)
     if not folder.journal.is_file():
@@ -126,6 +133,7 @@ def resume(
             console=console,
             clock=SystemClock(),
             settings_file=settings,
+            origin_here=origin_here,
         )
     except NightscopeError as error:
         _show(folder, console, code=error.exit_code, reason=str(error))

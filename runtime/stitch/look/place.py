@@ -82,7 +82,7 @@ class NoPlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
+class _Agreement:
     """A place where a frame agrees with one tile: its pixel (0, 0) lies at `shift_px` in it."""
 
     tile: KnownTile
@@ -91,7 +91,7 @@ class _Seen:
     at_um: UM
 
 
-class Scene:
+class TakenTiles:
     """The tiles of one scan, as a frame is looked for among them.
 
     `read` gives a tile's corrected (y, x) pixels, None for one that cannot be read; `stage_from_px`
@@ -117,7 +117,7 @@ class Scene:
         """
         if is_blank(pixels):
             return NoPlace(kind="blank", why="the frame shows nothing beyond noise")
-        frame, seen, compared = Small.of(pixels, side_px=SIDE_PX), list[_Seen](), 0
+        frame, seen, compared = Small.of(pixels, side_px=SIDE_PX), list[_Agreement](), 0
         found: Place | NoPlace = NoPlace(kind="unlike", why="there is no tile to compare with")
         for group in self._nearest_first(near_um, pixels.shape):
             for tile in group:
@@ -138,9 +138,9 @@ class Scene:
         near = [tile for tile in ordered if ways[tile] <= NEAR_FIELDS * field_um]
         yield from (group for group in (near, ordered[len(near) :]) if group)
 
-    def _compare(self, tile: KnownTile, known: Small, frame: Small) -> list[_Seen]:
+    def _compare(self, tile: KnownTile, known: Small, frame: Small) -> list[_Agreement]:
         return [
-            _Seen(
+            _Agreement(
                 tile=tile,
                 shift_px=shift.shift_px,
                 score=shift.score,
@@ -154,7 +154,7 @@ class Scene:
         return float(x_um), float(y_um)
 
     def _judged(
-        self, pixels: Pixels, frame: Small, seen: list[_Seen], compared: int
+        self, pixels: Pixels, frame: Small, seen: list[_Agreement], compared: int
     ) -> Place | NoPlace:
         best = max(seen, key=lambda one: one.score, default=None)
         unlike = NoPlace(
@@ -183,7 +183,7 @@ class Scene:
         pixel_um = float(np.sqrt(abs(np.linalg.det(self._stage_from_px))))
         return GATE_SIGMAS * 2**0.5 * self._sigma_um + within_px * pixel_um
 
-    def _measured(self, pixels: Pixels, here: Sequence[_Seen]) -> Place | None:
+    def _measured(self, pixels: Pixels, here: Sequence[_Agreement]) -> Place | None:
         """Return the place at full size, None where the tiles that see it do not confirm it."""
         sure: dict[str, UM] = {}
         for one in sorted(here, key=_score, reverse=True):
@@ -276,7 +276,7 @@ def _apart_um(one: UM, other: UM) -> float:
     return float(np.hypot(one[0] - other[0], one[1] - other[1]))
 
 
-def _score(seen: _Seen) -> float:
+def _score(seen: _Agreement) -> float:
     return seen.score
 
 

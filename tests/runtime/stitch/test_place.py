@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.stitch.look.place import KnownTile, NoPlace, Place, Scene, full_size_shift
+from runtime.stitch.look.place import KnownTile, NoPlace, Place, TakenTiles, full_size_shift
 from tests.night_fakes import specimen
 
 PIXEL_UM = 0.5
@@ -28,7 +28,7 @@ def scanned(world, rng, noise=8.0, read=None):
             name = f"r{row}_c{column}"
             tiles.append(KnownTile(tile_id=name, at_um=at_um))
             pixels[name] = taken(world, at_um + rng.normal(0, STAGE_SIGMA_UM, 2), rng, noise)
-    return Scene(
+    return TakenTiles(
         tiles,
         read=read or pixels.get,
         stage_from_px=np.eye(2) * PIXEL_UM,
