@@ -39,6 +39,23 @@ OriginHere = Annotated[
         "--origin-here", help="A stage without switches was brought to its origin by hand."
     ),
 ]
+Pattern = Annotated[
+    str | None, typer.Option(metavar="NAME", help='File names, as "r{row}_c{col}.png".')
+]
+Overlap = Annotated[
+    float | None, typer.Option(metavar="F", help="Overlap as a fraction, with --pattern.")
+]
+Watch = Annotated[bool, typer.Option("--watch", help="Stitch a folder that is still being filled.")]
+Fix = Annotated[
+    bool, typer.Option("--fix", help="Mend positions that the pictures contradict, and say how.")
+]
+Judge = Annotated[
+    bool, typer.Option("--report", help="Judge the map by its own pictures; write report.html.")
+]
+Frame = Annotated[
+    str | None,
+    typer.Option(metavar="CHANNEL@Z", help="Frame to read of OME-TIFF files of several."),
+]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")]
 FocusMap = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Focus to begin with, by `focus map`.")

@@ -14,17 +14,23 @@ from runtime.cli.focus_verbs import focus
 from runtime.cli.model_verbs import model
 from runtime.cli.options import (
     AsJson,
+    Fix,
     Flip,
     FocusMap,
+    Frame,
+    Judge,
     MatcherName,
     Network,
     OriginHere,
     Out,
+    Overlap,
+    Pattern,
     PixelSize,
     Positions,
     Quiet,
     SettingsFile,
     StageSigma,
+    Watch,
     positive,
 )
 from runtime.cli.process import (
@@ -152,8 +158,6 @@ def resume(
 ) -> None:
     """Go on with an interrupted run: every tile exactly once, the same result.
 
-    A stage without switches is looked for on the run's own map.
-
     `nightscope resume /data/2026-11-21`
 
     `nightscope resume /data/2026-11-21 --origin-here --json`
@@ -232,27 +236,16 @@ def stitch(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of tiles.")],
     out: Out = Path("stitched"),
     positions: Positions = None,
-    pattern: Annotated[
-        str | None, typer.Option(metavar="NAME", help='File names, as "r{row}_c{col}.png".')
-    ] = None,
-    overlap: Annotated[
-        float | None, typer.Option(metavar="F", help="Overlap as a fraction, with --pattern.")
-    ] = None,
+    pattern: Pattern = None,
+    overlap: Overlap = None,
     matcher: MatcherName = "auto",
     network: Network = None,
     stage_sigma_px: StageSigma = None,
-    fix: Annotated[
-        bool,
-        typer.Option("--fix", help="Mend positions that the pictures contradict, and say how."),
-    ] = False,
-    report: Annotated[
-        bool,
-        typer.Option("--report", help="Judge the map by its own pictures; write report.html."),
-    ] = False,
+    fix: Fix = False,
+    report: Judge = False,
     flip: Flip = False,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Stitch a folder that is still being filled.")
-    ] = False,
+    frame: Frame = None,
+    watch: Watch = False,
     quiet_s: Quiet = 60.0,
     as_json: AsJson = False,
 ) -> None:
@@ -284,6 +277,7 @@ def stitch(
         fix=fix,
         report=report,
         bottom_first=flip,
+        frame=frame,
         watch_quiet_s=quiet_s if watch else None,
     )
 
@@ -295,6 +289,7 @@ def classify(
     out: Annotated[Path, typer.Option(metavar="CSV", help="Table to write.")] = Path("labels.csv"),
     pixel_size_um: PixelSize = None,
     flip: Flip = False,
+    frame: Frame = None,
     as_json: AsJson = False,
 ) -> None:
     """Label every image of a folder with a signed model.
@@ -311,6 +306,7 @@ def classify(
         out=out,
         pixel_size_um=pixel_size_um,
         flip=flip,
+        frame=frame,
     )
 
 

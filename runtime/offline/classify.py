@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from runtime.errors import InputRefused, ModelRefused
 from runtime.instrument.camera.files import IMAGE_SUFFIXES, is_image_name
+from runtime.instrument.camera.ome_frames import AS_NAMED, FrameChoice
 from runtime.instrument.camera.pixel_size import pixel_size_um as stated_pixel_size_um
 from runtime.instrument.camera.scale import ReadAs, scan_reading
 from runtime.offline.streaming import AnswerStream
@@ -39,6 +40,7 @@ def classify_folder(
     out: Path,
     pixel_size_um: float | None = None,
     bottom_first: bool = False,
+    choice: FrameChoice = AS_NAMED,
     threads: int = 1,
     cache: Path | None = None,
     progress: Progress | None = None,
@@ -46,9 +48,10 @@ def classify_folder(
     """Write `out`, a CSV of file, label, score, one score per class, strangeness, doubt, error;
     return the summary.
 
-    With `bottom_first` files keep their lowest row first. Signed and fractional numbers are read by
-    one scale for the folder ("scale"). `cache` is as in `open_model`. An image has the pixel size
-    given, else the one that its file states, else that the model was trained for, and
+    With `bottom_first` files keep their lowest row first; `choice` is which frame is labelled of
+    files that hold several ("frames" says which, in words). Signed and fractional numbers are read
+    by one scale for the folder ("scale"). `cache` is as in `open_model`. An image has the pixel
+    size given, else the one that its file states, else that the model was trained for, and
     "pixel_size_assumed" says so. A file that cannot be read, or labelled at its pixel size, has no
     label and its error in the last column; "exit_code" is then 5. "left_out" are files that are no
     images by name. A label with a doubt is not to be trusted; "doubted" counts them; "words" tell a
@@ -59,17 +62,13 @@ def classify_folder(
     classifier = TileClassifier.open(model, keys=keys, threads=threads, cache=cache)
     sizes = _Sizes(given_um=pixel_size_um, assumed_um=classifier.pixel_size_um)
     classifier.check_pixel_size(pixel_size_um=pixel_size_um or sizes.assumed_um)
-    read_as = scan_reading(files, bottom_first=bottom_first)
+    read_as = scan_reading(files, bottom_first=bottom_first, choice=choice)
     loads = (
         partial(_pictures, file, size_um=sizes.of(file), read_as=read_as, classifier=classifier)
         for file in files
     )
-    rows: list[dict[str, Any]] = []
     outcomes = AnswerStream(classifier.work).outcomes(loads)
-    for done, (file, outcome) in enumerate(zip(files, outcomes, strict=True), start=1):
-        rows.append(_row(file, outcome))
-        if progress is not None:
-            progress(done, len(files))
+    rows = list(_rows(files, outcomes, progress))
     write_durably(out, _table(rows, classifier.classes))
     failed = {row["file"]: row["error"] for row in rows if row["error"]}
     counts = {name: sum(row["label"] == name for row in rows) for name in classifier.classes}
@@ -87,6 +86,7 @@ def classify_folder(
         "pixel_size_um": sizes.usual_um,
         "pixel_size_assumed": sizes.assumed,
         "scale": None if read_as.scale is None else asdict(read_as.scale),
+        "frames": list(read_as.frames),
         "words": ending.words,
         "ending": ending,
         "exit_code": 5 if failed else 0,
@@ -158,7 +158,7 @@ def _ending(
         others = (f"{counted(len(left_out), 'file')} left out: {by_reason(left_out, NAMED)}",)
     return Ending(
         done=(f"{counted(sum(counts.values()), 'image')} labelled: {labels}",),
-        assumed=(*sizes.words, *([] if read_as.scale is None else [read_as.scale.words])),
+        assumed=(*sizes.words, *read_as.words),
         left_out=others,
         attention=tuple(attention),
     )
@@ -174,6 +174,15 @@ def _images(folder: Path, out: Path) -> tuple[list[Path], dict[str, str]]:
         raise InputRefused(f"{folder} holds no images", limit=", ".join(IMAGE_SUFFIXES))
     others = {path.name: "no image by its name" for path in files if path not in set(found)}
     return found, others
+
+
+def _rows(
+    files: list[Path], outcomes: Iterable[Label | InputRefused], progress: Progress | None
+) -> Iterator[dict[str, Any]]:
+    for done, (file, outcome) in enumerate(zip(files, outcomes, strict=True), start=1):
+        yield _row(file, outcome)
+        if progress is not None:
+            progress(done, len(files))
 
 
 def _row(file: Path, outcome: Label | InputRefused) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 
 from runtime.errors import InputRefused
 from runtime.instrument.camera.files import IMAGE_SUFFIXES
+from runtime.instrument.camera.ome_frames import AS_NAMED, FrameChoice
 from runtime.instrument.camera.recorded import Listing, RecordedTile
 from runtime.instrument.camera.scale import SAMPLED, ReadAs
 from runtime.offline.grid_shape import holes
@@ -65,16 +66,19 @@ class Inventory:
     """The files of a listed scan: which tiles are used, which are left out and why.
 
     `scan` holds all tiles that are listed; its size and type are those of most. Raises InputRefused
-    when none can be read. With `bottom_first` files keep their lowest row first.
+    when none can be read. With `bottom_first` files keep their lowest row first; `choice` is which
+    frame is read of files that hold several.
     """
 
-    def __init__(self, listing: Listing, *, bottom_first: bool = False) -> None:
+    def __init__(
+        self, listing: Listing, *, bottom_first: bool = False, choice: FrameChoice = AS_NAMED
+    ) -> None:
         self._left_out: dict[str, LeftOut] = {}
         self._content: dict[bytes, str] = {}
         self._flat: dict[str, int] = {}
         self._recent: dict[str, Pixels] = {}
         self._lock = Lock()
-        self._read_as = listing.reading(bottom_first=bottom_first)
+        self._read_as = listing.reading(bottom_first=bottom_first, choice=choice)
         self._first = _usual(listing, self._read_as)
         self.list_again(listing)
 

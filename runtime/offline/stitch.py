@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runtime.errors import InputRefused
+from runtime.instrument.camera.ome_frames import AS_NAMED, FrameChoice
 from runtime.instrument.camera.recorded import Listing, RecordedScan, list_scan
 from runtime.offline.claims import claims_of
 from runtime.offline.grid_shape import at_the_rim
@@ -60,7 +61,7 @@ class StitchRequest:
     matchers are not sure, by default the device's own; the matcher "loftr" asks it alone, "none"
     is none. With `report` the map is judged by its
     own pictures, and a page of it is written. With `bottom_first` files keep their lowest row
-    first, as MRC may.
+    first, as MRC may; `choice` is which frame is stitched of files that hold several.
     """
 
     folder: Path
@@ -73,6 +74,7 @@ class StitchRequest:
     fix: bool = False
     report: bool = False
     bottom_first: bool = False
+    choice: FrameChoice = AS_NAMED
 
     def list(self) -> Listing:
         """Return what the folder holds by now."""
@@ -123,7 +125,11 @@ class FolderStitch:
         if not listing.tiles:
             return 0
         if self._inventory is None:
-            self._inventory = Inventory(listing, bottom_first=self._request.bottom_first)
+            self._inventory = Inventory(
+                listing,
+                bottom_first=self._request.bottom_first,
+                choice=self._request.choice,
+            )
         else:
             self._inventory.list_again(listing)
         _refuse_one_place(self._inventory)
@@ -177,7 +183,7 @@ class FolderStitch:
         size_um, sized = stated_pixel_size(inventory.scan)
         seen = Ending(
             done=_said(camera_turned(placing.camera_turn_deg(solved))),
-            assumed=_said(scale.words if scale else "", sized, self._rim(inventory)),
+            assumed=_said(*inventory.scan.read_as.words, sized, self._rim(inventory)),
         )
         if looked.unsure:
             solved, doubts = vouched(solved, placing.read)

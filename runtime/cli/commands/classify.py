@@ -13,6 +13,7 @@ from runtime.cli.progress_bar import progress_bar
 from runtime.cli.screen import show
 from runtime.config.settings import SHIPPED_MODELS, ModelsSection
 from runtime.inference.bundle import find_bundle
+from runtime.instrument.camera.ome_frames import FrameChoice
 from runtime.offline.classify import classify_folder
 from runtime.record.storage import make_folder
 
@@ -24,6 +25,7 @@ def classify(
     out: Path,
     pixel_size_um: float | None,
     flip: bool,
+    frame: str | None = None,
     console: Console,
 ) -> dict[str, Any]:
     """Label every image of a folder; return what `classify_folder` returns."""
@@ -37,6 +39,7 @@ def classify(
             out=out,
             pixel_size_um=pixel_size_um,
             bottom_first=flip,
+            choice=FrameChoice.read(frame),
             threads=len(os.sched_getaffinity(0)),
             cache=ModelsSection().cache,
             progress=lambda done, total: bar.update(task, completed=done, total=total),

@@ -12,6 +12,7 @@ from rich.console import Console
 from runtime.cli.progress_bar import progress_bar
 from runtime.cli.screen import show
 from runtime.clock import SystemClock
+from runtime.instrument.camera.ome_frames import FrameChoice
 from runtime.offline.stitch import stitch_folder
 from runtime.offline.watch import watch_folder
 from runtime.report.ending import Ending
@@ -27,9 +28,15 @@ WRITTEN = (
 
 
 def stitch(
-    *, folder: Path, console: Console, watch_quiet_s: float | None, **how: Any
+    *,
+    folder: Path,
+    console: Console,
+    watch_quiet_s: float | None,
+    frame: str | None = None,
+    **how: Any,
 ) -> dict[str, Any]:
     """Stitch a scan that is recorded, or being recorded; return what `stitch_folder` returns."""
+    how["choice"] = FrameChoice.read(frame)
     with progress_bar(console) as bar:
         task = bar.add_task("stitching", total=None)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from runtime.errors import InputRefused
 from runtime.instrument.camera.electron_file import kind_of, read_electron
 from runtime.instrument.camera.mrc_file import MAP, MAP_AT, read_mrc, read_section
+from runtime.instrument.camera.ome_frames import AS_NAMED, FrameChoice
 from runtime.instrument.camera.raster_file import JPEG_BEGIN, PNG_BEGIN, read_raster
 from runtime.instrument.camera.stored import MOST_FILE_BYTES, Stored, damaged, truncated
 from runtime.instrument.camera.tiff_file import description, read_tiff
@@ -42,7 +43,6 @@ OTHER_KINDS = {
 }  # fmt: skip
 
 READERS: tuple[tuple[Callable[[bytes], bool], Callable[[Path, bytes], Stored]], ...] = (
-    (lambda content: content.startswith(TIFF_BEGIN), read_tiff),
     (lambda content: content[MAP_AT : MAP_AT + 4] == MAP, read_mrc),
     (lambda content: content.startswith(RASTER_BEGIN), read_raster),
     (lambda content: content[:4] + content[8:12] == b"RIFFWEBP", read_raster),
@@ -80,14 +80,16 @@ def exactly(values: NDArray[Any], path: Path) -> Pixels:
     return np.ascontiguousarray(values, dtype=np.uint16)
 
 
-def read_values(path: Path, section: int | None = None) -> NDArray[Any]:
+def read_values(
+    path: Path, section: int | None = None, *, choice: FrameChoice = AS_NAMED
+) -> NDArray[Any]:
     """Return a grey image as it is to be seen, (y, x), of any real type and finite; with a
-    `section` that one of an MRC file of many.
+    `section` that one of an MRC file of many, of a stack of frames the one of the `choice`.
 
     A colour file whose channels agree is grey. Raises InputRefused, naming the file, for one that
-    is missing, damaged, truncated, in colour, holds several pages or NaN.
+    is missing, damaged, truncated, in colour, holds NaN, or several pages of which none is chosen.
     """
-    stored = _whole(path) if section is None else read_section(path, section)
+    stored = _whole(path, choice) if section is None else read_section(path, section)
     values = stored.grey(path)
     if values.dtype.kind not in "iuf":
         raise InputRefused(f"{path}: pixels of type {values.dtype}", limit="8 or 16-bit grey")
@@ -120,8 +122,16 @@ def says_simulated(path: Path) -> bool:
     return begin in TIFF_BEGIN and "SIMULATED" in description(path)
 
 
-def _whole(path: Path) -> Stored:
+def _whole(path: Path, choice: FrameChoice) -> Stored:
     content = read_plain(path, what="image", most_bytes=MOST_FILE_BYTES, refuse=InputRefused)
+    if content.startswith(TIFF_BEGIN):
+        return read_tiff(path, content, choice)
+    if choice:
+        raise InputRefused(
+            f"{path}: no TIFF, and no stack of frames",
+            value=choice.words,
+            remedy="leave --frame out",
+        )
     return _stored(path, content)
 
 

@@ -17,6 +17,7 @@ from runtime.instrument.camera.name_pattern import (
     holes_in_count,
     nearly_fitting,
 )
+from runtime.instrument.camera.ome_frames import AS_NAMED, FrameChoice
 from runtime.instrument.camera.pixel_size import pixel_size_um
 from runtime.instrument.camera.position_file import read_positions
 from runtime.instrument.camera.scale import AS_STORED, ReadAs, scan_reading
@@ -108,10 +109,12 @@ class Listing:
         """The files of the tiles, in their order, and their sections of them."""
         return [section_of(self.folder, tile.name) for tile in self.tiles]
 
-    def reading(self, *, bottom_first: bool = False) -> ReadAs:
-        """Return how the tiles are read: by one scale, where their numbers need it."""
+    def reading(self, *, bottom_first: bool = False, choice: FrameChoice = AS_NAMED) -> ReadAs:
+        """Return how the tiles are read: by one scale, where their numbers need it, and the frame
+        of the `choice` where their files hold several.
+        """
         files, sections = zip(*self.sources, strict=True)
-        return scan_reading(files, sections, bottom_first=bottom_first)
+        return scan_reading(files, sections, bottom_first=bottom_first, choice=choice)
 
     def scan(self, first: Pixels, read_as: ReadAs = AS_STORED) -> RecordedScan:
         """Return the scan whose tiles have the size and type of `first`, and are read as it was."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
-from runtime.instrument.camera.files import WHITEST, exactly, is_whole, read_values
+from runtime.instrument.camera.files import TIFF_BEGIN, WHITEST, exactly, is_whole, read_values
+from runtime.instrument.camera.ome_frames import AS_NAMED, FrameChoice
+from runtime.instrument.camera.tiff_file import frame_read
+from runtime.plain_file import is_plain
 from runtime.tile import Pixels
 
 SAMPLED = 9
@@ -56,14 +59,28 @@ class Scale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadAs:
-    """How the files of a scan are read: which row they keep first, and by which scale."""
+    """How the files of a scan are read: which row they keep first, by which scale, and which frame
+    of files that hold several; `frames` are those that a sample of the files came to, in words.
+    """
 
     bottom_first: bool = False
     scale: Scale | None = None
+    choice: FrameChoice = AS_NAMED
+    frames: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What was done to the pixels, as sentences for a person."""
+        scaled = () if self.scale is None else (self.scale.words,)
+        if not self.frames:
+            return scaled
+        by = f"{self.choice.words} was asked for" if self.choice else "as the files name it"
+        more = "" if self.choice else "; --frame names another"
+        return (*scaled, f"of several frames a file that of {', '.join(self.frames)}: {by}{more}")
 
     def values(self, path: Path, section: int | None = None) -> NDArray[Any]:
         """Return a file's numbers, its upper row first. Raises InputRefused as `read_values`."""
-        values = read_values(path, section)
+        values = read_values(path, section, choice=self.choice)
         return values[::-1] if self.bottom_first else values
 
     def read(self, path: Path, section: int | None = None) -> Pixels:
@@ -80,19 +97,26 @@ AS_STORED = ReadAs()
 
 
 def scan_reading(
-    files: Sequence[Path], sections: Sequence[int | None] = (), *, bottom_first: bool = False
+    files: Sequence[Path],
+    sections: Sequence[int | None] = (),
+    *,
+    bottom_first: bool = False,
+    choice: FrameChoice = AS_NAMED,
 ) -> ReadAs:
     """Return how to read files that belong together: with one scale, where 16 bits need it.
 
     Where most of a sample hold signed or fractional numbers, all files are read for their span.
-    Files that cannot be read have no say. `sections` are those of the files, where they have any.
+    Files that cannot be read have no say. `sections` are those of the files, where they have any;
+    `choice` is which frame is read of files that hold several.
     """
     pictures = list(zip(files, sections or [None] * len(files), strict=True))
-    as_stored = ReadAs(bottom_first=bottom_first)
-    types: Counter[np.dtype[Any]] = Counter()
     apart = max(len(files) // SAMPLED, 1)
-    for file, section in pictures[::apart]:
-        values = _readable(file, section)
+    sample = pictures[::apart]
+    frames = tuple(dict.fromkeys(f for file, _ in sample if (f := _frame_of(file, choice))))
+    as_stored = ReadAs(bottom_first=bottom_first, choice=choice, frames=frames)
+    types: Counter[np.dtype[Any]] = Counter()
+    for file, section in sample:
+        values = _readable(file, section, choice)
         if values is not None:
             types[values.dtype.newbyteorder("=")] += 1
     if not types:
@@ -100,14 +124,28 @@ def scan_reading(
     usual = types.most_common(1)[0][0]
     if usual in (np.uint8, np.uint16):
         return as_stored
-    return ReadAs(bottom_first=bottom_first, scale=_scale(pictures, usual))
+    return replace(as_stored, scale=_scale(pictures, usual, choice))
 
 
-def _scale(pictures: Sequence[tuple[Path, int | None]], dtype: np.dtype[Any]) -> Scale | None:
+def _frame_of(file: Path, choice: FrameChoice) -> str:
+    """Return which frame of a file is read, of how many; nothing where it holds one picture."""
+    if not is_plain(file):
+        return ""  # opening a pipe would wait for whoever writes into it
+    try:
+        with file.open("rb") as begin:
+            read = frame_read(file, choice) if begin.read(4) in TIFF_BEGIN else None
+    except (OSError, InputRefused):
+        return ""
+    return "" if read is None else f"{read[0].words} (of {read[1]})"
+
+
+def _scale(
+    pictures: Sequence[tuple[Path, int | None]], dtype: np.dtype[Any], choice: FrameChoice
+) -> Scale | None:
     """Return the scale of all files of a type; None where 16 bits hold them as they are."""
     lows, highs, whole = [], [], True
     for file, section in pictures:
-        values = _readable(file, section)
+        values = _readable(file, section, choice)
         if values is None or values.dtype.newbyteorder("=") != dtype:
             continue
         lows.append(float(values.min()))
@@ -126,8 +164,8 @@ def _scale(pictures: Sequence[tuple[Path, int | None]], dtype: np.dtype[Any]) ->
     return Scale(dtype=dtype.name, zero=low, step=step)
 
 
-def _readable(file: Path, section: int | None) -> NDArray[Any] | None:
+def _readable(file: Path, section: int | None, choice: FrameChoice) -> NDArray[Any] | None:
     try:
-        return read_values(file, section)
+        return read_values(file, section, choice=choice)
     except InputRefused:
         return None

@@ -1,4 +1,4 @@
-"""TIFF: the one page of this very file, never a series, by one path whatever its compression."""
+"""TIFF: one page of this very file, never a series, by one path whatever its compression."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
+from runtime.instrument.camera.ome_frames import AS_NAMED, FrameChoice, OmeFrame, frames_of
 from runtime.instrument.camera.raster_file import decoded
 from runtime.instrument.camera.stored import (
     DAMAGED,
@@ -69,8 +70,9 @@ PLAIN_TAGS = ("Orientation", "PhotometricInterpretation")
 """Tags whose value 1 says: upright, and for a single channel black at 0."""
 
 
-def read_tiff(path: Path, content: bytes) -> Stored:
-    """Return the pixels of the only page in a file's content, as kept.
+def read_tiff(path: Path, content: bytes, choice: FrameChoice = AS_NAMED) -> Stored:
+    """Return the pixels of the only page in a file's content, or of the frame of a stack that is
+    chosen, as kept.
 
     One file of an OME-TIFF set would else stand for all of them. Raises InputRefused, naming the
     file, for several pages, damage, and a compression or a kind of colour that is not read here.
@@ -78,7 +80,7 @@ def read_tiff(path: Path, content: bytes) -> Stored:
     page: Any = None
     try:
         with tifffile.TiffFile(BytesIO(content)) as file:
-            page = _only_page(path, file)
+            page = _page(path, file, choice)
             _refuse_unread(path, page)
             _refuse_incomplete(path, page, len(content))
             refuse_bomb(path, int(page.nbytes), len(content))
@@ -111,7 +113,24 @@ def description(path: Path) -> str:
         raise damaged(path, error) from None
 
 
-def _only_page(path: Path, file: tifffile.TiffFile) -> Any:
+def frame_read(path: Path, choice: FrameChoice = AS_NAMED) -> tuple[OmeFrame, int] | None:
+    """Return which frame of a stack is read, and of how many; None for a file of one picture.
+
+    Raises InputRefused as `read_tiff`.
+    """
+    try:
+        with tifffile.TiffFile(path) as file:
+            pages = list(file.pages)
+            known = frames_of(path, str(file.pages.first.description), pages=len(pages))
+    except DAMAGED as error:
+        raise damaged(path, error) from None
+    if known is None or len(pages) == 1:
+        return None
+    return known.chosen(path, choice), len(known.frames)
+
+
+def _page(path: Path, file: tifffile.TiffFile, choice: FrameChoice) -> Any:
+    """Return the page to be read: the only one, or that of the chosen frame."""
     try:
         first: Any = file.pages.first
     except DAMAGED as error:
@@ -119,6 +138,22 @@ def _only_page(path: Path, file: tifffile.TiffFile) -> Any:
     if first.size > LARGEST_PX:
         raise damaged(path, f"its header promises {first.size} pixels")
     pages: list[Any] = list(file.pages)
+    known = frames_of(path, str(first.description), pages=len(pages)) if len(pages) > 1 else None
+    if known is not None:
+        page = pages[known.chosen(path, choice).page]
+        if page.size > LARGEST_PX or page.imagedepth > 1:
+            raise damaged(path, f"its header promises {page.size} pixels")
+        return page
+    if choice:
+        raise InputRefused(
+            f"{path}: names no frames by channel and z",
+            value=choice.words,
+            remedy="leave --frame out, or name an OME-TIFF of several frames",
+        )
+    return _only_page(path, first, pages)
+
+
+def _only_page(path: Path, first: Any, pages: list[Any]) -> Any:
     others = [page for page in pages[1:] if not int(_tag(page, "NewSubfileType", 0)) & PREVIEW]
     count = 1 + len(others) if others else _planes(first)
     if count > 1 or first.imagedepth > 1:
