@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -84,6 +85,7 @@ def to_onnx(network: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[
     assert program is not None
     model = program.model_proto
     _forget_origins(model)
+    _turn_constants(model.graph)
     _own_constants(model.graph)
     _name_layers(model.graph)
     onnx.checker.check_model(model)
@@ -99,6 +101,30 @@ def _forget_origins(model: onnx.ModelProto) -> None:
         del holder.metadata_props[:]
         holder.doc_string = ""
     del graph.value_info[:]
+
+
+def _turn_constants(graph: onnx.GraphProto) -> None:
+    """Keep a weight as it is read: the exporter has every fully connected layer of a sequence turn
+    its own, so that no quantiser takes it for a constant.
+    """
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    read = Counter(name for node in graph.node for name in node.input)
+    for node in [one for one in graph.node if one.op_type == "Transpose"]:
+        weight = constants.get(node.input[0])
+        if weight is None or read[weight.name] > 1 or node.output[0] in _said(graph):
+            continue
+        axes = {one.name: one.ints for one in node.attribute}["perm"]
+        turned = numpy_helper.to_array(weight).transpose(axes)
+        weight.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(turned), weight.name))
+        for reader in graph.node:
+            for place, name in enumerate(reader.input):
+                if name == node.output[0]:
+                    reader.input[place] = weight.name
+        graph.node.remove(node)
+
+
+def _said(graph: onnx.GraphProto) -> set[str]:
+    return {output.name for output in graph.output}
 
 
 def _own_constants(graph: onnx.GraphProto) -> None:

@@ -85,13 +85,14 @@ class WholeGraph:
     """One graph on all threads."""
 
     def __init__(self, graph: openvino.Model, *, threads: int, cache: Path | None) -> None:
+        self._said = _names(graph)
         self._request = _request(graph, threads=threads, cache=cache)
 
     def run(self, inputs: Inputs) -> Outputs:
         """Return the graph's outputs by name; raises InferenceStalled."""
         self._request.start_async(inputs, share_inputs=True)
         finish(self._request)
-        return _outputs(self._request)
+        return _outputs(self._request, self._said)
 
 
 class SideBySide:
@@ -114,6 +115,7 @@ class SideBySide:
         self._names = [
             [port.any_name for port in request.model_inputs] for request in self._branches
         ]
+        self._said = _names(cut.rest)
         self._rest = _request(cut.rest, threads=1, cache=cache)
         for name, request in zip(cut.names, self._branches, strict=True):
             # The rest reads each tensor where its branch leaves it.
@@ -131,13 +133,16 @@ class SideBySide:
             finish(request)
         self._rest.start_async()
         finish(self._rest)
-        return _outputs(self._rest)
+        return _outputs(self._rest, self._said)
 
 
-def _outputs(request: Any) -> Outputs:
+def _names(graph: openvino.Model) -> list[str]:
+    """Return the names of a graph's outputs; compiled, an output also has those of tensors that were
+    joined with it.
+    """
+    return [name for port in graph.outputs for name in port.get_names()]
+
+
+def _outputs(request: Any, names: list[str]) -> Outputs:
     """Return copies: the next run writes over the request's own tensors."""
-    return {
-        name: np.array(request.get_tensor(port).data)
-        for port in request.model_outputs
-        for name in port.get_names()
-    }
+    return {name: np.array(request.get_tensor(name).data) for name in names}

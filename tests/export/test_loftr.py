@@ -126,6 +126,14 @@ def test_mutual_nearest_neighbours_are_those_of_a_known_permutation() -> None:
     assert found.partner[0, 1:].tolist() == [0, 3, 1]
 
 
+def test_of_cells_that_are_as_likely_the_first_is_chosen() -> None:
+    found = choices(torch.tensor([[[-2.0, -1.0, -1.0], [-3.0, -1.0, -4.0]]]))
+    assert found.partner.tolist() == [[1, 1]]
+    assert found.back_partner.tolist() == [[0, 0, 0]]
+    assert found.confidence[0].log().tolist() == pytest.approx([-1.0, -1.0])
+    assert found.back_confidence[0].log().tolist() == pytest.approx([-2.0, -1.0, -1.0])
+
+
 def test_an_offset_in_a_window_is_told_in_pixels_of_the_picture() -> None:
     fine = torch.zeros(1, 2, 12, 12)
     fine[0, 0, 4, 8], fine[0, 1, 5, 6] = 40.0, 40.0

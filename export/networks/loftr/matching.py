@@ -29,14 +29,25 @@ class CellChoices:
 
 def choices(log_confidence: Tensor) -> CellChoices:
     """Return what every cell chooses; no output is as large as the (n, l, s) input."""
-    best, partner = log_confidence.max(dim=2)
-    back, back_partner = log_confidence.max(dim=1)
+    best, partner = _best(log_confidence, dim=2)
+    back, back_partner = _best(log_confidence, dim=1)
     return CellChoices(
         partner=partner,
         confidence=best.exp(),
         back_partner=back_partner,
         back_confidence=back.exp(),
     )
+
+
+def _best(values: Tensor, *, dim: int) -> tuple[Tensor, Tensor]:
+    """Return the largest along one of the last two axes of (n, l, s), and where it stands first.
+
+    By maxima alone: back ends sort for an index, which takes an eighth of a small network's time.
+    """
+    largest, count = values.amax(dim=dim, keepdim=True), values.shape[dim]
+    left = torch.arange(count, 0, -1, device=values.device, dtype=values.dtype).unsqueeze(2 - dim)
+    first = torch.where(values >= largest, left, torch.zeros_like(left)).amax(dim=dim)
+    return largest.squeeze(dim), count - first.long()
 
 
 def mutual(found: CellChoices) -> Tensor:

@@ -84,15 +84,21 @@ class Loftr(nn.Module):
             (ca, fa), (cb, fb) = self.backbone(a), self.backbone(b)
             fines = (fa, fb)
         kept = None if fines is None or fines[0] is None else (fines[0], fines[1])
-        return self.compare(ca, cb, fine=kept)
+        return self.compare(*self.attend(ca, cb), fine=kept)
+
+    def attend(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the cells of two pictures have learnt of each other, (n, l, width), from the
+        backbone's features, (n, width, y, x).
+        """
+        found: tuple[Tensor, Tensor] = self.loftr_coarse(self._placed(a), self._placed(b))
+        return found
 
     def compare(
         self, a: Tensor, b: Tensor, *, fine: tuple[Tensor, Tensor] | None = None
     ) -> PairFeatures:
-        """Return how alike the cells are of two pictures whose backbone's features are given, (n,
-        width, y, x), those at 1/2 as they are to be kept.
+        """Return how alike the cells, (n, l, width), of two pictures are; features at 1/2 are kept
+        as they are.
         """
-        a, b = self.loftr_coarse(self._placed(a), self._placed(b))
         log_confidence = log_dual_softmax(self._similarity(a, b))
         return PairFeatures(a=a, b=b, log_confidence=log_confidence, fine=fine)
 
