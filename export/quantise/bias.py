@@ -15,6 +15,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
+# What a layer with a bias reads.
+BIASED = 3
+
 Means = Mapping[str, NDArray[np.float64]]
 
 
@@ -34,7 +37,7 @@ def correct_biases(
         if node.op_type == "DequantizeLinear" and node.input[0] in held
     }
     for node in quantised.graph.node:
-        if node.name not in layers or node.input[1] not in readings:
+        if node.name not in layers or len(node.input) < BIASED or node.input[1] not in readings:
             continue
         weight, bias = (readings[name] for name in node.input[1:3])
         scale, step = (_steps(held[reading.input[1]]) for reading in (weight, bias))

@@ -28,11 +28,12 @@ from export.quantise.bias import correct_biases
 from export.quantise.calibration import observe
 from runtime.preprocess.inputs import Inputs
 
-WEIGHTED = ("Conv", "Gemm")
+WEIGHTED, LINEAR = ("Conv", "Gemm"), "MatMul"
 # What such a layer reads: its input, its weight, its bias.
 INPUTS_WITH_BIAS = 3
 # Everything between two weighted layers, so that activations stay in eight bits all the way.
-OPERATIONS = [*WEIGHTED, "Add", "Relu", "MaxPool", "AveragePool", "Flatten"]
+BETWEEN = ("Add", "Relu", "MaxPool", "AveragePool", "Flatten")
+OPERATIONS = [*WEIGHTED, LINEAR, *BETWEEN]
 # What lies between a network's last features and the vote.
 TAIL = ("Softmax", "Concat", "Flatten", "Reshape", "Identity", "GlobalAveragePool", "ReduceMean")
 
@@ -87,11 +88,8 @@ class CalibratedStream:
         self._model = onnx.load_model_from_string(self._prepared)
         graph = self._model.graph
         self._tail = fp32_tail(graph, classes=classes)
-        self.layers = [
-            node.name
-            for node in graph.node
-            if node.op_type in WEIGHTED and node.name not in self._tail
-        ]
+        self.layers = [name for name in _weighted(graph) if name not in self._tail]
+        self._others = _others(graph)
         seen = observe(self._model, examples, operations=OPERATIONS)
         self._ranges, self._means = TensorsData(CalibrationMethod.MinMax, seen.ranges), seen.means
 
@@ -99,7 +97,7 @@ class CalibratedStream:
         """Return the int8 stream, with the layers named in `keep` left in fp32: their weights and
         sums, while what they read from int8 layers still has eight bits.
         """
-        return self._quantised(leave={*self._tail, *keep})
+        return self._quantised(leave={*self._tail, *self._others, *keep})
 
     def only(self, layer: str) -> bytes:
         """Return the stream with this one layer in int8."""
@@ -122,6 +120,8 @@ class CalibratedStream:
                 reduce_range=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
+                # What a layer without a bias gives is read by more than the next layer.
+                extra_options={"OpTypesToExcludeOutputQuantization": [LINEAR]},
             )
             quantised = onnx.load(out)
         correct_biases(quantised, self._model, self._means, layers=self.layers)
@@ -154,6 +154,35 @@ def fp32_tail(graph: onnx.GraphProto, *, classes: int) -> set[str]:
             tail.add(node.name)
             left += node.input
     return tail
+
+
+def _weighted(graph: onnx.GraphProto) -> list[str]:
+    """Return the names of the nodes that have a weight: convolutions, fully connected layers, those
+    over a sequence among them.
+    """
+    constant = {tensor.name for tensor in graph.initializer}
+    return [
+        node.name
+        for node in graph.node
+        if node.op_type in WEIGHTED or (node.op_type == LINEAR and node.input[1] in constant)
+    ]
+
+
+def _others(graph: onnx.GraphProto) -> set[str]:
+    """Return the names of nodes that could be int8 and do not lie between weighted layers.
+
+    They add to what was normalised, or a constant, or multiply two activations: eight bits there
+    would save next to nothing.
+    """
+    layers, within, others = set(_weighted(graph)), set(), set()
+    for node in graph.node:
+        if node.name in layers and node.op_type in WEIGHTED:
+            within |= set(node.output)
+        elif node.op_type in BETWEEN and set(node.input) <= within:
+            within |= set(node.output)
+        elif node.op_type in OPERATIONS and node.name not in layers:
+            others.add(node.name)
+    return others
 
 
 def _prepared(model: bytes) -> bytes:

@@ -159,7 +159,7 @@ def test_the_card_says_what_it_was_trained_on_and_no_more(made: Made) -> None:
     assert card.startswith("# tiny-match 0.1.0\n")
     assert "| data | 100% made-up textures |" in card
     assert "| split, by specimen | validation: made-up textures of another seed |" in card
-    assert "| int8 | the convolutions; attention stays in fp32 |" in card
+    assert "| int8 | all layers that have weights; how alike cells are is told in fp32 |" in card
     assert "Int8 judges 100.0% of the validation images as fp32 does." in card
     assert "Two strips of 96 × 32 px" in card
     assert "None" not in card

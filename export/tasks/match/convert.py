@@ -1,6 +1,7 @@
-"""A trained matcher as the device runs it: convolutions that may become int8, then the attention.
+"""A trained matcher as the device runs it: layers that may become int8, then the choices.
 
-Attention stays in fp32: eight bits of a softmax over a thousand cells tell few of them apart.
+How alike cells are stays in fp32: eight bits of a softmax over a thousand cells tell few of them
+apart.
 """
 
 from __future__ import annotations
@@ -22,44 +23,44 @@ from runtime.tasks.match.record import (
     STRIPS,
 )
 
-BACKBONE = "backbone"
+CELLS = "cells"
 SAID = (PARTNER, CONFIDENCE, BACK_PARTNER, BACK_CONFIDENCE, OFFSET)
 
 
 def to_matching_parts(network: Loftr, shape: StripShape) -> ModelParts:
     """Return the network as ONNX for two strips of this very shape, (2, 1, y, x).
 
-    What the backbone says of both, (2, width, y/8, x/8), is the tensor between the two parts. It
+    What the cells of both have learnt, (2, cells, width), is the tensor between the two parts. It
     gives out no table of cells against cells.
     """
     network.eval()
     strips = torch.zeros(2, 1, *shape.shape)
     with torch.no_grad():
-        features = _Backbone(network)(strips)
-    said = VOTE + BACKBONE
-    backbone = to_onnx(_Backbone(network), {STRIPS: strips}, [said])
+        cells = _Cells(network)(strips)
+    said = VOTE + CELLS
+    learnt = to_onnx(_Cells(network), {STRIPS: strips}, [said])
     return ModelParts(
-        streams={BACKBONE: backbone}, tail=to_onnx(_Attention(network), {said: features}, SAID)
+        streams={CELLS: learnt}, tail=to_onnx(_Choices(network), {said: cells}, SAID)
     )
 
 
-class _Backbone(nn.Module):
-    def __init__(self, network: Loftr) -> None:
-        super().__init__()
-        self.backbone = network.backbone
-
-    def forward(self, strips: Tensor) -> Tensor:
-        coarse, _ = self.backbone(strips)
-        return coarse
-
-
-class _Attention(nn.Module):
+class _Cells(nn.Module):
     def __init__(self, network: Loftr) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
-        a, b = features.chunk(2)
+    def forward(self, strips: Tensor) -> Tensor:
+        coarse, _ = self.network.backbone(strips)
+        return torch.cat(self.network.attend(*coarse.chunk(2)))
+
+
+class _Choices(nn.Module):
+    def __init__(self, network: Loftr) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, cells: Tensor) -> tuple[Tensor, ...]:
+        a, b = cells.chunk(2)
         seen = self.network.compare(a, b)
         found = choices(seen.log_confidence)
         said = (found.partner, found.confidence, found.back_partner, found.back_confidence)

@@ -33,7 +33,7 @@ def words_of(config: MatchConfig) -> Words:
             f"- Two strips of {packed.width_px} × {packed.height_px} px, of 8 to 16 bits, along",
             "  the border that two tiles share; where that stands upright, both turned by 90°.",
         ),
-        eight_bits="the convolutions; attention stays in fp32",
+        eight_bits="all layers that have weights; how alike cells are is told in fp32",
         alike="judges",
         measures=MEASURES,
         notes=NOTES,
