@@ -41,8 +41,8 @@ LEAST_SIGMAS = 4.0
 WHOLE_PX2 = 1 / 12
 """The variance of what is looked at in whole pixels."""
 
-SURE_PX = 0.75
-"""What is not known as well as this may be wrong by 2 px."""
+SURE_PX = 0.65
+"""What is not known as well as this may be wrong by 2 px, three times its σ."""
 
 
 @dataclass(frozen=True, slots=True)
