@@ -18,7 +18,7 @@ from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle, open_bundle
 from runtime.inference.opening import Model, open_model
 from runtime.inference.session import Backend, Outputs
-from runtime.night.run import open_classifier
+from runtime.night.models import open_classifier
 from runtime.offline.classify import classify_folder
 from runtime.tasks.match.matcher import StripMatcher, matches
 from runtime.tasks.match.record import (
