@@ -12,9 +12,9 @@ def old_of(folder: Path) -> Path:
 
 def mend(folder: Path) -> None:
     """Put a map back whose process died between taking it away and putting the next in place, and
-    take away what Zarr was writing aside.
+    take away what Zarr, and the account of what is drawn, were writing aside.
     """
     if old_of(folder).exists() and not folder.exists():
         old_of(folder).rename(folder)
-    for part in folder.rglob("*.partial"):
+    for part in (*folder.rglob("*.partial"), *folder.glob("*.part")):
         part.unlink()
