@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,9 @@ from runtime.config.settings import Settings
 from runtime.errors import ConfigRefused
 from runtime.instrument.rig import Rig
 from runtime.night.stages import budgets
+
+if TYPE_CHECKING:
+    from runtime.tasks.classify.classifier import TileClassifier
 
 PIXEL_SIZE_TOLERANCE = 0.05
 # Exporting a map costs 17 s for every thousand million pixels, gaps included.
@@ -121,6 +126,24 @@ def _refuse_exposure(what: str, exposure_ms: float, shortest_ms: float, longest_
             value=f"{exposure_ms:g} ms",
             limit=f"{shortest_ms:g} to {longest_ms:g} ms",
             remedy="choose one within, and change 'brightness' instead",
+        )
+
+
+def check_labels(plan: Plan, classifier: TileClassifier) -> None:
+    """Raise ConfigRefused for a label to visit that the model does not know: it would never come,
+    and the night would end without a visit.
+    """
+    known = classifier.classes
+    for label in plan.visits.labels if plan.visits else ():
+        if label in known:
+            continue
+        near = difflib.get_close_matches(label.casefold(), known, 1, 0.5)
+        raise ConfigRefused(
+            f"'visits.labels' names a label that model {classifier.name} {classifier.version} "
+            "does not know",
+            value=label,
+            limit=", ".join(known),
+            remedy=f"did you mean '{near[0]}'?" if near else "name one of these",
         )
 
 

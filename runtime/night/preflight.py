@@ -22,6 +22,7 @@ from runtime.night.fitness import (
     check_area,
     check_exposures,
     check_frames,
+    check_labels,
     check_map,
     check_pixel_size,
     check_places,
@@ -74,6 +75,7 @@ def preflight(
     check_pixel_size(plan, matrix)
     if classifier is not None:
         info = rig.camera.info
+        check_labels(plan, classifier)
         classifier.check_frame(
             shape_px=(info.height_px, info.width_px),
             pixel_size_um=pixel_size_of(matrix(plan.objective)),

@@ -60,6 +60,25 @@ def look(
     return preflight(plan, settings or settings_of(here), rig or Bench().rig(), **usual)
 
 
+@pytest.mark.parametrize(
+    ("label", "says"),
+    [
+        ("tisue", "value tisue; limit resin, tissue. did you mean 'tissue'?"),
+        ("Tissue", "did you mean 'tissue'?"),
+        ("Resins", "did you mean 'resin'?"),
+        ("mitochondria", "value mitochondria; limit resin, tissue. name one of these"),
+    ],
+)
+def test_a_label_that_the_model_does_not_know_is_refused_with_those_it_does(
+    tmp_path: Path, label: str, says: str
+) -> None:
+    plan = plan_of(PLAN + VISITS.replace("[tissue]", f"[tissue, {label}]"))
+    with pytest.raises(ConfigRefused, match=r"model mussel-tissue 1\.3\.0 does not know") as said:
+        look(tmp_path, plan)
+    assert says in str(said.value)
+    assert said.value.exit_code == 3
+
+
 def test_visits_to_no_label_at_all_are_refused() -> None:
     with pytest.raises(ConfigRefused, match=r"'visits.labels'.*at least 1 item"):
         plan_of(PLAN + VISITS.replace("[tissue]", "[]"))
