@@ -13,6 +13,9 @@ from tests.runtime.night.test_stages import CountingClock, intake_of, journeys
 from tests.runtime.stitch.oracle import Oracle, faint_scan
 from tests.runtime.stitch.stitch_scans import SHAPE_PX, add
 
+NOISE = 1620.0
+"""Too much for phase correlation, and not for a network and the pixels near where it points."""
+
 
 class Night:
     """The compute side of a faint scan, with a network that is asked for overlaps, or none."""
@@ -45,7 +48,7 @@ class Night:
 
 @pytest.fixture(scope="module")
 def made():
-    return faint_scan(rows=2, columns=2)
+    return faint_scan(rows=2, columns=2, noise=NOISE)
 
 
 @pytest.fixture
