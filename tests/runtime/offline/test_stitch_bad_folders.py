@@ -16,6 +16,7 @@ import tifffile
 from runtime.errors import InputRefused
 from runtime.instrument.camera import scale
 from runtime.instrument.camera.files import read_values
+from runtime.instrument.camera.ome_frames import FrameChoice
 from runtime.instrument.camera.recorded import list_scan
 from runtime.offline import inventory
 from runtime.offline.inventory import Inventory
@@ -308,9 +309,9 @@ def test_tiles_read_last_are_kept_within_a_bound(
 ) -> None:
     read: list[str] = []
 
-    def counted(path: Path, section: int | None) -> np.ndarray:
+    def counted(path: Path, section: int | None, *, choice: FrameChoice) -> np.ndarray:
         read.append(path.name)
-        return read_values(path, section)
+        return read_values(path, section, choice=choice)
 
     listed = Inventory(list_scan(folder, pattern=PATTERN, overlap=OVERLAP))
     tiles = listed.tiles
