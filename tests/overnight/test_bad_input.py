@@ -162,7 +162,7 @@ def test_a_disk_that_fills_up_pauses_and_the_run_resumes(
 
 def test_a_port_that_is_not_there_leaves_no_folder_behind(cli_here, tmp_path):
     plan, settings = tmp_path / "plan.yaml", tmp_path / "settings.toml"
-    plan.write_text("name: plugs\nobjective: 10x\ngrid: {rows: 1, columns: 2}\n")
+    plan.write_text("name: plugs\nobjective: 10x\ngrid: {rows: 1, columns: 2, centre_um: [0, 0]}\n")
     settings.write_text(
         '[stage]\ndriver = "native"\nport = "/dev/nothing"\n[light]\ndriver = "native"\n'
         'port = "/dev/nothing"\n[camera]\ndriver = "opencv"\ndevice = "0"\n'
