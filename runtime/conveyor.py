@@ -8,12 +8,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from runtime.errors import MemoryShort, Stopped
+from runtime.errors import InstrumentDoubted, MemoryShort, Stopped
 from runtime.ports import Clock
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 WAIT_S = 0.01
+# Ends of a scan that speak against nothing that is on the belt.
+ORDERLY = (Stopped, InstrumentDoubted)
 
 
 def nothing_more() -> bool:
@@ -27,8 +29,8 @@ class Conveyor(Generic[Item]):
     `put` blocks while the belt is full (back-pressure), waiting through the clock so that the
     board's watchdog stays fed. While the belt is empty, `idle` is called over and over; it does a
     piece of what can wait, and returns False when there is nothing more. A failure of either stops
-    the belt and is raised in the control loop. Leaving the block normally, or by `Stopped`, first
-    finishes what is on the belt.
+    the belt and is raised in the control loop. Leaving the block normally, or by one of `ORDERLY`,
+    first finishes what is on the belt.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class Conveyor(Generic[Item]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        orderly = kind is None or issubclass(kind, Stopped)
+        orderly = kind is None or issubclass(kind, ORDERLY)
         if orderly and self._failure is None:
             self._offer(None)
         else:

@@ -83,6 +83,10 @@ class CameraFailed(HardwareFailed):
     """The camera gave no frame, or one that cannot be used."""
 
 
+class InstrumentDoubted(HardwareFailed):
+    """What the instrument gives cannot be true: the night pauses before it gives more."""
+
+
 class InputRefused(NightscopeError):
     """A file handed in is unreadable, truncated or of the wrong shape."""
 

@@ -193,14 +193,23 @@ class Bench:
         self.on_frame(self)
         if self.lose(self):
             raise CameraFailed("the frame never came")
-        return CameraFrame(pixels=self.seen(), at=self.instant())
+        return self.frame_of(self.seen())
+
+    def frame_of(self, pixels: np.ndarray) -> CameraFrame:
+        """Return the frame of what was seen; a camera with a fault gives another."""
+        return CameraFrame(pixels=pixels, at=self.instant())
+
+    @property
+    def stands_um(self) -> tuple[float, float, float]:
+        """Return where the stage truly is; one with a fault is elsewhere."""
+        return self.at_um
 
     def close(self) -> None:
         pass
 
     def seen(self) -> np.ndarray:
-        """Return the specimen at the stage's place: the same place, the same pixels."""
-        x_um, y_um, z_um = np.subtract(self.at_um, OFFSET_UM[self.mounted])
+        """Return the specimen at the stage's place: the same place and moment, the same pixels."""
+        x_um, y_um, z_um = np.subtract(self.stands_um, OFFSET_UM[self.mounted])
         scale = PIXEL_UM[self.mounted] / PIXEL_UM["10x"]
         middle = (np.array(self.world.shape[::-1]) - 1) / 2 + (x_um / 0.5, y_um / 0.5)
         shape = int(self.width_px * scale), int(self.height_px * scale)
@@ -212,7 +221,9 @@ class Bench:
         blur_px = 0.25 * abs(z_um - self.best_z_um) / scale
         if blur_px > 0.05:
             picture = cv2.GaussianBlur(picture, (0, 0), blur_px)
-        seed = abs(hash(tuple(round(v * 1000) for v in self.at_um)))
+        # Noise is new in every frame, and the same in a frame of the same moment.
+        key = tuple(round(v * 1000) for v in (*self.at_um, self.own_s))
+        seed = abs(hash(key))
         noise = np.random.default_rng(seed).normal(0, 8, picture.shape)
         seen = np.clip(picture + noise, 0, 4095).astype(np.uint16)
         # In any other light than the first it is dark where it was bright.

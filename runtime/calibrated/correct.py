@@ -43,6 +43,7 @@ class Corrector:
         self._dark = np.where(np.isfinite(dark), dark, 0).astype(np.float32)
         self._gain = np.ones(flat.shape, np.float32)
         self._gain[alive] = level / flat[alive]
+        self._shrunk: dict[int, tuple[Any, Any]] = {}
 
     def apply(self, pixels: Pixels) -> Pixels:
         """Return the corrected frame: same shape and dtype, rounded, clipped to the dtype.
@@ -54,6 +55,21 @@ class Corrector:
         depth = cv2.CV_8U if pixels.dtype == np.uint8 else cv2.CV_16U
         above_dark = cv2.subtract(pixels, self._dark, dtype=cv2.CV_32F)
         return cast(Pixels, cv2.multiply(above_dark, self._gain, dtype=depth))
+
+    def shrunk(self, small: NDArray[np.float32], by: int) -> NDArray[np.float32]:
+        """Return the correction of a frame that was shrunk `by` times on either axis, by means.
+
+        As good as the correction of the whole frame where light and dark level change slowly.
+        """
+        if by not in self._shrunk:
+            height, width = self._dark.shape[0] // by * by, self._dark.shape[1] // by * by
+            size = (width // by, height // by)
+            self._shrunk[by] = (
+                cv2.resize(self._dark[:height, :width], size, interpolation=cv2.INTER_AREA),
+                cv2.resize(self._gain[:height, :width], size, interpolation=cv2.INTER_AREA),
+            )
+        dark, gain = self._shrunk[by]
+        return np.asarray(cv2.multiply(cv2.subtract(small, dark), gain), np.float32)
 
     @classmethod
     def from_records(
@@ -85,3 +101,11 @@ class NoCorrection(Corrector):
     def apply(self, pixels: Pixels) -> Pixels:
         """Return the frame itself."""
         return pixels
+
+    def shrunk(
+        self,
+        small: NDArray[np.float32],
+        by: int,  # noqa: ARG002 - what it would need
+    ) -> NDArray[np.float32]:
+        """Return the shrunk frame itself."""
+        return small

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from runtime.config.plan import PlannedTile
 from runtime.errors import CameraFailed
 from runtime.focus.keeper import FocusKeeper
 from runtime.instant import Instant
 from runtime.instrument.rig import Rig
+from runtime.night.watchman import Watchman
 from runtime.ports import CameraFrame
-from runtime.record.rows import FocusRow
+from runtime.record.rows import Doubt, FocusRow, TileState
 from runtime.tile import Imaging, Pixels, Shot, StackFrame
 
 # A frame lost once is bad luck (a full USB bus); lost three times, the tile is given up.
@@ -21,14 +23,22 @@ class Acquirer:
     """Takes planned tiles with one objective, a stage of `runtime.night.stages` at a time.
 
     `last_frame` is when the tile before was taken. The focus model is asked for that moment, so
-    that the time the host takes in between cannot change the next tile.
+    that the time the host takes in between cannot change the next tile. `watchman` is asked what is
+    to be said of each; from one that is doubtful nothing is learnt before it is kept all the same.
     """
 
     def __init__(
-        self, rig: Rig, keeper: FocusKeeper, imaging: Imaging, *, last_frame: Instant
+        self,
+        rig: Rig,
+        keeper: FocusKeeper,
+        imaging: Imaging,
+        *,
+        watchman: Watchman[Any],
+        last_frame: Instant,
     ) -> None:
         self._rig, self._keeper, self._imaging = rig, keeper, imaging
-        self._last_frame = last_frame
+        self._watchman, self._last_frame = watchman, last_frame
+        self._doubts: list[Doubt] = []
 
     def move(self, planned: PlannedTile) -> None:
         """Go to the tile's place, arriving from below."""
@@ -46,6 +56,7 @@ class Acquirer:
 
         Raises CameraFailed when no usable frame came in several attempts.
         """
+        self._doubts.clear()
         how = self._imaging
         frames: tuple[StackFrame, ...] = ()
         if planned.frames:
@@ -55,7 +66,6 @@ class Acquirer:
             frame = self._frame(how)
             pixels, at = frame.pixels, frame.at
         stage = self._rig.position()
-        self._last_frame = at
         shot = Shot(
             tile_id=planned.tile_id,
             phase=planned.phase,
@@ -67,8 +77,26 @@ class Acquirer:
             taken=at,
             simulated=self._rig.simulated,
         )
-        self._keeper.learn(focus, shot)
         return shot, pixels, frames
+
+    def watch(self, shot: Shot, raw: Pixels, focus: FocusRow) -> TileState:
+        """Return what the watchman says of the tile, and learn from a good one."""
+        state = self._watchman.look(shot, raw, tuple(self._doubts))
+        if state.state == "good":
+            self.learn(shot, focus)
+        return state
+
+    def learn(self, shot: Shot, focus: FocusRow) -> None:
+        """Learn from a tile that goes into the journal: what a resumed run would know, no more."""
+        self._last_frame = shot.taken
+        self._keeper.learn(focus, shot)
+        model = self._keeper.model
+        if focus.looked and model.points:
+            first = model.points[0]
+            height_um, sigma_um = model.terms(at=shot.taken)["height"]
+            since_s = shot.taken.since_s(first.at) or 0.0
+            moved_um = (height_um - first.z_um, sigma_um)
+            self._watchman.hear_focus(moved_um, since_first_s=since_s)
 
     def _stack(
         self, planned: PlannedTile, own_z_um: float
@@ -103,9 +131,11 @@ class Acquirer:
     def _frame(self, how: Imaging) -> CameraFrame:
         for attempt in range(FRAME_ATTEMPTS):
             try:
-                return self._rig.expose(
+                frame = self._rig.expose(
                     channel=how.light, brightness=how.brightness, exposure_ms=how.exposure_ms
                 )
+                self._doubts += self._watchman.witness.doubts
+                return frame
             except CameraFailed:
                 if attempt == FRAME_ATTEMPTS - 1:
                     raise

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from runtime.calibrated.correct import Corrector
 from runtime.record.journal import Journal
-from runtime.record.rows import FocusRow, StoredTile, TileFile
+from runtime.record.rows import FocusRow, StoredTile, TileFile, TileState
 from runtime.record.run_folder import RunFolder
 from runtime.record.stack_file import write_stack
 from runtime.record.storage import read_pixels, write_tile
@@ -47,9 +47,15 @@ class Intake:
     # -- one stage each ---------------------------------------------------------------------
 
     def store(
-        self, shot: Shot, raw: Pixels, frames: tuple[StackFrame, ...], focus: FocusRow
+        self,
+        shot: Shot,
+        raw: Pixels,
+        frames: tuple[StackFrame, ...],
+        focus: FocusRow,
+        state: TileState | None,
     ) -> StoredTile:
-        """Make the tile safe: its file first, then its row and its focus in one transaction.
+        """Make the tile safe: its file first, then its row, its focus and its state in one
+        transaction.
 
         All `frames` of a tile are in its one file, `raw` as the first page.
         """
@@ -65,7 +71,7 @@ class Intake:
             shot=shot,
             file=TileFile(file=file, sha256=sha256, height_px=height_px, width_px=width_px),
         )
-        again(lambda: self.journal.add_tile(stored, focus))
+        again(lambda: self.journal.add_tile(stored, focus, state))
         return stored
 
     def correct(self, shot: Shot, raw: Pixels) -> Picture:

@@ -20,6 +20,7 @@ from runtime.night.regions import find_regions
 from runtime.night.second_looks import SecondLooks
 from runtime.night.stages import Journey, acquire, take_in
 from runtime.night.visits import planned_frames
+from runtime.night.watchman import Watchman
 from runtime.record.budget import Meter
 from runtime.record.journal import Journal
 from runtime.tile import Region
@@ -61,6 +62,7 @@ class Pipeline:
     rig: Rig
     journal: Journal
     acquirer: Callable[[str], Acquirer]
+    watchman: Watchman[Journey]
     intake: Intake
     second_looks: SecondLooks
     meter: Meter
@@ -129,10 +131,20 @@ class Pipeline:
             return
         self.rig.turret.select(objective=objective)
         acquirer = self.acquirer(objective)
+        self._pass(acquirer, todo)
+        again = self.watchman.to_retake()
+        left = [tile for tile in todo if tile.tile_id in again]
+        self.watchman.retaking = True
+        self._pass(acquirer, left)
+        self.watchman.retaking = False
+
+    def _pass(self, acquirer: Acquirer, todo: Sequence[PlannedTile]) -> None:
+        """Take tiles once; those that the watchman vouches for, or must do with, go on."""
         lost = 0
-        busy = max(self.queue_tiles // 2, 1)
         with self._belt() as belt:
             for tile in todo:
+                if self.should_stop():
+                    self._hand_on(self.watchman.rest(), acquirer, belt)
                 self._stop_if_asked()
                 try:
                     journey = acquire(acquirer, Journey.to(tile), self.meter)
@@ -141,8 +153,20 @@ class Pipeline:
                     self._give_up(tile, error, lost)
                 else:
                     lost = 0
-                    with self.meter.waiting():
-                        belt.put(replace(journey, hurried=belt.waiting >= busy))
+                    self._hand_on(self.watchman.sort(journey), acquirer, belt)
+            self._hand_on(self.watchman.rest(), acquirer, belt)
+
+    def _hand_on(
+        self, journeys: Sequence[Journey], acquirer: Acquirer, belt: Conveyor[Journey]
+    ) -> None:
+        busy = max(self.queue_tiles // 2, 1)
+        for journey in journeys:
+            assert journey.shot is not None
+            assert journey.focus is not None
+            if journey.state is not None and journey.state.state != "good":
+                acquirer.learn(journey.shot, journey.focus)
+            with self.meter.waiting():
+                belt.put(replace(journey, hurried=belt.waiting >= busy))
 
     def _belt(self) -> Conveyor[Journey]:
         return Conveyor(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -32,6 +32,7 @@ from runtime.night.sessions import begin_session
 from runtime.night.stages import budgets
 from runtime.night.stop import StopRequest
 from runtime.night.told import told_why
+from runtime.night.witness import Witness
 from runtime.ports import Clock
 from runtime.record.budget import Meter, stage_table
 from runtime.record.journal import Journal
@@ -165,6 +166,8 @@ class Night:
             visits=seen.visits,
             visit_s=seen.visit_s,
         )
+        witness = Witness(camera=rig.camera, instant=rig.instant, live=rig.recording is None)
+        rig = replace(rig, camera=witness)
         scan = Scan(
             folder=self.folder,
             journal=self.journal,
@@ -172,6 +175,7 @@ class Night:
             planned=list(seen.planned),
             settings=self.settings,
             rig=rig,
+            witness=witness,
             calibrated=calibrated,
             models=models,
             meter=meter,

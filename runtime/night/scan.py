@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
+import numpy as np
+
 from runtime.calibrated.loaded import Calibrated
 from runtime.config.plan import Focus, Plan, PlannedTile
 from runtime.config.settings import Settings
-from runtime.conveyor import begin, result_of
+from runtime.conveyor import alongside, begin, result_of
 from runtime.focus.belief import Height
 from runtime.focus.first_looks import spread
 from runtime.focus.history import ANCHORS, STARTED, Before
@@ -16,24 +18,34 @@ from runtime.focus.keeper import FocusKeeper
 from runtime.focus.single_shot import SingleShot
 from runtime.instrument.rig import Rig
 from runtime.night.acquire import Acquirer
+from runtime.night.glance import Glancer
 from runtime.night.intake import Intake
+from runtime.night.known_field import KnownField
 from runtime.night.measurers import measurers
 from runtime.night.models import RunModels
 from runtime.night.origin import StageOrigin
 from runtime.night.pipeline import Pipeline, Watcher
 from runtime.night.second_looks import SecondLooks
-from runtime.night.stages import catch_up
+from runtime.night.stages import Journey, catch_up
 from runtime.night.stop import StopRequest
+from runtime.night.suspicion import Suspicion
+from runtime.night.watchman import Watchman
+from runtime.night.witness import Witness
 from runtime.record.budget import Meter
 from runtime.record.journal import Journal
 from runtime.record.rows import StoredTile
 from runtime.record.run_folder import RunFolder
 from runtime.tile import Imaging
 
+# A tile and its neighbour may both err: three standard deviations of their difference.
+REACH_SIGMAS = 3 * 2**0.5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """Everything a scan is made of; `planned` is where the overview's tiles are to be taken."""
+    """Everything a scan is made of; `planned` is where the overview's tiles are to be taken,
+    `witness` the rig's camera.
+    """
 
     folder: RunFolder
     journal: Journal
@@ -41,6 +53,7 @@ class Scan:
     planned: list[PlannedTile]
     settings: Settings
     rig: Rig
+    witness: Witness
     calibrated: Calibrated
     models: RunModels
     meter: Meter
@@ -79,12 +92,17 @@ class Scan:
         second_looks: SecondLooks,
         watcher: Watcher,
     ) -> Pipeline:
+        watchman = self._watchman()
+        alongside(
+            lambda: watchman.recall(lambda tile: intake.read_back(tile)[1]), clock=self.rig.clock
+        )
         return Pipeline(
             plan=self.plan,
             planned=planned,
             rig=self.rig,
             journal=self.journal,
-            acquirer=self._acquirer,
+            acquirer=lambda objective: self._acquirer(objective, watchman),
+            watchman=watchman,
             intake=intake,
             second_looks=second_looks,
             meter=self.meter,
@@ -134,6 +152,43 @@ class Scan:
                 name: o.depth_of_field_um for name, o in self.settings.objectives.items()
             },
         )
+
+    def _watchman(self) -> Watchman[Journey]:
+        """Return who watches the frames of this session."""
+        camera, overview = self.rig.camera.info, self.plan.objective
+        correctors = self.calibrated.corrector
+        glancers = {
+            name: Glancer(correctors(name), full_scale=camera.full_scale)
+            for name in self.plan.objectives
+        }
+        phases = dict(zip(("overview", "visit"), self.plan.objectives, strict=False))
+        field = KnownField(
+            rig=self.rig,
+            witness=self.witness,
+            imaging=self._imaging(self.plan),
+            glancer=glancers[overview],
+            stage_from_px=self.calibrated.stage_from_px(overview),
+        )
+        return Watchman(
+            journal=self.journal,
+            witness=self.witness,
+            suspicion=Suspicion(
+                px_from_stage={
+                    phase: np.linalg.inv(self.calibrated.stage_from_px(name)).astype(np.float64)
+                    for phase, name in phases.items()
+                },
+                full_scale=camera.full_scale,
+                reach_um=REACH_SIGMAS * self.rig.stage_sigma_um,
+            ),
+            glancers=glancers.__getitem__,
+            known_field=None if self.rig.recording is not None else field,
+            say=self._say,
+        )
+
+    def _say(self, kind: str, message: str) -> None:
+        """Enter into the log what somebody should look at."""
+        at = self.rig.clock.instant()
+        self.journal.event(at=at, level="finding", kind=kind, message=message)
 
     def _prepare(self, planned: list[PlannedTile]) -> tuple[Intake, SecondLooks]:
         """Return the compute side, brought up to the journal, and what it is to look at again; for
@@ -229,20 +284,23 @@ class Scan:
         )
         return keeper
 
-    def _acquirer(self, objective: str) -> Acquirer:
+    def _acquirer(self, objective: str, watchman: Watchman[Journey]) -> Acquirer:
         """Return the taker of an objective's tiles, its focus model rebuilt from the journal."""
         plan = self._visiting_plan() if self._visiting(objective) else self.plan
         keeper = self._restored(objective)
-        imaging = Imaging(
-            objective=objective,
-            pixel_size_um=self.calibrated.pixel_size_um(objective),
+        last, now = self.journal.last_tile(), self.rig.instant()
+        since = last.shot.taken if last and self._same_boot(last) else now
+        return Acquirer(self.rig, keeper, self._imaging(plan), watchman=watchman, last_frame=since)
+
+    def _imaging(self, plan: Plan) -> Imaging:
+        """Return how a plan's frames are taken, each through the plan's one objective."""
+        return Imaging(
+            objective=plan.objective,
+            pixel_size_um=self.calibrated.pixel_size_um(plan.objective),
             light=plan.light,
             brightness=plan.brightness,
             exposure_ms=plan.exposure_ms,
         )
-        last, now = self.journal.last_tile(), self.rig.instant()
-        since = last.shot.taken if last and self._same_boot(last) else now
-        return Acquirer(self.rig, keeper, imaging, last_frame=since)
 
     def _keeper(self, objective: str, plan: Plan) -> FocusKeeper:
         return FocusKeeper(

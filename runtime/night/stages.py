@@ -19,7 +19,7 @@ from runtime.night.acquire import Acquirer
 from runtime.night.intake import Intake
 from runtime.record.budget import Meter
 from runtime.record.journal import Journal
-from runtime.record.rows import FocusRow, StageBudget, StoredTile
+from runtime.record.rows import FocusRow, StageBudget, StoredTile, TileState
 from runtime.record.trouble import again
 from runtime.tile import Label, Matches, Phase, Picture, Pixels, Placement, Shot, StackFrame
 
@@ -43,6 +43,7 @@ class Journey:
     shot: Shot | None = None
     raw: Pixels | None = None
     frames: tuple[StackFrame, ...] = ()
+    state: TileState | None = None
     stored: StoredTile | None = None
     picture: Picture | None = None
     label: Label | None = None
@@ -122,8 +123,13 @@ STAGES: tuple[TileStage, ...] = (
         already=Intake.read_back, per_frame=True,
     ),
     TileStage(
+        name="watch", budget_ms=20, on=CONTROL, phases=BOTH,
+        run=Acquirer.watch, needs=("shot", "raw", "focus"), gives=("state",),
+    ),
+    TileStage(
         name="store", budget_ms=500, on=WORKER, phases=BOTH,
-        run=Intake.store, needs=("shot", "raw", "frames", "focus"), gives=("stored",),
+        run=Intake.store, needs=("shot", "raw", "frames", "focus", "state"),
+        gives=("stored",),
         per_frame=True,
     ),
     TileStage(

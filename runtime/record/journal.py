@@ -30,6 +30,7 @@ from runtime.record.rows import (
     StoredTile,
     TileLabel,
     TileShift,
+    TileState,
     Timing,
 )
 from runtime.record.table import Table
@@ -48,6 +49,7 @@ from runtime.tile import (
 
 RUN = Table("run", Fact, key=("key",))
 TILES = Table("tiles", StoredTile, key=("tile_id",), order="seq")
+STATES = Table("states", TileState, key=("tile_id",))
 SKIPS = Table("skips", SkippedTile, key=("tile_id",))
 FOCUS = Table("focus", FocusRow, key=("tile_id",))
 LABELS = Table("labels", TileLabel, key=("tile_id",))
@@ -63,19 +65,19 @@ KEPT = Table("kept", KeptFile, key=("file",), order="file")
 TIMINGS = Table("timings", Timing)
 EVENTS = Table("events", Event)
 TABLES: tuple[Table[Any], ...] = (
-    RUN, TILES, SKIPS, FOCUS, LABELS, MATCHED, SHIFTS, PLACEMENTS, SEAMS, JUDGED_SEAMS,
+    RUN, TILES, STATES, SKIPS, FOCUS, LABELS, MATCHED, SHIFTS, PLACEMENTS, SEAMS, JUDGED_SEAMS,
     JUDGED_TILES, REGIONS, STAGES, KEPT, TIMINGS, EVENTS,
 )  # fmt: skip
 OF_A_TILE: tuple[Table[Any], ...] = (
-    TILES, FOCUS, LABELS, MATCHED, SHIFTS, PLACEMENTS, JUDGED_TILES,
+    TILES, STATES, FOCUS, LABELS, MATCHED, SHIFTS, PLACEMENTS, JUDGED_TILES,
 )  # fmt: skip
 OF_TWO_TILES: tuple[Table[Any], ...] = (SHIFTS, SEAMS, JUDGED_SEAMS)
 
 # To be raised whenever a record above gains, loses or renames a field (a test holds it to that).
-SCHEMA_VERSION = 8
-
+SCHEMA_VERSION = 9
+BLANK = "UPDATE states SET state = 'blank' WHERE tile_id = ? AND state = 'good'"
+# How long another program may hold the journal, several times: less than a watchdog waits.
 BUSY_S = 1.5
-"""How long another program may hold the journal, several times: less than a watchdog waits."""
 
 Record = TypeVar("Record")
 
@@ -221,11 +223,20 @@ class Journal:
 
     # -- tiles and focus --------------------------------------------------------------------
 
-    def add_tile(self, tile: StoredTile, focus: FocusRow) -> None:
-        """Record a tile whose file is already durable, with the focus it was taken at."""
+    def add_tile(self, tile: StoredTile, focus: FocusRow, state: TileState | None = None) -> None:
+        """Record a tile whose file is already durable, its focus, and its state where known."""
         with self.transaction():
             self._put(TILES, [tile])
             self._put(FOCUS, [focus])
+            self._put(STATES, [] if state is None else [state])
+
+    def set_states(self, states: Sequence[TileState]) -> None:
+        """Record what the watchman says of tiles."""
+        self._put(STATES, states)
+
+    def states(self) -> dict[str, TileState]:
+        """Return what the watchman says of every tile that it saw."""
+        return {row.tile_id: row for row in self._all(STATES)}
 
     def tiles(self, phase: str | None = None) -> list[StoredTile]:
         """Return the journaled tiles in the order taken."""
@@ -298,8 +309,7 @@ class Journal:
 
     def label(self, tile_id: str) -> Label | None:
         """Return one tile's label, or None before it has one."""
-        found = self._all(LABELS, "tile_id = ?", tile_id)
-        return found[0].label if found else None
+        return next((row.label for row in self._all(LABELS, "tile_id = ?", tile_id)), None)
 
     def labels(self) -> dict[str, Label]:
         """Return the labels by tile."""
@@ -308,6 +318,7 @@ class Journal:
     def set_matches(self, tile_id: str, matches: Matches) -> None:
         """Record every match of a tile with its earlier neighbours, which may be none."""
         with self.transaction():
+            self._db.executemany(BLANK, [(tile_id,)] * matches.blank)
             self._put(MATCHED, [MatchedTile(tile_id=tile_id, blank=matches.blank)])
             self._put(SHIFTS, [TileShift(tile_id=tile_id, shift=s) for s in matches.shifts])
 

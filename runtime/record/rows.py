@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -33,6 +33,33 @@ class StoredTile:
     def tile_id(self) -> str:
         """Return the shot's tile id."""
         return self.shot.tile_id
+
+
+DoubtKind = Literal[
+    "black", "white", "frozen", "late", "torn", "dim", "bright", "still", "elsewhere"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """What speaks against a frame, in one word and in words."""
+
+    kind: DoubtKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileState:
+    """What the watchman says of a tile: "good"; "blank", which holds nothing, and is an answer;
+    "doubtful", stored though it cannot be vouched for; "to retake", not stored, for the instrument
+    was to blame. `lamp` is the brightness of the light against that of the night's first tile, by
+    overlaps; None where none told.
+    """
+
+    tile_id: str
+    state: Literal["good", "blank", "doubtful", "to retake"]
+    doubts: tuple[Doubt, ...] = ()
+    lamp: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +173,7 @@ class Event:
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 _KINDS: dict[Any, tuple[str, ...]] = {
     str: ("name", "state", "configuration", "paths_from"),
-    bool: ("simulated", "calibrated", "origin_left"),
+    bool: ("simulated", "calibrated", "origin_left", "lamp_faded", "focus_sinks"),
     _Number: (
         "scan_s", "stage_waited_s", "calibration_s", "first_tile_s", "peak_memory_mb", "wall_s",
         "bent_px", "tiles_planned", "regions_found",

@@ -17,9 +17,11 @@ def summarise(run_dir: Path, journal: Journal) -> dict[str, Any]:
     often the stage lost its origin and found it again. `map` is what the
     tiles' own pictures say of the finished map (`runtime.stitch.quality`), `bent_px` how far they
     say that every frame is bent where no distortion was calibrated; None before it is finished.
+    `noticed` is what the night found wrong with the instrument, in words.
     """
     timings, stages = journal.timings(), journal.stages()
     table = stage_table(timings, stages)
+    states = [row.state for row in journal.states().values()]
     scan_s = journal.fact("scan_s", 0.0)
     return {
         "run_dir": str(run_dir),
@@ -28,6 +30,9 @@ def summarise(run_dir: Path, journal: Journal) -> dict[str, Any]:
         "tiles_planned": journal.fact("tiles_planned", 0),
         "tiles_done": len(journal.tiles("overview")),
         "tiles_skipped": len(journal.skips()),
+        "tiles_doubtful": states.count("doubtful"),
+        "tiles_to_retake": states.count("to retake"),
+        "noticed": [event.message for event in journal.events() if event.level == "finding"],
         "tiles_flagged": sum(bool(p.flag) for p in journal.placements().values()),
         "tiles_doubted": sum(not label.trusted for label in journal.labels().values()),
         "origins_found": len(journal.fact(FOUND_AGAIN, [])),

@@ -19,6 +19,8 @@ NAMED = 4
 """How many tiles a sentence gives before it only counts."""
 KINDS = {
     "skipped": "given up",
+    "retake": "to be taken again",
+    "doubtful": "kept that cannot be vouched for",
     "focus": "with doubtful focus",
     "doubt": "with a label not to be trusted",
     "suspect": "whose matches disagree",
@@ -32,6 +34,7 @@ def attention(run: RunData, found: Sequence[Finding], stages: Sequence[StageTime
     return (
         *_tiles(found),
         *_visits(run),
+        *run.noticed,
         *([f"late, beyond their budgets: {', '.join(late)}"] if late else []),
         *(["frames are bent, see Seams: `nightscope calibrate distortion`"] if bent(run) else []),
         *(f"{file} was not written: {why}" for file, why in (run.facts["unwritten"] or {}).items()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runtime.report.markup import Html, element, section, table
@@ -14,11 +15,14 @@ PLACEMENT_REASONS = {
     "put it",
     "suspect": "its matches disagree with each other; check the seams around it",
 }
+BESIDE = "good by itself, but taken between others that were not"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One tile and one reason; `kind` is "skipped", "focus", "doubt" or a placement's flag."""
+    """One tile and one reason; `kind` is "skipped", "retake", "doubtful", "focus", "doubt" or a
+    placement's flag.
+    """
 
     tile_id: str
     kind: str
@@ -33,6 +37,7 @@ class Finding:
 def findings(run: RunData) -> list[Finding]:
     """Return every finding, the serious kinds first, then by tile."""
     found = [Finding(tile_id=t, kind="skipped", reason=why) for t, why in run.skips.items()]
+    found += _doubtful(run)
     for tile_id, row in run.focus.items():
         if row.verdict.status not in ("ok", "empty"):
             reason = f"{row.verdict.status}: {row.verdict.reason or 'no reason given'}"
@@ -52,8 +57,17 @@ def findings(run: RunData) -> list[Finding]:
         if placement.flag:
             reason = PLACEMENT_REASONS[placement.flag]
             found.append(Finding(tile_id=tile_id, kind=placement.flag, reason=reason))
-    order = ("skipped", "focus", "doubt", "suspect", "stage-only", "blank")
+    order = ("skipped", "retake", "doubtful", "focus", "doubt", "suspect", "stage-only", "blank")
     return sorted(found, key=lambda f: (order.index(f.kind), f.tile_id))
+
+
+def _doubtful(run: RunData) -> Iterator[Finding]:
+    """Yield what the watchman says."""
+    kinds = {"to retake": "retake", "doubtful": "doubtful"}
+    for tile_id, state in run.states.items():
+        if state.state in kinds:
+            reason = "; ".join(f"{doubt.kind}: {doubt.reason}" for doubt in state.doubts)
+            yield Finding(tile_id=tile_id, kind=kinds[state.state], reason=reason or BESIDE)
 
 
 def findings_section(found: list[Finding]) -> Html:

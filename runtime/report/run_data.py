@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.record.journal import Journal
-from runtime.record.rows import Event, FocusRow, StageBudget, StoredTile, Timing
+from runtime.record.rows import Event, FocusRow, StageBudget, StoredTile, TileState, Timing
 from runtime.tile import Label, Placement, Region, Seam, SeamQuality, TileQuality
 
 GRID_ID = re.compile(r"r(\d+)_c(\d+)")
@@ -34,6 +34,7 @@ class RunData:
     visits: list[StoredTile]
     focus: dict[str, FocusRow]
     skips: dict[str, str]
+    states: dict[str, TileState]
     labels: dict[str, Label]
     placements: dict[str, Placement]
     seams: list[SeamQuality]
@@ -88,6 +89,11 @@ class RunData:
         """Return the tiles whose label is not to be trusted."""
         return {tile_id for tile_id, label in self.labels.items() if not label.trusted}
 
+    @property
+    def noticed(self) -> list[str]:
+        """Return what the night noticed about its instrument, in words."""
+        return [event.message for event in self.events if event.level == "finding"]
+
     def grid(self) -> dict[str, tuple[int, int]]:
         """Return (row, column) of every overview tile, taken or given up."""
         taken = {tile.tile_id: (tile.shot.row, tile.shot.column) for tile in self.overview}
@@ -109,6 +115,7 @@ def read_run(folder: Path, journal: Journal) -> RunData:
         visits=journal.tiles("visit"),
         focus=journal.focus(),
         skips=journal.skips(),
+        states=journal.states(),
         labels=journal.labels(),
         placements=journal.placements(),
         seams=seams or [_unjudged(seam) for seam in journal.seams()],

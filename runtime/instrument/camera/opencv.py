@@ -34,6 +34,10 @@ V4L2_EXPOSURES_MS = (1 / V4L2_EXPOSURE_PER_MS, ANY_EXPOSURE_MS[1])
 V4L2_MANUAL = 1
 # Besides the driver's buffers, one frame may be half exposed when capture is called.
 HALF_EXPOSED = 1
+# What lay in a queue comes at once, what is exposed has to be waited for: so a driver is found out
+# that says it keeps one frame and keeps four. More than this nobody keeps.
+WAITED_S = 0.001
+LONGEST_QUEUE = 64
 GREY_16 = cv2.VideoWriter.fourcc("Y", "1", "6", " ")
 
 
@@ -95,7 +99,8 @@ class OpenCvCamera:
             raise CameraFailed("exposure out of range", value=f"{exposure_ms} ms", limit="above 0")
         self._set_exposure(exposure_ms)
         slack_s = (self._stale_frames + 1) * exposure_ms / 1000
-        raw = self._wait_for(partial(self._grab, self._stale_frames), slack_s=slack_s)
+        grab = self._grab_waited if is_device(self._source) else self._grab
+        raw = self._wait_for(partial(grab, self._stale_frames), slack_s=slack_s)
         pixels = as_grey(raw)
         self._refuse_unlike(pixels)
         pixels.setflags(write=False)
@@ -140,6 +145,29 @@ class OpenCvCamera:
         for _ in range(stale_frames + 1):
             if not self._capture.grab():
                 raise self._ended()
+        return self._retrieved()
+
+    def _grab_waited(self, stale_frames: int) -> NDArray[Any]:
+        """Return the first frame that was exposed from its beginning since the call: besides those
+        that a driver says it keeps, all that come without waiting, and the one after, which was
+        half exposed, are let go.
+        """
+        waited = 0
+        for number in range(LONGEST_QUEUE):
+            began_s = self._clock.now_s()
+            if not self._capture.grab():
+                raise self._ended()
+            lasted_s = self._clock.now_s() - began_s
+            waited = waited + 1 if lasted_s >= WAITED_S else 0
+            if number >= stale_frames and waited > HALF_EXPOSED:
+                return self._retrieved()
+        raise CameraFailed(
+            f"camera {self._source} gives frames faster than it can expose them",
+            value=f"{LONGEST_QUEUE} without waiting",
+            remedy="its frames may be older than the call: use another driver or format",
+        )
+
+    def _retrieved(self) -> NDArray[Any]:
         good, raw = self._capture.retrieve()
         if not good or raw is None:
             raise self._ended()

@@ -140,7 +140,7 @@ def test_they_are_stored_in_the_order_of_ome(stacks):
         for c, light in enumerate(("brightfield", "led_left")):
             for z, z_um in enumerate(HEIGHTS_UM):
                 there = two_lights(at_um=(x_um, y_um, z_um), channel=light)
-                assert np.array_equal(stored[c, z], there.seen())
+                assert same_but_noise(stored[c, z], there.seen())
         pixels = about["OME"]["Image"]["Pixels"]
         assert [channel["Name"] for channel in pixels["Channel"]] == ["brightfield", "led_left"]
         planes = [(p["TheC"], p["TheZ"], p["PositionZ"]) for p in pixels["Plane"]]
@@ -148,11 +148,17 @@ def test_they_are_stored_in_the_order_of_ome(stacks):
         assert [plane["ExposureTime"] for plane in pixels["Plane"]] == [10] * 3 + [20] * 3
 
 
+def same_but_noise(one, other):
+    """Return whether two frames differ by the noise of both, whose σ is 8, and nothing else."""
+    return np.std(one.astype(int) - other) < 8 * 2**0.5 * 1.05
+
+
 def test_the_one_that_the_plan_names_is_stitched(stacks):
     night = stacks[0]
     tile, *_ = night.read(lambda journal: journal.tiles())
     raw = read_pixels(night.path / tile.file.file)
-    assert np.array_equal(raw, two_lights(at_um=(*CORNERS_UM[0], 2.0), channel="led_left").seen())
+    there = two_lights(at_um=(*CORNERS_UM[0], 2.0), channel="led_left")
+    assert same_but_noise(raw, there.seen())
     assert (tile.shot.imaging.light, tile.shot.imaging.exposure_ms) == ("led_left", 20.0)
     assert {p.flag for p in night.read(lambda journal: journal.placements()).values()} == {""}
 
@@ -164,16 +170,17 @@ def test_a_stage_that_handles_every_frame_has_the_time_for_all(stacks):
 
 def test_an_incomplete_tile_is_taken_again_with_all_its_frames(stacks, tmp_path):
     def unplug(bench):
-        if len(bench.frames) == 9:
+        if len(bench.frames) == 15:
             raise HardwareFailed("the cable came out")
 
     night = Night(tmp_path / "night", two_lights(on_frame=unplug), plan=yaml.safe_dump(STACKS))
     with pytest.raises(HardwareFailed):
         night.go_on()
-    assert [tile.tile_id for tile in night.read(lambda j: j.tiles())] == ["r000_c000"]
+    whole = [tile.tile_id for tile in stacks[0].read(lambda j: j.tiles())]
+    assert [tile.tile_id for tile in night.read(lambda j: j.tiles())] == whole[:2]
     night.bench = two_lights()
     assert night.go_on()["exit_code"] == 0
-    assert night.bench.frames == stacks[0].bench.frames[6:]
+    assert night.bench.frames == stacks[0].bench.frames[12:]
     assert night.files() == stacks[0].files()
 
 

@@ -159,7 +159,7 @@ def test_the_budgets_are_those_of_the_table_and_the_instruments_own_win():
         RECORD.stage,
         SECOND_LOOK.stage,
     ]
-    assert {row.stage for row in rows if row.mechanics} == {"move", "focus", "expose"}
+    assert {row.stage for row in rows if row.mechanics} == {"move", "focus", "expose", "watch"}
     assert [row.budget_ms for row in rows if row.stage in ("move", "focus")] == [2000.0, 5000.0]
 
 

@@ -9,12 +9,27 @@ from runtime.errors import CameraFailed
 from runtime.instrument.camera.capture import as_grey, refuse_absent
 from runtime.instrument.camera.opencv import OpenCvCamera
 
+PERIOD_S = 0.02
+
+
+class TickingClock(SystemClock):
+    """Time that a device lets pass; `sleep` waits on, a little, for whoever works on a thread."""
+
+    def __init__(self):
+        self.passed_s = 0.0
+
+    def now_s(self):
+        return self.passed_s
+
 
 class Device:
-    """A capture whose driver holds `buffered` old frames and counts every frame it exposes."""
+    """A capture whose driver says that it holds `buffered` old frames, and counts every frame it
+    exposes. It `keeps` as many in truth, which come at once; any other takes a period.
+    """
 
-    def __init__(self, *, buffered=1, opens=True, takes_exposure=True, shape=(12, 16)):
+    def __init__(self, *, buffered=1, opens=True, takes_exposure=True, shape=(12, 16), keeps=0):
         self.buffered, self.opens, self.takes_exposure = buffered, opens, takes_exposure
+        self.queued, self.clock = keeps, TickingClock()
         self.shape, self.dtype = shape, np.uint8
         self.exposed, self.released, self.settings = 0, Event(), {}
         self.stall, self.ends = None, False
@@ -25,6 +40,10 @@ class Device:
     def grab(self):
         if self.stall is not None:
             self.stall.wait(5)
+        if self.queued:
+            self.queued -= 1
+        else:
+            self.clock.passed_s += PERIOD_S
         self.exposed += 1
         return not self.ends
 
@@ -48,9 +67,12 @@ def opened(monkeypatch):
     monkeypatch.setattr("runtime.instrument.camera.opencv.refuse_absent", lambda source: None)
     cameras = []
 
-    def opened(device, *, timeout_s=5.0):
+    def opened(device, *, timeout_s=5.0, clock=None):
         camera = OpenCvCamera(
-            "/dev/video9", clock=SystemClock(), timeout_s=timeout_s, opener=lambda _: device
+            "/dev/video9",
+            clock=clock or device.clock,
+            timeout_s=timeout_s,
+            opener=lambda _: device,
         )
         cameras.append(camera)
         return camera
@@ -74,6 +96,23 @@ def test_frames_exposed_before_the_call_are_thrown_away(opened, buffered):
         assert frame.pixels[0, 0] - before == max(buffered, 1) + 2
 
 
+@pytest.mark.parametrize(("says", "keeps"), [(1, 4), (0, 4), (-1, 4), (1, 8), (4, 4), (4, 0)])
+def test_a_driver_that_misreports_its_queue_is_found_out_by_what_comes_at_once(opened, says, keeps):
+    device = Device(buffered=says, keeps=keeps)
+    camera = opened(device)
+    for _ in range(3):
+        device.queued = keeps
+        before = device.exposed
+        frame = camera.capture(exposure_ms=10)
+        assert frame.pixels[0, 0] - before >= keeps + 2  # the one after them was half exposed
+
+
+def test_a_device_whose_frames_never_have_to_be_waited_for_is_refused(opened):
+    device = Device(keeps=10_000)
+    with pytest.raises(CameraFailed, match="faster than it can expose them; value 64 without"):
+        opened(device).capture(exposure_ms=10)
+
+
 def test_exposure_is_set_once_in_the_units_of_v4l2(opened):
     device = Device()
     camera = opened(device)
@@ -93,7 +132,7 @@ def test_a_device_that_takes_no_exposure_is_refused(opened):
 
 def test_a_stalled_driver_is_given_up_while_the_clock_is_pumped(opened):
     device = Device()
-    camera = opened(device, timeout_s=0.05)
+    camera = opened(device, timeout_s=0.05, clock=SystemClock())
     device.stall = Event()
     with pytest.raises(CameraFailed, match=r"stalled; value no frame; limit .*replug"):
         camera.capture(exposure_ms=1)
