@@ -176,9 +176,8 @@ def _others(graph: onnx.GraphProto) -> set[str]:
     """
     layers, within, others = set(_weighted(graph)), set(), set()
     for node in graph.node:
-        if node.name in layers and node.op_type in WEIGHTED:
-            within |= set(node.output)
-        elif node.op_type in BETWEEN and set(node.input) <= within:
+        between = node.op_type in BETWEEN and set(node.input) <= within
+        if between or (node.name in layers and node.op_type in WEIGHTED):
             within |= set(node.output)
         elif node.op_type in OPERATIONS and node.name not in layers:
             others.add(node.name)

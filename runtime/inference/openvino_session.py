@@ -137,8 +137,8 @@ class SideBySide:
 
 
 def _names(graph: openvino.Model) -> list[str]:
-    """Return the names of a graph's outputs; compiled, an output also has those of tensors that were
-    joined with it.
+    """Return the names of a graph's outputs; compiled, an output also has those of tensors that
+    were joined with it.
     """
     return [name for port in graph.outputs for name in port.get_names()]
 
