@@ -39,9 +39,7 @@ def to_matching_parts(network: Loftr, shape: StripShape) -> ModelParts:
         cells = _Cells(network)(strips)
     said = VOTE + CELLS
     learnt = to_onnx(_Cells(network), {STRIPS: strips}, [said])
-    return ModelParts(
-        streams={CELLS: learnt}, tail=to_onnx(_Choices(network), {said: cells}, SAID)
-    )
+    return ModelParts(streams={CELLS: learnt}, tail=to_onnx(_Choices(network), {said: cells}, SAID))
 
 
 class _Cells(nn.Module):
