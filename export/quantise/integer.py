@@ -174,7 +174,8 @@ def _others(graph: onnx.GraphProto) -> set[str]:
     They add to what was normalised, or a constant, or multiply two activations: eight bits there
     would save next to nothing.
     """
-    layers, within, others = set(_weighted(graph)), set(), set()
+    layers = set(_weighted(graph))
+    within, others = set[str](), set[str]()
     for node in graph.node:
         between = node.op_type in BETWEEN and set(node.input) <= within
         if between or (node.name in layers and node.op_type in WEIGHTED):
