@@ -8,8 +8,8 @@ are wrong by 2 px or more, and the tiles that lie further off than the stage wou
 sigma) without a flag.
 
 Cost: the same grid as a folder of files, each tool a fresh process, in turns: from start to
-mosaic (m2stitch draws none), and from files to places once the libraries are loaded; processor
-time, wall time and peak memory, and their ratios to nightscope.
+mosaic (m2stitch draws none), and from files to mosaic and to places once the libraries are loaded;
+processor time, wall time and peak memory, and their ratios to nightscope.
 
 A peer runs in an environment of its own, for their dependencies exclude each other:
 
@@ -281,14 +281,18 @@ def costs(asked: argparse.Namespace, peers: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write(made(KINDS["sharp"], seed=0, source=asked.source), folder)
-        for what, cost in (("mosaic", _to_mosaic), ("places", _to_places)):
+        for what, cost in (
+            ("mosaic", _to_mosaic),
+            ("mosaic, libraries loaded", partial(_loaded, mosaic=True)),
+            ("places, libraries loaded", partial(_loaded, mosaic=False)),
+        ):
             taken: dict[str, list[Cost]] = {tool: [] for tool in tools}
             failed: dict[str, str] = {}
             for round_ in range(asked.rounds):
                 for tool in [tool for tool in tools if tool not in failed]:
                     try:
                         cost_now = cost(
-                            tool, tools[tool], folder, folder / f"{tool}-{what}{round_}"
+                            tool, tools[tool], folder, folder / f"{tool}-{what}-{round_}.out"
                         )
                         taken[tool].append(cost_now)
                     except subprocess.CalledProcessError as error:
@@ -301,9 +305,11 @@ def _to_mosaic(tool: str, python: str, folder: Path, out: Path) -> Cost:
     return timed(command(tool, python, folder, out, mosaic=True))
 
 
-def _to_places(tool: str, python: str, folder: Path, out: Path) -> Cost:
-    """Return the cost of reading, matching and solving, in a process that has loaded its code."""
-    whole = timed(by_script(tool, python, folder, out, mosaic=False))
+def _loaded(tool: str, python: str, folder: Path, out: Path, *, mosaic: bool) -> Cost:
+    """Return the cost of reading, matching and solving, and of drawing, in a process that has
+    loaded its code.
+    """
+    whole = timed(by_script(tool, python, folder, out, mosaic=mosaic))
     said = json.loads(out.read_text())
     return Cost(said["cpu_s"], said["wall_s"], whole.peak_mb)
 

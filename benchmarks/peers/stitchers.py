@@ -101,10 +101,9 @@ def stitch2d(folder: Path, facts: dict[str, Any], mosaic: Path | None) -> Corner
 
 
 def nightscope(folder: Path, facts: dict[str, Any], mosaic: Path | None) -> Corners:
-    """Our own, from files to places; its command draws the map."""
+    """Our own, from files to places, and to the map."""
     from runtime.offline.stitch import FolderStitch, StitchRequest
 
-    del mosaic
     request = StitchRequest(
         folder=folder, positions=Path("stage.txt"), stage_sigma_px=facts["jitter_px"]
     )
@@ -114,6 +113,8 @@ def nightscope(folder: Path, facts: dict[str, Any], mosaic: Path | None) -> Corn
     assert placing is not None
     placing.straighten()
     placed = placing.solve().placed
+    if mosaic is not None:
+        stitch.finish(mosaic.with_suffix(""))
     return [[placed[name].x_px, placed[name].y_px] for name in facts["names"]]
 
 
