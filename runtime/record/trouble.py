@@ -40,6 +40,11 @@ def told(error: BaseException, doing: str = "") -> NightscopeError | None:
             f"memory ran short{while_doing}: {error}"[:300],
             remedy=f"end other programs, or take smaller tiles; {RESUME}",
         )
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return StorageFailed(
+            f"the file system takes no file as large{while_doing}",
+            remedy=f"take one that does: a stick formatted as FAT32 ends at 4 GB; {RESUME}",
+        )
     if isinstance(error, OSError) and error.errno is not None:
         where = f" at {error.filename}" if error.filename else ""
         return StorageFailed(

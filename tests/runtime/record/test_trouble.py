@@ -18,6 +18,11 @@ from runtime.record.trouble import ATTEMPTS, again, damage_is_named, told, troub
         (OSError(errno.EDQUOT, "quota"), DiskFull, "no room left while drawing the map"),
         (OSError(errno.EIO, "Input/output error"), StorageFailed, "Input/output error"),
         (OSError(errno.EROFS, "Read-only file system"), StorageFailed, "Read-only file system"),
+        (
+            OSError(errno.EFBIG, "File too large"),
+            StorageFailed,
+            "takes no file as large while drawing",
+        ),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), MemoryShort, "memory ran short"),
         (MemoryError("9 TB"), MemoryShort, "memory ran short while drawing the map: 9 TB"),
         (RuntimeError("can't start new thread"), MemoryShort, "memory ran short"),
