@@ -22,6 +22,9 @@ MEANINGS = (
 )
 """What the numbers of a seam are."""
 
+LOST_SHARE = 0.05
+"""With more blocks lost the 95th percentile of the others says nothing of the map."""
+
 
 def in_words(numbers: Mapping[str, Any]) -> str:
     """Return the map's own number, of `Quality.summary`, in a sentence that says what it means."""
@@ -32,11 +35,14 @@ def in_words(numbers: Mapping[str, Any]) -> str:
     return (
         f"pictures of neighbours lie {mismatch['median']:.2f} px apart in the map (median; p95 "
         f"{mismatch['p95']:.2f} px); {truth['blocks_lost']} of {truth['blocks']} blocks lost: "
-        f"{_meaning(mismatch)}"
+        f"{_meaning(truth)}"
     )
 
 
-def _meaning(mismatch: Mapping[str, float]) -> str:
+def _meaning(truth: Mapping[str, Any]) -> str:
+    mismatch, lost = truth["mismatch_px"], truth["blocks_lost"]
+    if lost > LOST_SHARE * (truth["blocks_compared"] + lost):
+        return "where they are lost neighbours do not show the same"
     if mismatch["p95"] <= VISIBLE_PX:
         return "less than can be seen"
     if mismatch["median"] <= VISIBLE_PX:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from runtime.report.judged import in_words
 from runtime.report.markup import Html, element, join
 from runtime.report.pictures import map_picture, stretched
 from runtime.report.scales import seam_step, sequential
@@ -97,3 +98,17 @@ def test_contrast_is_stretched_to_eight_bits() -> None:
     assert (shown.min(), shown.max(), shown.dtype) == (0, 255, np.uint8)
     assert abs(int(shown[25, 0]) - 128) <= 1
     assert np.array_equal(stretched(np.full((4, 4), 9, np.uint8)), np.zeros((4, 4), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("lost", "p95", "said"),
+    [
+        (3, 0.3, "less than can be seen"),
+        (3, 2.5, "at the worst edges break"),
+        (30, 0.3, "where they are lost neighbours do not show the same"),
+    ],
+)
+def test_blocks_that_are_lost_count_against_the_map(lost, p95, said):
+    mismatch = {"median": 0.1, "p95": p95}
+    truth = {"blocks": 90, "blocks_compared": 80, "blocks_lost": lost, "mismatch_px": mismatch}
+    assert in_words({"truth": truth}).endswith(said)
