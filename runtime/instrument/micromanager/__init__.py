@@ -1,1 +1,1 @@
-"""Cameras, stages, lights and turrets that Micro-Manager drives, through `pymmcore-plus`."""
+"""Cameras, stages, lights and turrets that Micro-Manager drives, through its core, `pymmcore`."""

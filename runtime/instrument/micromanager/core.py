@@ -14,7 +14,7 @@ from runtime.instrument.micromanager.owner import Owner
 from runtime.ports import Clock
 
 if TYPE_CHECKING:
-    from pymmcore_plus import CMMCorePlus
+    from pymmcore import CMMCore
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class Core:
     Adapters may block for longer than a board's watchdog allows. `stop` has a thread of its own.
     """
 
-    def __init__(self, mm: CMMCorePlus, *, clock: Clock) -> None:
+    def __init__(self, mm: CMMCore, *, clock: Clock) -> None:
         self.mm, self._clock = mm, clock
         self._owner, self._urgent = Owner("micromanager"), Owner("micromanager-stop")
         self._closed = False
@@ -147,9 +147,10 @@ def open_core(config: Path, *, clock: Clock, adapters: Path | None = None) -> Co
     return core
 
 
-def _empty_core(adapters: Path | None) -> CMMCorePlus:
+def _empty_core(adapters: Path | None) -> CMMCore:
     try:
-        from pymmcore_plus import CMMCorePlus, find_micromanager
+        from pymmcore import CMMCore
+        from pymmcore_plus import find_micromanager
     except ImportError as error:
         raise HardwareFailed(
             "Micro-Manager devices need the extra 'micromanager'",
@@ -164,7 +165,13 @@ def _empty_core(adapters: Path | None) -> CMMCorePlus:
             remedy="install Micro-Manager (`mmcore install`), or name its folder in "
             "[micromanager] adapters",
         )
-    return CMMCorePlus(mm_path=folder, adapter_paths=[folder])
+    # Never CMMCorePlus: it has Python called back from a thread of the library's own, which now and
+    # then outlives the core and then crashes the process. Nothing here listens to its signals.
+    core = CMMCore()
+    core.setDeviceAdapterSearchPaths([folder])
+    core.enableFeature("StrictInitializationChecks", True)
+    core.enableFeature("ParallelDeviceInitialization", True)
+    return core
 
 
 def _late(what: str, timeout_s: float) -> Stalled:

@@ -65,6 +65,12 @@ def test_identity_holds_library_name_label_and_serial_number(core):
     assert core.identity("Camera") == "DemoCamera-DCam-Camera-V1.0"
 
 
+def test_the_library_calls_no_python_of_its_own_accord(core):
+    # Its thread may call while the core is taken down, which ends the process now and then.
+    plus = pytest.importorskip("pymmcore_plus")
+    assert not isinstance(core.mm, plus.CMMCorePlus)
+
+
 def test_closing_unloads_every_device_once(core):
     core.close()
     assert tuple(core.mm.getLoadedDevices()) == ("Core",)
