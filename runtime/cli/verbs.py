@@ -12,6 +12,7 @@ from runtime.cli.focus_verbs import focus
 from runtime.cli.folder_verbs import folders
 from runtime.cli.model_verbs import model
 from runtime.cli.night_verbs import night
+from runtime.cli.notify_verbs import notify
 from runtime.cli.preparing_verbs import preparing
 from runtime.cli.process import (
     give_back_what_is_freed,
@@ -36,6 +37,7 @@ app.add_typer(preparing)
 app.add_typer(model, name="model")
 app.add_typer(bridge, name="bridge")
 app.add_typer(focus, name="focus")
+app.add_typer(notify, name="notify")
 
 INTERNAL_ERROR = 1
 

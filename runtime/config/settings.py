@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
+from runtime.config.message_settings import MessagesSection
 from runtime.config.micromanager_settings import MicroManagerSection
 from runtime.config.port_settings import (
     CameraSection,
@@ -164,6 +165,7 @@ class Settings(Strict):
     calibration: CalibrationSection = CalibrationSection()
     models: ModelsSection = ModelsSection()
     pipeline: PipelineSection = PipelineSection()
+    messages: MessagesSection = MessagesSection()
     simulation: SimulationSection = SimulationSection()
     recording: RecordingSection | None = None
     micromanager: MicroManagerSection | None = None
@@ -315,6 +317,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
         "calibration": _hung(settings.calibration, base, "folder"),
         "recording": _hung(settings.recording, base, "folder", "corrected_by"),
         "micromanager": _hung(settings.micromanager, base, "config", "adapters"),
+        "messages": _hung(settings.messages, base, "targets"),
     }
     return settings.model_copy(update=anchored)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from runtime.appliance.messages.after_night import tell
 from runtime.calibrated.loaded import Calibrated
 from runtime.cli.screen import show
 from runtime.clock import SystemClock
@@ -136,17 +137,19 @@ def resume(
             origin_here=origin_here,
         )
     except NightscopeError as error:
-        _show(folder, console, code=error.exit_code, reason=str(error))
+        _end(folder, console, code=error.exit_code, reason=str(error))
         raise
-    _show(folder, console, code=int(summary["exit_code"]))
+    _end(folder, console, code=int(summary["exit_code"]))
     return summary
 
 
-def _show(folder: RunFolder, console: Console, *, code: int, reason: str = "") -> None:
-    """Show how the run ended; one that did not begin has nothing to show but its refusal."""
+def _end(folder: RunFolder, console: Console, *, code: int, reason: str = "") -> None:
+    """Show and tell how the run ended; one that did not begin has nothing but its refusal."""
     journal = Journal(folder.journal)
     try:
-        if not reason or journal.fact("state") == "paused":
-            show(night_ending(folder.path, journal, code=code, reason=reason), console)
+        if reason and journal.fact("state") != "paused":
+            return
+        show(night_ending(folder.path, journal, code=code, reason=reason), console)
     finally:
         journal.close()
+    tell(folder, console, clock=SystemClock(), code=code, reason=reason)
