@@ -111,7 +111,7 @@ def _shrunk(picture: Path | None) -> Iterator[str | None]:
         yield str(file)
 
 
-class _Said(logging.Handler):
+class _Overheard(logging.Handler):
     def __init__(self, lines: list[str]) -> None:
         super().__init__(logging.WARNING)
         self._lines = lines
@@ -124,7 +124,7 @@ class _Said(logging.Handler):
 @contextmanager
 def _heard(lines: list[str]) -> Iterator[None]:
     """Put into `lines` what Apprise logs meanwhile, and let none of it reach the terminal."""
-    logger, handler = logging.getLogger("apprise"), _Said(lines)
+    logger, handler = logging.getLogger("apprise"), _Overheard(lines)
     passes_on, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
     try:
