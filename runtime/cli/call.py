@@ -11,9 +11,10 @@ from typing import Any, NoReturn
 import typer
 from rich.console import Console
 
-from runtime.cli.screen import plain, printable
+from runtime.cli.screen import plain
 from runtime.errors import ConfigRefused, NightscopeError
 from runtime.record.trouble import trouble_is_told
+from runtime.report.printable import printable
 
 STOPPED = 130
 

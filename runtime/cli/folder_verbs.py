@@ -18,6 +18,7 @@ from runtime.cli.options import (
     Network,
     Out,
     Overlap,
+    OwnSettings,
     Pattern,
     PixelSize,
     Positions,
@@ -88,13 +89,17 @@ def classify(
     pixel_size_um: PixelSize = None,
     flip: Flip = False,
     frame: Frame = None,
+    settings: OwnSettings = None,
     as_json: AsJson = False,
 ) -> None:
     """Label every image of a folder with a signed model.
 
+    The keys it must be signed with are those of the instrument's settings, else of this controller:
+    never those that lie beside the bundle. A file that cannot be read costs its own row alone.
+
     `nightscope classify tiles --model mussel-tissue --out labels.csv`
 
-    `nightscope classify tiles --model runtime/models/mussel-tissue-1.3.0.nsb --pixel-size-um 0.5`
+    `nightscope classify tiles --model mussel-tissue --pixel-size-um 0.5 --settings settings.toml`
     """
     call(
         "runtime.cli.commands.classify:classify",
@@ -105,4 +110,5 @@ def classify(
         pixel_size_um=pixel_size_um,
         flip=flip,
         frame=frame,
+        settings=settings,
     )

@@ -83,6 +83,14 @@ SettingsFile = Annotated[
         metavar="FILE", envvar="NIGHTSCOPE_SETTINGS", help="The instrument's settings, TOML."
     ),
 ]
+OwnSettings = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        envvar="NIGHTSCOPE_SETTINGS",
+        help="The instrument's settings, TOML, whose models and keys are used.",
+    ),
+]
 
 MatcherName = Annotated[
     Literal["auto", "phase", "sift", "loftr"], typer.Option(help="How overlaps match.")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from rich.console import Console
 
 from runtime.report.ending import Ending, Sentences
+from runtime.report.printable import printable
 
 SECTIONS = (
     ("Done", "done"),
@@ -72,18 +73,6 @@ def plain(text: str, encoding: str | None) -> str:
     except UnicodeEncodeError:
         return text.translate(IN_ASCII).encode(encoding, "backslashreplace").decode(encoding)
     return text
-
-
-def printable(name: str) -> str:
-    """Return a text whose control characters, and bytes that are no text, are shown as escapes."""
-    return "".join(one if one.isprintable() else _escaped(one) for one in name)
-
-
-def _escaped(one: str) -> str:
-    code = ord(one)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, as Python hands on file names
-        return f"\\x{code - 0xDC00:02x}"
-    return one.encode("unicode_escape").decode("ascii")
 
 
 def _section(title: str, sentences: Sentences, width: int, room: tuple[int, int]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from runtime.errors import InputRefused, ModelRefused
 from runtime.instrument.camera.files import IMAGE_SUFFIXES, is_image_name
@@ -18,7 +18,8 @@ from runtime.instrument.camera.pixel_size import pixel_size_um as stated_pixel_s
 from runtime.instrument.camera.scale import ReadAs, scan_reading
 from runtime.offline.streaming import AnswerStream
 from runtime.record.storage import write_durably
-from runtime.report.ending import Ending, Sentences, by_reason
+from runtime.report.ending import Ending, Sentences, by_reason, listed
+from runtime.report.printable import cell
 from runtime.report.wording import counted
 from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tile import Label, Picture
@@ -41,25 +42,29 @@ def classify_folder(
     pixel_size_um: float | None = None,
     bottom_first: bool = False,
     choice: FrameChoice = AS_NAMED,
+    backend: Literal["auto", "onnxruntime", "openvino"] = "auto",
     threads: int = 1,
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Write `out`, a CSV of file, label, score, one score per class, strangeness, doubt, error;
-    return the summary.
+    """Write `out`, a CSV of file, label, score, one score per class, strangeness, doubt, error, its
+    texts as `cell` shows them; return the summary.
 
     With `bottom_first` files keep their lowest row first; `choice` is which frame is labelled of
     files that hold several ("frames" says which, in words). Signed and fractional numbers are read
-    by one scale for the folder ("scale"). `cache` is as in `open_model`. An image has the pixel
-    size given, else the one that its file states, else that the model was trained for, and
-    "pixel_size_assumed" says so. A file that cannot be read, or labelled at its pixel size, has no
-    label and its error in the last column; "exit_code" is then 5. "left_out" are files that are no
-    images by name. A label with a doubt is not to be trusted; "doubted" counts them; "words" tell a
-    person all that, "ending" by what it is good for. Raises ModelRefused for the model or the pixel
-    size given, InputRefused for a folder without images.
+    by one scale for the folder ("scale"). `backend` and `cache` are as in `open_model`. An image
+    has the pixel size given, else the one that its file states, else that the model was trained
+    for, and "pixel_size_assumed" says so. A file that cannot be read, or labelled at its pixel
+    size, has no label and its error in the last column; "exit_code" is then 5. "left_out" are files
+    that are no images by name. A label with a doubt is not to be trusted; "doubted" counts them,
+    "doubts" by reason; "words" tell a person all that, "ending" by what it is good for. Raises
+    ModelRefused for the model or the pixel size given, InputRefused for a folder without images.
     """
+    _refuse_to_replace_an_image(out)
     files, left_out = _images(folder, out)
-    classifier = TileClassifier.open(model, keys=keys, threads=threads, cache=cache)
+    classifier = TileClassifier.open(
+        model, keys=keys, backend=backend, threads=threads, cache=cache
+    )
     sizes = _Sizes(given_um=pixel_size_um, assumed_um=classifier.pixel_size_um)
     classifier.check_pixel_size(pixel_size_um=pixel_size_um or sizes.assumed_um)
     read_as = scan_reading(files, bottom_first=bottom_first, choice=choice)
@@ -70,19 +75,33 @@ def classify_folder(
     outcomes = AnswerStream(classifier.work).outcomes(loads)
     rows = list(_rows(files, outcomes, progress))
     write_durably(out, _table(rows, classifier.classes))
-    failed = {row["file"]: row["error"] for row in rows if row["error"]}
-    counts = {name: sum(row["label"] == name for row in rows) for name in classifier.classes}
-    doubted = sum(bool(row.get("doubt")) for row in rows)
-    ending = _ending(counts, doubted, failed, left_out, sizes, read_as)
-    return {
+    about = {
         "model": f"{classifier.name} {classifier.version}",
         "backend": str(classifier.choice),
-        "files": len(files),
-        "labels": counts,
-        "doubted": doubted,
-        "failed": failed,
         "left_out": left_out,
         "out": str(out),
+    }
+    return about | _told(rows, classifier.classes, left_out, sizes, read_as)
+
+
+def _told(
+    rows: list[dict[str, Any]],
+    classes: tuple[str, ...],
+    left_out: dict[str, str],
+    sizes: _Sizes,
+    read_as: ReadAs,
+) -> dict[str, Any]:
+    """Return what the summary says of the rows of a table."""
+    failed = {row["file"]: row["error"] for row in rows if row["error"]}
+    counts = {name: sum(row["label"] == name for row in rows) for name in classes}
+    doubts = Counter(row["doubt"] for row in rows if row.get("doubt"))
+    ending = _ending(counts, doubts, failed, left_out, sizes, read_as)
+    return {
+        "files": len(rows),
+        "labels": counts,
+        "doubted": doubts.total(),
+        "doubts": dict(doubts.most_common()),
+        "failed": failed,
         "pixel_size_um": sizes.usual_um,
         "pixel_size_assumed": sizes.assumed,
         "scale": None if read_as.scale is None else asdict(read_as.scale),
@@ -139,7 +158,7 @@ class _Sizes:
 
 def _ending(
     counts: dict[str, int],
-    doubted: int,
+    doubts: Counter[str],
     failed: dict[str, str],
     left_out: dict[str, str],
     sizes: _Sizes,
@@ -148,8 +167,12 @@ def _ending(
     labels = ", ".join(f"{count} {name}" for name, count in counts.items())
     attention: list[str] = []
     others: Sentences = ()
-    if doubted:
-        attention.append(f"{counted(doubted, 'label')} not to be trusted: see the column doubt")
+    if doubts:
+        reasons = [f"{count} {reason}" for reason, count in doubts.most_common()]
+        attention.append(
+            f"{counted(doubts.total(), 'label')} not to be trusted (column doubt): "
+            + listed(reasons[:NAMED], len(reasons))
+        )
     if failed:
         attention.append(
             f"{counted(len(failed), 'file')} without a label: {by_reason(failed, NAMED)}"
@@ -162,6 +185,15 @@ def _ending(
         left_out=others,
         attention=tuple(attention),
     )
+
+
+def _refuse_to_replace_an_image(out: Path) -> None:
+    if is_image_name(out.name):
+        raise InputRefused(
+            f"{out} is an image by its name, and no table",
+            limit="a name such as labels.csv",
+            remedy="give --out another name",
+        )
 
 
 def _images(folder: Path, out: Path) -> tuple[list[Path], dict[str, str]]:
@@ -224,8 +256,7 @@ def _table(rows: list[dict[str, Any]], classes: tuple[str, ...]) -> bytes:
     scores = [f"score_{name}" for name in classes]
     columns = ["file", "label", "score", *scores, *BESIDE_SCORES, "error"]
     buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    # Names that are no text in UTF-8 are written as the bytes they are.
-    return buffer.getvalue().encode("utf-8", "surrogateescape")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([cell(name) for name in columns])
+    writer.writerows([cell(row.get(name, "")) for name in columns] for row in rows)
+    return buffer.getvalue().encode()

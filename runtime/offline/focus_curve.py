@@ -15,6 +15,7 @@ from runtime.focus.sharpness import MEASURES, Measure, saturated_fraction
 from runtime.offline.curve_plot import draw_curves
 from runtime.offline.focus_stack import Stack, find_stack, read_planes
 from runtime.record.storage import make_folder, write_durably
+from runtime.report.printable import cell
 
 Progress = Callable[[int, int], None]
 Region = Literal["informative", "full"]
@@ -145,5 +146,5 @@ def _table(stack: Stack, measured: _Measured, step_um: float | None) -> bytes:
         z_um = "" if step_um is None else f"{stack.depth(plane) * step_um:g}"
         values = [f"{curve.observed[at].sharpness:.6g}" for curve in measured.curves.values()]
         share = f"{measured.saturated[at]:.6g}"
-        writer.writerow([plane.number, plane.path.name, z_um, share, *values])
+        writer.writerow([plane.number, cell(plane.path.name), z_um, share, *values])
     return buffer.getvalue().encode()

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from runtime.cli.progress_bar import progress_bar
 from runtime.cli.screen import show
-from runtime.config.settings import SHIPPED_MODELS, ModelsSection
+from runtime.config.settings import ModelsSection, load_settings
 from runtime.inference.bundle import find_bundle
 from runtime.instrument.camera.ome_frames import FrameChoice
 from runtime.offline.classify import classify_folder
@@ -26,22 +26,29 @@ def classify(
     pixel_size_um: float | None,
     flip: bool,
     frame: str | None = None,
+    settings: Path | None = None,
     console: Console,
 ) -> dict[str, Any]:
-    """Label every image of a folder; return what `classify_folder` returns."""
+    """Label every image of a folder; return what `classify_folder` returns.
+
+    Models, keys and caches are those of the instrument's `settings`, without them this controller's
+    own.
+    """
+    models = ModelsSection() if settings is None else load_settings(settings).models
     make_folder(out.parent)
     with progress_bar(console) as bar:
         task = bar.add_task("classifying", total=None)
         summary = classify_folder(
             folder,
-            model=find_bundle(SHIPPED_MODELS, model),
-            keys=ModelsSection().keyring,
+            model=find_bundle(models.folder, model),
+            keys=models.keyring,
             out=out,
             pixel_size_um=pixel_size_um,
             bottom_first=flip,
             choice=FrameChoice.read(frame),
             threads=len(os.sched_getaffinity(0)),
-            cache=ModelsSection().cache,
+            cache=models.cache,
+            backend=models.backend,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     show(replace(summary.pop("ending"), results=(("table", out),)), console)

@@ -15,7 +15,7 @@ from rich.console import Console
 from serial.tools import list_ports
 
 from runtime.cli.commands.instrument_check import Check, instrument_checks, passed, tried
-from runtime.cli.screen import WIDEST, plain, printable
+from runtime.cli.screen import WIDEST, plain
 from runtime.clock import SystemClock
 from runtime.config.settings import ModelsSection, Settings, load_settings
 from runtime.errors import ModelRefused, NightscopeError
@@ -23,6 +23,7 @@ from runtime.inference.bundle import list_bundles
 from runtime.instrument.opening import check_drivers
 from runtime.offline.warm import warm_caches
 from runtime.record.storage import free_mb
+from runtime.report.printable import printable
 from runtime.report.wall_clock import look_at_the_clock
 from runtime.report.wording import date, megabytes
 from runtime.tasks.registry import RECORDS

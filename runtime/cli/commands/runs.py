@@ -7,7 +7,6 @@ from typing import Any
 
 from rich.console import Console
 
-from runtime.cli.screen import printable
 from runtime.cli.table import table
 from runtime.errors import InputRefused
 from runtime.night.finish import renew_report
@@ -16,6 +15,7 @@ from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
 from runtime.record.summary import summarise
 from runtime.record.trouble import damage_is_named
+from runtime.report.printable import printable
 
 
 def runs(*, root: Path, console: Console) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from runtime.instrument.camera.electron_file import calibration
 from runtime.instrument.camera.files import ELECTRON_SUFFIXES, MRC_SUFFIXES, TIFF_SUFFIXES
 from runtime.instrument.camera.mrc_file import voxel_angstrom
 from runtime.instrument.camera.stored import DAMAGED
+from runtime.plain_file import is_plain
 
 UM_PER_UNIT = {
     "m": 1e6, "mm": 1e3, "cm": 1e4, "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0,
@@ -39,6 +41,8 @@ def pixel_size_um(path: Path) -> float | None:
     OME-XML, ImageJ's description and resolutions per centimetre are believed in TIFF, voxel sizes
     but 1 Å in MRC, the calibrations of DM, EMD and SER. A file that cannot be read says nothing.
     """
+    if not is_plain(path):
+        return None  # opening a pipe would wait for whoever writes into it
     suffix = path.suffix.lower()
     try:
         if suffix in TIFF_SUFFIXES:
@@ -51,7 +55,7 @@ def pixel_size_um(path: Path) -> float | None:
             return None
     except (*DAMAGED, InputRefused, ImportError, ElementTree.ParseError):
         return None
-    if not x > 0 or not y > 0 or abs(x / y - 1) > SQUARE:
+    if not 0 < x < math.inf or not 0 < y < math.inf or abs(x / y - 1) > SQUARE:
         return None
     return (x + y) / 2
 

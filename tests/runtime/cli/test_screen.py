@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from runtime.cli.screen import SCREEN_LINES, lines, plain, printable, show
+from runtime.cli.screen import SCREEN_LINES, lines, plain, show
 from runtime.report.ending import Ending, by_reason
+from runtime.report.printable import printable
 
 WHERE = Path("/data/a folder/of a long name/that is longer than a narrow screen/map.ome.zarr")
 ENDING = Ending(

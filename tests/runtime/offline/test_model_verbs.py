@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import pytest
 from rich.console import Console
 
@@ -17,11 +18,12 @@ from runtime.clock import SystemClock
 from runtime.config.settings import SHIPPED_MODELS, ModelsSection
 from runtime.errors import ModelRefused
 from runtime.inference.backends import backends
-from runtime.inference.bundle import open_bundle
+from runtime.inference.bundle import Bundle, open_bundle
 from runtime.offline.model_bench import bench
 from runtime.offline.warm import warm_caches
 from runtime.tasks.registry import RECORDS
 from tests.runtime.inference import tiny_match as tiny
+from tests.simulated import SIMULATED
 
 if TYPE_CHECKING:
     Forge = Any
@@ -97,6 +99,23 @@ def test_a_key_beside_a_bundle_is_no_reason_for_any_verb_to_trust_it(
         )
     (row,) = list_models(folder=folder, console=console)["models"]
     assert "not signed by a trusted key" in row["refused"]
+
+
+def test_classify_takes_models_and_keys_of_the_instruments_settings(
+    forge: Forge, shipped: Bundle, choices: Path, tmp_path: Path, console: Console
+) -> None:
+    bundle = forge.write()
+    settings = tmp_path / "settings.toml"
+    models = f'[models]\nfolder = "{bundle.parent}"\ncache = "{choices}"\n'
+    settings.write_text(SIMULATED + models + 'backend = "onnxruntime"\n')
+    images = tmp_path / "images"
+    images.mkdir()
+    cv2.imwrite(str(images / "a.png"), shipped.pictures(0)[0])
+    how: dict[str, Any] = {"folder": images, "model": str(bundle), "out": tmp_path / "labels.csv"}
+    how |= {"pixel_size_um": None, "flip": False, "console": console}
+    with pytest.raises(ModelRefused, match="not signed by a trusted key"):
+        classify(**how)
+    assert classify(**how, settings=settings)["labels"] == {"resin": 1, "tissue": 0}
 
 
 @pytest.mark.slow  # test_sessions.py asks every back end for the golden outputs

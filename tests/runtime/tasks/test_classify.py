@@ -191,10 +191,45 @@ def test_every_file_of_a_folder_is_accounted_for(
     (folder / "c.dm4").write_bytes(b"\x00\x00\x00\x04" + bytes(90))
     (folder / os.fsdecode(b"\xe4.png")).write_bytes(b"")
     os.mkfifo(folder / "pipe.png")
+    os.mkfifo(folder / "pipe.tif")
     (folder / "gone.png").symlink_to(folder / "unmounted.png")
     summary = classify(folder, out=folder / "labels.csv")
     assert summary["left_out"].keys() == {"._a.PNG", "b.jp2"}
-    assert summary["failed"].keys() == {"c.dm4", "gone.png", "pipe.png", "\udce4.png"}
-    assert b"\n\xe4.png," in (folder / "labels.csv").read_bytes()
+    assert summary["failed"].keys() == {"c.dm4", "gone.png", "pipe.png", "pipe.tif", "\udce4.png"}
+    assert "\n\\xe4.png," in (folder / "labels.csv").read_text(encoding="utf-8")
     assert summary["words"][0].startswith("1 image labelled: ")
     assert any(words.startswith("2 files left out: ._a.PNG, ") for words in summary["words"])
+
+
+def test_a_table_takes_any_name_and_no_program_runs_or_splits_it(
+    tmp_path: Path, classify: Classify
+) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    shown = {
+        b"=cmd|'calc'!A0.png": "'=cmd|'calc'!A0.png",
+        b"'=x.png": "''=x.png",
+        b"@sum.png": "'@sum.png",
+        b'a,"b".png': 'a,"b".png',
+        b"line\r\nbreak\t.png": "line\\r\\nbreak\\t.png",
+        b"\xff\xfe.png": "\\xff\\xfe.png",
+        b"\\xff.png": "\\\\xff.png",
+        "\u202egnp.png".encode(): "\\u202egnp.png",
+    }
+    for name in shown:
+        (folder / os.fsdecode(name)).write_bytes(b"")
+    summary = classify(folder, out=tmp_path / "l.csv")
+    table = (tmp_path / "l.csv").read_text(encoding="utf-8")
+    assert {row["file"] for row in csv.DictReader(table.splitlines())} == set(shown.values())
+    assert all(one.isprintable() or one == "\n" for one in table)
+    assert (summary["exit_code"], sum(summary["labels"].values())) == (5, 0)
+
+
+def test_a_table_never_replaces_an_image(
+    tmp_path: Path, shipped: Bundle, classify: Classify
+) -> None:
+    fill(tmp_path, shipped)
+    before = (tmp_path / "tile0.png").read_bytes()
+    with pytest.raises(InputRefused, match="is an image by its name"):
+        classify(tmp_path, out=tmp_path / "tile0.png")
+    assert (tmp_path / "tile0.png").read_bytes() == before

@@ -238,6 +238,7 @@ def test_the_table_of_a_folder_says_which_labels_are_in_doubt(shipped, choices, 
     out, keys = tmp_path / "labels.csv", SHIPPED_MODELS / "keys"
     summary = classify_folder(tmp_path, model=shipped.path, keys=keys, out=out, cache=choices)
     blank, usual = csv.DictReader(out.read_text().splitlines())
-    assert summary["doubted"] == 1
+    assert (summary["doubted"], summary["doubts"]) == (1, {BLANK_DOUBT: 1})
+    assert f"1 label not to be trusted (column doubt): 1 {BLANK_DOUBT}" in summary["words"]
     assert (blank["file"], blank["doubt"], usual["doubt"]) == ("blank.png", BLANK_DOUBT, "")
     assert float(blank["strangeness"]) > 1 > float(usual["strangeness"])
