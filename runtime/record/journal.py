@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from runtime.errors import InputRefused
 from runtime.instant import Instant
+from runtime.record.opening import looked_at, opened
 from runtime.record.rows import (
     FACTS,
     Event,
@@ -76,8 +77,6 @@ OF_TWO_TILES: tuple[Table[Any], ...] = (SHIFTS, SEAMS, JUDGED_SEAMS)
 # To be raised whenever a record above gains, loses or renames a field (a test holds it to that).
 SCHEMA_VERSION = 9
 BLANK = "UPDATE states SET state = 'blank' WHERE tile_id = ? AND state = 'good'"
-# How long another program may hold the journal, several times: less than a watchdog waits.
-BUSY_S = 1.5
 
 Record = TypeVar("Record")
 
@@ -87,52 +86,21 @@ class Journal:
 
     Raises InputRefused for a file that is no journal, or one that another release wrote; a disk
     that fails, or another program that holds the journal, is asked again, then StorageFailed.
+    Whoever looks on while another process works on the run opens it with `look_on`: nothing is
+    written then, not even beside it.
     """
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path, *, create: bool = False, look_on: bool = False) -> None:
         if not create and not path.is_file():
             raise InputRefused(f"{path} holds no run", remedy="name a folder that `run` made")
         self.path = path
         self._lock = threading.RLock()
-        try:
-            self._db = sqlite3.connect(
-                path, timeout=BUSY_S, check_same_thread=False, isolation_level=None
-            )
-        except sqlite3.OperationalError as error:
-            raise told(error) or error from None
-        self._db.row_factory = sqlite3.Row
-        try:
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._make_or_recognise()
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            # Where it quotes what was overwritten, that may be no text.
-            self._db.close()
-            said = told(error) if isinstance(error, sqlite3.OperationalError) else None
-            raise said or InputRefused(
-                f"{path} is not a journal: {error}",
-                remedy="restore it from a copy; the tiles beside it are whole without it",
-            ) from None
-        except InputRefused:
-            self._db.close()
-            raise
-
-    def _make_or_recognise(self) -> None:
-        """Lay the tables out in an empty file, all at once; in any other, check who wrote it."""
-        tables = self._db.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()[0]
-        if not tables:
+        if look_on:
+            self._db = looked_at(path, version=SCHEMA_VERSION)
+        else:
             made = "\n".join(table.schema for table in TABLES)
-            version = f"PRAGMA user_version={SCHEMA_VERSION};"
-            self._db.executescript(f"BEGIN IMMEDIATE;\n{made}\n{version}\nCOMMIT;")
-            return
-        found = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if found != SCHEMA_VERSION:
-            raise InputRefused(
-                f"{self.path} was written by another release of nightscope",
-                value=f"journal schema {found}",
-                limit=f"schema {SCHEMA_VERSION}",
-                remedy="go on with the release that began this run, or start a new run",
-            )
+            self._db = opened(path, schema=made, version=SCHEMA_VERSION)
+        self._db.row_factory = sqlite3.Row
 
     def close(self) -> None:
         """Checkpoint and close."""
@@ -185,6 +153,10 @@ class Journal:
                 return table.records(dict(row) for row in rows)
 
         return again(read)
+
+    def matching(self, table: Table[Record], where: str, *values: object) -> list[Record]:
+        """Return the rows of a table that a condition in SQL names, in the table's order."""
+        return self._all(table, where, *values)
 
     # -- the run itself ---------------------------------------------------------------------
 

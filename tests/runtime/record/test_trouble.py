@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from runtime.errors import DiskFull, InputRefused, MemoryShort, StorageFailed
-from runtime.record import journal as journals
+from runtime.record import opening
 from runtime.record.journal import Journal
 from runtime.record.trouble import ATTEMPTS, again, damage_is_named, told, trouble_is_told
 
@@ -70,7 +70,7 @@ def test_a_disk_that_fails_is_asked_again_and_a_full_one_is_not():
 
 
 def test_a_journal_that_is_held_is_told_as_such_when_read_and_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(journals, "BUSY_S", 0.01)
+    monkeypatch.setattr(opening, "BUSY_S", 0.01)
     path = tmp_path / "journal.sqlite"
     journal = Journal(path, create=True)
     with sqlite3.connect(path) as other:
