@@ -12,7 +12,7 @@ from runtime.record.trouble import damage_is_named
 EVERY_TILE = """
 SELECT t.seq, t.tile_id, t.phase, t.x_um, t.y_um, t.width_px, t.height_px,
        p.x_px, p.y_px, p.flag, l.name, l.score, l.doubt,
-       s.state, f.z_um, f.sigma_z_um, f.status, f.source
+       s.state, f.z_um, f.status, f.source, f.reason
 FROM tiles t
 LEFT JOIN placements p USING (tile_id) LEFT JOIN labels l USING (tile_id)
 LEFT JOIN states s USING (tile_id) LEFT JOIN focus f USING (tile_id)
@@ -38,9 +38,9 @@ class Glimpse(NamedTuple):
     doubt: str | None
     state: str | None
     z_um: float | None
-    sigma_z_um: float | None
     focus: str | None
     source: str | None
+    focus_reason: str | None
 
 
 Stamp = tuple[tuple[int, int], ...]

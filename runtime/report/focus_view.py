@@ -25,12 +25,13 @@ def focus_section(run: RunData) -> Html:
     return section(
         "focus",
         title,
-        _lead(run, rows),
+        focus_in_words(run, rows),
         element("div", _surface(grid, rows), _curves(rows), class_="two"),
     )
 
 
-def _lead(run: RunData, rows: dict[str, FocusRow]) -> str:
+def focus_in_words(run: RunData, rows: dict[str, FocusRow]) -> str:
+    """Return how the z of overview tiles was found, and what surface they lie on."""
     heights = [row.verdict.z_um for row in rows.values()]
     looked = [row.verdict.exposures for row in rows.values() if row.looked]
     depth = (run.facts["depth_of_field_um"] or {}).get(run.overview[0].shot.imaging.objective)

@@ -34,7 +34,7 @@ def header(run: RunData, found: list[Finding], stages: list[StageTimes]) -> Html
         element("p", "Nightscope run report", class_="kicker"),
         element("h1", str(run.facts["name"] or run.folder.name)),
         element(
-            "p", element("span", words, class_=f"pill {kind}"), " ", _verdict(run, found, stages)
+            "p", element("span", words, class_=f"pill {kind}"), " ", verdict(run, found, stages)
         ),
         _facts(run),
         _headline(run, found),
@@ -61,7 +61,7 @@ def _made_up(run: RunData) -> str:
     return f"Every image and time on this page comes from the simulated microscope.{hurry}"
 
 
-def _verdict(run: RunData, found: list[Finding], stages: list[StageTimes]) -> str:
+def verdict(run: RunData, found: list[Finding], stages: list[StageTimes]) -> str:
     """Return in one sentence whether a person has anything to do."""
     if run.facts["state"] == "paused" and run.events:
         return run.events[-1].message

@@ -54,12 +54,18 @@ def stretched(pixels: Pixels) -> NDArray[np.uint8]:
     return eight_bit
 
 
-def _picture(pixels: NDArray[np.uint8], width_px: int) -> EmbeddedPicture:
+def jpeg(pixels: NDArray[np.uint8], *, width_px: int) -> bytes:
+    """Return (y, x) pixels as JPEG, no wider than `width_px`."""
     height, width = pixels.shape
     shrink = min(1.0, width_px / width)
     if shrink < 1:
         size = (width_px, max(1, round(height * shrink)))
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
     _, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    text = base64.b64encode(encoded.tobytes()).decode("ascii")
+    return encoded.tobytes()
+
+
+def _picture(pixels: NDArray[np.uint8], width_px: int) -> EmbeddedPicture:
+    height, width = pixels.shape
+    text = base64.b64encode(jpeg(pixels, width_px=width_px)).decode("ascii")
     return EmbeddedPicture(uri=f"data:image/jpeg;base64,{text}", width_px=width, height_px=height)

@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.record.journal import Journal
+from runtime.record.journal import (
+    FOCUS,
+    JUDGED_SEAMS,
+    JUDGED_TILES,
+    LABELS,
+    PLACEMENTS,
+    SEAMS,
+    STATES,
+    TILES,
+    TIMINGS,
+    Journal,
+)
 from runtime.record.rows import Event, FocusRow, StageBudget, StoredTile, TileState, Timing
 from runtime.tile import Label, Placement, Region, Seam, SeamQuality, TileQuality
 
@@ -125,6 +136,38 @@ def read_run(folder: Path, journal: Journal) -> RunData:
         stages=journal.stages(),
         timings=journal.timings(),
         events=journal.events(),
+    )
+
+
+def read_tile(folder: Path, journal: Journal, seq: int) -> RunData | None:
+    """Return what `journal` says of one tile, as if the run had no other; None for no such tile.
+
+    Regions, events and what the night skipped are left out.
+    """
+    tiles = journal.matching(TILES, "seq = ?", seq)
+    if not tiles:
+        return None
+    own = tiles[0].tile_id
+    judged = journal.matching(JUDGED_SEAMS, "? IN (a, b)", own)
+    found = journal.matching(SEAMS, "? IN (a, b)", own)
+    of_it = "tile_id = ?"
+    return RunData(
+        folder=folder,
+        facts={key: journal.fact(key) for key in FACTS},
+        overview=[tile for tile in tiles if tile.shot.phase == "overview"],
+        visits=[tile for tile in tiles if tile.shot.phase == "visit"],
+        focus={row.tile_id: row for row in journal.matching(FOCUS, of_it, own)},
+        skips={},
+        states={row.tile_id: row for row in journal.matching(STATES, of_it, own)},
+        labels={row.tile_id: row.label for row in journal.matching(LABELS, of_it, own)},
+        placements={row.tile_id: row for row in journal.matching(PLACEMENTS, of_it, own)},
+        seams=judged or [_unjudged(seam) for seam in found],
+        tiles=journal.matching(JUDGED_TILES, of_it, own),
+        regions=[],
+        visited=set(),
+        stages=journal.stages(),
+        timings=journal.matching(TIMINGS, of_it, own),
+        events=[],
     )
 
 

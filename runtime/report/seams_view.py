@@ -31,7 +31,7 @@ def seams_section(run: RunData) -> Html:
     return section(
         "seams",
         title,
-        _lead(run),
+        seams_in_words(run),
         _bent(run),
         element("div", _drawing(run, grid), _told(run), class_="two"),
         _worst(run.seams),
@@ -43,7 +43,8 @@ def bent(run: RunData) -> bool:
     return bool((run.facts["bent_px"] or 0.0) > VISIBLE_PX)
 
 
-def _lead(run: RunData) -> str:
+def seams_in_words(run: RunData) -> str:
+    """Return how well neighbours agree, over the whole map."""
     matched = [one.seam for one in run.seams if one.seam.method != "none"]
     if not matched:
         return "No seam was matched: every tile lies where the stage put it."

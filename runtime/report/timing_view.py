@@ -23,13 +23,14 @@ def timing_section(run: RunData, stages: list[StageTimes]) -> Html:
     return section(
         "timing",
         title,
-        _lead(run, stages),
+        timing_in_words(run, stages),
         table(headings, map(_row, stages), class_="timing"),
         keys,
     )
 
 
-def _lead(run: RunData, stages: list[StageTimes]) -> str:
+def timing_in_words(run: RunData, stages: list[StageTimes]) -> str:
+    """Return whether stages kept their budgets, and what the time went into."""
     late = [stage.stage for stage in stages if stage.late]
     outcome = f"Late: {', '.join(late)}." if late else "Every stage kept its budget."
     waited_s = mechanics_s(run.timings, run.stages)

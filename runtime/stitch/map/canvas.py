@@ -172,8 +172,7 @@ class Canvas:
         except FileNotFoundError:
             whole = np.zeros((CHUNK_PX, CHUNK_PX), self._info.dtype)
         else:
-            whole = np.frombuffer(blosc.decompress(packed), self._info.dtype)
-            whole = whole.reshape(CHUNK_PX, CHUNK_PX)
+            whole = unpacked(packed, self._info.dtype)
         height, width = self._extent(level, chunk)
         return cast(Pixels, whole[:height, :width])
 
@@ -281,6 +280,15 @@ def level_shapes(bounds_px: Bounds) -> list[tuple[int, int]]:
         height, width = shapes[-1]
         shapes.append(((height + 1) // 2, (width + 1) // 2))
     return shapes
+
+
+def unpacked(packed: bytes, dtype: DTypeLike) -> Pixels:
+    """Return the (y, x) pixels of a chunk's file. Raises ValueError for what is none."""
+    try:
+        whole = np.frombuffer(blosc.decompress(packed), dtype).reshape(CHUNK_PX, CHUNK_PX)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
+    return cast(Pixels, whole)
 
 
 def halve(pixels: Pixels) -> Pixels:
