@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 from runtime.config.settings import SHIPPED_MODELS
 from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import find_bundle, open_bundle
-from runtime.inference.selection import processor
+from runtime.inference.processor import processor
 from runtime.inference.session import LAYOUTS, Session
 from runtime.inference.view_input import ViewInput
 from runtime.instrument.camera.files import IMAGE_SUFFIXES, read_image

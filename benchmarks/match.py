@@ -42,7 +42,7 @@ from runtime.config.settings import SHIPPED_MODELS, ModelsSection
 from runtime.inference.backends import backends
 from runtime.inference.bundle import find_bundle, open_bundle
 from runtime.inference.opening import open_model
-from runtime.inference.selection import processor
+from runtime.inference.processor import processor
 from runtime.inference.session import Choice
 from runtime.preprocess.strips import flattened
 from runtime.stitch.match.agreed import Points

@@ -30,7 +30,7 @@ from export.tasks.match.data import read_pairs
 from export.tasks.match.judge import measure
 from runtime.inference.backends import backends
 from runtime.inference.bundle import open_bundle
-from runtime.inference.selection import processor
+from runtime.inference.processor import processor
 from runtime.inference.session import Outputs
 from runtime.preprocess.inputs import Inputs
 from runtime.tasks.registry import RECORDS

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from runtime.inference.bundle import Bundle, open_bundle
-from runtime.inference.selection import choose, open_choice
+from runtime.inference.candidates import open_choice
+from runtime.inference.selection import choose
 from runtime.inference.selftest import check_start
 from runtime.inference.session import BACKENDS, Choice, Session
 from runtime.inference.task import Records

@@ -6,9 +6,8 @@ import fcntl
 import hashlib
 import json
 import os
-import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -16,15 +15,17 @@ from statistics import median
 
 from runtime.clock import SystemClock
 from runtime.errors import ModelRefused
-from runtime.inference.backends import backends, open_session
+from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle
-from runtime.inference.session import LAYOUTS, Backend, Choice, Layout, Session
+from runtime.inference.candidates import candidates, open_choice
+from runtime.inference.processor import identity
+from runtime.inference.selftest import all_golden_inputs, check_golden
+from runtime.inference.session import Backend, Choice, Session
 from runtime.ports import Clock
 from runtime.preprocess.inputs import Inputs
 
 WARM_UPS, REPEATS = 2, 7
 ABOUT_AS_FAST = 1.25
-COMPILED = "openvino"
 
 
 def choose(
@@ -48,12 +49,13 @@ def chosen(
     cache: Path | None,
     clock: Clock | None = None,
 ) -> Choice:
-    """Return a choice among the allowed back ends as fast as the fastest.
+    """Return a choice among the allowed back ends as fast as the fastest, of those that are right.
 
     int8 is not always the faster precision on a CPU, nor side by side the faster layout, so all
     are tried. With a `cache` folder that is done once for a bundle, machine, thread count and
     library versions, by one process at a time: two that begin at once would disturb each other's
-    measurement, and could choose differently. Raises ModelRefused when nothing can load the model.
+    measurement, and could choose differently. A folder that cannot be written is no cache. Raises
+    ModelRefused when nothing runs the model as it was made.
     """
     clock = clock or SystemClock()
     if cache is None:
@@ -71,36 +73,29 @@ def chosen(
     return choice
 
 
-def candidates(bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int) -> Iterator[Choice]:
-    """Return every choice that could run here; side by side needs two branches and two threads."""
-    networks = bundle.manifest.networks
-    branches = len(networks.cuts)
-    layouts: tuple[Layout, ...] = LAYOUTS if min(branches, threads) > 1 else ("together",)
-    for backend in (name for name in allowed if name in backends()):
-        for precision in networks.models:
-            for layout in layouts:
-                yield Choice(backend=backend, precision=precision, layout=layout)
-
-
 def measure(
     bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int, clock: Clock
 ) -> list[tuple[Choice, float]]:
-    """Return every choice that loads with its median milliseconds per tile.
+    """Return every choice that answers all golden examples right, with its median milliseconds per
+    tile.
 
-    One session is open at a time. Raises ModelRefused when none loads.
+    A back end may load a network and yet compute another one on a processor it does not know well.
+    One session is open at a time. Raises ModelRefused when none is right, and when the examples
+    cannot be prepared here as they were where the bundle was made.
     """
-    inputs = bundle.inputs(0)
+    inputs = all_golden_inputs(bundle)
     timed, failures = [], []
     for choice in candidates(bundle, allowed=allowed, threads=threads):
         try:
             session = open_choice(bundle, choice, threads=threads)
+            check_golden(bundle, session, choice, inputs)
         except ModelRefused as refusal:
             failures.append(str(refusal))
             continue
-        timed.append((choice, _latency_ms(session, inputs, clock)))
+        timed.append((choice, _latency_ms(session, inputs[0], clock)))
     if not timed:
         raise ModelRefused(
-            f"no back end here runs bundle {bundle.path}",
+            f"no back end here runs bundle {bundle.path} as it was made",
             value="; ".join(failures) or ", ".join(allowed),
             limit=f"installed: {', '.join(backends()) or 'none'}",
             remedy="install onnxruntime, or set models.backend to 'auto'",
@@ -129,31 +124,10 @@ def _latency_ms(session: Session, inputs: Inputs, clock: Clock) -> float:
     return median(seconds) * 1e3
 
 
-def open_choice(
-    bundle: Bundle, choice: Choice, *, threads: int, cache: Path | None = None
-) -> Session:
-    """Return a session on one back end, precision and layout of a bundle; raises ModelRefused.
-
-    OpenVINO reads its own format where the bundle has it, and keeps what it compiled below
-    `cache`.
-    """
-    networks = bundle.manifest.networks
-    ir = networks.ir.get(choice.precision) if choice.backend == "openvino" else None
-    return open_session(
-        bundle.files[networks.models[choice.precision] if ir is None else ir.xml],
-        weights=None if ir is None else bundle.files[ir.bin],
-        backend=choice.backend,
-        threads=threads,
-        layout=choice.layout,
-        cuts=networks.cuts,
-        cache=None if cache is None else cache / COMPILED,
-    )
-
-
 def _key(bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int) -> dict[str, object]:
     return {
         "bundle": bundle.digest,
-        "machine": f"{platform.machine()} {processor()} {os.cpu_count()}",
+        "machine": f"{identity()} {os.cpu_count()}",
         "threads": threads,
         "allowed": sorted(allowed),
         "libraries": {name: version(name) for name in backends()},
@@ -163,16 +137,6 @@ def _key(bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int) -> dict[
 def _digest(key: dict[str, object]) -> str:
     """Return a short digest of a key, which names its note: every key keeps a note of its own."""
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def processor() -> str:
-    """Return the processor's model; an image warmed on one must measure again on another."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
 
 
 def _recall(note: Path, key: dict[str, object]) -> Choice | None:
@@ -186,14 +150,19 @@ def _recall(note: Path, key: dict[str, object]) -> Choice | None:
 
 @contextmanager
 def _one_at_a_time(lock: Path) -> Iterator[None]:
-    """Wait until no other process is in here; the kernel lets go for one that dies."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    """Wait until no other process is in here; the kernel lets go for one that dies.
+
+    Where there can be no lock, nobody is waited for.
+    """
+    with ExitStack() as held:
+        with suppress(OSError):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(held.enter_context(lock.open("w")), fcntl.LOCK_EX)
         yield
 
 
 def _remember(note: Path, key: dict[str, object], choice: Choice) -> None:
     part = note.with_suffix(".part")
-    part.write_text(json.dumps({"key": key, "choice": asdict(choice)}), encoding="utf-8")
-    part.replace(note)
+    with suppress(OSError):
+        part.write_text(json.dumps({"key": key, "choice": asdict(choice)}), encoding="utf-8")
+        part.replace(note)

@@ -11,7 +11,7 @@ import numpy as np
 from runtime.errors import ModelRefused
 from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle
-from runtime.inference.selection import candidates, open_choice
+from runtime.inference.candidates import candidates, open_choice
 from runtime.inference.session import Choice, Outputs, Session
 from runtime.preprocess.inputs import Inputs
 
@@ -26,12 +26,34 @@ def verify(bundle: Bundle, *, threads: int = THREADS) -> list[dict[str, Any]]:
     computed here. Raises ModelRefused when an input is not bit-equal or an output leaves the
     bundle's tolerance.
     """
-    examples = range(len(bundle.manifest.golden.examples))
-    inputs = [golden_inputs(bundle, index) for index in examples]
+    inputs = all_golden_inputs(bundle)
     return [
-        _check_choice(bundle, choice, inputs, threads=threads)
+        {
+            **asdict(choice),
+            "worst": check_golden(
+                bundle, open_choice(bundle, choice, threads=threads), choice, inputs
+            ),
+        }
         for choice in candidates(bundle, allowed=backends(), threads=threads)
     ]
+
+
+def check_golden(
+    bundle: Bundle, session: Session, choice: Choice, inputs: list[Inputs]
+) -> dict[str, float]:
+    """Return by how much each output differs at most from what the golden examples must give.
+
+    Raises ModelRefused when one leaves the bundle's tolerance.
+    """
+    found = [
+        _differences(bundle, index, choice, session.run(one)) for index, one in enumerate(inputs)
+    ]
+    return {name: max(one[name] for one in found) for name in bundle.manifest.golden.tolerance}
+
+
+def all_golden_inputs(bundle: Bundle) -> list[Inputs]:
+    """Return the inputs made here from every golden example; raises as `golden_inputs` does."""
+    return [golden_inputs(bundle, index) for index in range(len(bundle.manifest.golden.examples))]
 
 
 def check_start(bundle: Bundle, session: Session, choice: Choice) -> None:
@@ -69,17 +91,6 @@ def golden_outputs(bundle: Bundle, index: int, choice: Choice) -> Outputs:
     """Return what a golden example must give in the precision of a choice, by tensor."""
     files = bundle.manifest.golden.examples[index].outputs[choice.precision]
     return {name: bundle.array(file) for name, file in files.items()}
-
-
-def _check_choice(
-    bundle: Bundle, choice: Choice, inputs: list[Inputs], *, threads: int
-) -> dict[str, Any]:
-    session = open_choice(bundle, choice, threads=threads)
-    found = [
-        _differences(bundle, index, choice, session.run(one)) for index, one in enumerate(inputs)
-    ]
-    worst = {name: max(one[name] for one in found) for name in bundle.manifest.golden.tolerance}
-    return {**asdict(choice), "worst": worst}
 
 
 def _differences(bundle: Bundle, index: int, choice: Choice, outputs: Outputs) -> dict[str, float]:

@@ -13,8 +13,11 @@ import numpy as np
 from runtime.errors import ModelRefused
 from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle
+from runtime.inference.candidates import candidates, open_choice
 from runtime.inference.opening import Model
-from runtime.inference.selection import candidates, chosen, open_choice, processor
+from runtime.inference.processor import processor
+from runtime.inference.selection import chosen
+from runtime.inference.selftest import all_golden_inputs, check_golden
 from runtime.inference.session import Choice
 from runtime.offline.streaming import AnswerStream
 from runtime.ports import Clock
@@ -41,8 +44,8 @@ def bench(
     A row's "p50_ms" and "p99_ms" are from a tile's pixels to its answer, "tiles_per_s" counts a
     stream, in which the next tile is prepared while one is answered, and "load_ms" is what opening
     took. "preprocessing" is the part before the network alone. "chosen" marks the row that this
-    device runs, remembered in `cache` or measured now. A back end that cannot load the model has
-    "refused" instead of figures.
+    device runs, remembered in `cache` or measured now. A back end that cannot load the model,
+    or computes another one on this processor, has "refused" instead of figures.
     """
     pick = chosen(bundle, allowed=backends(), threads=threads, cache=cache, clock=clock)
     choices = list(candidates(bundle, allowed=backends(), threads=threads))
@@ -78,9 +81,10 @@ def _row(
     start_s = clock.now_s()
     try:
         session = open_choice(bundle, choice, threads=threads)
+        load_s = clock.now_s() - start_s
+        check_golden(bundle, session, choice, all_golden_inputs(bundle))
     except ModelRefused as refusal:
         return {"refused": str(refusal)}
-    load_s = clock.now_s() - start_s
     work = work_of(Model(bundle=bundle, session=session, choice=choice), threads=threads)
     latency = _percentiles(lambda seen: work.answer(work.prepare(seen)), golden, clock=clock)
     start_s = clock.now_s()

@@ -25,7 +25,7 @@ from export.quantise import to_int8
 from runtime.config.settings import SHIPPED_MODELS
 from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle, find_bundle, open_bundle
-from runtime.inference.selection import candidates, open_choice
+from runtime.inference.candidates import candidates, open_choice
 from runtime.inference.selftest import golden_inputs, verify
 from runtime.inference.view_input import ViewInput
 from runtime.preprocess.inputs import to_input

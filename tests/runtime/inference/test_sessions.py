@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from runtime.clock import SystemClock
 from runtime.errors import ModelRefused
 from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import Bundle, open_bundle
@@ -19,6 +20,7 @@ from runtime.inference.selection import choose, chosen
 from runtime.inference.selftest import golden_outputs, verify
 from runtime.inference.session import Backend, Choice
 from runtime.instant import Instant
+from runtime.offline.model_bench import bench
 from runtime.tasks.registry import RECORDS
 
 if TYPE_CHECKING:
@@ -112,6 +114,24 @@ def test_the_choice_is_measured_once_and_kept(shipped: Bundle, tmp_path: Path) -
     assert first.backend == backends()[0]
     assert (again, clock.looks) == (first, looks)
     assert session.run(shipped.inputs(0))["scores"].shape == (1, 2)
+
+
+def test_a_precision_that_answers_one_example_wrong_here_is_not_chosen(forge: Forge) -> None:
+    """A processor on which int8 comes out differently in a single golden tile, not the first."""
+    forge.replace_array("golden/3.int8.scores.npy", np.array([[0.5, 0.5]], np.float32))
+    bundle = open_bundle(forge.write(), keys=forge.keys, tasks=RECORDS)
+    choice = chosen(bundle, allowed=("onnxruntime",), threads=1, cache=None)
+    assert choice.precision == "fp32"
+    rows = bench(bundle, tiles=1, threads=1, clock=SystemClock())["rows"]
+    assert {row["precision"] for row in rows if "refused" in row} == {"int8"}
+
+
+def test_a_cache_that_cannot_be_written_is_none(shipped: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    choice, _ = choose(
+        shipped, allowed=("onnxruntime",), threads=1, cache=tmp_path / "file" / "cache"
+    )
+    assert choice.backend == "onnxruntime"
 
 
 def the_note(cache: Path) -> Path:
