@@ -1,9 +1,12 @@
 """LBP codes, r = 1, 2, 3, against scikit-image on the whole image then OpenCV's nearest resize.
 
 Counts differing codes (there must be none), at the sample points and at every pixel, borders
-included, on random, low-entropy, constant and real tiles, 8 and 16 bits, sides from 1 to 2048.
-Times a 2048 x 2048 16-bit tile sampled at 224 x 224 and in full: each round runs scikit-image once
-and then each of ours, the median of five, and the ratios are medians over the rounds' pairs.
+included, on random, low-entropy, constant and real tiles, 8 and 16 bits, sides from 1 to 2048; and
+differing counts of the texture input, every pixel of the dithered tile in one cell and in 3 x 3,
+against a histogram of scikit-image's codes of the same. Times a 2048 x 2048 16-bit tile sampled at
+224 x 224, in full, and as texture of several densities: each round runs scikit-image once and then
+each of ours, the median of five, and the ratios are medians over the rounds' pairs; beside it the
+processor time of one call, which a busy machine does not stretch.
 
     python benchmarks/lbp.py
 """
@@ -16,19 +19,24 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 
 import cv2
 import numpy as np
 from skimage.feature import local_binary_pattern
 
+from runtime.preprocess.code_classes import CLASS_OF_CODE, CODE_CLASSES
 from runtime.preprocess.lbp import full_codes, lbp_codes
 from runtime.preprocess.spec import sample_points
+from runtime.preprocess.texture import class_counts, dithered
 from runtime.preprocess.warm import warm_kernels
 from runtime.tile import Pixels
 
 RADII, TARGET_PX = (1, 2, 3), 224
 ROUNDS, REPEATS = 7, 5
+# How many of a tile's codes are counted, and how finely the compared ones are shared out.
+EVERY, DENSITIES, CELLS = 2**26, {"2^18": 2**18, "2^19": 2**19, "2^20": 2**20, "all": 2**26}, (1, 3)
+DITHER_LEVELS = 2.7
 ROOT = Path(__file__).resolve().parents[1]
 REAL = (
     ROOT / "export" / "data" / "s165_overview.png",
@@ -60,6 +68,25 @@ def ours_sampled(image: Pixels, *, threads: int = 1) -> np.ndarray:
     return lbp_codes(image, rows=rows, columns=columns, radii_px=RADII, threads=threads)
 
 
+def ours_counted(image: Pixels, *, cells: int, points: int = EVERY, threads: int) -> np.ndarray:
+    """Return our counts of the codes' classes, (radius, class, y, x)."""
+    return class_counts(
+        image, dither_levels=DITHER_LEVELS, cells=cells, points=points, threads=threads
+    )
+
+
+def peer_counted(codes: np.ndarray, *, cells: int) -> np.ndarray:
+    """Return the same of scikit-image's codes of every pixel."""
+    height, width = codes.shape[1:]
+    row, column = (np.arange(height) * cells // height)[:, None], np.zeros(width, np.int64)
+    for border in np.arange(1, cells) * width // cells:
+        column[border:] += 1
+    counts = np.zeros((len(RADII), CODE_CLASSES, cells, cells), np.int64)
+    for radius, one in enumerate(codes):
+        np.add.at(counts[radius], (CLASS_OF_CODE[one], row, column[None, :]), 1)
+    return counts
+
+
 def tiles(rng: np.random.Generator) -> Iterator[tuple[str, Pixels]]:
     """Yield named images of every kind and size."""
     for size in SIZES:
@@ -81,7 +108,7 @@ def tiles(rng: np.random.Generator) -> Iterator[tuple[str, Pixels]]:
 
 def compare() -> dict[str, int]:
     """Return how many tiles and codes were compared and how many codes differ."""
-    count, codes, different = 0, 0, 0
+    count, codes, different, counts, miscounted = 0, 0, 0, 0, 0
     for name, image in tiles(np.random.default_rng(0)):
         wanted = peer_full(image)
         pairs = [(full_codes(image, threads=2), wanted)]
@@ -89,9 +116,20 @@ def compare() -> dict[str, int]:
         wrong = sum(int((found != right).sum()) for found, right in pairs)
         if wrong:
             print(f"{name} {image.shape}: {wrong} codes differ")
+        seen = peer_full(dithered(image, dither_levels=DITHER_LEVELS))
+        for cells in CELLS:
+            right = peer_counted(seen, cells=cells)
+            found = ours_counted(image, cells=cells, threads=2)
+            miscounted, counts = miscounted + int((found != right).sum()), counts + right.size
         count, different = count + 1, different + wrong
         codes += sum(found.size for found, _ in pairs)
-    return {"tiles": count, "codes_compared": codes, "codes_different": different}
+    return {
+        "tiles": count,
+        "codes_compared": codes,
+        "codes_different": different,
+        "counts_compared": counts,
+        "counts_different": miscounted,
+    }
 
 
 def seconds(call: Callable[[Pixels], np.ndarray], tile: Pixels, *, repeats: int) -> float:
@@ -112,6 +150,13 @@ def race() -> dict[str, dict[str, float]]:
         "sampled, 2 threads": partial(ours_sampled, threads=2),
         "every pixel, 1 thread": partial(full_codes, threads=1),
         "every pixel, 2 threads": partial(full_codes, threads=2),
+        **{
+            f"texture of {name} codes, {threads} thread{'s' * (threads > 1)}": partial(
+                ours_counted, cells=8, points=points, threads=threads
+            )
+            for name, points in DENSITIES.items()
+            for threads in (1, 2)
+        },
     }
     peer_s: list[float] = []
     ours_s: dict[str, list[float]] = {name: [] for name in ours}
@@ -123,7 +168,18 @@ def race() -> dict[str, dict[str, float]]:
     for name, taken_s in ours_s.items():
         ratios = [theirs / own for theirs, own in zip(peer_s, taken_s, strict=True)]
         found[name] = {"ms": round(median(taken_s) * 1e3, 2), "ratio": round(median(ratios), 1)}
+        found[name]["cpu_ms"] = cpu_ms(ours[name], tile)
     return found
+
+
+def cpu_ms(call: Callable[[Pixels], np.ndarray], tile: Pixels) -> float:
+    """Return the median processor time of a call, all its threads together."""
+    times = []
+    for _ in range(REPEATS):
+        start = process_time()
+        call(tile)
+        times.append(process_time() - start)
+    return round(median(times) * 1e3, 2)
 
 
 def main() -> None:

@@ -160,7 +160,7 @@ class Reference:
 
     def inputs(self, tile: Pixels) -> Inputs:
         """Return the inputs by full-size maps, bit for bit those of the device."""
-        maps = {"intensity": normalised_intensity(tile, self._spec)[None]}
+        maps = {"intensity": normalised_intensity(tile, self._spec).scaled[None]}
         for part, radius_px in PART_RADII_PX.items():
             if radius_px in self._spec.radii_px:
                 maps[part] = self._map(tile, radius_px)

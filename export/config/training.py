@@ -12,7 +12,7 @@ from export.config.recipe import ClassifyRecipe
 from export.config.table import read_table
 from runtime.config.strict import Strict
 from runtime.inference.manifest import Name
-from runtime.preprocess.spec import PreprocessSpec, input_parts
+from runtime.preprocess.spec import MOST_CELLS, MOST_POINTS, PreprocessSpec, input_parts
 
 Architecture = Literal["compact", "resnet50", "vgg16_bn"]
 Micrometres = Annotated[float, Field(gt=0)]
@@ -50,13 +50,17 @@ class FusionConfig(Strict):
 
 
 class PreprocessConfig(Strict):
-    """Size and intensity scale of the networks' inputs; see `PreprocessSpec`."""
+    """Size and scale of the networks' inputs, and the grid of the texture; see `PreprocessSpec`."""
 
     height_px: Annotated[int, Field(ge=32, le=2048)] = 224
     width_px: Annotated[int, Field(ge=32, le=2048)] = 224
     bright_percentile: int = 90
     dark_percentile: int = 5
     contrast_floor: Annotated[float, Field(gt=0)] = 0.25
+    intensity: Literal["means", "nearest"] = "means"
+    texture_cells: Annotated[int, Field(ge=1, le=MOST_CELLS)] = 8
+    texture_points: Annotated[int, Field(ge=1, le=MOST_POINTS)] = 2**20
+    texture_dither: Annotated[float, Field(ge=0, le=1)] = 0.005
 
 
 class TrainingConfig(Strict):

@@ -28,8 +28,14 @@ from export.datasets.views import (
 )
 from export.progress import Progress, silent
 from runtime.inference.windows import View
-from runtime.preprocess.inputs import Inputs, Sampled, assemble, sample
-from runtime.preprocess.spec import PART_RADII_PX, PreprocessSpec, input_parts
+from runtime.preprocess.code_classes import TEXTURE_CHANNELS
+from runtime.preprocess.inputs import Inputs, Sampled, assemble, sample, texture_of
+from runtime.preprocess.spec import (
+    PART_RADII_PX,
+    TEXTURE,
+    PreprocessSpec,
+    input_parts,
+)
 from runtime.tile import Pixels
 
 CUT_STREAM = 22
@@ -54,15 +60,52 @@ class ViewAugmentation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """`intensity` (views, shown, y, x) float32, `codes` (views, shown, radii, y, x) uint8."""
+    """`intensity` (views, shown, y, x) float32, `codes` (views, shown, radii, y, x) uint8,
+    `texture` (views, shown, channels, y, x) float32 or None where no input asks for it.
+    """
 
     intensity: NDArray[np.float32]
     codes: NDArray[np.uint8]
+    texture: NDArray[np.float32] | None
+
+    @classmethod
+    def room(cls, spec: PreprocessSpec, *, views: int, shown: int) -> Held:
+        """Return the arrays, to be filled."""
+        side, grid = (spec.height_px, spec.width_px), (spec.texture_cells,) * 2
+        texture = np.empty((views, shown, TEXTURE_CHANNELS, *grid), dtype=np.float32)
+        return cls(
+            intensity=np.empty((views, shown, *side), dtype=np.float32),
+            codes=np.empty((views, shown, len(spec.radii_px), *side), dtype=np.uint8),
+            texture=texture if spec.counts_texture else None,
+        )
+
+    def put(self, view: int, way: int, sampled: Sampled) -> None:
+        """Keep one view, shown in one way."""
+        self.intensity[view, way], self.codes[view, way] = sampled.intensity, sampled.codes
+        if self.texture is not None:
+            self.texture[view, way] = texture_of(sampled)
+
+    def take(self, view: int, way: int) -> Sampled:
+        """Return one view, shown in one way."""
+        return Sampled(
+            intensity=self.intensity[view, way],
+            codes=self.codes[view, way],
+            texture=None if self.texture is None else self.texture[view, way],
+        )
+
+    def of(self, views: NDArray[np.int64]) -> Held:
+        """Return those views alone."""
+        return Held(
+            intensity=self.intensity[views],
+            codes=self.codes[views],
+            texture=None if self.texture is None else self.texture[views],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedViews:
-    """Views of labelled images; `image` is (views,) the index into `images` each was cut from.
+    """Views of labelled images; `image` is (views,) the index into `images` each was cut from,
+    `number` (images,) what an image was prepared as, by which its cuts are drawn.
 
     What is not `held` is read through `load`, which keeps a few decoded images.
     """
@@ -72,6 +115,7 @@ class PreparedViews:
     lut: NDArray[np.float32]
     field: ViewField
     image: NDArray[np.int64]
+    number: NDArray[np.int64]
     shown: ViewAugmentation
     load: Callable[[int], Pixels]
     held: Held | None
@@ -99,9 +143,7 @@ class PreparedViews:
     def sampled(self, view: int, way: int = 0) -> Sampled:
         """Return one view, shown in one of the ways: the first is the view as it is."""
         if self.held is not None:
-            return Sampled(
-                intensity=self.held.intensity[view, way], codes=self.held.codes[view, way]
-            )
+            return self.held.take(view, way)
         index = int(self.image[view])
         part, variant = _ways(self, index)[view - self._first(index)][way]
         return sample(dihedral(self.load(index)[part], variant), self.spec)
@@ -121,6 +163,8 @@ class PreparedViews:
 
     def stacked(self, input_name: str, sampled: Sampled) -> NDArray[np.float32]:
         """Return (channels, y, x) of one input, the same bits as `assemble` gives."""
+        if input_name == TEXTURE:
+            return texture_of(sampled)
         parts = []
         for part in input_parts(input_name):
             if part == "intensity":
@@ -134,6 +178,19 @@ class PreparedViews:
         """Yield every view as it is, in order, as (n, channels, y, x) of at most `batch` views."""
         for views in np.array_split(np.arange(len(self)), math.ceil(len(self) / batch)):
             yield np.stack([self.stacked(input_name, self.sampled(int(view))) for view in views])
+
+    def subset(self, chosen: NDArray[np.int64]) -> PreparedViews:
+        """Return the views of the images at those ascending indices, the same bits as here."""
+        views = np.flatnonzero(np.isin(self.image, chosen))
+        images = self.images.subset(chosen)
+        return replace(
+            self,
+            images=images,
+            image=np.searchsorted(chosen, self.image[views]),
+            number=self.number[chosen],
+            load=lru_cache(IMAGES_KEPT)(images.load),
+            held=None if self.held is None else self.held.of(views),
+        )
 
     def fingerprint(self, *inputs: str) -> str:
         """Return a digest of these inputs, by which a resumed training knows that its data are the
@@ -185,6 +242,7 @@ def prepare(
         lut=lut,
         field=field,
         image=view_of_image(counts),
+        number=np.arange(len(images)),
         shown=ViewAugmentation(variants=wanted, cuts=cuts),
         load=lru_cache(IMAGES_KEPT)(images.load),
         held=None,
@@ -198,21 +256,18 @@ def prepare(
 
 def _hold(prepared: PreparedViews, progress: Progress) -> Held:
     images, spec = prepared.images, prepared.spec
-    shape = (len(prepared), len(prepared.shown))
-    intensity = np.empty((*shape, spec.height_px, spec.width_px), dtype=np.float32)
-    codes = np.empty((*shape, len(spec.radii_px), spec.height_px, spec.width_px), dtype=np.uint8)
+    held = Held.room(spec, views=len(prepared), shown=len(prepared.shown))
 
     def fill(index: int) -> None:
         pixels, first = images.load(index), prepared._first(index)
         for view, ways in enumerate(_ways(prepared, index), start=first):
             for way, (part, variant) in enumerate(ways):
-                sampled = sample(dihedral(pixels[part], variant), spec)
-                intensity[view, way], codes[view, way] = sampled.intensity, sampled.codes
+                held.put(view, way, sample(dihedral(pixels[part], variant), spec))
 
     with ThreadPoolExecutor(THREADS) as pool:
         for done, _ in enumerate(pool.map(fill, range(len(images))), start=1):
             progress(f"preparing {images.source}", done, len(images))
-    return Held(intensity=intensity, codes=codes)
+    return held
 
 
 def _ways(prepared: PreparedViews, index: int) -> list[list[tuple[View, int]]]:
@@ -221,7 +276,8 @@ def _ways(prepared: PreparedViews, index: int) -> list[list[tuple[View, int]]]:
     The cuts of an image are drawn from its own generator, in one order: which view is asked for
     first makes no difference.
     """
-    rng, shown = np.random.default_rng([CUT_STREAM, index]), prepared.shown
+    rng = np.random.default_rng([CUT_STREAM, int(prepared.number[index])])
+    shown = prepared.shown
     return [
         list(product([view, *(cut(view, rng) for _ in range(shown.cuts))], shown.variants))
         for view in views_of(prepared.images, index, prepared.field)
@@ -230,8 +286,9 @@ def _ways(prepared: PreparedViews, index: int) -> list[list[tuple[View, int]]]:
 
 def _bytes_needed(prepared: PreparedViews) -> int:
     spec = prepared.spec
-    pixels = len(prepared) * len(prepared.shown) * spec.height_px * spec.width_px
-    return pixels * (4 + len(spec.radii_px))
+    pixels = spec.height_px * spec.width_px * (4 + len(spec.radii_px))
+    counts = 4 * TEXTURE_CHANNELS * spec.texture_cells**2 if spec.counts_texture else 0
+    return len(prepared) * len(prepared.shown) * (pixels + counts)
 
 
 def _available_bytes() -> int:

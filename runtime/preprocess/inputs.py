@@ -12,10 +12,12 @@ from runtime.preprocess.lbp import lbp_codes
 from runtime.preprocess.spec import (
     PART_CHANNELS,
     PART_RADII_PX,
+    TEXTURE,
     PreprocessSpec,
     input_parts,
     sample_points,
 )
+from runtime.preprocess.texture import texture
 from runtime.tile import Pixels
 
 Inputs = dict[str, NDArray[np.float32]]
@@ -26,17 +28,20 @@ class Sampled:
     """A tile on the sampling grid, before the streams share it out.
 
     `intensity` is (height_px, width_px) float32; `codes` (len(radii_px), height_px, width_px)
-    uint8, the LBP codes of the spec's radii, ascending.
+    uint8, the LBP codes of the spec's radii, ascending; `texture` (108, cells, cells) float32, or
+    None where no input asks for it.
     """
 
     intensity: NDArray[np.float32]
     codes: NDArray[np.uint8]
+    texture: NDArray[np.float32] | None = None
 
 
 def to_input(
     pixels: Pixels, spec: PreprocessSpec, lut: NDArray[np.float32], *, threads: int = 1
 ) -> Inputs:
-    """Return the networks' inputs for one tile, (1, channels, height_px, width_px) float32 each.
+    """Return the networks' inputs for one tile, (1, channels, height_px, width_px) float32
+    each, and of "texture" (1, 108, cells, cells).
 
     `pixels` is (y, x) uint8 or uint16 of any size; `lut` the (256, 3) float32 table of the codes.
     The same bits come out wherever it runs and however many threads share the work.
@@ -45,7 +50,7 @@ def to_input(
 
 
 def sample(pixels: Pixels, spec: PreprocessSpec, *, threads: int = 1) -> Sampled:
-    """Return the tile's intensity and LBP codes at the spec's sample points."""
+    """Return the tile's intensity and LBP codes at the spec's sample points, and its texture."""
     codes = lbp_codes(
         pixels,
         rows=sample_points(source_px=pixels.shape[0], target_px=spec.height_px),
@@ -54,7 +59,16 @@ def sample(pixels: Pixels, spec: PreprocessSpec, *, threads: int = 1) -> Sampled
         threads=threads,
     )
     intensity = normalised_intensity(pixels, spec, threads=threads)
-    return Sampled(intensity=intensity, codes=codes)
+    counted = None
+    if spec.counts_texture:
+        counted = texture(
+            pixels,
+            dither_levels=spec.texture_dither * intensity.contrast_levels,
+            cells=spec.texture_cells,
+            points=spec.texture_points,
+            threads=threads,
+        )
+    return Sampled(intensity=intensity.scaled, codes=codes, texture=counted)
 
 
 def assemble(sampled: Sampled, spec: PreprocessSpec, lut: NDArray[np.float32]) -> Inputs:
@@ -63,7 +77,19 @@ def assemble(sampled: Sampled, spec: PreprocessSpec, lut: NDArray[np.float32]) -
     `sampled` comes from `sample` with the same spec; `lut` is the (256, 3) float32 table.
     """
     coordinates = np.ascontiguousarray(lut.T)
-    return {name: _stack(name, sampled, spec, coordinates) for name in spec.inputs}
+    return {
+        name: texture_of(sampled)[None]
+        if name == TEXTURE
+        else _stack(name, sampled, spec, coordinates)
+        for name in spec.inputs
+    }
+
+
+def texture_of(sampled: Sampled) -> NDArray[np.float32]:
+    """Return (108, cells, cells); ValueError for a sample made by a spec that asks for none."""
+    if sampled.texture is None:
+        raise ValueError("sampled without texture; sample with a spec that names it")
+    return sampled.texture
 
 
 def _stack(

@@ -1,6 +1,8 @@
-"""The intensity input: block means on the sampling grid, scaled by the tile's own contrast."""
+"""The intensity input: grey levels on the sampling grid, scaled by the tile's own contrast."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
@@ -11,25 +13,40 @@ from runtime.preprocess.spec import PreprocessSpec, sample_points
 from runtime.tile import Pixels
 
 
-def normalised_intensity(
-    pixels: Pixels, spec: PreprocessSpec, *, threads: int = 1
-) -> NDArray[np.float32]:
-    """Return a (height_px, width_px) float32 map, 0 at the tile's bright level, -1 at its dark one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intensity:
+    """`scaled` is (height_px, width_px) float32, 0 at the tile's bright level, -1 at its dark one;
+    `contrast_levels` is the distance of the two in the tile's own levels.
+    """
 
-    `pixels` is (y, x) uint8 or uint16 of any size; the result does not change with the gain of the
+    scaled: NDArray[np.float32]
+    contrast_levels: float
+
+
+def normalised_intensity(pixels: Pixels, spec: PreprocessSpec, *, threads: int = 1) -> Intensity:
+    """Return the tile on the sampling grid.
+
+    `pixels` is (y, x) uint8 or uint16 of any size; the map does not change with the gain of the
     camera. Sums are integers and the percentiles are order statistics, so the same bits come out
     on every machine.
     """
-    means = _block_means(pixels, spec, threads=threads)
-    ranks = [(means.size - 1) * p // 100 for p in (spec.dark_percentile, spec.bright_percentile)]
-    dark, bright = np.partition(means, ranks, axis=None)[ranks].tolist()
+    levels = _LEVELS[spec.intensity](pixels, spec, threads)
+    ranks = [(levels.size - 1) * p // 100 for p in (spec.dark_percentile, spec.bright_percentile)]
+    dark, bright = np.partition(levels, ranks, axis=None)[ranks].tolist()
     # At least 1 digital number, for a tile that is black all over.
     contrast = max(bright - dark, spec.contrast_floor * bright, 1.0)
-    scaled = np.clip((means - bright) / contrast, spec.lowest, spec.highest)
-    return np.asarray(scaled, dtype=np.float32)
+    scaled = np.clip((levels - bright) / contrast, spec.lowest, spec.highest)
+    return Intensity(scaled=np.asarray(scaled, dtype=np.float32), contrast_levels=contrast)
 
 
-def _block_means(pixels: Pixels, spec: PreprocessSpec, *, threads: int) -> NDArray[np.float64]:
+def _nearest(pixels: Pixels, spec: PreprocessSpec, _: int) -> NDArray[np.float64]:
+    """Return the pixel at each sample point, (y, x): OpenCV's INTER_NEAREST."""
+    rows = sample_points(source_px=pixels.shape[0], target_px=spec.height_px)
+    columns = sample_points(source_px=pixels.shape[1], target_px=spec.width_px)
+    return np.asarray(pixels[rows].take(columns, axis=1), dtype=np.float64)
+
+
+def _block_means(pixels: Pixels, spec: PreprocessSpec, threads: int) -> NDArray[np.float64]:
     """Return the mean of the pixels from each sample point up to the next, (y, x)."""
     rows = sample_points(source_px=pixels.shape[0], target_px=spec.height_px)
     columns = sample_points(source_px=pixels.shape[1], target_px=spec.width_px)
@@ -43,6 +60,9 @@ def _block_means(pixels: Pixels, spec: PreprocessSpec, *, threads: int) -> NDArr
         threads=threads,
     )
     return np.asarray(sums / (heights[:, None] * widths[None, :]), dtype=np.float64)
+
+
+_LEVELS = {"means": _block_means, "nearest": _nearest}
 
 
 @njit(cache=True, nogil=True)

@@ -12,11 +12,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.preprocess.code_classes import NEIGHBOURS
 from runtime.preprocess.kernels import frozen, share_rows
 from runtime.preprocess.lbp_kernel import REACH_PX, fill_all_rows, fill_sampled_rows
 from runtime.tile import Pixels
-
-NEIGHBOURS = 8
 
 
 def circle_offsets(radii_px: tuple[int, ...]) -> NDArray[np.float64]:

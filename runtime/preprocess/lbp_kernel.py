@@ -19,23 +19,23 @@ SIDE = 2 * REACH_PX + 1
 def fill_sampled_rows(image, rows, columns, offsets, codes, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Fill codes[:, first:last] at those of the rows, at every one of the columns."""
     count = columns.size
-    across = _fractions(columns, offsets)
+    across = fractions(columns, offsets)
     near = np.empty((SIDE, SIDE * count), dtype=image.dtype)
     for i in range(first, last):
         _gather(image, rows[i], columns, near)
-        _fill_row(near, count, rows[i], offsets, across, codes[:, i])
+        fill_row(near, count, rows[i], offsets, across, codes[:, i])
 
 
 @njit(cache=True, nogil=True)
 def fill_all_rows(padded, offsets, codes, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Fill codes[:, first:last] of an image with REACH_PX zeros around it."""
-    across = _fractions(np.arange(codes.shape[2]), offsets)
+    across = fractions(np.arange(codes.shape[2]), offsets)
     for row in range(first, last):
-        _fill_row(padded[row : row + SIDE], 1, row, offsets, across, codes[:, row])
+        fill_row(padded[row : row + SIDE], 1, row, offsets, across, codes[:, row])
 
 
 @njit(cache=True, nogil=True)
-def _fractions(columns, offsets):  # type: ignore[no-untyped-def]  # pragma: no cover
+def fractions(columns, offsets):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return how far each neighbour of each column lies beyond the pixel to its left, (radius,
     neighbour, column).
 
@@ -86,7 +86,7 @@ def _gather_at_the_edge(line, column, planes):  # type: ignore[no-untyped-def]  
 
 
 @njit(cache=True, nogil=True)
-def _fill_row(near, step, row, offsets, across, codes):  # type: ignore[no-untyped-def]  # pragma: no cover
+def fill_row(near, step, row, offsets, across, codes):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Fill the (radius, x) codes of one row; planes of `near` start every `step` pixels."""
     count = codes.shape[1]
     codes[:] = 0

@@ -12,7 +12,7 @@ from runtime.preprocess.strips import flattened
 
 def warm_kernels() -> None:
     """Compile or load the kernels; seconds the first time on a machine, milliseconds after."""
-    spec = PreprocessSpec()
+    spec = PreprocessSpec(inputs=("intensity", "lbp1+lbp2+lbp3", "texture"))
     for dtype in (np.uint8, np.uint16):
         pixels = np.zeros((8, 8), dtype=dtype)
         sample(pixels, spec)

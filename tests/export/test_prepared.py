@@ -29,7 +29,7 @@ from runtime.tile import Picture
 
 pytestmark = pytest.mark.export
 LUT = np.random.default_rng(7).normal(size=(256, 3)).astype(np.float32)
-NAMES = ("intensity", "lbp2", "intensity+lbp1+lbp3")
+NAMES = ("intensity", "lbp2", "intensity+lbp1+lbp3", "texture")
 SPEC = PreprocessSpec(height_px=48, width_px=48, inputs=NAMES)
 
 
@@ -260,3 +260,19 @@ def test_a_cut_lies_in_its_view_and_keeps_its_proportions(
     assert columns.stop - columns.start == pytest.approx(
         kept * sides[1], abs=1 + sides[1] / sides[0]
     )
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_part_of_prepared_images_has_the_same_bits(held: bool) -> None:
+    whole = prepare(made(), SPEC, LUT, choose_field(made()), cuts=2)
+    if not held:
+        whole = replace(whole, held=None)
+    part = whole.subset(np.array([0, 2]))
+    assert part.image.tolist() == [0, 0, 1, 1]
+    assert part.images.names.tolist() == ["image 0", "image 2"]
+    for view, same in enumerate([0, 1, 4, 5]):
+        for way in (0, 9):
+            for one, other in zip(
+                part.inputs(view, way).values(), whole.inputs(same, way).values(), strict=True
+            ):
+                assert one.tobytes() == other.tobytes()

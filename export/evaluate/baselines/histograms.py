@@ -12,16 +12,16 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-NEIGHBOURS, CODES = 8, 256
+from runtime.preprocess.code_classes import (
+    CLASS_OF_CODE,
+    CODE_CLASSES,
+    CODES,
+    NEIGHBOURS,
+    rotations,
+)
 
 Shares = NDArray[np.float64]
 Describe = Callable[[Shares], NDArray[np.float64]]
-
-
-def _rotations() -> NDArray[np.int64]:
-    """Return (256, 8): every code with its neighbours shifted on by 0 to 7 places."""
-    codes, places = np.arange(CODES)[:, None], np.arange(NEIGHBOURS)[None, :]
-    return ((codes << places) | (codes >> (NEIGHBOURS - places))) & (CODES - 1)
 
 
 def _transitions() -> NDArray[np.int64]:
@@ -32,8 +32,7 @@ def _transitions() -> NDArray[np.int64]:
 
 UNIFORM_CODES = np.flatnonzero(_transitions() <= 2)  # 58 of them.
 # Seven arcs of 1 to 7 set neighbours, each at its eight places around the circle.
-ARCS = _rotations()[[(1 << length) - 1 for length in range(1, NEIGHBOURS)]]
-ORBITS, ORBIT_OF_CODE = np.unique(_rotations().min(axis=1), return_inverse=True)
+ARCS = rotations()[[(1 << length) - 1 for length in range(1, NEIGHBOURS)]]
 
 
 def code_shares(codes: NDArray[np.uint8]) -> Shares:
@@ -50,7 +49,7 @@ def uniform(shares: Shares) -> NDArray[np.float64]:
 
 def bit_shift(shares: Shares) -> NDArray[np.float64]:
     """Return 36 shares, one for all codes that are rotations of each other."""
-    joined = np.bincount(ORBIT_OF_CODE, weights=shares, minlength=len(ORBITS))
+    joined = np.bincount(CLASS_OF_CODE, weights=shares, minlength=CODE_CLASSES)
     return np.asarray(joined, dtype=np.float64)
 
 

@@ -5,7 +5,7 @@ import multiprocessing
 import numpy as np
 import pytest
 
-from runtime.preprocess import intensity, lbp_kernel, strips
+from runtime.preprocess import intensity, lbp_kernel, strips, texture_kernel
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.kernels import share_rows
 from runtime.preprocess.lbp import full_codes
@@ -17,6 +17,7 @@ KERNELS = [
     lbp_kernel.fill_all_rows,
     intensity._add_blocks,
     strips._fill,
+    texture_kernel.count_rows,
 ]
 
 
@@ -67,7 +68,9 @@ def test_nothing_is_compiled_after_warming() -> None:
     for dtype in (np.uint8, np.uint16):
         pixels = np.random.default_rng(0).integers(0, 200, (70, 90)).astype(dtype)
         for tile in (pixels, pixels[::2, 1:], np.asfortranarray(pixels), pixels[:1]):
-            sample(tile, PreprocessSpec(height_px=30, inputs=("intensity+lbp2",)), threads=2)
+            sample(
+                tile, PreprocessSpec(height_px=30, inputs=("intensity+lbp2", "texture")), threads=2
+            )
             full_codes(tile, radii_px=(1,), threads=2)
             strips.flattened(tile)
     assert [len(kernel.signatures) for kernel in KERNELS] == warmed

@@ -119,19 +119,21 @@ def test_intensity_is_the_mean_of_each_block() -> None:
     bright, dark = (ordered[(ordered.size - 1) * p // 100] for p in (90, 5))
     contrast = max(bright - dark, 0.25 * bright)
     wanted = np.clip((blocks - bright) / contrast, -2, 1).astype(np.float32)
-    assert np.array_equal(normalised_intensity(pixels, SPEC), wanted)
+    assert np.array_equal(normalised_intensity(pixels, SPEC).scaled, wanted)
 
 
 def test_intensity_does_not_depend_on_gain() -> None:
     pixels = tile(8)
     assert np.allclose(
-        normalised_intensity(pixels, SPEC), normalised_intensity(pixels * 16, SPEC), atol=1e-6
+        normalised_intensity(pixels, SPEC).scaled,
+        normalised_intensity(pixels * 16, SPEC).scaled,
+        atol=1e-6,
     )
 
 
 def test_noise_of_an_empty_tile_stays_small() -> None:
     noise = np.random.default_rng(9).normal(2800, 28, (448, 512))
-    empty = normalised_intensity(np.rint(noise).astype(np.uint16), SPEC)
+    empty = normalised_intensity(np.rint(noise).astype(np.uint16), SPEC).scaled
     assert np.abs(empty).max() < 0.2
 
 
