@@ -57,9 +57,16 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything; move and write nothing.")
     ] = False,
+    resume_or_start: Annotated[
+        bool,
+        typer.Option("--resume-or-start", help="Go on where --out holds a run of this very plan."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start a plan in a new run folder.
+
+    With --resume-or-start the same line serves after a power cut: what starts a controller may call
+    it at every start.
 
     `nightscope run section.yaml --settings settings.toml --out /data/2026-11-21`
 
@@ -75,6 +82,7 @@ def run(
         settings=settings,
         out=out,
         focus_map=focus_map,
+        resume_or_start=resume_or_start,
         calibrate=_calibrate,
     )
 

@@ -79,9 +79,14 @@ def test_sigkill_in_mid_run(cli, cli_here, write_plan, night, tmp_path, undistur
     with sqlite3.connect(out / "journal.sqlite") as journal:
         assert journal.execute("SELECT count(*) FROM tiles").fetchone() < (9,)
     journal.close()
-    code, _, err = cli_here("resume", out)
+    again = ("run", plan, "--settings", settings, "--out", out, "--resume-or-start")
+    code, _, err = cli_here(*again)
     assert code in (0, 5), err
     same(outcome(out), outcome(undisturbed))
+    plan.write_text(plan.read_text().replace("name: corner", "name: other"))
+    code, result, _ = cli_here(*again)
+    assert code == 3
+    assert "holds a run of another plan" in result["error"]
 
 
 @pytest.fixture(scope="module")

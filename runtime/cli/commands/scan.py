@@ -39,12 +39,16 @@ def run(
     focus_map: Path | None,
     calibrate: Calibrate,
     console: Console,
+    resume_or_start: bool = False,
 ) -> dict[str, Any]:
     """Start a plan in a new run folder, with a saved map of focus where one is given; return the
-    summary.
+    summary. With `resume_or_start` a run of this very plan that is there already goes on.
     """
     # Read once: what is checked here is what is kept.
     plan_kept, settings_kept = plan_text(plan), settings_text(settings)
+    if resume_or_start and RunFolder(out).journal.is_file():
+        _refuse_another(out, plan_kept, plan)
+        return resume(run=out, settings=settings, calibrate=calibrate, console=console)
     wanted = parse_plan_text(plan_kept, source=plan)
     instrument = parse_settings(settings_kept, source=settings)
     facts = None if focus_map is None else read_map(focus_map)
@@ -58,6 +62,15 @@ def run(
         facts=facts,
     )
     return resume(run=out, calibrate=calibrate, console=console)
+
+
+def _refuse_another(out: Path, wanted: str, plan: Path) -> None:
+    """Raise ConfigRefused where the run in a folder is of another plan than is wanted."""
+    if plan_text(RunFolder(out).plan) != wanted:
+        raise ConfigRefused(
+            f"{out} holds a run of another plan than {plan}",
+            remedy=f"choose another --out, or `nightscope resume {out}`",
+        )
 
 
 def check(
