@@ -42,11 +42,11 @@ def header(run: RunData, found: list[Finding], stages: list[StageTimes]) -> Html
 
 
 def _banner(run: RunData) -> Html:
-    return element("p", element("strong", "SIMULATED"), " " + _made_up(run), class_="banner")
+    return element("p", element("strong", "SIMULATED"), " " + made_up(run), class_="banner")
 
 
-def _made_up(run: RunData) -> str:
-    """Return in words what of the instrument was simulated."""
+def made_up(run: RunData) -> str:
+    """Return in words what of the instrument was simulated, of a run that was."""
     settings = run.facts["settings"]
     ports = ("stage", "light", "camera", "turret")
     made_up = [port for port in ports if _inside(settings, port).get("driver") == "simulated"]

@@ -11,7 +11,7 @@ from runtime.record.budget import StageTimes, stage_table
 from runtime.report.attention import attention
 from runtime.report.findings import findings
 from runtime.report.focus_view import focus_in_words
-from runtime.report.header_view import verdict
+from runtime.report.header_view import made_up, verdict
 from runtime.report.run_data import RunData
 from runtime.report.seams_view import seams_in_words
 from runtime.report.timing_view import timing_in_words
@@ -31,6 +31,7 @@ def run_answer(run: RunData, *, state: str) -> dict[str, Any]:
         "name": name,
         "state": state,
         "simulated": run.simulated,
+        "simulated_words": made_up(run) if run.simulated else "",
         "created": None if run.facts["created"] is None else run.started_at,
         "finished": run.finished_at,
         "wall_s": run.facts["wall_s"],
