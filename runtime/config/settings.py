@@ -32,8 +32,16 @@ MOST_BYTES = 2**18
 
 PORTS = ("stage", "light", "camera", "turret")
 USER_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "nightscope"
-KEYS = "NIGHTSCOPE_KEYS"
+KEYS, STORE = "NIGHTSCOPE_KEYS", "NIGHTSCOPE_STORE"
 SHIPPED_MODELS = Path(__file__).resolve().parents[1] / "models"
+
+
+def device_store() -> Path:
+    """Return the folder of the models that are installed on this device: the one that
+    NIGHTSCOPE_STORE names, else one among the user's state; it need not be there.
+    """
+    state = Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local/state"))
+    return Path(os.environ.get(STORE) or state / "nightscope" / "models")
 
 
 FocusFirst = Literal["auto", "network", "led-pair", "sweep"]
@@ -117,13 +125,23 @@ class CalibrationSection(Strict):
 
 
 class ModelsSection(Strict):
-    """Where bundles and the public keys they must be signed with are kept; `cache` remembers which
-    back end measured fastest here. `matcher` names the network that is asked for overlaps which
-    nothing else can match: "auto" the shipped one if it is there, "none" for none. `focus` names
-    the one that `focus.first = "network"` asks; none ships.
+    """Where bundles and the public keys they must be signed with are kept: `folder` is the shelf
+    that comes with a release and is only read, `store` has what was installed on this device (None
+    for nothing). An installed model is confirmed after `trial_tiles` good tiles; a trial longer
+    than `trial_days` ends with the model before. `selftest_mb` and `selftest_s` bound what a model
+    may take when it is tried out.
+
+    `cache` remembers which back end measured fastest here. `matcher` names the network that is
+    asked for overlaps which nothing else can match: "auto" the shipped one if it is there, "none"
+    for none. `focus` names the one that `focus.first = "network"` asks; none ships.
     """
 
     folder: Path = SHIPPED_MODELS
+    store: Path | None = Field(default_factory=device_store)
+    trial_tiles: Annotated[int, Field(ge=1, le=100_000)] = 50
+    trial_days: Positive = 14.0
+    selftest_mb: Annotated[int, Field(ge=64)] = 3000
+    selftest_s: Positive = 300.0
     cache: Path = USER_CACHE
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     backend: Literal["auto", "onnxruntime", "openvino"] = "auto"
@@ -132,7 +150,8 @@ class ModelsSection(Strict):
 
     @property
     def keyring(self) -> Path:
-        """Return the folder of the public keys that every verb checks bundles with.
+        """Return the folder of the public keys that come with the device's configuration; those
+        that were trusted later lie in the store.
 
         It is the one that NIGHTSCOPE_KEYS names, else `keys` among the models: never one that came
         beside a bundle, of which it could only say what the bundle says of itself.
@@ -318,6 +337,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
         "recording": _hung(settings.recording, base, "folder", "corrected_by"),
         "micromanager": _hung(settings.micromanager, base, "config", "adapters"),
         "messages": _hung(settings.messages, base, "targets"),
+        "models": _hung(settings.models, base, "store"),
     }
     return settings.model_copy(update=anchored)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from runtime.errors import ModelRefused
 from runtime.inference.archive import Archive, open_archive
 from runtime.inference.manifest import FileEntry, Manifest, parse_manifest
 from runtime.inference.onnx_scan import has_external_data
-from runtime.inference.signature import check_signature
+from runtime.inference.signature import Keyring, check_signature
 from runtime.inference.task import ModelInput, Records, TaskRecord
 from runtime.plain_file import array_of
 from runtime.preprocess.inputs import Inputs
@@ -37,7 +37,7 @@ TAMPERED = "do not install it; get the bundle from its maker again"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """A verified bundle, whole in memory. `digest` is the SHA-256 of its manifest, `signed_by` the
-    name of the trusted key.
+    name of the trusted key and `key` its fingerprint.
     """
 
     path: Path
@@ -45,6 +45,7 @@ class Bundle:
     files: Mapping[str, bytes]
     digest: str
     signed_by: str
+    key: str
 
     def array(self, name: str) -> NDArray[Any]:
         """Return the array of one .npy file; object arrays are refused."""
@@ -86,13 +87,14 @@ class Bundle:
         return self.manifest.input.inputs(self.pictures(index), self.array)
 
 
-def open_bundle(path: Path, *, keys: Path, tasks: Records) -> Bundle:
-    """Return the bundle, verified against the public keys (*.pub) in the folder `keys`.
+def open_bundle(path: Path, *, keys: Path | Keyring, tasks: Records) -> Bundle:
+    """Return the bundle, verified against the public keys (*.pub) in the folder `keys`, or against
+    all that a device believes.
 
     Nothing but the manifest and its signature is opened before that is checked. Raises ModelRefused
     when it is missing, damaged or unsigned, when its file's name is another model's, when any file
-    is missing, extra or altered, when a model keeps data outside itself, and when its task is none
-    of `tasks`.
+    is missing, extra or altered, when a model keeps data outside itself, when its task is none of
+    `tasks`, and when it or its key was revoked.
     """
     with open_archive(path) as archive:
         for name in (MANIFEST, SIGNATURE):
@@ -101,6 +103,8 @@ def open_bundle(path: Path, *, keys: Path, tasks: Records) -> Bundle:
         content = archive.read(MANIFEST, most_bytes=MAX_MANIFEST_BYTES)
         signature = archive.read(SIGNATURE, most_bytes=MAX_SIGNATURE_BYTES)
         signer = check_signature(content, signature, keys=keys, bundle=str(path))
+        digest = hashlib.sha256(content).hexdigest()
+        Keyring.of(keys).check_bundle(path, digest)
         manifest = parse_manifest(content, bundle=str(path), tasks=tasks)
         _check_name(manifest, path)
         # Only now, and only what the signed list knows of.
@@ -111,20 +115,22 @@ def open_bundle(path: Path, *, keys: Path, tasks: Records) -> Bundle:
         path=path,
         manifest=manifest,
         files=MappingProxyType(files),
-        digest=hashlib.sha256(content).hexdigest(),
-        signed_by=signer,
+        digest=digest,
+        signed_by=signer.name,
+        key=signer.fingerprint,
     )
 
 
-def find_bundle(folder: Path, name: str) -> Path:
-    """Return the bundle meant by a file path, by "name-version", or by a name: its newest version.
+def find_bundle(folder: Path, name: str, *, installed: Iterable[Path] = ()) -> Path:
+    """Return the bundle meant by a file path, by "name-version", or by a name: its newest version,
+    in the folder or among those `installed`.
 
     Raises ModelRefused listing what there is.
     """
     direct = Path(name)
     if direct.suffix == SUFFIX and direct.is_file():
         return direct
-    shelf = sorted(folder.glob(f"*{SUFFIX}"), key=_version)
+    shelf = sorted([*folder.glob(f"*{SUFFIX}"), *installed], key=_version)
     matching = [path for path in shelf if name in (path.stem, path.stem.rpartition("-")[0])]
     if matching:
         return matching[-1]
@@ -135,17 +141,20 @@ def find_bundle(folder: Path, name: str) -> Path:
     )
 
 
-def list_bundles(folder: Path, *, keys: Path, tasks: Records) -> list[dict[str, Any]]:
+def list_bundles(
+    folder: Path, *, keys: Path | Keyring, tasks: Records, installed: Iterable[Path] = ()
+) -> list[dict[str, Any]]:
     """Return one JSON row per bundle: name, version, task and metrics, or in "refused" why it
     cannot run.
 
     "measure" names the one of the "metrics" by which models of its task are compared;
     "pixel_size_um" is None where any will do.
     """
-    return [_row(path, keys, tasks) for path in sorted(folder.glob(f"*{SUFFIX}"), key=_version)]
+    there = sorted([*folder.glob(f"*{SUFFIX}"), *installed], key=_version)
+    return [_row(path, keys, tasks) for path in there]
 
 
-def _row(path: Path, keys: Path, tasks: Records) -> dict[str, Any]:
+def _row(path: Path, keys: Path | Keyring, tasks: Records) -> dict[str, Any]:
     try:
         bundle = open_bundle(path, keys=keys, tasks=tasks)
     except ModelRefused as refusal:
@@ -154,6 +163,7 @@ def _row(path: Path, keys: Path, tasks: Records) -> dict[str, Any]:
     sizes_um = about.input.pixel_size_um
     return {
         "file": path.name,
+        "path": str(path),
         "name": about.name,
         "version": about.version,
         "task": about.task.kind,

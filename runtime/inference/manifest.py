@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import (
@@ -22,7 +23,7 @@ FORMAT: Final = 2
 Precision = Literal["int8", "fp32"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.\-]{0,63}$")]
-Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+Version = Annotated[str, Field(pattern=r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$")]
 AGAIN = "it was made for another version; pack it again with 'nightscope export pack'"
 
 
@@ -202,11 +203,25 @@ def parse_manifest(content: bytes, *, bundle: str, tasks: Records) -> Manifest:
         kind = _Task.model_validate_json(content).task.kind
         if kind not in tasks:
             raise _unknown_task(kind, bundle, tasks)
-        return Manifest.model_validate_json(content, context=tasks)
+        manifest = Manifest.model_validate_json(content, context=tasks)
+        _refuse_doubled(content, bundle)
+        return manifest
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "manifest"
         raise ModelRefused(f"bundle {bundle}: {where}: {first['msg']}", remedy=AGAIN) from None
+
+
+def _refuse_doubled(content: bytes, bundle: str) -> None:
+    """Refuse an object that has a key twice: of two readers each may believe another one."""
+
+    def once(pairs: list[tuple[str, Any]]) -> None:
+        keys = [key for key, _ in pairs]
+        if len(set(keys)) < len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise ModelRefused(f"bundle {bundle}: its manifest has {twice!r} twice", remedy=AGAIN)
+
+    json.loads(content, object_pairs_hook=once)
 
 
 def _other_format(found: int, bundle: str) -> ModelRefused:

@@ -11,6 +11,7 @@ from runtime.inference.candidates import open_choice
 from runtime.inference.selection import choose
 from runtime.inference.selftest import check_start
 from runtime.inference.session import BACKENDS, Choice, Session
+from runtime.inference.signature import Keyring
 from runtime.inference.task import Records
 
 
@@ -26,7 +27,7 @@ class Model:
 def open_model(
     path: Path,
     *,
-    keys: Path,
+    keys: Path | Keyring,
     tasks: Records,
     backend: Literal["auto", "onnxruntime", "openvino"] = "auto",
     threads: int = 1,

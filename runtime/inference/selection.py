@@ -59,7 +59,7 @@ def chosen(
     """
     clock = clock or SystemClock()
     if cache is None:
-        return _pick(measure(bundle, allowed=allowed, threads=threads, clock=clock))
+        return pick(measure(bundle, allowed=allowed, threads=threads, clock=clock))
     key = _key(bundle, allowed=allowed, threads=threads)
     note = cache / f"choice-{_digest(key)}.json"
     remembered = _recall(note, key)
@@ -68,7 +68,7 @@ def chosen(
     with _one_at_a_time(cache / "measuring.lock"):
         choice = _recall(note, key)
         if choice is None:
-            choice = _pick(measure(bundle, allowed=allowed, threads=threads, clock=clock))
+            choice = pick(measure(bundle, allowed=allowed, threads=threads, clock=clock))
             _remember(note, key, choice)
     return choice
 
@@ -103,7 +103,7 @@ def measure(
     return timed
 
 
-def _pick(timed: list[tuple[Choice, float]]) -> Choice:
+def pick(timed: list[tuple[Choice, float]]) -> Choice:
     """Return the first of those that are about as fast as the fastest.
 
     ONNX Runtime comes first: it starts ten times faster than OpenVINO, and a choice that noise
@@ -122,6 +122,16 @@ def _latency_ms(session: Session, inputs: Inputs, clock: Clock) -> float:
         session.run(inputs)
         seconds.append(clock.now_s() - start_s)
     return median(seconds) * 1e3
+
+
+def pin(
+    bundle: Bundle, choice: Choice, *, allowed: tuple[Backend, ...], threads: int, cache: Path
+) -> None:
+    """Have `chosen` return that choice on this machine, measured elsewhere than by itself."""
+    key = _key(bundle, allowed=allowed, threads=threads)
+    with suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True)
+    _remember(cache / f"choice-{_digest(key)}.json", key, choice)
 
 
 def _key(bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int) -> dict[str, object]:

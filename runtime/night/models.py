@@ -65,14 +65,15 @@ def open_classifier(
     """
     if plan.model is None:
         return None
-    from runtime.inference.bundle import find_bundle
     from runtime.inference.session import Choice
+    from runtime.inference.shelf import shelf_of
     from runtime.tasks.classify.classifier import TileClassifier
 
     models = settings.models
+    shelf = shelf_of(models)
     return TileClassifier.open(
-        find_bundle(models.folder, plan.model) if bundle is None else bundle,
-        keys=models.keyring,
+        shelf.find(plan.model) if bundle is None else bundle,
+        keys=shelf.keyring,
         backend=models.backend,
         threads=models.threads,
         cache=models.cache,

@@ -10,6 +10,7 @@ from runtime.calibrated.loaded import record_files
 from runtime.config.plan import Plan
 from runtime.config.plan_file import parse_plan_text
 from runtime.config.settings import Settings, parse_settings
+from runtime.inference.shelf import shelf_of
 from runtime.record.run_folder import RunFolder
 
 
@@ -31,26 +32,27 @@ def seal(
     plan = parse_plan_text(plan_text, source="the plan")
     settings = parse_settings(settings_text, source=Path("the settings"), base=base)
     bundles = bundles_of(plan, settings)
+    keyring = shelf_of(settings.models).keyring
     folder.create(
         plan_text=plan_text,
         settings_text=settings_text,
         paths_from=paths_from,
         records=() if settings.records is None else record_files(settings.records),
         bundles=bundles,
-        keys=sorted(settings.models.keyring.glob("*.pub")) if bundles else (),
+        keys=keyring.trusted() if bundles else (),
         facts=facts,
     )
 
 
 def bundles_of(plan: Plan, settings: Settings) -> dict[str, Path]:
     """Return the file of every model that a night needs, by task."""
-    from runtime.inference.bundle import find_bundle
     from runtime.tasks.match.finder import finder_file
 
     models = settings.models
+    shelf = shelf_of(models)
     found = {"match": finder_file(models)}
     if plan.model is not None:
-        found["classify"] = find_bundle(models.folder, plan.model)
+        found["classify"] = shelf.find(plan.model)
     if settings.focus.first == "network":
-        found["focus"] = find_bundle(models.folder, models.focus)
+        found["focus"] = shelf.find(models.focus)
     return {task: file for task, file in found.items() if file is not None}

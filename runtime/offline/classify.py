@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runtime.errors import InputRefused, ModelRefused
+from runtime.inference.signature import Keyring
 from runtime.instrument.camera.files import IMAGE_SUFFIXES, is_image_name
 from runtime.instrument.camera.ome_frames import AS_NAMED, FrameChoice
 from runtime.instrument.camera.pixel_size import pixel_size_um as stated_pixel_size_um
@@ -37,7 +38,7 @@ def classify_folder(
     folder: Path,
     *,
     model: Path,
-    keys: Path,
+    keys: Path | Keyring,
     out: Path,
     pixel_size_um: float | None = None,
     bottom_first: bool = False,

@@ -274,10 +274,10 @@ def _network(name: str | None) -> Network:
 
     @cache
     def found() -> StripFinder | None:
-        from runtime.config.settings import ModelsSection
+        from runtime.config.models_here import models_here
         from runtime.tasks.match.finder import finder_of
 
-        return finder_of(ModelsSection(), name)
+        return finder_of(models_here(), name)
 
     def asked() -> StripFinder | None:
         with lock:

@@ -7,8 +7,8 @@ import numpy as np
 from runtime.clock import SystemClock
 from runtime.config.settings import ModelsSection
 from runtime.focus.sharpness import warm_kernels as warm_focus
-from runtime.inference.bundle import SUFFIX
 from runtime.inference.opening import open_model
+from runtime.inference.shelf import shelf_of
 from runtime.preprocess.warm import warm_kernels as warm_preprocessing
 from runtime.stitch.warm import warm_kernels as warm_stitching
 from runtime.tasks.registry import RECORDS, work_of
@@ -25,10 +25,11 @@ def warm_caches(models: ModelsSection) -> float:
     warm_preprocessing()
     warm_focus()
     warm_stitching()
-    for path in sorted(models.folder.glob(f"*{SUFFIX}")):
+    shelf = shelf_of(models)
+    for path in shelf.bundles():
         model = open_model(
             path,
-            keys=models.keyring,
+            keys=shelf.keyring,
             tasks=RECORDS,
             backend=models.backend,
             threads=models.threads,

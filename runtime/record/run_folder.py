@@ -216,7 +216,7 @@ class RunFolder:
         settings = load_settings(self.settings, base=Path(journal.fact("paths_from") or self.path))
         own: dict[str, Strict] = {
             "calibration": settings.calibration.model_copy(update={"folder": self.calibration}),
-            "models": settings.models.model_copy(update={"folder": self.models}),
+            "models": settings.models.model_copy(update={"folder": self.models, "store": None}),
         }
         told = settings.recording
         if told is not None and told.corrected_by is not None:

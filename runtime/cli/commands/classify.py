@@ -11,8 +11,8 @@ from rich.console import Console
 
 from runtime.cli.progress_bar import progress_bar
 from runtime.cli.screen import show
-from runtime.config.settings import ModelsSection, load_settings
-from runtime.inference.bundle import find_bundle
+from runtime.config.models_here import models_here
+from runtime.inference.shelf import shelf_of
 from runtime.instrument.camera.ome_frames import FrameChoice
 from runtime.offline.classify import classify_folder
 from runtime.record.storage import make_folder
@@ -34,14 +34,15 @@ def classify(
     Models, keys and caches are those of the instrument's `settings`, without them this controller's
     own.
     """
-    models = ModelsSection() if settings is None else load_settings(settings).models
+    models = models_here(settings)
+    shelf = shelf_of(models)
     make_folder(out.parent)
     with progress_bar(console) as bar:
         task = bar.add_task("classifying", total=None)
         summary = classify_folder(
             folder,
-            model=find_bundle(models.folder, model),
-            keys=models.keyring,
+            model=shelf.find(model),
+            keys=shelf.keyring,
             out=out,
             pixel_size_um=pixel_size_um,
             bottom_first=flip,

@@ -17,9 +17,10 @@ from serial.tools import list_ports
 from runtime.cli.commands.instrument_check import Check, instrument_checks, passed, tried
 from runtime.cli.screen import WIDEST, plain
 from runtime.clock import SystemClock
+from runtime.config.models_here import models_here
 from runtime.config.settings import ModelsSection, Settings, load_settings
 from runtime.errors import ModelRefused, NightscopeError
-from runtime.inference.bundle import list_bundles
+from runtime.inference.shelf import shelf_of
 from runtime.instrument.opening import check_drivers
 from runtime.offline.warm import warm_caches
 from runtime.record.storage import free_mb
@@ -42,15 +43,17 @@ def doctor(*, settings: Path, controller: bool, warm: bool, console: Console) ->
     The exit code is 0 when a run could start now, otherwise that of the first thing in its way.
     """
     checks = [*_packages(), *_machine(), *_ports()]
-    models = ModelsSection()
+    models: ModelsSection | None = None
     if not controller:
         given, said = _settings(settings)
         checks.append(said)
-        models = models if given is None else given.models
+        models = None if given is None else given.models
         checks += [] if given is None else instrument_checks(given, now=SystemClock().instant())
-    checks.append(tried("models", lambda: _models(models)))
+    checks.append(tried("models", lambda: _models(models or models_here())))
     if warm:
-        checks.append(tried("caches", lambda: f"warmed in {warm_caches(models):.1f} s"))
+        checks.append(
+            tried("caches", lambda: f"warmed in {warm_caches(models or models_here()):.1f} s")
+        )
     _show(checks, console)
     code = next((check.code for check in checks if check.code), 0)
     return {
@@ -116,11 +119,12 @@ def _clock() -> str:
 
 def _models(models: ModelsSection) -> str:
     """Return the bundles that the keys vouch for. Raises ModelRefused for any that they do not."""
-    rows = list_bundles(models.folder, keys=models.keyring, tasks=RECORDS)
+    shelf = shelf_of(models)
+    rows = shelf.rows(RECORDS)
     refused = [str(row["refused"]) for row in rows if "refused" in row]
     if refused or not rows:
         raise ModelRefused("; ".join(refused) or f"no bundle in {models.folder}")
-    keys = ", ".join(sorted(file.stem for file in models.keyring.glob("*.pub")))
+    keys = ", ".join(sorted(file.stem for file in shelf.keyring.trusted()))
     return ", ".join(f"{row['name']} {row['version']}" for row in rows) + f"; keys {keys}"
 
 

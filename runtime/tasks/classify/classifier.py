@@ -11,6 +11,7 @@ import numpy as np
 from runtime.errors import InputRefused, ModelRefused, NightscopeError
 from runtime.inference.opening import Model, open_model
 from runtime.inference.session import Choice
+from runtime.inference.signature import Keyring
 from runtime.inference.task import Records, Work
 from runtime.inference.view_input import ViewInput
 from runtime.inference.windows import view_slices, windows
@@ -53,7 +54,7 @@ class TileClassifier:
         cls,
         path: Path,
         *,
-        keys: Path,
+        keys: Path | Keyring,
         backend: Literal["auto", "onnxruntime", "openvino"] = "auto",
         threads: int = 1,
         cache: Path | None = None,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from runtime.config.settings import ModelsSection
-from runtime.inference.bundle import find_bundle
 from runtime.inference.opening import open_model
+from runtime.inference.shelf import shelf_of
 from runtime.inference.task import Records
 from runtime.tasks.focus.record import Defocusing
 from runtime.tasks.focus.regressor import DefocusRegressor
@@ -17,10 +17,11 @@ def regressor_of(models: ModelsSection, name: str) -> DefocusRegressor:
 
     Raises ModelRefused for one that is missing, damaged, of an unknown signer or for another task.
     """
+    shelf = shelf_of(models)
     return DefocusRegressor(
         open_model(
-            find_bundle(models.folder, name),
-            keys=models.keyring,
+            shelf.find(name),
+            keys=shelf.keyring,
             tasks=ONLY,
             backend=models.backend,
             threads=models.threads,

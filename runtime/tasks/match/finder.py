@@ -8,8 +8,9 @@ from threading import Lock
 
 from runtime.config.settings import ModelsSection
 from runtime.errors import ModelRefused
-from runtime.inference.bundle import find_bundle, open_bundle
+from runtime.inference.bundle import open_bundle
 from runtime.inference.opening import open_model
+from runtime.inference.shelf import shelf_of
 from runtime.inference.task import Records
 from runtime.tasks.match.matcher import Places, StripMatcher
 from runtime.tasks.match.record import Matching, StripInput
@@ -31,7 +32,8 @@ class StripFinder:
 
     def __init__(self, models: ModelsSection, name: str) -> None:
         self._models = models
-        self._path = find_bundle(models.folder, name)
+        shelf = shelf_of(models)
+        self._path, self._keys = shelf.find(name), shelf.keyring
         bundle = open_bundle(self._path, keys=self._keys, tasks=ONLY)
         self.shape_px = bundle.input(StripInput).shape_px
         self.name = self._path.stem
@@ -56,10 +58,6 @@ class StripFinder:
             )
         )
 
-    @property
-    def _keys(self) -> Path:
-        return self._models.keyring
-
 
 def finder_of(models: ModelsSection, name: str | None = None) -> StripFinder | None:
     """Return the network that is asked for seams, as `finder_file` finds it, or None for none.
@@ -80,7 +78,7 @@ def finder_file(models: ModelsSection, name: str | None = None) -> Path | None:
     if wanted == "none":
         return None
     try:
-        return find_bundle(models.folder, SHIPPED if wanted == "auto" else wanted)
+        return shelf_of(models).find(SHIPPED if wanted == "auto" else wanted)
     except ModelRefused:
         if wanted == "auto":
             return None
