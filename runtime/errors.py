@@ -99,6 +99,12 @@ class ModelRefused(NightscopeError):
     exit_code = 6
 
 
+class ModelRolledBack(NightscopeError):
+    """A bundle was installed, failed on this device, and the model before is active again."""
+
+    exit_code = 8
+
+
 class InferenceStalled(HardwareFailed):
     """A back end gave no scores within its limit."""
 

@@ -1,6 +1,7 @@
 """Every test draws the same examples at every run; `--hypothesis-profile=explore` draws others."""
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,6 +20,15 @@ settings.load_profile("same")
 # share a night come after it is made: they would wait for it. Boards answer late or not at all,
 # for which the processors need not wait if computing lies between.
 LIE = {"overnight": (0.4, 0.9), "firmware_bridge": (0.0, 0.75), "contracts": (0.0, 0.75)}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whoever runs the tests may have models installed: every test begins with the release's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NIGHTSCOPE_STORE", str(tmp_path_factory.mktemp("store") / "models"))
+        patch.delenv("NIGHTSCOPE_SETTINGS", raising=False)
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -91,6 +91,7 @@ OwnSettings = Annotated[
         help="The instrument's settings, TOML, whose models and keys are used.",
     ),
 ]
+Reason = Annotated[str, typer.Option(metavar="WORDS", help="Why, for whoever asks later.")]
 
 MatcherName = Annotated[
     Literal["auto", "phase", "sift", "loftr"], typer.Option(help="How overlaps match.")

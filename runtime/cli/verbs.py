@@ -10,6 +10,7 @@ import typer
 from runtime.cli.bridge_verbs import bridge
 from runtime.cli.focus_verbs import focus
 from runtime.cli.folder_verbs import folders
+from runtime.cli.key_verbs import key
 from runtime.cli.model_verbs import model
 from runtime.cli.night_verbs import night
 from runtime.cli.notify_verbs import notify
@@ -29,12 +30,13 @@ app = typer.Typer(
     help="An overnight microscope scan without a host workstation. Exit codes: 0 done; 1 internal "
     "error; 2 usage; 3 bad configuration or plan; 4 hardware; 5 finished, with "
     "something that needs attention; 6 model refused; 7 disk full or failing, or memory short; "
-    "130 stopped, resumable.",
+    "8 model rolled back; 130 stopped, resumable.",
 )
 app.add_typer(night)
 app.add_typer(folders)
 app.add_typer(preparing)
 app.add_typer(model, name="model")
+app.add_typer(key, name="key")
 app.add_typer(bridge, name="bridge")
 app.add_typer(focus, name="focus")
 app.add_typer(notify, name="notify")

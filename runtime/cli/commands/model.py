@@ -10,29 +10,65 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from runtime.appliance.models.trials import settle
 from runtime.cli.table import table
 from runtime.clock import SystemClock
-from runtime.config.settings import SHIPPED_MODELS, ModelsSection
-from runtime.inference.bundle import find_bundle, list_bundles, open_bundle
+from runtime.config.models_here import models_here
+from runtime.config.settings import ModelsSection
+from runtime.inference.bundle import list_bundles, open_bundle
 from runtime.inference.selftest import verify as selftest
+from runtime.inference.shelf import ModelShelf, shelf_of
+from runtime.inference.store import ModelSlots
 from runtime.offline.model_bench import bench as run_bench
+from runtime.report.wording import counted
 from runtime.tasks.registry import RECORDS
 
 
-def list_models(*, folder: Path | None, console: Console) -> dict[str, Any]:
-    """Return a row for every bundle in a folder, its signature and hashes checked."""
-    shelf = folder or SHIPPED_MODELS
-    rows = list_bundles(shelf, keys=ModelsSection().keyring, tasks=RECORDS)
-    shown = table("model", "task", "answers", "pixel size µm", "how good", "signed by")
+def list_models(
+    *, folder: Path | None, settings: Path | None = None, console: Console
+) -> dict[str, Any]:
+    """Return a row for every bundle of the device, or of a folder, its signature and hashes
+    checked; "state" says what an installed one is.
+    """
+    models = models_here(settings)
+    for decision in settle(models, SystemClock()) if folder is None else ():
+        console.print(decision.words)
+    shelf = shelf_of(models)
+    rows = (
+        shelf.rows(RECORDS)
+        if folder is None
+        else list_bundles(folder, keys=shelf.keyring, tasks=RECORDS)
+    )
+    shown = table("model", "task", "answers", "pixel size µm", "how good", "signed by", "state")
     for row in rows:
+        row["state"] = "" if folder is not None else _state(row, shelf, models)
         shown.add_row(*_cells(row))
-    console.print(shown if rows else f"no bundles in {shelf}")
-    return {"models": rows}
+    console.print(shown if rows else f"no bundles in {folder or models.folder}")
+    return {"models": rows, "store": None if models.store is None else str(models.store)}
+
+
+def _state(row: dict[str, Any], shelf: ModelShelf, models: ModelsSection) -> str:
+    """Return in words what a bundle is on this device."""
+    name = row.get("name", "")
+    if not row.get("path", "").startswith(f"{models.store}/"):
+        kept = shelf.state.model(name).kept
+        newer = kept is not None and name in shelf.installed
+        return f"shipped; {kept.version} in its place" if newer and kept else "shipped"
+    return " ".join(_installed(shelf.state.model(name)))
+
+
+def _installed(slots: ModelSlots) -> list[str]:
+    trial = slots.trial
+    others = [one.version for slot, one in slots.slots.items() if slot != slots.active]
+    words = ["active" if trial is None else f"on trial: {trial.good_tiles} of"]
+    if trial is not None:
+        words.append(counted(trial.needs, "good tile"))
+    return [*words, *(f"(before: {version})" for version in others)]
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     if "refused" in row:
-        return row["file"], "", "", "", "", f"refused: {row['refused']}"
+        return row["file"], "", "", "", "", f"refused: {row['refused']}", row["state"]
     sizes_um = (
         "any" if row["pixel_size_um"] is None else " to ".join(map(str, row["pixel_size_um"]))
     )
@@ -40,13 +76,14 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     good = ", ".join(f"{precision} {found[measure]:.3f}" for precision, found in metrics.items())
     name = f"{row['name']} {row['version']}"
     about = (row["task"], row["answers"], sizes_um)
-    return name, *about, f"{measure}: {good}", row["signed_by"]
+    return name, *about, f"{measure}: {good}", row["signed_by"], row["state"]
 
 
-def verify(*, bundle: str, console: Console) -> dict[str, Any]:
+def verify(*, bundle: str, settings: Path | None = None, console: Console) -> dict[str, Any]:
     """Check a bundle's signature and hashes, then its golden examples on every back end here."""
-    path = find_bundle(SHIPPED_MODELS, bundle)
-    opened = open_bundle(path, keys=ModelsSection().keyring, tasks=RECORDS)
+    shelf = shelf_of(models_here(settings))
+    path = shelf.find(bundle)
+    opened = open_bundle(path, keys=shelf.keyring, tasks=RECORDS)
     rows = selftest(opened)
     console.print(f"{path.name}: signed by {opened.signed_by}; every file as the manifest says")
     for row in rows:
@@ -56,20 +93,29 @@ def verify(*, bundle: str, console: Console) -> dict[str, Any]:
     return {"bundle": str(path), "signed_by": opened.signed_by, "golden": rows}
 
 
-def bench(*, bundle: str, tiles: int, threads: int | None, console: Console) -> dict[str, Any]:
+def bench(
+    *,
+    bundle: str,
+    tiles: int,
+    threads: int | None,
+    settings: Path | None = None,
+    console: Console,
+) -> dict[str, Any]:
     """Time every back end, precision and layout of a bundle here, and mark the one chosen.
 
     `threads` None means all cores this process may use.
     """
-    path = find_bundle(SHIPPED_MODELS, bundle)
+    models = models_here(settings)
+    shelf = shelf_of(models)
+    path = shelf.find(bundle)
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("timing", total=None)
         figures = run_bench(
-            open_bundle(path, keys=ModelsSection().keyring, tasks=RECORDS),
+            open_bundle(path, keys=shelf.keyring, tasks=RECORDS),
             tiles=tiles,
             threads=threads or len(os.sched_getaffinity(0)),
             clock=SystemClock(),
-            cache=ModelsSection().cache,
+            cache=models.cache,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     before = figures["preprocessing"]

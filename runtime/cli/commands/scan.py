@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from runtime.appliance.messages.after_night import tell
+from runtime.appliance.models.trials import Decision, under_way
 from runtime.calibrated.loaded import Calibrated
 from runtime.cli.screen import show
 from runtime.clock import SystemClock
@@ -139,19 +140,24 @@ def resume(
     folder = RunFolder(run)
     if not folder.journal.is_file():
         raise ConfigRefused(f"{run} holds no run", remedy="`nightscope runs` lists the runs")
+    clock, decided = SystemClock(), list[Decision]()
     try:
-        summary = carry_out(
-            folder,
-            open_microscope=open_microscope,
-            calibrate=calibrate,
-            console=console,
-            clock=SystemClock(),
-            settings_file=settings,
-            origin_here=origin_here,
-        )
+        with under_way(folder, clock, decided):
+            summary = carry_out(
+                folder,
+                open_microscope=open_microscope,
+                calibrate=calibrate,
+                console=console,
+                clock=clock,
+                settings_file=settings,
+                origin_here=origin_here,
+            )
     except NightscopeError as error:
         _end(folder, console, code=error.exit_code, reason=str(error))
         raise
+    finally:
+        for decision in decided:
+            console.print(decision.words)
     _end(folder, console, code=int(summary["exit_code"]))
     return summary
 
