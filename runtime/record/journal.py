@@ -150,7 +150,7 @@ class Journal:
         def read() -> list[Record]:
             with self._lock, damage_is_named(self.path):
                 rows = self._db.execute(table.selection(where), values).fetchall()
-                return table.records(dict(row) for row in rows)
+                return table.records(rows)
 
         return again(read)
 

@@ -59,7 +59,7 @@ def test_a_record_survives_the_row(record):
     database.row_factory = sqlite3.Row
     database.executescript(TABLE.schema)
     database.executemany(TABLE.insertion, TABLE.rows([record]))
-    (again,) = TABLE.records(dict(row) for row in database.execute(TABLE.selection()))
+    (again,) = TABLE.records(database.execute(TABLE.selection()))
     database.close()
     assert again == record
     assert type(again.flag) is bool
