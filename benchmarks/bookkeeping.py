@@ -162,7 +162,7 @@ class Night:
     def without_files(self) -> Iterator[None]:
         """Have every tile's file hold the same, and every match found where it is expected."""
         with (
-            patch("runtime.night.intake.write_tile", lambda *_: "0" * 64),
+            patch("runtime.night.intake.write_tile", lambda *_, **__: "0" * 64),
             patch("runtime.night.intake.read_pixels", lambda _: self._pixels),
             patch("runtime.stitch.stitcher.climb", self._match),
         ):

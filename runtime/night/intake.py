@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from runtime.calibrated.correct import Corrector
 from runtime.record.journal import Journal
+from runtime.record.microscope import UNKNOWN, Microscope
 from runtime.record.rows import FocusRow, StoredTile, TileFile, TileState
 from runtime.record.run_folder import RunFolder
-from runtime.record.stack_file import write_stack
-from runtime.record.storage import read_pixels, write_tile
+from runtime.record.storage import read_pixels
+from runtime.record.tile_file import write_tile
 from runtime.record.trouble import again, trouble_is_told
 from runtime.tile import Label, Matches, Picture, Pixels, Placement, Shot, StackFrame
 
@@ -35,7 +36,9 @@ FOLDERS = {"overview": "tiles", "visit": "regions"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
-    """The compute side of one run. `corrector` gives an objective's flat-field correction."""
+    """The compute side of one run. `corrector` gives an objective's flat-field correction;
+    `microscope` is what its tiles say they were taken with.
+    """
 
     folder: RunFolder
     journal: Journal
@@ -43,6 +46,7 @@ class Intake:
     classifier: TileClassifier | None
     stitcher: Stitcher
     mosaic: Mosaic
+    microscope: Microscope = UNKNOWN
 
     # -- one stage each ---------------------------------------------------------------------
 
@@ -62,9 +66,7 @@ class Intake:
         name = f"{FOLDERS[shot.phase]}/{shot.tile_id}"
         file = f"{name}.ome.tif" if frames else f"{name}.tif"
         path = self.folder.path / file
-        sha256 = again(
-            lambda: write_stack(path, shot, frames, raw) if frames else write_tile(path, shot, raw)
-        )
+        sha256 = again(lambda: write_tile(path, shot, raw, frames, by=self.microscope))
         height_px, width_px = raw.shape
         stored = StoredTile(
             seq=self.journal.next_seq(),

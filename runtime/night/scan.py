@@ -18,6 +18,7 @@ from runtime.focus.keeper import FocusKeeper
 from runtime.focus.single_shot import SingleShot
 from runtime.instrument.rig import Rig
 from runtime.night.acquire import Acquirer
+from runtime.night.equipment import microscope_of
 from runtime.night.glance import Glancer
 from runtime.night.intake import Intake
 from runtime.night.known_field import KnownField
@@ -33,6 +34,7 @@ from runtime.night.watchman import Watchman
 from runtime.night.witness import Witness
 from runtime.record.budget import Meter
 from runtime.record.journal import Journal
+from runtime.record.microscope import Microscope
 from runtime.record.rows import StoredTile
 from runtime.record.run_folder import RunFolder
 from runtime.tile import Imaging
@@ -147,11 +149,16 @@ class Scan:
             settings=self.settings.model_dump(mode="json"),
             tile_px=[info.height_px, info.width_px],
             recording=self.settings.model_dump(mode="json")["recording"],
+            microscope=self._microscope.fact(),
             calibrations=[r.model_dump(mode="json") for r in self.calibrated.records],
             depth_of_field_um={
                 name: o.depth_of_field_um for name, o in self.settings.objectives.items()
             },
         )
+
+    @property
+    def _microscope(self) -> Microscope:
+        return microscope_of(self.rig, self.settings, self.calibrated)
 
     def _watchman(self) -> Watchman[Journey]:
         """Return who watches the frames of this session."""
@@ -215,6 +222,7 @@ class Scan:
             classifier=self.models.classifier,
             stitcher=stitcher,
             mosaic=mosaic,
+            microscope=self._microscope,
         )
         looks = SecondLooks(intake=intake, meter=self.meter, asks=self.models.finder is not None)
         catch_up(intake)

@@ -181,6 +181,7 @@ _KINDS: dict[Any, tuple[str, ...]] = {
     Instant: ("created", "finished"),
     dict[str, Any]: (
         "ground", "plan", "settings", "model", "session", "recording", "map_quality", "map_png",
+        "microscope",
     ),
     dict[str, dict[str, str]]: ("bundles",),
     dict[str, str]: ("plugs", "unwritten"),

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 
 import tifffile
@@ -18,7 +15,7 @@ import tifffile
 from runtime.errors import ConfigRefused, InputRefused
 from runtime.plain_file import reason_of
 from runtime.record.trouble import FULL, again, told, trouble_is_told
-from runtime.tile import Pixels, Shot
+from runtime.tile import Pixels
 
 
 def make_folder(path: Path) -> None:
@@ -88,25 +85,6 @@ def hash_of(path: Path) -> str:
     """Return a file's SHA-256, read a piece at a time."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_tile(path: Path, shot: Shot, pixels: Pixels) -> str:
-    """Write a tile as TIFF with its shot in the description; return the file's SHA-256."""
-    about = asdict(shot) | ({"origin": "SIMULATED"} if shot.simulated else {})
-    per_cm = 1e4 / shot.imaging.pixel_size_um
-    buffer = io.BytesIO()
-    tifffile.imwrite(
-        buffer,
-        pixels,
-        description=json.dumps(about),
-        metadata=None,
-        resolution=(per_cm, per_cm),
-        resolutionunit="CENTIMETER",
-        software="nightscope",
-    )
-    content = buffer.getvalue()
-    write_durably(path, content)
-    return hashlib.sha256(content).hexdigest()
 
 
 def read_pixels(path: Path) -> Pixels:

@@ -1,7 +1,7 @@
 """Which of a file's pages is to be read, where it holds the frames of one tile: OME-TIFF stacks.
 
 A night with channels and heights keeps all frames of a tile in one file, the one that its plan
-names as the first page (`runtime.record.stack_file`): of such a file that one is read unless
+names as the first page (`runtime.record.tile_file`): of such a file that one is read unless
 another is named. Files of other programs name none, so someone has to.
 Specification: https://docs.openmicroscopy.org/ome-model/6.3.1/ome-tiff/specification.html.
 """

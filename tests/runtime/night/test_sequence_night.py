@@ -6,8 +6,8 @@ import tifffile
 import yaml
 
 from runtime.errors import ConfigRefused, HardwareFailed
-from runtime.record.stack_file import write_stack
 from runtime.record.storage import read_pixels
+from runtime.record.tile_file import write_tile
 from runtime.tile import StackFrame
 from tests.night_fakes import Bench, Night
 from tests.runtime.made import shot
@@ -208,7 +208,7 @@ def test_lights_at_other_heights_are_images_of_their_own(tmp_path):
             strict=True,
         )
     ]
-    write_stack(tmp_path / "t.ome.tif", shot(), frames, frames[2].pixels)
+    write_tile(tmp_path / "t.ome.tif", shot(), frames[2].pixels, frames)
     with tifffile.TiffFile(tmp_path / "t.ome.tif") as file:
         assert [(series.axes, series.shape[0]) for series in file.series] == [("ZYX", 2), ("YX", 6)]
         assert np.array_equal(file.series[0].asarray(), [frames[0].pixels, frames[1].pixels])

@@ -11,7 +11,7 @@ from runtime.errors import ConfigRefused, InputRefused
 from runtime.instrument.camera.files import read_values
 from runtime.instrument.camera.ome_frames import FrameChoice, frames_of
 from runtime.offline.stitch import stitch_folder
-from runtime.record.stack_file import write_stack
+from runtime.record.tile_file import write_tile
 from runtime.tile import StackFrame
 from tests.night_fakes import specimen
 from tests.runtime.made import shot
@@ -45,7 +45,7 @@ def stacks(folder, lights=LIGHTS):
                 for above in HEIGHTS_UM
             ]  # fmt: skip
             main = next(f for f in frames if (f.light, f.above_um) == MAIN)
-            write_stack(folder / f"r{row}_c{column}.ome.tif", shot(), frames, main.pixels)
+            write_tile(folder / f"r{row}_c{column}.ome.tif", shot(), main.pixels, frames)
     return folder
 
 

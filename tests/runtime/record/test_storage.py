@@ -1,46 +1,18 @@
 """Tile files: whole or absent, readable by others, and a full disk is told apart."""
 
 import errno
-import hashlib
-import json
 import os
 import stat
 from pathlib import Path
 
-import numpy as np
 import pytest
-import tifffile
 
 from runtime.errors import InputRefused, StorageFailed
 from runtime.record.storage import (
     read_pixels,
     sweep_parts,
     write_durably,
-    write_tile,
 )
-from tests.runtime.made import shot
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_tile_is_read_back_bit_for_bit_by_another_reader(tmp_path, dtype):
-    pixels = np.random.default_rng(0).integers(0, 255, (40, 60)).astype(dtype)
-    sha256 = write_tile(tmp_path / "t.tif", shot(at_um=(1.0, 2.0, 3.0)), pixels)
-    content = (tmp_path / "t.tif").read_bytes()
-    assert hashlib.sha256(content).hexdigest() == sha256
-    with tifffile.TiffFile(tmp_path / "t.tif") as file:
-        assert np.array_equal(file.pages[0].asarray(), pixels)
-        about = json.loads(file.pages[0].description)
-        assert (about["origin"], about["stage"]["y_um"]) == ("SIMULATED", 2.0)
-        numerator, denominator = file.pages[0].tags["XResolution"].value
-        assert numerator / denominator == pytest.approx(20000)  # px per cm at 0.5 µm
-    assert np.array_equal(read_pixels(tmp_path / "t.tif"), pixels)
-    assert list(tmp_path.glob(".*")) == []
-
-
-def test_only_simulated_tiles_say_so(tmp_path):
-    write_tile(tmp_path / "t.tif", shot(simulated=False), np.zeros((4, 4), np.uint8))
-    with tifffile.TiffFile(tmp_path / "t.tif") as file:
-        assert "SIMULATED" not in file.pages[0].description
 
 
 def test_an_interrupted_write_leaves_no_name(tmp_path, monkeypatch):
