@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cache, partial
 from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
 
 import cv2
 
@@ -14,9 +16,15 @@ from runtime.record.journal import Journal
 from runtime.record.ledger import entry
 from runtime.record.rows import KeptFile
 from runtime.record.run_folder import RunFolder
+from runtime.record.storage import write_durably
 from runtime.record.trouble import again, trouble_is_told
 from runtime.report.page import write_report
-from runtime.stitch.map.export import write_ome_tiff, write_png
+from runtime.results.map_attributes import complete_map
+from runtime.results.map_xml import map_xml
+from runtime.results.run_results import RunResults
+from runtime.results.shapes import shapes
+from runtime.results.tile_table import tile_table
+from runtime.stitch.map.export import opened, write_ome_tiff, write_png
 
 __all__ = ["finish", "renew_report", "write_report"]
 
@@ -36,9 +44,16 @@ def finish(folder: RunFolder, journal: Journal, clock: Clock) -> None:
     attempts = _Attempts(folder, journal, clock)
     journal.keep("derived", [])
     journal.note(map_png=None)
-    attempts.make(folder.mosaic, lambda: None)
-    attempts.make(folder.ome_tiff, lambda: _write_tiff(folder, attempts.kept))
+    run = cache(lambda: RunResults.read(folder, journal))
+    attempts.make(folder.mosaic, lambda: complete_map(run(), folder.mosaic))
+    attempts.make(folder.ome_tiff, lambda: _write_tiff(folder, run(), attempts.kept))
     attempts.make(folder.picture, lambda: _write_picture(folder, journal))
+    for path, content in (
+        (folder.shapes_px, lambda: shapes(run(), "map pixels")),
+        (folder.shapes_um, lambda: shapes(run(), "stage micrometres")),
+        (folder.tile_table, lambda: tile_table(run())),
+    ):
+        attempts.make(path, partial(_write_bytes, path, content))
     # The page says how the run ended, and the journal what the page is: both or neither.
     with journal.transaction():
         if journal.fact("finished") is None:
@@ -77,9 +92,17 @@ class _Attempts:
             return entry(path, below=self.folder.path, kind="derived")
 
 
-def _write_tiff(folder: RunFolder, kept: list[KeptFile]) -> None:
+def _write_tiff(folder: RunFolder, run: RunResults, kept: list[KeptFile]) -> None:
+    """Write the map as OME-TIFF, under a name that is always that of the same map."""
     digest = next((row.sha256 for row in kept if row.file == folder.mosaic.name), "")
-    write_ome_tiff(folder.mosaic, folder.ome_tiff, digest=digest)
+    uuid = str(uuid5(NAMESPACE_OID, digest)) if digest else ""
+    _, levels = opened(folder.mosaic)
+    description = map_xml(run, dtype=str(levels[0].dtype), uuid=uuid)
+    write_ome_tiff(folder.mosaic, folder.ome_tiff, description)
+
+
+def _write_bytes(path: Path, content: Callable[[], bytes]) -> None:
+    write_durably(path, content())
 
 
 def _write_picture(folder: RunFolder, journal: Journal) -> None:

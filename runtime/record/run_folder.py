@@ -93,6 +93,21 @@ class RunFolder:
         return self.path / "map.png"
 
     @property
+    def shapes_px(self) -> Path:
+        """Return regions, tiles and frames in pixels of the map."""
+        return self.path / "map.geojson"
+
+    @property
+    def shapes_um(self) -> Path:
+        """Return regions, tiles and frames in micrometres of the stage."""
+        return self.path / "stage.geojson"
+
+    @property
+    def tile_table(self) -> Path:
+        """Return all tiles as a table."""
+        return self.path / "tiles.csv"
+
+    @property
     def report(self) -> Path:
         """Return the page to open in the morning."""
         return self.path / "report.html"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_OID, uuid5
 
 import cv2
 import numpy as np
@@ -23,27 +22,16 @@ READ_PX = 8 * CHUNK_PX
 """How wide a band is read at once: zarr decodes the chunks of one call side by side."""
 
 
-def write_ome_tiff(mosaic: Path, path: Path, *, digest: str = "") -> None:
-    """Write the mosaic in folder `mosaic` as a tiled, pyramidal, compressed OME-TIFF.
-
-    With the mosaic's `digest` as its name the same map gives the same file; without, files have
-    names by chance.
+def write_ome_tiff(mosaic: Path, path: Path, description: bytes) -> None:
+    """Write the mosaic in folder `mosaic` as a tiled, pyramidal, compressed OME-TIFF, one plane as
+    the OME-XML `description` has it; the same map and words give the same file.
 
     Read a few chunks at a time, so memory does not grow with the mosaic; written durably.
     Raises InputRefused when the folder holds no mosaic.
     """
-    attributes, levels = opened(mosaic)
-    image = attributes["ome"]["multiscales"][0]
-    size_um = attributes["nightscope"]["pixel_size_um"]
-    simulated = "SIMULATED " if attributes["nightscope"]["simulated"] else ""
-    metadata = {"axes": "YX", "Name": f"{simulated}{image['name']}"}
-    if size_um is not None:
-        for axis in "XY":
-            metadata |= {f"PhysicalSize{axis}": size_um, f"PhysicalSize{axis}Unit": "µm"}
-    if digest:
-        metadata["UUID"] = str(uuid5(NAMESPACE_OID, digest))
+    _, levels = opened(mosaic)
     with written_durably(path) as aside:
-        with tifffile.TiffWriter(aside, ome=True, bigtiff=True) as out:
+        with tifffile.TiffWriter(aside, ome=False, bigtiff=True) as out:
             for index, level in enumerate(levels):
                 out.write(
                     _tiles(level),
@@ -56,7 +44,9 @@ def write_ome_tiff(mosaic: Path, path: Path, *, digest: str = "") -> None:
                     photometric="minisblack",
                     subifds=len(levels) - 1 if index == 0 else None,
                     subfiletype=0 if index == 0 else 1,
-                    metadata=metadata if index == 0 else None,
+                    description=description if index == 0 else None,
+                    metadata=None,
+                    software="nightscope",
                 )
         sync_file(aside)
 

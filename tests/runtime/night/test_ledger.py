@@ -15,7 +15,10 @@ from tests.night_fakes import PLAN, SETTINGS, Bench, Night
 from tests.runtime.night.test_journey import outcome
 
 SQUARE = PLAN.replace("rows: 3, columns: 3", "rows: 2, columns: 2")
-DERIVED = ("map.ome.tif", "map.ome.zarr", "map.png", "report.html")
+DERIVED = (
+    "map.geojson", "map.ome.tif", "map.ome.zarr", "map.png", "report.html", "stage.geojson",
+    "tiles.csv",
+)  # fmt: skip
 
 
 def checked(night):
@@ -23,10 +26,11 @@ def checked(night):
 
 
 def drawn(night):
-    """Return the bytes of the map in all its forms."""
+    """Return the bytes of the map in all its forms, and of the shapes and tables beside it."""
     root = night.path
     files = [p for p in (root / "map.ome.zarr").rglob("*") if p.is_file()]
-    whole = [*files, root / "map.png", root / "map.ome.tif"]
+    whole = [*files, *(root / name for name in DERIVED if (root / name).is_file())]
+    whole.remove(root / "report.html")
     return {p.relative_to(root).as_posix(): p.read_bytes() for p in whole if p.suffix != ".jsonl"}
 
 
@@ -70,7 +74,7 @@ def test_one_lost_chunk_of_the_map_is_noticed(night):
 
 def test_it_is_rebuilt_to_the_byte_without_an_instrument(night, original):
     shutil.rmtree(night.path / "map.ome.zarr")
-    for name in ("map.png", "map.ome.tif", "report.html"):
+    for name in set(DERIVED) - {"map.ome.zarr"}:
         (night.path / name).unlink()
     assert rebuild(run=night.path, console=Console(quiet=True))["exit_code"] == 0
     assert drawn(night) == drawn(original)

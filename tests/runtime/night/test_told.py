@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from runtime.errors import MemoryShort, StorageFailed
-from runtime.record import storage
+from runtime.record import tile_file
 from runtime.record.journal import Journal
 from runtime.stitch.map.mosaic import Mosaic
 from tests.night_fakes import Bench, Night
@@ -51,7 +51,7 @@ def test_one_io_error_is_nothing_but_a_second_attempt(night, monkeypatch):
 
 def test_io_errors_that_stay_pause_the_night_with_their_words(night, monkeypatch):
     with monkeypatch.context() as patch:
-        failing(patch, storage, "write_durably", IO_ERROR, times=9, when=of_a_tile)
+        failing(patch, tile_file, "write_durably", IO_ERROR, times=9, when=of_a_tile)
         with pytest.raises(StorageFailed, match="Input/output error") as failed:
             night.go_on()
     assert failed.value.exit_code == 7
