@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import rmtree
 
 
 def old_of(folder: Path) -> Path:
@@ -12,9 +13,12 @@ def old_of(folder: Path) -> Path:
 
 def mend(folder: Path) -> None:
     """Put a map back whose process died between taking it away and putting the next in place, and
-    take away what Zarr, and the account of what is drawn, were writing aside.
+    take away what Zarr, the account of what is drawn, and label images were writing aside.
     """
     if old_of(folder).exists() and not folder.exists():
         old_of(folder).rename(folder)
     for part in (*folder.rglob("*.partial"), *folder.glob("*.part")):
-        part.unlink()
+        if part.is_dir():
+            rmtree(part)
+        else:
+            part.unlink()

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,12 +17,14 @@ from runtime.clock import SystemClock
 from runtime.night.finish import finish
 from runtime.record.run_folder import RunFolder
 from runtime.results.palette import CLASS_RGB
+from runtime.stitch.map.remains import mend
 from tests.other_readers import nodes_by_others, valid_ome
 from tests.runtime.results.labelled_night import GRAIN_UM, LABELS, STEEL, labelled_night
 
 OME = "{http://www.openmicroscopy.org/Schemas/OME/2016-06}"
 REPORT_CSS = Path(__file__).resolve().parents[3] / "runtime" / "report" / "report.css"
 STEEL_RGB, RUST_RGB = list(CLASS_RGB[1]), list(CLASS_RGB[0])
+HALF = "map.ome.zarr/.labels.part"
 MOVED = "coordinateTransformations"
 EXPORTS = ("map.geojson", "stage.geojson", "tiles.csv", "map.ome.tif", "map.ome.zarr")
 
@@ -219,6 +222,13 @@ def test_written_again_they_are_the_same_to_the_byte(night):
         kept = {row.file for row in journal.kept("derived")}
     assert set(EXPORTS) < kept
     assert [content(night, name) for name in EXPORTS] == before
+
+
+def test_labels_that_were_half_written_are_in_nobodys_way(night):
+    """A process that died while it wrote them left a folder in the map."""
+    shutil.copytree(night.path / "map.ome.zarr" / "labels", night.path / HALF)
+    mend(night.path / "map.ome.zarr")
+    assert not (night.path / HALF).exists()
 
 
 @pytest.mark.slow  # ome_types takes seconds to load
