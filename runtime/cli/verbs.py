@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from runtime.cli.bridge_verbs import bridge
+from runtime.cli.flash_verb import flashing
 from runtime.cli.focus_verbs import focus
 from runtime.cli.folder_verbs import folders
 from runtime.cli.key_verbs import key
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.add_typer(night)
 app.add_typer(folders)
 app.add_typer(preparing)
+app.add_typer(flashing)
 app.add_typer(model, name="model")
 app.add_typer(key, name="key")
 app.add_typer(bridge, name="bridge")
