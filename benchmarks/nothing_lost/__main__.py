@@ -3,6 +3,7 @@
     python -m benchmarks.nothing_lost kills --cases 1000
     python -m benchmarks.nothing_lost cuts --states 10000
     python -m benchmarks.nothing_lost fails --cases 300
+    python -m benchmarks.nothing_lost installs --models 6
 
 Each prints a line of JSON and ends with 1 when something was found. Needs Linux and a C compiler.
 """
@@ -29,14 +30,18 @@ def main() -> int:
     arguments = _parser().parse_args()
     if not preloaded():
         begin_again_preloaded("benchmarks.nothing_lost", sys.argv[1:])
-    from benchmarks.nothing_lost import cuts, fails, kills, night
+    from benchmarks.nothing_lost import cuts, fails, installs, kills, night
 
     base = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
     work = Path(tempfile.mkdtemp(prefix="nothing-lost-", dir=base))
     try:
-        night.spend(work / "warm" / "run")  # kernels are compiled once, for all children
         start_s = time.monotonic()
-        if arguments.what == "cuts":
+        if arguments.what != "installs":
+            night.spend(work / "warm" / "run")  # kernels are compiled once, for all children
+            start_s = time.monotonic()
+        if arguments.what == "installs":
+            tally = installs.every(work, models=arguments.models, seed=arguments.seed)
+        elif arguments.what == "cuts":
             tally = cuts.cut(
                 work, states=arguments.states, resumed=arguments.resumed, seed=arguments.seed
             )
@@ -52,10 +57,11 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("what", choices=("kills", "cuts", "fails"))
+    parser.add_argument("what", choices=("kills", "cuts", "fails", "installs"))
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--states", type=int, default=10000)
     parser.add_argument("--resumed", type=int, default=200, help="states that a run goes on from")
+    parser.add_argument("--models", type=int, default=6, help="ways a cut leaves the disk, a call")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--most-s", type=float, default=1e9, help="begin no case after so long")
     return parser

@@ -26,6 +26,7 @@ from runtime.appliance.models.ledger import (
     change,
     clear_slots,
     locked,
+    make_inside,
     make_store,
     rolled_back,
     with_model,
@@ -53,7 +54,7 @@ from runtime.inference.store import (
     slot_file,
 )
 from runtime.ports import Clock
-from runtime.record.storage import hash_of, make_folder, sync_folder
+from runtime.record.storage import hash_of, sync_folder
 from runtime.record.trouble import trouble_is_told
 from runtime.tasks.registry import RECORDS
 
@@ -174,7 +175,7 @@ class _Door:
 def _begin(store: Path, expected: Expected | None) -> Path:
     """Return where the transfer is written, with what a crash left out of the way."""
     incoming = store / INCOMING
-    make_folder(incoming)
+    make_inside(incoming)
     part = part_of(incoming, expected)
     for left in incoming.iterdir():
         if left != part or expected is None or arrived(left) > expected.size:
@@ -276,7 +277,7 @@ def _switch(part: Path, store: Path, door: _Door, found: Examined, kept: KeptBun
     slot: Slot = state.model(name).inactive
     clear_slots(store, state)
     file = slot_file(store, name, slot, kept)
-    make_folder(file.parent)
+    make_inside(file.parent)
     part.rename(file)
     sync_folder(file.parent)
     sync_folder(part.parent)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from runtime.appliance.models.ledger import change, make_store, without_disbelieved
+from runtime.appliance.models.ledger import change, make_inside, make_store, without_disbelieved
 from runtime.config.settings import ModelsSection
 from runtime.errors import ConfigRefused, ModelRefused
 from runtime.inference.shelf import shelf_of
@@ -166,7 +166,7 @@ def _write_key(store: Path, name: str, key: Ed25519PublicKey) -> None:
         raise ModelRefused(
             f"{name!r} is no name for a key", limit="letters, digits, - _ .", remedy="give a --name"
         )
-    make_folder(store / KEYS)
+    make_inside(store / KEYS)
     content = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     write_durably(store / KEYS / f"{name}.pub", content)
 

@@ -43,6 +43,14 @@ def make_store(store: Path | None) -> Path:
     return store
 
 
+def make_inside(folder: Path) -> None:
+    """Make a folder inside the store, to stay after a power cut. Raises OSError."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        sync_folder(made.parent)
+
+
 @contextmanager
 def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[int | None]:
     """Hold a lock while inside; yield its descriptor, None when it is held and we do not wait.
