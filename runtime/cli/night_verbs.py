@@ -8,7 +8,18 @@ from typing import Annotated, Any
 import typer
 
 from runtime.cli.call import call, load
-from runtime.cli.options import AsJson, FocusMap, OriginHere, Out, SettingsFile, positive
+from runtime.cli.options import (
+    HERE,
+    AsJson,
+    Authority,
+    FocusMap,
+    OriginHere,
+    Out,
+    ServiceUrl,
+    SettingsFile,
+    TokenFile,
+    positive,
+)
 
 night = typer.Typer()
 
@@ -61,9 +72,15 @@ def run(
         bool,
         typer.Option("--resume-or-start", help="Go on where --out holds a run of this very plan."),
     ] = False,
+    attach: Annotated[
+        bool, typer.Option("--attach", help="Have the service run it, and only follow it here.")
+    ] = False,
+    url: ServiceUrl = HERE,
+    token_file: TokenFile = None,
+    authority: Authority = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start a plan in a new run folder.
+    """Start a plan in a new run folder; with --attach in the service, which outlives a terminal.
 
     With --resume-or-start the same line serves after a power cut: what starts a controller may call
     it at every start.
@@ -72,6 +89,9 @@ def run(
 
     `nightscope run section.yaml --focus-map yesterday/focus_map.json --dry-run`
     """
+    if attach:
+        service = {"url": url, "token_file": token_file, "authority": authority}
+        call("runtime.cli.commands.queue:attach", as_json, service=service, plan=plan)
     if dry_run:
         given = {"plan": plan, "settings": settings, "out": out, "focus_map": focus_map}
         call("runtime.cli.commands.scan:check", as_json, **given)

@@ -92,6 +92,20 @@ OwnSettings = Annotated[
     ),
 ]
 Reason = Annotated[str, typer.Option(metavar="WORDS", help="Why, for whoever asks later.")]
+HERE = "http://127.0.0.1:8470"
+"""Where a service listens that nobody told otherwise."""
+ServiceUrl = Annotated[
+    str,
+    typer.Option(metavar="URL", envvar="NIGHTSCOPE_URL", help="Where `nightscope serve` listens."),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A file with the token, if not NIGHTSCOPE_TOKEN."),
+]
+Authority = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Certificates to trust beside the system's, PEM."),
+]
 
 MatcherName = Annotated[
     Literal["auto", "phase", "sift", "loftr"], typer.Option(help="How overlaps match.")

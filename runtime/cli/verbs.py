@@ -21,6 +21,7 @@ from runtime.cli.process import (
     leave_cores_to_threads_of_ours,
     print_whatever_comes,
 )
+from runtime.cli.service_verbs import queue, serving, token
 
 app = typer.Typer(
     name="nightscope",
@@ -42,6 +43,9 @@ app.add_typer(key, name="key")
 app.add_typer(bridge, name="bridge")
 app.add_typer(focus, name="focus")
 app.add_typer(notify, name="notify")
+app.add_typer(serving)
+app.add_typer(token, name="token")
+app.add_typer(queue, name="queue")
 
 INTERNAL_ERROR = 1
 

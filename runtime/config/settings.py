@@ -21,6 +21,7 @@ from runtime.config.port_settings import (
     StageSection,
     TurretSection,
 )
+from runtime.config.service_settings import ServiceSection
 from runtime.config.strict import FLATTER, Strict
 from runtime.errors import ConfigRefused
 from runtime.plain_file import read_text
@@ -188,6 +189,7 @@ class Settings(Strict):
     simulation: SimulationSection = SimulationSection()
     recording: RecordingSection | None = None
     micromanager: MicroManagerSection | None = None
+    service: ServiceSection = ServiceSection()
     budgets_ms: dict[str, Positive] = {}
 
     @property
@@ -338,6 +340,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
         "micromanager": _hung(settings.micromanager, base, "config", "adapters"),
         "messages": _hung(settings.messages, base, "targets"),
         "models": _hung(settings.models, base, "store"),
+        "service": _hung(settings.service, base, "state", "runs", "plans", "certificate", "key"),
     }
     return settings.model_copy(update=anchored)
 

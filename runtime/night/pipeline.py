@@ -146,6 +146,8 @@ class Pipeline:
                 if self.should_stop():
                     self._hand_on(self.watchman.rest(), acquirer, belt)
                 self._stop_if_asked()
+                if tile.tile_id in self.journal.skips():
+                    continue  # a person has given it up since
                 try:
                     journey = acquire(acquirer, Journey.to(tile), self.meter)
                 except CameraFailed as error:

@@ -145,6 +145,7 @@ class Scan:
             name=self.plan.name,
             simulated=self.rig.simulated,
             tiles_planned=len(planned),
+            planned_ids=[tile.tile_id for tile in planned],
             plan=self.plan.model_dump(mode="json"),
             settings=self.settings.model_dump(mode="json"),
             tile_px=[info.height_px, info.width_px],

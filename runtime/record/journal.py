@@ -198,6 +198,7 @@ class Journal:
     def add_tile(self, tile: StoredTile, focus: FocusRow, state: TileState | None = None) -> None:
         """Record a tile whose file is already durable, its focus, and its state where known."""
         with self.transaction():
+            self._db.execute("DELETE FROM skips WHERE tile_id = ?", (tile.tile_id,))
             self._put(TILES, [tile])
             self._put(FOCUS, [focus])
             self._put(STATES, [] if state is None else [state])
@@ -216,10 +217,9 @@ class Journal:
 
     def tile(self, tile_id: str) -> StoredTile:
         """Return one journaled tile; raises KeyError for an id the journal does not hold."""
-        found = self._all(TILES, "tile_id = ?", tile_id)
-        if not found:
-            raise KeyError(tile_id)
-        return found[0]
+        for tile in self._all(TILES, "tile_id = ?", tile_id):
+            return tile
+        raise KeyError(tile_id)
 
     def last_tile(self) -> StoredTile | None:
         """Return the tile taken last, or None before the first."""

@@ -1,0 +1,118 @@
+"""The application: its routes behind the gate, and every error in the API's own form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from runtime.appliance.service.endpoints import ApiEndpoint
+from runtime.appliance.service.gate import HEALTH, METRICS, Allowance, Gate, refuse
+from runtime.appliance.service.metrics import CONTENT_TYPE, ServiceMetrics
+from runtime.appliance.service.openapi import description
+from runtime.appliance.service.records import Role
+from runtime.appliance.service.refusal import RequestRefused
+from runtime.appliance.service.status import Heartbeat
+from runtime.appliance.service.tokens import Tokens
+from runtime.errors import NightscopeError
+
+OPENAPI = "/api/v1/openapi.json"
+UNHEALTHY = 503
+BURST_S = 10.0
+
+
+def application(
+    rows: tuple[ApiEndpoint, ...],
+    *,
+    tokens: Tokens,
+    metrics: ServiceMetrics,
+    heartbeat: Callable[[], Heartbeat],
+    more: Iterable[BaseRoute] = (),
+    large: dict[str, int] | None = None,
+    requests_per_s: float,
+    now_s: Callable[[], float],
+    tls: bool,
+    version: str,
+) -> ASGIApp:
+    """Return the service's application; `more` are routes of others, which need a token below /api
+    and none elsewhere, `large` the bytes of bodies that are larger than others, by path.
+    """
+
+    async def health(_: Request) -> Response:
+        heart = heartbeat()
+        return JSONResponse(heart.as_json(), 200 if heart.ok else UNHEALTHY)
+
+    async def figures(_: Request) -> Response:
+        page = await run_in_threadpool(metrics.page)
+        return Response(page, headers={"content-type": CONTENT_TYPE})
+
+    document = description(rows, version=version)
+
+    async def openapi(_: Request) -> Response:
+        return JSONResponse(document)
+
+    routes = [
+        Route(HEALTH, health),
+        Route(METRICS, figures),
+        Route(OPENAPI, openapi),
+        *(Route(row.path, row.handler, methods=[row.method]) for row in rows),
+        *more,
+    ]
+    app = Starlette(
+        routes=routes,
+        exception_handlers={NightscopeError: _refused, HTTPException: _not_there},
+    )
+    return Gate(
+        app,
+        tokens=tokens,
+        now_s=now_s,
+        requests=Allowance(requests_per_s, requests_per_s * BURST_S),
+        roles=_roles(rows),
+        large=large or {},
+        tls=tls,
+    )
+
+
+def _roles(rows: tuple[ApiEndpoint, ...]) -> Callable[[str, str], Role | None]:
+    """Return what looks up which role a path and method need; None for what no row names."""
+    table = [(tuple(row.path.split("/")), row.method, row.role) for row in rows]
+
+    def role(path: str, method: str) -> Role | None:
+        parts = tuple(path.split("/"))
+        for pattern, verb, needed in table:
+            if (
+                verb == method
+                and len(pattern) == len(parts)
+                and all(
+                    wanted == given or wanted.startswith("{")
+                    for wanted, given in zip(pattern, parts, strict=True)
+                )
+            ):
+                return needed
+        return None
+
+    return role
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, NightscopeError)
+    return refuse(error)
+
+
+async def _not_there(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    said = RequestRefused(
+        error.status_code,
+        "no such address" if error.status_code == 404 else str(error.detail),
+        value=f"{request.method} {request.url.path}"[:200],
+        remedy=f"{OPENAPI} lists what there is",
+    )
+    answer = refuse(said)
+    answer.headers.update(error.headers or {})
+    return answer

@@ -1,0 +1,100 @@
+"""The API's description in OpenAPI 3.1, made of the same rows as its routes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from runtime.appliance.service.endpoints import ApiEndpoint
+
+REFUSED = {"$ref": "#/components/schemas/Refused"}
+OF_EVERY = (401, 403, 408, 413, 429)
+"""Statuses that any endpoint that needs a token may refuse with."""
+OPEN = (408, 413, 429)
+TEXT = {"type": ["string", "null"]}
+SCHEMAS: dict[str, Any] = {
+    "Refused": {
+        "type": "object",
+        "required": ["error"],
+        "properties": {
+            "error": {
+                "type": "object",
+                "required": ["what", "value", "limit", "remedy"],
+                "properties": {
+                    "what": {"type": "string"},
+                    "value": TEXT,
+                    "limit": TEXT,
+                    "remedy": {"type": "string"},
+                },
+            }
+        },
+    }
+}
+
+
+def description(rows: Iterable[ApiEndpoint], *, version: str) -> dict[str, Any]:
+    """Return the OpenAPI document of these endpoints."""
+    paths: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        paths.setdefault(row.path, {})[row.method.lower()] = _operation(row)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Nightscope",
+            "version": version,
+            "description": "A microscope's own queue of nights. Roles: look, operate, administer.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": SCHEMAS,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "nightscope"},
+            },
+        },
+    }
+
+
+def _operation(row: ApiEndpoint) -> dict[str, Any]:
+    schema = {"type": "string"} if row.answers.startswith("text/") else {"type": "object"}
+    refused = {*row.refusals, *(OPEN if row.role is None else OF_EVERY)}
+    operation: dict[str, Any] = {
+        "summary": row.summary,
+        "operationId": f"{row.method.lower()}_{_words(row.path)}",
+        "security": [] if row.role is None else [{"token": []}, {"cookie": []}],
+        "responses": {
+            str(row.status): {
+                "description": row.summary,
+                "content": {row.answers: {"schema": schema}},
+            },
+            **{
+                str(status): {
+                    "description": "refused",
+                    "content": {"application/json": {"schema": REFUSED}},
+                }
+                for status in sorted(refused)
+            },
+        },
+    }
+    if row.role is not None:
+        operation["description"] = f"Needs the role '{row.role}'."
+    if "{id}" in row.path:
+        operation["parameters"] = [
+            {
+                "name": "id",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "integer", "minimum": 0},
+            }
+        ]
+    if row.body is not None:
+        operation["requestBody"] = {
+            "required": row.body.__name__ != "NightBody",
+            "content": {"application/json": {"schema": row.body.model_json_schema()}},
+        }
+    return operation
+
+
+def _words(path: str) -> str:
+    parts = [part.strip("{}") for part in path.split("/") if part]
+    return "_".join(part for part in parts if part not in ("api", "v1"))
