@@ -68,7 +68,7 @@ class Endpoints:
         return (
             ApiEndpoint(
                 method="POST", path=f"{v1}/session", role=None, handler=self.open_session,
-                body=TokenBody, summary="Exchange a token for a cookie", refusals=(401, 422),
+                body=TokenBody, summary="Exchange a token for a cookie", refusals=(400, 401, 422),
             ),
             ApiEndpoint(
                 method="DELETE", path=f"{v1}/session", role="look", handler=self.end_session,

@@ -110,10 +110,12 @@ class Gate:
             if answered.begun:
                 raise
             await refuse(error)(scope, receive, answered)
+        if answered.status == UNAUTHORISED and _shown(scope):
+            self.guesses.take(_address(scope), self.now_s())
 
     async def _admit(self, scope: Scope) -> None:
         """Set the scope's principal, or raise RequestRefused."""
-        address = scope["client"][0] if scope.get("client") else "local"
+        address = _address(scope)
         now_s, path, method = self.now_s(), scope["path"], scope["method"]
         wait_s = self.requests.take(address, now_s)
         if wait_s:
@@ -125,12 +127,7 @@ class Gate:
             raise _too_many(GUESSES_S, "too many wrong tokens", f"{GUESSES} in {GUESSES_S:.0f} s")
         if needed is None:
             return
-        try:
-            principal = await run_in_threadpool(self._who, scope)
-        except RequestRefused:
-            if Headers(scope=scope).get("authorization") or _cookie(scope):
-                self.guesses.take(address, now_s)
-            raise
+        principal = await run_in_threadpool(self._who, scope)
         csrf = Headers(scope=scope).get("x-nightscope") == "1"
         require(principal, needed, csrf_header=csrf, changes=method not in READING)
         scope["principal"] = principal
@@ -190,14 +187,19 @@ class _Bounded:
 
 
 class _Answered:
-    """An answer, with the headers that every one carries; `begun` once there is no taking back."""
+    """An answer, with the headers that every one carries; `status` is 0 before it begins."""
 
     def __init__(self, send: Send, *, hardened: bool) -> None:
-        self._send, self._hardened, self.begun = send, hardened, False
+        self._send, self._hardened, self.status = send, hardened, 0
+
+    @property
+    def begun(self) -> bool:
+        """Return whether there is no taking back."""
+        return self.status != 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.begun = True
+            self.status = message["status"]
             given = {name.lower() for name, _ in message["headers"]}
             more = [one for one in SECURITY_HEADERS if one[0] not in given]
             if b"cache-control" not in given:
@@ -216,6 +218,17 @@ def refuse(error: NightscopeError) -> JSONResponse:
     if status == TOO_MANY:
         headers["retry-after"] = str(error.value)
     return JSONResponse(told_as_json(error), status, headers)
+
+
+def _address(scope: Scope) -> str:
+    return str(scope["client"][0]) if scope.get("client") else "local"
+
+
+def _shown(scope: Scope) -> bool:
+    """Return whether a request showed a token or a cookie, right or wrong."""
+    return bool(
+        scope["path"] == SESSION or Headers(scope=scope).get("authorization") or _cookie(scope)
+    )
 
 
 def _cookie(scope: Scope) -> str:

@@ -19,7 +19,7 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 QUEUE_STATES = ("waiting", "running", "held", "done", "failed")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ServiceMetrics(Collector):
     """The figures of a service; `state` and `heartbeat` as status has them, `misses` the tiles'
     stages of the night in hand that were late.

@@ -148,6 +148,9 @@ def _stands(folder: Path) -> list[tuple[str, int, int]]:
         for entry in os.scandir(folder):
             with suppress(OSError):  # it was written aside, and has its name by now
                 about = entry.stat()
+                # A reader leaves these, too: this one would see itself.
+                if entry.name.endswith("-shm") or not about.st_size:
+                    continue
                 found.append((entry.name, about.st_mtime_ns, about.st_size))
     except OSError:
         return []

@@ -123,7 +123,11 @@ def _follow(client: ServiceClient, number: int, console: Console) -> dict[str, A
         seen = seen or item is not None
         if item is None and seen:
             return {"id": number, "state": "removed", "exit_code": ENDED["failed"]}
-        if item is not None and item["state"] in ENDED and (item["run"] or item["state"] == "failed"):
+        if (
+            item is not None
+            and item["state"] in ENDED
+            and (item["run"] or item["state"] == "failed")
+        ):
             code = ENDED[item["state"]]
             return {**item, "exit_code": ATTENTION if not code and item["reason"] else code}
     raise AssertionError("unreachable")
