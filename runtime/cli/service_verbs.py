@@ -257,7 +257,7 @@ def queue_abort(
     authority: Authority = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give the night that runs up after the tile in hand; `nightscope resume RUN` still can go on.
+    """Give the night that runs up after the tile in hand; its folder stays, and can be resumed.
 
     `nightscope queue abort`
 

@@ -57,6 +57,13 @@ def application(
     async def openapi(_: Request) -> Response:
         return JSONResponse(document)
 
+    def methods_at(path: str) -> list[str]:
+        return [row.method for row in rows if _is_at(row.path, path)]
+
+    async def not_there(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _not_there(request, error, methods_at(request.url.path))
+
     routes = [
         Route(HEALTH, health),
         Route(METRICS, figures),
@@ -66,7 +73,7 @@ def application(
     ]
     app = Starlette(
         routes=routes,
-        exception_handlers={NightscopeError: _refused, HTTPException: _not_there},
+        exception_handlers={NightscopeError: _refused, HTTPException: not_there},
     )
     return Gate(
         app,
@@ -81,23 +88,19 @@ def application(
 
 def _roles(rows: tuple[ApiEndpoint, ...]) -> Callable[[str, str], Role | None]:
     """Return what looks up which role a path and method need; None for what no row names."""
-    table = [(tuple(row.path.split("/")), row.method, row.role) for row in rows]
 
     def role(path: str, method: str) -> Role | None:
-        parts = tuple(path.split("/"))
-        for pattern, verb, needed in table:
-            if (
-                verb == method
-                and len(pattern) == len(parts)
-                and all(
-                    wanted == given or wanted.startswith("{")
-                    for wanted, given in zip(pattern, parts, strict=True)
-                )
-            ):
-                return needed
-        return None
+        return next((r.role for r in rows if r.method == method and _is_at(r.path, path)), None)
 
     return role
+
+
+def _is_at(pattern: str, path: str) -> bool:
+    """Return whether a path is one that a route's pattern means."""
+    wanted, given = pattern.split("/"), path.split("/")
+    return len(wanted) == len(given) and all(
+        one == other or one.startswith("{") for one, other in zip(wanted, given, strict=True)
+    )
 
 
 async def _refused(_: Request, error: Exception) -> Response:
@@ -105,8 +108,8 @@ async def _refused(_: Request, error: Exception) -> Response:
     return refuse(error)
 
 
-async def _not_there(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+def _not_there(request: Request, error: HTTPException, methods: list[str]) -> Response:
+    """Return the answer to a request for nothing, or that no route of its path takes."""
     said = RequestRefused(
         error.status_code,
         "no such address" if error.status_code == 404 else str(error.detail),
@@ -115,4 +118,6 @@ async def _not_there(request: Request, error: Exception) -> Response:
     )
     answer = refuse(said)
     answer.headers.update(error.headers or {})
+    if methods and error.status_code == 405:
+        answer.headers["allow"] = ", ".join(sorted(methods))
     return answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runtime.appliance.service.progress import Progress
+from runtime.appliance.service.progress import NightProgress
 from runtime.appliance.service.records import QueuedPlan
 from runtime.errors import (
     CameraFailed,
@@ -25,7 +25,7 @@ REASON = 480
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class NightOutcome:
     """The item as it is now, what to announce of it (`kind` and `words`), and in how many seconds
     it is to be tried again, if it is "running" still.
     """
@@ -38,12 +38,12 @@ class Verdict:
 
 def judge(
     item: QueuedPlan,
-    progress: Progress,
+    progress: NightProgress,
     *,
     begun: bool,
     code: int | None,
     said: dict[str, Any],
-) -> Verdict:
+) -> NightOutcome:
     """Return what becomes of an item whose process ended with `code`, None where that is not known,
     and said its last word; `begun`: there is a run folder by now.
     """
@@ -51,37 +51,37 @@ def judge(
     if progress.finished or said.get("state") == "finished":
         return _finished(item, said)
     if item.wanted == "abort":
-        return Verdict(replace(item, state="failed", reason="aborted"), "aborted", "aborted")
+        return NightOutcome(replace(item, state="failed", reason="aborted"), "aborted", "aborted")
     if item.wanted == "pause":
         words = f"paused, {progress.taken} tiles are safe"
-        return Verdict(replace(item, state="held", reason="paused"), "paused", words)
+        return NightOutcome(replace(item, state="held", reason="paused"), "paused", words)
     if _may_pass(code, str(said.get("kind", ""))):
         return _once_more(item, progress, reason)
     if begun:
         held = replace(item, state="held", reason=reason, attempts=0)
-        return Verdict(held, "attention", f"paused: {reason}")
-    return Verdict(replace(item, state="failed", reason=reason), "refused", reason)
+        return NightOutcome(held, "attention", f"paused: {reason}")
+    return NightOutcome(replace(item, state="failed", reason=reason), "refused", reason)
 
 
-def _finished(item: QueuedPlan, said: dict[str, Any]) -> Verdict:
+def _finished(item: QueuedPlan, said: dict[str, Any]) -> NightOutcome:
     attention = [str(one) for one in said.get("attention") or ()]
     reason = "; ".join(attention)[:REASON]
     done = replace(item, state="done", reason=reason)
     if attention:
-        return Verdict(done, "attention", f"finished, and needs attention: {reason}")
-    return Verdict(done, "finished", "finished, and nothing needs attention")
+        return NightOutcome(done, "attention", f"finished, and needs attention: {reason}")
+    return NightOutcome(done, "finished", "finished, and nothing needs attention")
 
 
-def _once_more(item: QueuedPlan, progress: Progress, reason: str) -> Verdict:
+def _once_more(item: QueuedPlan, progress: NightProgress, reason: str) -> NightOutcome:
     attempts = 1 if progress.taken > item.tiles_then else item.attempts + 1
     item = replace(item, attempts=attempts, tiles_then=progress.taken, reason=reason)
     if attempts > len(WAITS_S):
         held = replace(item, state="held", attempts=0)
         words = f"paused after {attempts} attempts without a tile: {reason}"
-        return Verdict(held, "attention", words)
+        return NightOutcome(held, "attention", words)
     wait_s = WAITS_S[attempts - 1]
     words = f"{reason}; tried again in {wait_s:.0f} s"
-    return Verdict(item, "trouble", words, again_in_s=wait_s)
+    return NightOutcome(item, "trouble", words, again_in_s=wait_s)
 
 
 def _may_pass(code: int | None, kind: str) -> bool:

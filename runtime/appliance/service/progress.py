@@ -47,7 +47,7 @@ class TileNews:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class NightProgress:
     """How far a night is. `stage` is what the newest tile went through last, `seq` its number;
     `finished` is the run's own word.
     """
@@ -83,7 +83,7 @@ class JournalWatch:
     """
 
     folder: RunFolder
-    progress: Progress = field(default_factory=Progress)
+    progress: NightProgress = field(default_factory=NightProgress)
     changed_s: float = 0.0
     _stood: list[tuple[str, int, int]] = field(default_factory=list[tuple[str, int, int]])
     _looked_like: list[tuple[str, int, int]] = field(default_factory=list[tuple[str, int, int]])
@@ -157,7 +157,7 @@ def _stands(folder: Path) -> list[tuple[str, int, int]]:
     return sorted(found)
 
 
-def _progress(db: sqlite3.Connection) -> Progress:
+def _progress(db: sqlite3.Connection) -> NightProgress:
     facts = {
         key: json.loads(value)
         for key, value in db.execute(
@@ -168,7 +168,7 @@ def _progress(db: sqlite3.Connection) -> Progress:
     newest = db.execute(NEWEST).fetchone()
     last = db.execute("SELECT stage FROM timings ORDER BY rowid DESC LIMIT 1").fetchone()
     missed = db.execute("SELECT COUNT(*) FROM timings WHERE missed").fetchone()
-    return Progress(
+    return NightProgress(
         state=str(facts.get("state", "created")),
         stage="" if last is None else str(last[0]),
         planned=int(facts.get("tiles_planned") or 0),

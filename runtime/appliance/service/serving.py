@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from starlette.routing import Route
 
 from runtime.appliance.service.announcements import Announcements
 from runtime.appliance.service.app import application
@@ -44,6 +45,7 @@ from runtime.appliance.service.status import (
 )
 from runtime.appliance.service.store import ServiceStore
 from runtime.appliance.service.tokens import Tokens
+from runtime.appliance.views.room import routes
 from runtime.config.service_settings import ServiceSection
 from runtime.config.settings import Settings, load_settings
 from runtime.errors import ConfigRefused, StorageFailed
@@ -133,6 +135,7 @@ class Service:
             endpoints.rows(),
             tokens=self.tokens,
             metrics=self.metrics,
+            more=[_below("/api/v1", one) for one in routes(self.section.runs, self.clock)],
             heartbeat=self.metrics.heartbeat,
             requests_per_s=self.section.requests_per_s,
             now_s=self.clock.now_s,
@@ -238,6 +241,11 @@ class _Told:
 
 def _works(keeper: Keeper) -> bool:
     return keeper.hand is not None and keeper.hand.process.alive()
+
+
+def _below(prefix: str, route: Route) -> Route:
+    """Return a route of a view where the API is; a mount would answer for what is not its own."""
+    return Route(f"{prefix}{route.path}", route.endpoint, methods=list(route.methods or ()))
 
 
 def _server(service: Service) -> uvicorn.Server:

@@ -1,7 +1,9 @@
 """The device image's own question: does a run that somebody holds stand still?"""
 
+import fcntl
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,37 @@ def test_the_image_asks_this_script(tmp_path: Path) -> None:
     image = (SCRIPT.parents[2] / "Dockerfile").read_text()
     assert "COPY --chmod=755 runtime/night/health.sh /usr/local/bin/nightscope-health" in image
     assert 'CMD ["nightscope-health"]' in image
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Path]:
+    """The state folder of a service that runs, and its heartbeat of now."""
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "heartbeat").write_text('ok {"ok": true}\n')
+    with (state / "service.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield state
+
+
+def test_a_service_that_says_it_is_well_is(service: Path, tmp_path: Path) -> None:
+    assert asked(tmp_path) == (0, "")
+
+
+def test_a_service_whose_night_stalls_says_so_and_one_that_hangs_too(
+    service: Path, tmp_path: Path
+) -> None:
+    heart = service / "heartbeat"
+    heart.write_text('stalled {"ok": false}\n')
+    assert asked(tmp_path) == (1, 'stalled {"ok": false}\n')
+    heart.write_text('ok {"ok": true}\n')
+    then_s = SystemClock().instant().wall_s - 120
+    os.utime(heart, (then_s, then_s))
+    told = f"{heart} stands still: the service does not answer for its night\n"
+    assert asked(tmp_path) == (1, told)
+
+
+def test_what_a_service_that_is_gone_left_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "heartbeat").write_text("stalled {}\n")
+    (tmp_path / "service.lock").touch()
+    assert asked(tmp_path) == (0, "")
