@@ -9,11 +9,11 @@ from typing import Any
 from rich.console import Console
 
 from runtime.appliance.service.client import ServiceClient
-from runtime.cli.screen import printable
 from runtime.cli.table import table
 from runtime.config.plan_file import plan_text
 from runtime.errors import ConfigRefused
 from runtime.plain_file import read_text
+from runtime.report.printable import printable
 from runtime.report.wording import date, duration
 
 TOKEN = "NIGHTSCOPE_TOKEN"
