@@ -25,6 +25,7 @@ from typing import Any
 import uvicorn
 from starlette.routing import Route
 
+from runtime.appliance import page
 from runtime.appliance.service.announcements import Announcements
 from runtime.appliance.service.app import application
 from runtime.appliance.service.bounded_protocol import BoundedProtocol
@@ -45,7 +46,7 @@ from runtime.appliance.service.status import (
 )
 from runtime.appliance.service.store import ServiceStore
 from runtime.appliance.service.tokens import Tokens
-from runtime.appliance.views.room import routes
+from runtime.appliance.views import room
 from runtime.config.service_settings import ServiceSection
 from runtime.config.settings import Settings, load_settings
 from runtime.errors import ConfigRefused, StorageFailed
@@ -135,7 +136,10 @@ class Service:
             endpoints.rows(),
             tokens=self.tokens,
             metrics=self.metrics,
-            more=[_below("/api/v1", one) for one in routes(self.section.runs, self.clock)],
+            more=[
+                *(_below("/api/v1", one) for one in room.routes(self.section.runs, self.clock)),
+                *page.routes(),
+            ],
             heartbeat=self.metrics.heartbeat,
             requests_per_s=self.section.requests_per_s,
             now_s=self.clock.now_s,

@@ -55,7 +55,6 @@ class ServiceStore:
                 path, timeout=BUSY_S, check_same_thread=False, isolation_level=None
             )
         path.chmod(0o600)
-        self._db.row_factory = sqlite3.Row
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
@@ -109,7 +108,7 @@ class ServiceStore:
     def _all(self, table: Table[Record], where: str = "", *values: object) -> list[Record]:
         with self._lock, damage_is_named(self.path):
             rows = self._db.execute(table.selection(where), values).fetchall()
-            return table.records(dict(row) for row in rows)
+            return table.records(rows)
 
     # -- the queue ---------------------------------------------------------------------------
 

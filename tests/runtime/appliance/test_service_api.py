@@ -34,6 +34,9 @@ def test_nothing_but_health_is_answered_without_a_token(service):
         assert b"corner" not in answer.content
     assert open_ones == [("post", "/api/v1/session", 422)]
     assert service("GET", "/nothing", role=None).status == 404
+    assert service("GET", "/", role=None).status == 200  # the page itself, the same for everybody
+    assert service("GET", "/api/v1/runs", role=None).status == 401
+    assert service("GET", "/api/v1/runs", role="look").status == 200
 
 
 def test_a_wrong_token_is_refused_and_guessing_is_slowed(tmp_path):
