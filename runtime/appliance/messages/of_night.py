@@ -55,14 +55,17 @@ def messages_of(
         yield here("calibration", "calibration is due", due)
 
 
-def stalled(folder: RunFolder, journal: Journal, settings: Settings, *, silent_s: float) -> Message:
-    """Return the message that a night has not come on for `silent_s`, though nothing ended it."""
-    words = (
-        f"no tile was done for {silent_s / 60:.0f} minutes, and nothing ended the night",
-        "`nightscope runs` and the log say where it stands; once it is stopped, "
-        f"`nightscope resume {folder.path}` goes on",
-    )
-    return _where(folder, journal, settings)("stalled", SAID["stalled"], words)
+def stalled(folder: RunFolder, journal: Journal, settings: Settings, *, words: str) -> Message:
+    """Return the message that a night has not come on, though nothing ended it: `words` say for how
+    long, and what was done about it.
+    """
+    how = f"by hand: `nightscope resume {folder.path}`, once nothing works on it"
+    return _where(folder, journal, settings)("stalled", SAID["stalled"], (words, how))
+
+
+def map_of(folder: RunFolder) -> Path | None:
+    """Return the picture of a run's map, None before there is one."""
+    return folder.picture if folder.picture.is_file() else None
 
 
 class _Here:
@@ -85,7 +88,7 @@ def _where(folder: RunFolder, journal: Journal, settings: Settings) -> _Here:
     name = journal.fact("name") or folder.path.resolve().name
     base = settings.messages.link.rstrip("/")
     link = f"{base}/#{folder.path.resolve().name}" if base else ""
-    return _Here(str(name), link, folder.picture if folder.picture.is_file() else None)
+    return _Here(str(name), link, map_of(folder))
 
 
 def _lines(ending: Ending) -> tuple[str, ...]:

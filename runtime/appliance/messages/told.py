@@ -32,6 +32,11 @@ def note_sent(message: Message, journal: Journal, *, now: Instant) -> None:
     journal.note(**{FACT: kept | {message.news: now.wall_s}})
 
 
+def told_since(journal: Journal, wall_s: float) -> bool:
+    """Return whether anything was sent of a run since a moment, Unix time."""
+    return any(at >= wall_s for at in _sent(journal).values())
+
+
 def _sent(journal: Journal) -> dict[str, float]:
     """Return when each piece of news was sent last, Unix time."""
     found: dict[str, float] | None = journal.fact(FACT)

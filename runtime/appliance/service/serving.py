@@ -30,6 +30,7 @@ from runtime.appliance.service.announcements import Announcements
 from runtime.appliance.service.app import application
 from runtime.appliance.service.bounded_protocol import BoundedProtocol
 from runtime.appliance.service.broker import Broker
+from runtime.appliance.service.courier import Courier
 from runtime.appliance.service.endpoints import Endpoints
 from runtime.appliance.service.keeper import Keeper
 from runtime.appliance.service.metrics import ServiceMetrics
@@ -108,6 +109,9 @@ class Service:
 
         metrics = ServiceMetrics(state, heartbeat, misses, lambda: broker.watchers)
         announcements.listen(metrics.count)
+        if settings.messages.targets is not None:
+            courier = Courier(settings=settings, runs=section.runs, clock=clock)
+            announcements.listen(courier.listener())
         return cls(
             section=section,
             instrument=settings.instrument.name,

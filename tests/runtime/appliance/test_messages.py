@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from pathlib import Path
 
 import cv2
@@ -13,9 +14,11 @@ from typer.testing import CliRunner
 
 from runtime.appliance.messages.after_night import deliver, tell
 from runtime.appliance.messages.message import Message
-from runtime.appliance.messages.of_night import messages_of, stalled
+from runtime.appliance.messages.of_night import messages_of
 from runtime.appliance.messages.sending import send
 from runtime.appliance.messages.told import may_be_sent, note_sent
+from runtime.appliance.service.courier import Courier
+from runtime.appliance.service.records import Happening
 from runtime.cli.verbs import app
 from runtime.clock import SystemClock
 from runtime.config.message_settings import MessagesSection
@@ -138,14 +141,56 @@ def test_calibrations_that_run_out_are_told(night: Night) -> None:
     assert any("holds for 5 more days" in line for line in due.lines)
 
 
-def test_a_stall_names_how_long_and_how_to_go_on(night: Night) -> None:
-    folder = RunFolder(night.path)
-    message = night.read(
-        lambda journal: stalled(folder, journal, folder.configuration(journal)[1], silent_s=1200)
-    )
-    assert message.occasion == "stalled"
-    assert "20 minutes" in message.body
-    assert f"nightscope resume {night.path}" in message.body
+def courier(night: Night, targets: Path) -> Courier:
+    settings = parse_settings(SETTINGS + "finish = 60000\n", source=targets)
+    section = MessagesSection(targets=targets)
+    settings = settings.model_copy(update={"messages": section})
+    return Courier(settings=settings, runs=night.path.parent, clock=SystemClock())
+
+
+def happened(kind: str, words: str, run: str = "night") -> Happening:
+    return Happening(at=SystemClock().instant(), run=run, kind=kind, words=words)
+
+
+def test_a_night_that_stands_still_is_told_by_the_service(
+    night: Night, web: Web, targets: Path
+) -> None:
+    courier(night, targets).carry(happened("stalled", "nothing journaled for 1,300 s"))
+    (got,) = web.taken
+    assert got["title"].endswith(": stalled")
+    assert "1,300 s" in got["message"]
+    assert f"nightscope resume {night.path}" in got["message"]
+
+
+def test_a_night_that_died_without_a_word_is_told_and_one_that_told_itself_is_not(
+    night: Night, web: Web, targets: Path
+) -> None:
+    carrier = courier(night, targets)
+    told(night, code=4, reason="the stage does not answer")
+    carrier.carry(happened("attention", "paused: the stage does not answer"))
+    assert len(web.taken) == 1
+    with night.journal() as journal:
+        journal.note(messages={})
+    carrier.carry(happened("attention", "paused after 4 attempts without a tile: signal 9"))
+    assert "signal 9" in web.taken[1]["message"]
+    carrier.carry(happened("finished", "finished, and nothing needs attention"))
+    assert len(web.taken) == 2
+
+
+def test_a_plan_that_is_refused_at_night_is_told(night: Night, web: Web, targets: Path) -> None:
+    listener = courier(night, targets).listener()
+    listener(happened("refused", "no such board", run="2026-12-01-liver-3"))
+    deadline = time.monotonic() + 20
+    while not web.taken and time.monotonic() < deadline:
+        time.sleep(0.01)
+    (got,) = web.taken
+    assert "refused, nothing was scanned" in got["title"]
+    assert got["message"] == "no such board"
+
+
+def test_what_the_service_cannot_tell_is_in_its_log(night: Night, targets: Path, caplog) -> None:
+    courier(night, targets).carry(happened("stalled", "w", run="no such run"))
+    assert "holds no run" in caplog.text
 
 
 def test_the_same_news_is_told_once_until_the_quiet_is_over(night: Night, web: Web) -> None:
