@@ -1,8 +1,6 @@
-# The device image: everything a scan needs, nothing that trains. Build: docker build -t nightscope .
-# Run, with a board and a camera, on a read-only root:
-#   docker run --init --read-only -v nightscope:/var/lib/nightscope \
-#     --device /dev/ttyACM0 --device /dev/video0 nightscope run plan.yaml --out night
-# --init: until a scan listens, PID 1 itself would ignore SIGTERM.
+# The device image: everything a microscope's controller needs, nothing that trains.
+#   docker build -t nightscope .
+# How plans, settings, keys and devices get in, and results out: docs/image.md.
 FROM python:3.11-slim-bookworm AS builder
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -12,11 +10,14 @@ COPY runtime runtime
 COPY firmware_bridge firmware_bridge
 COPY calibration calibration
 COPY export export
+COPY --chmod=755 runtime/night/slim.sh /usr/local/bin/slim
 # OpenVINO works without its telemetry package; with it, every device would report to its vendor.
+# This image's glibc is new enough for its wheels on Arm too.
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /dist . \
- && python -m venv --without-pip /opt/nightscope \
- && pip --python /opt/nightscope install --no-cache-dir /dist/nightscope-*.whl \
- && pip --python /opt/nightscope uninstall --yes openvino-telemetry
+ && python3 -m venv --without-pip /opt/nightscope \
+ && pip --python /opt/nightscope install --no-cache-dir "$(echo /dist/nightscope-*.whl)[openvino]" \
+ && pip --python /opt/nightscope uninstall --yes openvino-telemetry \
+ && slim /opt/nightscope
 
 FROM python:3.11-slim-bookworm
 
@@ -24,8 +25,9 @@ LABEL org.opencontainers.image.title="nightscope" \
       org.opencontainers.image.description="Overnight microscope scans on the instrument's own controller" \
       org.opencontainers.image.licenses="Apache-2.0"
 
-# Serial ports belong to dialout, cameras to video.
-RUN useradd --uid 10001 --create-home --home-dir /var/lib/nightscope --groups dialout,video nightscope
+# Serial ports belong to dialout, cameras to video. /etc/nightscope is the instrument's, and only read.
+RUN useradd --uid 10001 --create-home --home-dir /var/lib/nightscope --groups dialout,video nightscope \
+ && mkdir -p /etc/nightscope
 COPY --from=builder /opt/nightscope /opt/nightscope
 COPY --chmod=755 runtime/night/health.sh /usr/local/bin/nightscope-health
 
@@ -37,18 +39,21 @@ ENV ORT_DISABLE_TELEMETRY=1 \
     HOME=/var/lib/nightscope \
     TMPDIR=/var/lib/nightscope/tmp \
     XDG_CACHE_HOME=/var/lib/nightscope/cache \
-    NUMBA_CACHE_DIR=/var/lib/nightscope/cache/numba
+    NUMBA_CACHE_DIR=/var/lib/nightscope/cache/numba \
+    NIGHTSCOPE_STORE=/var/lib/nightscope/models \
+    NIGHTSCOPE_SETTINGS=/etc/nightscope/settings.toml
 
 USER 10001
 WORKDIR /var/lib/nightscope
 # Compiled kernels and models go into the volume's first content. Kernels are compiled for the
 # building machine's processor; another one compiles its own on first use.
-RUN mkdir -p tmp "$NUMBA_CACHE_DIR" && nightscope doctor --controller --warm
+RUN mkdir -p tmp calibration models runs "$NUMBA_CACHE_DIR" \
+ && NIGHTSCOPE_SETTINGS='' nightscope doctor --controller --warm
 VOLUME /var/lib/nightscope
 
 # SIGTERM finishes the tile in hand, makes the hardware safe and leaves a run that can be resumed.
 STOPSIGNAL SIGTERM
-# Whether the run that a process holds still writes its journal; not whether one could start.
-HEALTHCHECK --interval=60s --timeout=5s --start-period=10s CMD ["nightscope-health"]
+# Whether what runs here still comes on; not whether a night could start.
+HEALTHCHECK --interval=60s --timeout=5s --start-period=60s CMD ["nightscope-health"]
 ENTRYPOINT ["nightscope"]
-CMD ["doctor", "--controller"]
+CMD ["serve", "--settings", "/etc/nightscope/settings.toml"]

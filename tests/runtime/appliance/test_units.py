@@ -9,7 +9,7 @@ import pytest
 
 from runtime.appliance.service import sd_notify
 
-UNIT = Path(__file__).parents[3] / "packaging/nightscope.service"
+UNIT = Path(__file__).parents[3] / "runtime/appliance/units/nightscope.service"
 MOST_EXPOSED = 30
 """Tenths: an exposure of 3.0 is what systemd itself calls OK."""
 analyses = pytest.mark.skipif(
