@@ -12,7 +12,7 @@ from export.config.recipe import ClassifyRecipe
 from export.config.table import read_table
 from runtime.config.strict import Strict
 from runtime.inference.manifest import Name
-from runtime.preprocess.spec import MOST_CELLS, MOST_POINTS, PreprocessSpec, input_parts
+from runtime.preprocess.spec import MOST_CELLS, MOST_POINTS, TEXTURE, PreprocessSpec, input_parts
 
 Architecture = Literal["compact", "resnet50", "vgg16_bn"]
 Micrometres = Annotated[float, Field(gt=0)]
@@ -22,22 +22,29 @@ class NetworkConfig(Strict):
     """One architecture for every stream, or several: an ensemble, each on every input.
 
     `imagenet` names a file of weights to start from for each architecture; relative to the
-    configuration.
+    configuration. The input "texture" has networks of its own: `texture` says which, a linear
+    machine or 1x1 over the cells, or "best", the one that finds the validation images likelier.
     """
 
     architectures: Annotated[tuple[Architecture, ...], Field(min_length=1)]
     imagenet: dict[Architecture, Path] = {}
+    texture: Literal["best", "texture-linear", "texture-cells"] = "best"
 
 
 class FusionConfig(Strict):
     """How streams join, and what each of them sees.
 
-    "none": one input. "early": one input of joined parts. "mid" (vgg16_bn) and "late": two
-    streams or more.
+    "none": one input. "early": one input of joined parts. "mid" and "late": two streams or more.
+    Late fusion is fitted on votes for specimens that a stream was not trained on: every stream is
+    trained `folds` times more, each time without a part of the training specimens (0: on the votes
+    for the validation specimens alone). `prior` says how common each class is where the model will
+    work, in the order of the classes; without it all are expected alike.
     """
 
     kind: Literal["none", "early", "mid", "late"]
     inputs: Annotated[tuple[str, ...], Field(min_length=1)]
+    folds: Annotated[int, Field(ge=0, le=20)] = 3
+    prior: tuple[Annotated[float, Field(gt=0, lt=1)], ...] | None = None
 
     @field_validator("inputs")
     @classmethod
@@ -92,19 +99,23 @@ class TrainingConfig(Strict):
             raise ValueError(f"fusion '{kind}' has one stream, not {streams}")
         if kind == "early" and len(input_parts(self.fusion.inputs[0])) < 2:
             raise ValueError("early fusion has one input of joined parts: 'intensity+lbp1'")
-        if kind == "mid" and set(self.network.architectures) != {"vgg16_bn"}:
-            raise ValueError("mid fusion needs fully connected layers: architecture vgg16_bn")
+        prior = self.fusion.prior
+        if prior is not None and (len(prior) != len(self.classes) or abs(sum(prior) - 1) > 1e-6):
+            raise ValueError(f"prior {prior} is not a share for each class that add up to 1")
         self.spec()
         return self
 
     @property
-    def streams(self) -> tuple[tuple[Architecture, str], ...]:
-        """Return (architecture, input) of every stream, architectures first."""
-        return tuple(
-            (architecture, name)
+    def streams(self) -> tuple[tuple[str, str], ...]:
+        """Return (architecture, input) of every stream, architectures first; that of the texture is
+        `network.texture`.
+        """
+        named = [
+            (self.network.texture if name == TEXTURE else architecture, name)
             for architecture in self.network.architectures
             for name in self.fusion.inputs
-        )
+        ]
+        return tuple(dict.fromkeys(named))
 
     def spec(self) -> PreprocessSpec:
         """Return the preprocessing the streams share."""

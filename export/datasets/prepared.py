@@ -192,6 +192,16 @@ class PreparedViews:
             held=None if self.held is None else self.held.of(views),
         )
 
+    def seeing(self, inputs: tuple[str, ...]) -> PreparedViews:
+        """Return the same views with no other inputs than these."""
+        spec = replace(self.spec, inputs=inputs)
+        held = self.held
+        if held is not None:
+            kept = [self.spec.radii_px.index(radius_px) for radius_px in spec.radii_px]
+            texture = held.texture if spec.counts_texture else None
+            held = replace(held, codes=held.codes[:, :, kept], texture=texture)
+        return replace(self, spec=spec, held=held)
+
     def fingerprint(self, *inputs: str) -> str:
         """Return a digest of these inputs, by which a resumed training knows that its data are the
         same.

@@ -39,7 +39,7 @@ def evaluate(
         list[str] | None, typer.Option(metavar="NAME...", help="compact resnet50 vgg16_bn")
     ] = None,
     inputs: Annotated[
-        list[str] | None, typer.Option(metavar="NAME...", help="intensity lbp1 lbp2 lbp3")
+        list[str] | None, typer.Option(metavar="NAME...", help="intensity lbp1 lbp2 lbp3 texture")
     ] = None,
     fusions: Annotated[
         list[str] | None, typer.Option(metavar="NAME...", help="none early mid late")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from runtime.preprocess.spec import input_parts
+from runtime.preprocess.spec import TEXTURE, input_parts
 
 Kind = Literal["none", "early", "mid", "late"]
 COLUMNS: tuple[Kind, ...] = get_args(Kind)
@@ -54,9 +54,12 @@ class Cell:
         return "_".join(place).replace(",", "-").replace(" ", "")
 
 
-def paper_cells(architectures: Sequence[str]) -> list[Cell]:
-    """Return the cells of the whole table, and an ensemble when there is more than one network."""
-    cells = [cell for architecture in architectures for cell in _of_one(architecture)]
+def paper_cells(architectures: Sequence[str], *, texture: str) -> list[Cell]:
+    """Return the cells of the whole table, and an ensemble when there is more than one network.
+
+    The paper's, and beside them the texture of all pixels, read by the network named `texture`.
+    """
+    cells = [cell for architecture in architectures for cell in _of_one(architecture, texture)]
     if len(architectures) > 1:
         joined = tuple(Stream(architecture, INTENSITY) for architecture in architectures)
         cells.append(Cell(Method(ENSEMBLE, INTENSITY, "late"), "late", joined))
@@ -77,9 +80,11 @@ def restricted(cells: Iterable[Cell], parts: Sequence[str]) -> list[Cell]:
     ]
 
 
-def _of_one(architecture: str) -> list[Cell]:
+def _of_one(architecture: str, texture: str) -> list[Cell]:
     def cell(row: str, kind: Kind, *inputs: str) -> Cell:
-        streams = tuple(Stream(architecture, name) for name in inputs)
+        streams = tuple(
+            Stream(texture if name == TEXTURE else architecture, name) for name in inputs
+        )
         return Cell(Method(architecture, row, kind), kind, streams)
 
     cells = [cell(INTENSITY, "none", INTENSITY)]
@@ -93,4 +98,9 @@ def _of_one(architecture: str) -> list[Cell]:
     every = tuple(SCALES.values())
     cells.append(cell(MULTISCALE, "early", "+".join((INTENSITY, *every))))
     cells.append(cell(MULTISCALE, "late", INTENSITY, *every))
+    cells += [
+        cell(TEXTURE, "none", TEXTURE),
+        cell(TEXTURE, "mid", INTENSITY, TEXTURE),
+        cell(TEXTURE, "late", INTENSITY, TEXTURE),
+    ]
     return cells

@@ -21,15 +21,16 @@ from export.evaluate.setup import Setup
 from export.evaluate.votes import (
     NetworkOutputs,
     fit_cell,
+    fold_outputs,
     fused_scores,
     joined_votes,
     stored_outputs,
 )
 from export.networks.base import TileNetwork
 from export.networks.fusion import FusedClassifier
-from export.tasks.classify.task import ClassTask, train_network
+from export.tasks.classify.streams import StreamJob, train_stream
 from export.texture.lbp_table import stored_table
-from export.training.engine import TrainingJob, require_trainable
+from export.training.engine import require_trainable
 from runtime.errors import InputRefused, ModelRefused
 from runtime.tile import Pixels
 
@@ -68,11 +69,14 @@ class Names:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """The networks of one seed, and their outputs for the views of each part."""
+    """The networks of one seed, and their outputs for the views of each part, "folds" among them;
+    `prior` as in `FusionConfig`.
+    """
 
     networks: Mapping[Stream, TileNetwork]
     outputs: Mapping[str, Mapping[Stream, NetworkOutputs]]
     parts: PreparedSplit
+    prior: NDArray[np.float64] | None = None
 
     def classifier(self, cell: Cell) -> FusedClassifier:
         """Return the cell's networks with their last layer fitted."""
@@ -80,8 +84,8 @@ class Trained:
             cell,
             self.networks,
             self.outputs,
-            {part: getattr(self.parts, part).target for part in PARTS},
-            classes=len(self.parts.train.images.classes),
+            self.parts,
+            prior=self.prior,
         )
 
 
@@ -107,38 +111,36 @@ def evaluate_seed(setup: Setup, data: Data, *, seed: int, out: Path, job: Job) -
 def _train(setup: Setup, data: Data, *, seed: int, out: Path, job: Job) -> Trained:
     """Return every network of the table, each trained once or read from `out`."""
     networks: dict[Stream, TileNetwork] = {}
-    outputs: dict[str, dict[Stream, NetworkOutputs]] = {part: {} for part in PARTS}
+    outputs: dict[str, dict[Stream, NetworkOutputs]] = {part: {} for part in (*PARTS, "folds")}
     parts = prepare_parts(data, setup.spec, stored_table().coordinates)
-    trainings = {
-        stream: TrainingJob(
-            task=ClassTask(
-                data=parts,
-                architecture=stream.architecture,
-                input_name=stream.input_name,
-                recipe=setup.recipes[stream.architecture],
-                imagenet=setup.imagenet.get(stream.architecture),
-            ),
-            recipe=setup.recipes[stream.architecture],
-            seed=seed,
-            out=out / stream.architecture / stream.input_name,
-        )
-        for stream in distinct_streams(setup.cells)
-    }
-    for training in trainings.values():
-        require_trainable(training)
-    for stream, training in trainings.items():
+    jobs = {stream: _job(setup, stream, seed, out) for stream in distinct_streams(setup.cells)}
+    for one in jobs.values():
+        if one.steps:
+            require_trainable(one.training(parts))
+    for stream, one in jobs.items():
         name = f"seed {seed}: {stream.architecture} {stream.input_name}"
         with job.step(name, network_cost(setup, stream)) as progress:
-            networks[stream] = train_network(training, progress)
+            networks[stream] = train_stream(one, parts, progress)
             for part in PARTS:
+                views = getattr(parts, part)
                 outputs[part][stream] = stored_outputs(
-                    networks[stream],
-                    getattr(parts, part),
-                    stream.input_name,
-                    folder=training.out,
-                    part=part,
+                    networks[stream], views, stream.input_name, folder=one.out, part=part
                 )
-    return Trained(networks=networks, outputs=outputs, parts=parts)
+            if setup.folded(stream):
+                said = fold_outputs(one, parts, folds=setup.folds, progress=progress)
+                outputs["folds"] |= {} if said is None else {stream: said}
+    return Trained(networks=networks, outputs=outputs, parts=parts, prior=setup.prior)
+
+
+def _job(setup: Setup, stream: Stream, seed: int, out: Path) -> StreamJob:
+    return StreamJob(
+        architecture=stream.architecture,
+        input_name=stream.input_name,
+        recipe=setup.recipe_of(stream),
+        seed=seed,
+        out=out / stream.architecture / stream.input_name,
+        imagenet=setup.imagenet.get(stream.architecture),
+    )
 
 
 def _cell_scores(

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from export.config.recipe import ClassifyRecipe
 from export.config.training import TrainingConfig, read_config
-from export.evaluate.methods import Cell, distinct_streams, paper_cells, restricted
+from export.evaluate.methods import Cell, Stream, distinct_streams, paper_cells, restricted
 from export.networks.registry import ARCHITECTURES
 from runtime.errors import ConfigRefused
 from runtime.preprocess.spec import PreprocessSpec
@@ -45,6 +48,25 @@ class Setup:
     threads: int
     int8: bool
 
+    @property
+    def folds(self) -> int:
+        """Return how often a stream is trained without some specimens, for late fusion."""
+        return self.config.fusion.folds
+
+    @property
+    def prior(self) -> NDArray[np.float64] | None:
+        """Return how common each class is expected to be, or None for all alike."""
+        prior = self.config.fusion.prior
+        return None if prior is None else np.array(prior)
+
+    def folded(self, stream: Stream) -> bool:
+        """Return whether some late fusion hears this stream."""
+        return any(cell.kind == "late" and stream in cell.streams for cell in self.cells)
+
+    def recipe_of(self, stream: Stream) -> ClassifyRecipe:
+        """Return how a stream is trained; the texture's has a recipe of its own beside it."""
+        return self.recipes.get(stream.architecture) or next(iter(self.recipes.values()))
+
     def described(self) -> dict[str, str]:
         """Return the training in words, for the head of the table."""
         size = f"{self.spec.width_px} x {self.spec.height_px} px"
@@ -80,7 +102,7 @@ def set_up(folder: Path | None, configs: Sequence[Path], choices: Choices) -> Se
     }
     names = choices.architectures or tuple(recipes)
     _check_known(names)
-    cells = _cells(names, choices)
+    cells = _cells(names, read[0].network.texture, choices)
     return Setup(
         config=read[0],
         base=paths[0].parent,
@@ -97,8 +119,8 @@ def set_up(folder: Path | None, configs: Sequence[Path], choices: Choices) -> Se
     )
 
 
-def _cells(names: Sequence[str], choices: Choices) -> list[Cell]:
-    cells = paper_cells(names)
+def _cells(names: Sequence[str], texture: str, choices: Choices) -> list[Cell]:
+    cells = paper_cells(names, texture=texture)
     if choices.inputs:
         cells = restricted(cells, choices.inputs)
     if choices.fusions:
@@ -107,8 +129,8 @@ def _cells(names: Sequence[str], choices: Choices) -> list[Cell]:
         raise ConfigRefused(
             "nothing to evaluate",
             value=" ".join((*choices.inputs, *choices.fusions)),
-            remedy="name inputs among intensity, lbp1, lbp2, lbp3; fusions among none, early, mid, "
-            "late",
+            remedy="name inputs among intensity, lbp1, lbp2, lbp3, texture; fusions among none, "
+            "early, mid, late",
         )
     return cells
 

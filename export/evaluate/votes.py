@@ -10,12 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import log_softmax
 
 from export.datasets.prepared import PreparedViews
+from export.datasets.reading import PreparedSplit
 from export.evaluate.methods import Cell, Stream
 from export.networks.base import TileNetwork
 from export.networks.fusion import FusedClassifier, fit_fusion
+from export.networks.pooling import HeldOut
+from export.progress import Progress, silent
+from export.tasks.classify.fuse import joined
+from export.tasks.classify.streams import StreamJob, train_folds
 from export.training.device import best_device
 
 BATCH = 32
@@ -32,7 +37,7 @@ class NetworkOutputs:
         """Return what `FusedClassifier.votes` would, of this stream, in a fusion of that kind."""
         if kind == "mid":
             return self.features
-        return np.asarray(softmax(self.logits, axis=1)) if kind == "late" else self.logits
+        return np.asarray(log_softmax(self.logits, axis=1)) if kind == "late" else self.logits
 
 
 def network_outputs(
@@ -68,27 +73,55 @@ def stored_outputs(
     return outputs
 
 
+def fold_outputs(
+    job: StreamJob, parts: PreparedSplit, *, folds: int, progress: Progress = silent
+) -> NetworkOutputs | None:
+    """Return what a stream says of training views whose specimens it was then trained without, or
+    None where the training specimens cannot be divided. Features of different networks have nothing
+    in common.
+    """
+    logits, features = list[NDArray[np.float32]](), list[NDArray[np.float32]]()
+    places = list[NDArray[np.int64]]()
+    for network, part, images in train_folds(job, parts, folds=folds, progress=progress):
+        said = network_outputs(network, part, job.input_name)
+        logits.append(said.logits)
+        features.append(said.features)
+        places.append(np.flatnonzero(np.isin(parts.train.image, images)))
+    if not places:
+        return None
+    order = np.argsort(np.concatenate(places))
+    return NetworkOutputs(
+        logits=np.concatenate(logits)[order], features=np.concatenate(features)[order]
+    )
+
+
 def fit_cell(
     cell: Cell,
     networks: Mapping[Stream, TileNetwork],
     outputs: Mapping[str, Mapping[Stream, NetworkOutputs]],
-    targets: Mapping[str, NDArray[np.int64]],
+    parts: PreparedSplit,
     *,
-    classes: int,
+    prior: NDArray[np.float64] | None = None,
 ) -> FusedClassifier:
-    """Return the cell's classifier, its last layer fitted; `outputs` and `targets` go by part.
+    """Return the cell's classifier, its last layer fitted; `outputs` go by part, those of the folds
+    as "folds".
 
-    The SVM sees the training views, the calibration of its scores the validation views.
+    What joins late fusion is fitted on votes for specimens unseen: of the folds and of validation.
     """
     chosen = [networks[stream] for stream in cell.streams]
     streams = dict(zip(stream_names(cell.streams), chosen, strict=True))
-    classifier = FusedClassifier(cell.kind, streams, classes=classes)
-    fit_fusion(
-        classifier,
-        joined_votes(cell, outputs["train"]),
-        targets["train"],
-        held_out=(joined_votes(cell, outputs["validation"]), targets["validation"]),
+    classifier = FusedClassifier(cell.kind, streams, classes=len(parts.train.images.classes))
+    validation = HeldOut(
+        votes=joined_votes(cell, outputs["validation"]), target=parts.validation.target
     )
+    folds = outputs.get("folds", {})
+    said = {
+        str(stream): folds[stream].votes(cell.kind) if stream in folds else None
+        for stream in cell.streams
+    }
+    held_out = joined(validation, said, parts.train) if cell.kind == "late" else validation
+    learned = joined_votes(cell, outputs["train"]), parts.train.target
+    fit_fusion(classifier, learned, held_out, prior=prior)
     classifier.eval()
     return classifier
 

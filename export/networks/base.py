@@ -18,7 +18,7 @@ class TileNetwork(nn.Module):
     first_layer: ClassVar[str]
     last_layer: ClassVar[str]
 
-    feature_width: ClassVar[int]
+    feature_width: int
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:

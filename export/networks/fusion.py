@@ -1,16 +1,18 @@
-"""Join networks into one classifier; the linear SVM that does it becomes one linear layer."""
+"""Join networks into one classifier; what joins them becomes one linear layer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from export.networks.base import TileNetwork
-from export.networks.svm import Target, Votes, linear_svm, slope_of, unseen_margins
+from export.networks.pooling import HeldOut, pool
+from export.networks.svm import Target, Votes, linear_svm, slope_of
 from runtime.errors import ConfigRefused, InputRefused
 
 Fusion = Literal["none", "early", "mid", "late"]
@@ -22,10 +24,10 @@ class FusedClassifier(nn.Module):
     """Streams by name, their outputs ("votes"), and the linear layer over the votes of all streams.
 
     "none" and "early": one stream, votes are its logits; early means that its input is a stack of
-    intensity and maps. "late": votes are the streams' softmax outputs. "mid": votes are the
-    streams' features, for VGG those of its second fully connected layer. A stream is named by its
-    input, or "architecture:input" where several architectures see the same input: an ensemble of
-    architectures is such a late fusion.
+    intensity and maps. "late": votes are the logarithms of the streams' softmax outputs. "mid":
+    votes are the streams' features, for VGG those of its second fully connected layer. A stream is
+    named by its input, or "architecture:input" where several architectures see the same input: an
+    ensemble of architectures is such a late fusion.
 
     `fuse` starts as the identity for one stream and untrained for several: see `fit_fusion`.
     """
@@ -71,45 +73,64 @@ def vote(network: nn.Module, images: Tensor, kind: Fusion) -> Tensor:
     if kind == "mid":
         return network.features(images)
     logits = network(images)
-    return torch.softmax(logits, dim=1) if kind == "late" else logits
+    return torch.log_softmax(logits, dim=1) if kind == "late" else logits
 
 
 def fit_fusion(
     classifier: FusedClassifier,
-    votes: Votes,
-    target: Target,
+    learned: tuple[Votes, Target],
+    held_out: HeldOut,
     *,
-    held_out: tuple[Votes, Target] | None = None,
+    prior: NDArray[np.float64] | None = None,
 ) -> None:
     """Fit the classifier's last layer, in place, so that its scores are probabilities.
 
-    Several streams: a linear SVM, one against the rest, is fitted on the (n, v) `votes` of the
-    training images. One stream: the votes are its logits. Either way one slope then makes margins
-    into probabilities and leaves the decisions as they are.
-
-    Calibration uses `held_out`, the votes and classes of the validation images, which no network
-    was fitted on. Without them it uses margins that the SVM gave to folds it had not seen; the
-    networks had seen those, so the scores will then be too sure of themselves.
+    "late": one weight a stream, fitted on `held_out`, the votes of streams for specimens that they
+    were not trained on (`pool`); `prior` (classes,) says how common the classes are where the model
+    will work, without it all alike. Streams that add nothing get weight 0. "mid": a linear SVM, one
+    against the rest, on the features of the training images, `learned`: features of networks
+    trained apart have nothing in common, so folds cannot help. One stream: its logits. Of these two
+    one slope, fitted on `held_out`, the validation images, makes probabilities of the margins and
+    leaves the decisions as they are.
 
     Raises InputRefused when a class has no image.
     """
-    _check(classifier, target)
-    single = classifier.kind in SINGLE
-    weight, bias = (
-        (np.eye(classifier.classes), np.zeros(classifier.classes))
-        if single
-        else linear_svm(votes, target, classifier.classes)
-    )
-    if held_out is not None:
-        margins, judged = held_out[0] @ weight.T + bias, held_out[1]
-    elif single:
-        margins, judged = votes.astype(float), target
+    _check(classifier, learned[1])
+    _check(classifier, held_out.target)
+    classes = classifier.classes
+    if classifier.kind == "late":
+        found = pool(held_out, classes=classes, prior=prior)
+        blocks = [weight * np.eye(classes) for weight in found.weights]
+        weight, bias = np.concatenate(blocks, axis=1), found.offsets
     else:
-        margins, judged = unseen_margins(votes, target, classifier.classes), target
-    slope = slope_of(margins, judged)
+        single = classifier.kind in SINGLE
+        margin = np.eye(classes), np.zeros(classes)
+        weight, bias = margin if single else linear_svm(*learned, classes)
+        slope = slope_of(held_out.votes @ weight.T + bias, held_out.target)
+        weight, bias = slope * weight, slope * bias
     with torch.no_grad():
-        classifier.fuse.weight.copy_(torch.from_numpy(slope * weight))
-        classifier.fuse.bias.copy_(torch.from_numpy(slope * bias))
+        classifier.fuse.weight.copy_(torch.from_numpy(weight))
+        classifier.fuse.bias.copy_(torch.from_numpy(bias))
+
+
+def without_idle(classifier: FusedClassifier) -> FusedClassifier:
+    """Return a late fusion without the streams whose weight is 0; any other as it is."""
+    if classifier.kind != "late":
+        return classifier
+    blocks = classifier.fuse.weight.detach().split(classifier.classes, dim=1)
+    heard = [name for name, block in zip(classifier.streams, blocks, strict=True) if block.any()]
+    if len(heard) == len(blocks):
+        return classifier
+    weights = [block for block in blocks if block.any()]
+    kind: Fusion = "late" if len(heard) > 1 else "none"
+    streams = {name: cast("TileNetwork", classifier.streams[name]) for name in heard}
+    kept = FusedClassifier(kind, streams, classes=classifier.classes)
+    with torch.no_grad():
+        # One stream's logits differ from the logarithms of its probabilities by what softmax drops.
+        kept.fuse.weight.copy_(torch.cat(weights, dim=1))
+        kept.fuse.bias.copy_(classifier.fuse.bias)
+    kept.eval()
+    return kept
 
 
 def input_of(stream: str) -> str:

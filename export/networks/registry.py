@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
 from export.networks.base import TileNetwork
 from export.networks.compact import CompactNet, Head
 from export.networks.resnet import ResNet50
+from export.networks.texture import TextureNet
 from export.networks.vgg import VGG16BN
 from runtime.errors import ConfigRefused
 
@@ -18,6 +20,11 @@ _MAKERS: dict[str, Callable[[int, int], TileNetwork]] = {
     "vgg16_bn": VGG16BN,
 }
 ARCHITECTURES = tuple(_MAKERS)
+# For the texture input alone, which no other network reads.
+TEXTURE_MAKERS: dict[str, Callable[[int, int], TileNetwork]] = {
+    "texture-cells": TextureNet,
+    "texture-linear": partial(TextureNet, hidden=0),
+}
 
 
 def make_network(
@@ -29,7 +36,7 @@ def make_network(
     `head` "area" is for the compact network on data whose classes are shares of area. Raises
     ConfigRefused for an unknown name, fewer than two classes, or a head the network has not.
     """
-    if architecture not in ARCHITECTURES:
+    if architecture not in (*ARCHITECTURES, *TEXTURE_MAKERS):
         raise ConfigRefused(
             "unknown architecture", value=architecture, limit=", ".join(ARCHITECTURES)
         )
@@ -46,6 +53,6 @@ def make_network(
     if head == "area":
         network: TileNetwork = CompactNet(channels, classes, head="area")
     else:
-        network = _MAKERS[architecture](channels, classes)
+        network = {**_MAKERS, **TEXTURE_MAKERS}[architecture](channels, classes)
     network.to(memory_format=torch.channels_last)
     return network

@@ -6,15 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
-
-from runtime.errors import InputRefused
 
 Votes = NDArray[np.float32]
 Margins = NDArray[np.float64]
 Target = NDArray[np.int64]
-FOLDS, SEED = 5, 0
+SEED = 0
 # Of margins of mean size one: from scores that say nothing to scores that leave no doubt.
 SLOPES = (1e-3, 1e3)
 
@@ -28,7 +25,7 @@ def slope_of(margins: Margins, target: Target) -> float:
     up to 20 points of accuracy on the next ones. The classes are smoothed as Platt proposes,
     (N + 1) / (N + classes) instead of 1, so that separable votes do not make every score 0 or 1.
     """
-    wanted = _smoothed(target, margins.shape[1])
+    wanted = smoothed(target, margins.shape[1])
     scale = max(float(np.abs(margins).mean()), 1e-12)
 
     def loss(slope: float) -> float:
@@ -39,7 +36,8 @@ def slope_of(margins: Margins, target: Target) -> float:
     return float(fit.x) / scale
 
 
-def _smoothed(target: Target, classes: int) -> Margins:
+def smoothed(target: Target, classes: int) -> Margins:
+    """Return the (n, classes) probabilities to fit, none of them 0 or 1, as Platt proposes."""
     counts = np.bincount(target, minlength=classes)
     table = np.repeat(1 / (counts + classes)[:, None], classes, axis=1)
     np.fill_diagonal(table, (counts + 1) / (counts + classes))
@@ -62,20 +60,3 @@ def linear_svm(votes: Votes, target: Target, classes: int) -> tuple[Margins, Mar
     if classes == 2:
         return np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     return weight, bias
-
-
-def unseen_margins(votes: Votes, target: Target, classes: int) -> Margins:
-    """Return the (n, classes) margins of every image by an SVM that was not fitted on it."""
-    folds = min(FOLDS, int(np.bincount(target, minlength=classes).min()))
-    if folds < 2:
-        raise InputRefused(
-            "a class has one image only, too few to calibrate the scores",
-            limit="two images, or a validation split",
-        )
-    margins = np.empty((len(votes), classes))
-    for fitted, unseen in StratifiedKFold(folds, shuffle=True, random_state=SEED).split(
-        votes, target
-    ):
-        weight, bias = linear_svm(votes[fitted], target[fitted], classes)
-        margins[unseen] = votes[unseen] @ weight.T + bias
-    return margins

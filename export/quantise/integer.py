@@ -35,7 +35,16 @@ INPUTS_WITH_BIAS = 3
 BETWEEN = ("Add", "Relu", "MaxPool", "AveragePool", "Flatten")
 OPERATIONS = [*WEIGHTED, LINEAR, *BETWEEN]
 # What lies between a network's last features and the vote.
-TAIL = ("Softmax", "Concat", "Flatten", "Reshape", "Identity", "GlobalAveragePool", "ReduceMean")
+TAIL = (
+    "Softmax",
+    "LogSoftmax",
+    "Concat",
+    "Flatten",
+    "Reshape",
+    "Identity",
+    "GlobalAveragePool",
+    "ReduceMean",
+)
 
 
 class CalibratedModel:

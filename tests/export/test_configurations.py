@@ -97,18 +97,21 @@ def test_the_default_recipe_is_the_papers() -> None:
     assert (recipe.learning_rate, recipe.momentum, recipe.weight_decay) == (1e-3, 0.9, 1e-4)
     assert (recipe.schedule, recipe.variants) == ("constant", "all")
     for name in ("wetzer_resnet50_late", "wetzer_vgg16_bn_mid"):
-        assert read_config(FOLDER / f"{name}.toml").recipe == recipe
+        config = read_config(FOLDER / f"{name}.toml")
+        assert config.recipe == recipe
+        assert config.spec().intensity == "nearest"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("learning_rate", "learnig_rate", "did you mean 'learning_rate'"),
-        ('kind = "late"', 'kind = "none"', "fusion 'none' has one stream, not 4"),
-        ('kind = "late"', 'kind = "early"', "fusion 'early' has one stream, not 4"),
-        ('kind = "late"', 'kind = "mid"', "vgg16_bn"),
-        ('"lbp2", ', '"lbp4", ', "lbp4"),
-        ('"lbp2", ', '"lbp1", ', "each input once"),
+        ('kind = "late"', 'kind = "none"', "fusion 'none' has one stream, not 2"),
+        ('kind = "late"', 'kind = "early"', "fusion 'early' has one stream, not 2"),
+        ('kind = "late"', 'kind = "late"\nprior = [0.5, 0.6]', "add up to 1"),
+        ('"texture"', '"texture+lbp1"', "texture"),
+        ('"texture"', '"lbp4"', "lbp4"),
+        ('"texture"', '"intensity"', "each input once"),
         ('reader = "uhcs"', 'reader = "steel"', "steel"),
         ('["compact"]', '["tiny"]', "tiny"),
         ("epochs = ", "epochs = -", "recipe.epochs"),

@@ -10,7 +10,8 @@ pytest.importorskip("torch")
 import torch
 from sklearn.svm import LinearSVC
 
-from export.networks.fusion import FusedClassifier, fit_fusion, input_of
+from export.networks.fusion import FusedClassifier, fit_fusion, input_of, without_idle
+from export.networks.pooling import HeldOut
 from export.networks.registry import make_network
 from export.networks.svm import linear_svm, slope_of
 from runtime.errors import ConfigRefused, InputRefused
@@ -32,13 +33,17 @@ def classifier(kind: str, *names: str, classes: int = 2) -> FusedClassifier:
 
 
 def made_votes(classes: int, count: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Softmax outputs of two imperfect streams."""
+    """Logarithms of the softmax outputs of two imperfect streams."""
     rng = np.random.default_rng(seed)
     target = rng.integers(classes, size=count)
     logits = rng.normal(0, 1.5, (count, 2, classes))
     logits[np.arange(count), :, target] += 2
-    votes = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    votes = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))
     return votes.reshape(count, -1).astype(np.float32), target
+
+
+def held_out(votes: np.ndarray, target: np.ndarray) -> HeldOut:
+    return HeldOut(votes=votes, target=target)
 
 
 def scores(fused: FusedClassifier, votes: np.ndarray) -> np.ndarray:
@@ -90,11 +95,10 @@ def test_the_folded_layer_decides_as_scikit_learns_svm(classes: int) -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("held_out", [True, False])
-def test_fitted_scores_are_calibrated_on_votes_never_seen(classes: int, held_out: bool) -> None:
+def test_fitted_scores_are_calibrated_on_votes_never_seen(classes: int) -> None:
     fused = classifier("late", "intensity", "lbp1", classes=classes)
     votes, target = made_votes(classes)
-    fit_fusion(fused, votes, target, held_out=made_votes(classes, seed=1) if held_out else None)
+    fit_fusion(fused, (votes, target), held_out(*made_votes(classes, seed=1)))
     unseen, truth = made_votes(classes, count=4000, seed=2)
     found = scores(fused, unseen)
     right = found.argmax(axis=1) == truth
@@ -102,7 +106,7 @@ def test_fitted_scores_are_calibrated_on_votes_never_seen(classes: int, held_out
     assert abs(found.max(axis=1).mean() - right.mean()) < 0.04
     likelihood = -np.log(found[np.arange(len(truth)), truth]).mean()
     best_single = min(
-        -np.log(unseen[np.arange(len(truth)), truth + offset]).mean() for offset in (0, classes)
+        -unseen[np.arange(len(truth)), truth + offset].mean() for offset in (0, classes)
     )
     assert likelihood < best_single
 
@@ -114,7 +118,7 @@ def test_temperature_alone_changes_no_decision_of_one_stream() -> None:
     logits = rng.normal(0, 1, (300, 3))
     logits[np.arange(300), target] += 1
     sure = (10 * logits).astype(np.float32)
-    fit_fusion(fused, sure, target)
+    fit_fusion(fused, (sure, target), held_out(sure, target))
     found = scores(fused, sure)
     assert np.array_equal(found.argmax(axis=1), sure.argmax(axis=1))
     assert abs(found.max(axis=1).mean() - (found.argmax(axis=1) == target).mean()) < 0.05
@@ -123,8 +127,8 @@ def test_temperature_alone_changes_no_decision_of_one_stream() -> None:
 def test_votes_that_separate_the_classes_do_not_make_scores_certain() -> None:
     fused = classifier("late", "intensity", "lbp1")
     target = np.repeat([0, 1], 20)
-    votes = np.tile(np.eye(2, dtype=np.float32)[target], 2)
-    fit_fusion(fused, votes, target)
+    votes = np.log(np.tile(0.05 + 0.9 * np.eye(2, dtype=np.float32)[target], 2))
+    fit_fusion(fused, (votes, target), held_out(votes, target))
     found = scores(fused, votes).max(axis=1)
     assert 0.9 < found.min() <= found.max() < 0.99
 
@@ -137,31 +141,42 @@ def test_the_slope_is_found_again() -> None:
     assert slope == pytest.approx(1.7, abs=0.12)
 
 
-def test_class_shares_of_the_held_out_images_move_no_decision() -> None:
+def test_the_prior_of_the_deployment_and_not_of_the_images_sets_the_threshold() -> None:
+    seen, classes = made_votes(2, count=300, seed=1)
+    mostly = np.concatenate([np.flatnonzero(classes == 0)[:100], np.flatnonzero(classes == 1)[:40]])
+    unseen, _ = made_votes(2, count=2000, seed=2)
+    shares = {}
+    for name, kept, prior in (
+        ("even", np.arange(300), None),
+        ("skewed", mostly, None),
+        ("rare", np.arange(300), np.array([0.9, 0.1])),
+    ):
+        fused = classifier("late", "intensity", "lbp1")
+        fit_fusion(fused, (seen, classes), held_out(seen[kept], classes[kept]), prior=prior)
+        shares[name] = scores(fused, unseen).argmax(1).mean()
+    assert abs(shares["even"] - shares["skewed"]) < 0.02
+    assert shares["rare"] < shares["even"] - 0.1
+
+
+def test_a_stream_without_weight_is_left_out_and_no_score_changes() -> None:
+    fused = classifier("late", "intensity", "lbp1")
     votes, target = made_votes(2)
-    held_out, classes = made_votes(2, count=300, seed=1)
-    mostly = np.concatenate([np.flatnonzero(classes == 0)[:100], np.flatnonzero(classes == 1)[:5]])
-    even, skewed = classifier("late", "intensity", "lbp1"), classifier("late", "intensity", "lbp1")
-    fit_fusion(even, votes, target, held_out=(held_out, classes))
-    fit_fusion(skewed, votes, target, held_out=(held_out[mostly], classes[mostly]))
-    unseen, _ = made_votes(2, seed=2)
-    assert (scores(even, unseen).argmax(1) == scores(skewed, unseen).argmax(1)).all()
+    rng = np.random.default_rng(4)
+    noise = rng.normal(0, 3, (len(votes), 2))
+    votes[:, 2:] = noise - np.log(np.exp(noise).sum(axis=1, keepdims=True))
+    fit_fusion(fused, (votes, target), held_out(votes, target))
+    kept = without_idle(fused)
+    assert kept.inputs == ("intensity",)
+    images = torch.randn(4, 1, 32, 32)
+    with torch.no_grad():
+        assert torch.allclose(fused(images, torch.randn(4, 3, 32, 32)), kept(images), atol=1e-5)
 
 
 def test_an_empty_class_is_refused() -> None:
     fused = classifier("late", "intensity", "lbp1", classes=3)
     votes, target = made_votes(2)
     with pytest.raises(InputRefused, match="class has no image"):
-        fit_fusion(fused, np.concatenate([votes, votes[:, :2]], axis=1), target)
-
-
-def test_one_image_of_a_class_needs_a_validation_split() -> None:
-    fused = classifier("late", "intensity", "lbp1")
-    votes, _ = made_votes(2, count=20)
-    target = np.array([1] + [0] * 19)
-    with pytest.raises(InputRefused, match="validation split"):
-        fit_fusion(fused, votes, target)
-    fit_fusion(fused, votes, target, held_out=made_votes(2, seed=1))
+        fit_fusion(fused, (votes, target), held_out(np.tile(votes, 2)[:, :6], target))
 
 
 def test_a_rare_class_keeps_its_say_where_votes_are_not_sure() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -21,7 +21,8 @@ from export.datasets.reading import PreparedSplit
 from export.datasets.views import choose_field
 from export.networks.base import TileNetwork
 from export.progress import Progress, silent
-from export.tasks.classify.task import ClassTask, class_weights, train_network
+from export.tasks.classify.task import ClassTask, class_weights
+from export.training import engine
 from export.training.checkpoint import FILE
 from export.training.engine import TrainingJob, answers, require_trainable
 from runtime.errors import ConfigRefused
@@ -83,7 +84,7 @@ def train(
     progress: Progress = silent,
     **changes: Any,
 ) -> TileNetwork:
-    return train_network(training(data, out, **changes), progress)
+    return cast("TileNetwork", engine.train(training(data, out, **changes), progress))
 
 
 def stop_after(steps: int) -> Progress:
@@ -103,7 +104,7 @@ def test_it_learns_and_leaves_curves_behind(
     data: tuple[PreparedViews, PreparedViews], tmp_path: Path
 ) -> None:
     what = training(data, tmp_path, recipe=RECIPE.model_copy(update={"epochs": 10}))
-    network = train_network(what)
+    network = cast("TileNetwork", engine.train(what))
     said = answers(what.task, network, what.task.validation, batch=8)
     right = said.outputs["scores"].argmax(axis=1) == data[1].target
     assert right.mean() > 0.9

@@ -154,8 +154,9 @@ def test_every_stream_left_its_curves(place: Path) -> None:
     assert [folder.name for folder in streams] == ["compact_intensity", "compact_lbp1"]
     for folder in streams:
         assert {file.name for file in folder.iterdir()} == {
-            "checkpoint.pt", "curves.csv", "curves.png",
+            "checkpoint.pt", "curves.csv", "curves.png", "fold0", "fold1",
         }  # fmt: skip
+        assert (folder / "fold1" / "checkpoint.pt").is_file()
 
 
 def test_bad_data_is_refused_before_any_training(place: Path, tmp_path: Path) -> None:

@@ -19,18 +19,20 @@ from export.datasets.labelled import LabelledImages
 from export.datasets.prepared import PreparedViews
 from export.datasets.reading import Data, PreparedSplit, prepare_parts, read_data
 from export.datasets.views import ViewField, views_of
+from export.networks.fusion import FusedClassifier
 from export.progress import Progress, silent
 from export.quantise import Quantised, model_outputs, part_outputs, quantise
+from export.tasks.classify.fuse import train_classifier
 from export.tasks.classify.guard import fit_guard
 from export.tasks.classify.judge import ClassJudge
 from export.tasks.classify.metrics import measure
-from export.tasks.classify.task import train_classifier
 from export.tasks.classify.words import words_of
 from export.texture.lbp_table import stored_table
 from runtime.inference.session import Backend, Outputs
 from runtime.inference.view_input import FieldOfView, ViewInput
 from runtime.inference.windows import TOLERANCE
 from runtime.preprocess.inputs import Inputs
+from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.record import SCORES, Classification
 from runtime.tile import Pixels
 
@@ -92,6 +94,7 @@ def build(
     classifier = train_classifier(
         config, prepared, seed=seed, out=out / "streams", base=base, progress=progress
     )
+    prepared, spec = _seen_by(classifier, prepared)
     examples = _spread_views(prepared.train, CALIBRATION_VIEWS)
     parts = to_parts(classifier, examples[0])
     exported = _Exported(
@@ -104,12 +107,12 @@ def build(
             progress=progress,
         ),
     )
-    guard = fit_guard(data.parts, data.field, config.spec(), progress=progress)
+    guard = fit_guard(data.parts, data.field, spec, progress=progress)
     task = Classification(classes=config.classes, trust=None if guard is None else guard.trust())
-    about = _about(config, data, task) | {
+    about = _about(config, data, task, spec) | {
         "networks": {"cuts": [VOTE + stream for stream in parts.streams]},
         "origin": {
-            "training": _training(config, data, seed=seed),
+            "training": _training(config, data, classifier, seed=seed),
             "quantisation": _quantisation(exported.quantised),
             "metrics": _metrics(exported, prepared),
         },
@@ -122,6 +125,17 @@ def build(
         arrays={LUT: lut} | ({} if guard is None else guard.arrays()),
         card=model_card(about, words_of(task, ViewInput.model_validate(about["input"]))),
     )
+
+
+def _seen_by(
+    classifier: FusedClassifier, prepared: PreparedSplit
+) -> tuple[PreparedSplit, PreprocessSpec]:
+    """Return the views with no other inputs than the classifier's, which may have left some out."""
+    train, validation, test = (
+        part.seeing(classifier.inputs)
+        for part in (prepared.train, prepared.validation, prepared.test)
+    )
+    return PreparedSplit(train=train, validation=validation, test=test), train.spec
 
 
 def _one_file(parts: ModelParts, progress: Progress) -> bytes | None:
@@ -205,7 +219,9 @@ def _first_view(images: LabelledImages, index: int, field: ViewField) -> Pixels:
     return cast("Pixels", np.ascontiguousarray(images.load(index)[view]))
 
 
-def _about(config: TrainingConfig, data: Data, task: Classification) -> dict[str, Any]:
+def _about(
+    config: TrainingConfig, data: Data, task: Classification, spec: PreprocessSpec
+) -> dict[str, Any]:
     kind = "field_um" if isinstance(data.field, FieldOfView) else "field_px"
     return {
         "name": config.name,
@@ -214,7 +230,7 @@ def _about(config: TrainingConfig, data: Data, task: Classification) -> dict[str
         "input": {
             "pixel_size_um": _pixel_sizes(config, data.parts.train),
             kind: data.field.model_dump(),
-            "preprocessing": config.spec().to_json(),
+            "preprocessing": spec.to_json(),
             "lut": LUT,
         },
         "golden": {"tolerance": {SCORES: LEAST_TOLERANCE}},
@@ -222,13 +238,26 @@ def _about(config: TrainingConfig, data: Data, task: Classification) -> dict[str
     }
 
 
-def _training(config: TrainingConfig, data: Data, *, seed: int) -> dict[str, Any]:
+def _training(
+    config: TrainingConfig, data: Data, classifier: FusedClassifier, *, seed: int
+) -> dict[str, Any]:
     return {
         "data": data.parts.train.source,
         "licence": config.licence,
-        "split": data.parts.summary(),
+        "split": f"{data.parts.summary()}; {_fusion(config, classifier)}",
         "seeds": [seed],
     }
+
+
+def _fusion(config: TrainingConfig, classifier: FusedClassifier) -> str:
+    """Return which streams earned their place, and how common the classes were taken to be."""
+    heard, prior = list(classifier.streams), config.fusion.prior
+    idle = [name for _, name in config.streams if name not in classifier.inputs]
+    said = f"streams {', '.join(heard)}" + (f", left out {', '.join(idle)}" if idle else "")
+    if config.fusion.kind != "late":
+        return said
+    shares = ["alike"] if prior is None else [f"{share:.3g}" for share in prior]
+    return f"{said}; classes expected {', '.join(shares)}"
 
 
 def _pixel_sizes(config: TrainingConfig, train: LabelledImages) -> list[float]:

@@ -1,4 +1,4 @@
-"""The task "classify": its samples, its networks, and their fusion into one classifier."""
+"""The task "classify": its samples and its networks."""
 
 from __future__ import annotations
 
@@ -14,22 +14,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from export.config.recipe import ClassifyRecipe
-from export.config.training import TrainingConfig
 from export.datasets.prepared import PreparedViews
 from export.datasets.reading import PreparedSplit
-from export.networks.base import TileNetwork
 from export.networks.compact import CompactNet
-from export.networks.fusion import FusedClassifier, fit_fusion
 from export.networks.imagenet import load_imagenet
 from export.networks.registry import make_network
-from export.progress import Progress, silent
+from export.networks.texture import TextureNet
 from export.tasks.classify.judge import TOLERANCE, ClassJudge
-from export.training.engine import TrainingJob, require_trainable, train
 from export.training.task import Arrays, Batch, Sample, Tensors
-from runtime.preprocess.spec import input_channels
+from runtime.preprocess.spec import TEXTURE, input_channels
 from runtime.tasks.classify.record import SCORES
 
-BATCH = 32
 CLASS, IMAGE, CELLS = "class", "image", "cells"
 
 
@@ -129,6 +124,9 @@ class ClassTask:
         )
         if self.imagenet is not None:
             load_imagenet(network, self.imagenet)
+        if isinstance(network, TextureNet):
+            shares = next(self.data.train.in_order(TEXTURE, batch=len(self.data.train)))
+            network.standardise(*map(torch.from_numpy, channel_moments(shares)))
         return network
 
     def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensors]:
@@ -160,69 +158,16 @@ class ClassTask:
         return self.data.train.images.cells is not None and self.architecture == "compact"
 
 
+def channel_moments(shares: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return mean and standard deviation, (channels,) float32 each, of (n, channels, y, x)."""
+    return shares.mean(axis=(0, 2, 3)), shares.std(axis=(0, 2, 3))
+
+
 def class_weights(train: PreparedViews, recipe: ClassifyRecipe) -> Tensor:
     """Return the (classes,) weights that make every class count alike, or ones."""
     counts = np.bincount(train.target, minlength=len(train.images.classes))
     weights = len(train.target) / (len(counts) * counts) if recipe.class_weights else counts**0
     return torch.tensor(weights, dtype=torch.float32)
-
-
-def train_classifier(
-    config: TrainingConfig,
-    data: PreparedSplit,
-    *,
-    seed: int,
-    out: Path,
-    base: Path = Path(),
-    progress: Progress = silent,
-) -> FusedClassifier:
-    """Return the classifier, its streams trained in folders of `out` and its fusion fitted.
-
-    The fusion is fitted on the training views and calibrated on the validation views, which no
-    network was fitted on. Files that the configuration names are relative to `base`.
-    """
-    several = len(config.network.architectures) > 1
-    trainings = {}
-    for architecture, name in config.streams:
-        weights = config.network.imagenet.get(architecture)
-        task = ClassTask(
-            data=data,
-            architecture=architecture,
-            input_name=name,
-            recipe=config.recipe,
-            imagenet=None if weights is None else base / weights,
-        )
-        trainings[f"{architecture}:{name}" if several else name] = TrainingJob(
-            task=task, recipe=config.recipe, seed=seed, out=out / f"{architecture}_{name}"
-        )
-    for training in trainings.values():
-        require_trainable(training)
-    streams = {name: train_network(one, progress) for name, one in trainings.items()}
-    classifier = FusedClassifier(config.fusion.kind, streams, classes=len(config.classes))
-    classifier.eval()
-    fit_fusion(
-        classifier,
-        votes(classifier, data.train),
-        data.train.target,
-        held_out=(votes(classifier, data.validation), data.validation.target),
-    )
-    return classifier
-
-
-def train_network(training: TrainingJob, progress: Progress = silent) -> TileNetwork:
-    """Return the trained network of a `ClassTask`."""
-    return cast("TileNetwork", train(training, progress))
-
-
-def votes(classifier: FusedClassifier, data: PreparedViews) -> NDArray[np.float32]:
-    """Return the (views, v) votes of every view as it is."""
-    found = []
-    batches = [data.in_order(name, batch=BATCH) for name in classifier.inputs]
-    with torch.no_grad():
-        for together in zip(*batches, strict=True):
-            images = dict(zip(classifier.inputs, map(torch.from_numpy, together), strict=True))
-            found.append(classifier.votes(images))
-    return np.asarray(torch.cat(found).numpy())
 
 
 def _judge(targets: Arrays) -> ClassJudge:

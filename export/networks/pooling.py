@@ -1,0 +1,55 @@
+"""Join what several streams say: a logarithmic opinion pool of streams that were calibrated first.
+
+A stream's vote is the logarithm of its probabilities. One slope, fitted on votes for specimens that
+the stream was not trained on, says how far to believe it (Guo et al. 2017, arXiv:1706.04599); the
+joined logits are the sum of what is left (Genest, Zidek 1986, doi:10.1214/ss/1177013825). That is
+one number a stream, each fitted alone: weights and offsets fitted together, as stacking does, went
+astray on the few specimens that there are. The threshold is not fitted at all: it follows from how
+common the classes are where the model will work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.networks.svm import slope_of
+
+# A stream whose calibrated votes are smaller than this part of the loudest one's says nothing.
+LEAST_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """Votes of streams for images that they were not trained on: `votes` (n, v), the streams side
+    by side; `target` (n,) classes.
+    """
+
+    votes: NDArray[np.float32]
+    target: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """`weights` (streams,), 0 for what is left out, and `offsets` (classes,) of the logits."""
+
+    weights: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+
+
+def pool(held_out: HeldOut, *, classes: int, prior: NDArray[np.float64] | None = None) -> Pool:
+    """Return the weights of late fusion.
+
+    `prior` (classes,) are the shares of the classes where the model will work, all alike without
+    it: networks trained with every class counting alike need nothing but its logarithm beside them.
+    """
+    said = held_out.votes.astype(np.float64).reshape(len(held_out.votes), -1, classes)
+    said = said - said.mean(axis=2, keepdims=True)
+    slopes = np.array([slope_of(one, held_out.target) for one in said.transpose(1, 0, 2)])
+    loud = slopes * np.abs(said).mean(axis=(0, 2))
+    slopes[loud < LEAST_SHARE * loud.max()] = 0
+    weights = slopes * slope_of(np.tensordot(said, slopes, axes=(1, 0)), held_out.target)
+    offsets = np.zeros(classes) if prior is None else np.log(prior * classes)
+    return Pool(weights=weights, offsets=offsets)
