@@ -58,21 +58,24 @@ def results():
     )
 
 
-def test_the_table_needs_eight_networks_an_architecture():
-    assert len(distinct_streams(paper_cells(["compact"]))) == 8
-    both = paper_cells(["compact", "resnet50"])
-    assert len(distinct_streams(both)) == 16
+def test_the_table_needs_eight_networks_an_architecture_and_one_for_texture():
+    assert len(distinct_streams(paper_cells(["compact"], texture="best"))) == 9
+    both = paper_cells(["compact", "resnet50"], texture="best")
+    assert len(distinct_streams(both)) == 17
     assert both[-1].streams == (Stream("compact", "intensity"), Stream("resnet50", "intensity"))
 
 
 def test_every_place_of_the_table_is_filled_once():
-    cells = paper_cells(["compact"])
+    cells = paper_cells(["compact"], texture="best")
     places = [(cell.method.row, cell.method.column) for cell in cells]
-    assert len(places) == len(set(places)) == 15
-    assert places[-1] == ("multiscale", "late")
-    assert [stream.input_name for stream in cells[-1].streams] == [
+    assert len(places) == len(set(places)) == 18
+    streams = {place: cell.streams for place, cell in zip(places, cells, strict=True)}
+    assert [stream.input_name for stream in streams["multiscale", "late"]] == [
         "intensity", "lbp1", "lbp2", "lbp3",
     ]  # fmt: skip
+    assert streams["texture", "late"] == (
+        Stream("compact", "intensity"), Stream("best", "texture"),
+    )  # fmt: skip
 
 
 def test_paired_differences_count_seeds(results):
