@@ -9,6 +9,7 @@ import typer
 
 from runtime.cli.bridge_verbs import bridge
 from runtime.cli.flash_verb import flashing
+from runtime.cli.fleet_verbs import fleet
 from runtime.cli.focus_verbs import focus
 from runtime.cli.folder_verbs import folders
 from runtime.cli.key_verbs import key
@@ -42,6 +43,7 @@ app.add_typer(model, name="model")
 app.add_typer(key, name="key")
 app.add_typer(bridge, name="bridge")
 app.add_typer(focus, name="focus")
+app.add_typer(fleet, name="fleet")
 app.add_typer(notify, name="notify")
 app.add_typer(serving)
 app.add_typer(token, name="token")

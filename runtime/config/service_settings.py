@@ -45,7 +45,7 @@ class ServiceSection(Strict):
     def _is_private(self) -> ServiceSection:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("'certificate' and 'key' belong together; give both or none")
-        if not (self.tls or self.plain_http or _is_loopback(self.host)):
+        if not (self.tls or self.plain_http or is_loopback(self.host)):
             raise ValueError(
                 f"'host' is {self.host}, which others reach, and tokens would pass in the clear; "
                 "give 'certificate' and 'key', or plain_http = true behind something that speaks "
@@ -54,7 +54,8 @@ class ServiceSection(Strict):
         return self
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a name or address is this machine's own, which nobody else reaches."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
