@@ -1,6 +1,7 @@
 """The service killed and the machine rebooted in the middle of a night: it finishes by itself."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -41,21 +42,21 @@ class Controller:
         boot_id.write_text(f"boot number {self.boots}\n")
         path = f"{self.folder / 'site'}:{ROOT}"
         environment = os.environ | {"PYTHONPATH": path, "TEST_BOOT_ID": str(boot_id)}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "runtime", "serve", "--settings", str(self.settings)],
-            cwd=self.folder,
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / f"log-{self.boots}").open("w"),
-        )
-        for line in self.process.stdout:
-            words = line.split()
-            self.token = words[-1] if line.startswith("first token") else self.token
-            if line.startswith("listening"):
-                self.client = ServiceClient(url=words[-1], token=self.token)
-                return
-        raise AssertionError((self.folder / f"log-{self.boots}").read_text())
+        said = self.folder / f"said-{len(list(self.folder.glob('said-*')))}"
+        with said.open("w") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "runtime", "serve", "--settings", str(self.settings)],
+                cwd=self.folder,
+                env=environment,
+                stdout=out,
+                stderr=out,
+            )
+        while not (listens := re.search(r"listening on (\S+)\n", said.read_text())):
+            assert self.process.poll() is None, said.read_text()
+            time.sleep(0.05)
+        if shown := re.search(r"first token.*: (\S+)\n", said.read_text()):
+            self.token = shown[1]
+        self.client = ServiceClient(url=listens[1], token=self.token)
 
     def state(self):
         return self.client.ask("GET", "/api/v1/state")

@@ -5,7 +5,7 @@ OpenAPI description are all made of these rows.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -49,6 +49,7 @@ class ApiEndpoint:
     status: int = OK
     answers: str = "application/json"
     refusals: tuple[int, ...] = ()
+    takes: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,6 @@ class Endpoints:
     broker: Broker
     state: Callable[[], dict[str, Any]]
     tls: bool
-    more: tuple[ApiEndpoint, ...] = field(default=())
 
     def rows(self) -> tuple[ApiEndpoint, ...]:
         """Return every endpoint."""
@@ -107,7 +107,6 @@ class Endpoints:
                 body=SkipBody, summary="Give up a tile or a region not yet taken",
                 refusals=(400, 404, 409, 422),
             ),
-            *self.more,
         )  # fmt: skip
 
     # -- who asks ----------------------------------------------------------------------------

@@ -12,6 +12,10 @@ OF_EVERY = (401, 403, 408, 413, 429)
 """Statuses that any endpoint that needs a token may refuse with."""
 OPEN = (408, 413, 429)
 TEXT = {"type": ["string", "null"]}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "id": {"type": "integer", "minimum": 0},
+    "name": {"type": "string", "minLength": 1},
+}
 SCHEMAS: dict[str, Any] = {
     "Refused": {
         "type": "object",
@@ -78,15 +82,16 @@ def _operation(row: ApiEndpoint) -> dict[str, Any]:
     }
     if row.role is not None:
         operation["description"] = f"Needs the role '{row.role}'."
-    if "{id}" in row.path:
-        operation["parameters"] = [
-            {
-                "name": "id",
-                "in": "path",
-                "required": True,
-                "schema": {"type": "integer", "minimum": 0},
-            }
-        ]
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": schema}
+        for name, schema in PARAMETERS.items()
+        if f"{{{name}}}" in row.path
+    ]
+    if parameters:
+        operation["parameters"] = parameters
+    if row.takes != "application/json":
+        bundle = {"schema": {"type": "string", "format": "binary"}}
+        operation["requestBody"] = {"required": True, "content": {row.takes: bundle}}
     if row.body is not None:
         operation["requestBody"] = {
             "required": row.body.__name__ != "NightBody",

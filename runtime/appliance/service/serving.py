@@ -34,6 +34,7 @@ from runtime.appliance.service.courier import Courier
 from runtime.appliance.service.endpoints import Endpoints
 from runtime.appliance.service.keeper import Keeper
 from runtime.appliance.service.metrics import ServiceMetrics
+from runtime.appliance.service.model_endpoints import LARGE, ModelEndpoints
 from runtime.appliance.service.night_process import NightProcess
 from runtime.appliance.service.plan_queue import PlanQueue
 from runtime.appliance.service.progress import NightEvent, TileNews
@@ -76,6 +77,7 @@ class Service:
     keeper: Keeper
     queue: PlanQueue
     metrics: ServiceMetrics
+    models: ModelEndpoints
     clock: Clock
 
     @classmethod
@@ -124,6 +126,7 @@ class Service:
                 store=store, section=section, settings=file, announcements=announcements
             ),
             metrics=metrics,
+            models=ModelEndpoints(settings, clock, announcements),
             clock=clock,
         )
 
@@ -137,13 +140,14 @@ class Service:
             tls=self.section.tls,
         )
         return application(
-            endpoints.rows(),
+            (*endpoints.rows(), *self.models.rows()),
             tokens=self.tokens,
             metrics=self.metrics,
             more=[
                 *(_below("/api/v1", one) for one in room.routes(self.section.runs, self.clock)),
                 *page.routes(),
             ],
+            large=LARGE,
             heartbeat=self.metrics.heartbeat,
             requests_per_s=self.section.requests_per_s,
             now_s=self.clock.now_s,

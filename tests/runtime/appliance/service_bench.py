@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,9 @@ class ServiceBench:
         if self.service is not None:
             self.service.store.close()
         file = self.folder / "settings.toml"
-        file.write_text(f"{self.settings}\n[service]\nport = 0\n{more}")
+        shelf, store = self.folder / "shelf", self.folder / "models"
+        models = f'[models]\nfolder = "{shelf}"\nstore = "{store}"'
+        file.write_text(f"{self.settings}\n{models}\n[service]\nport = 0\n{more}")
         self.service = Service.of(load_settings(file), file, self.clock)
         self.service.keeper.process = lambda name: self.processes.setdefault(name, MadeUpProcess())
         return self.service
@@ -181,10 +183,12 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, more: str = "") -> Iterator[Served]:
-    """Serve until the test is over."""
+def served(folder: Path, more: str = "", *, examine: Any = None) -> Iterator[Served]:
+    """Serve until the test is over; `examine` tries bundles out instead of a process."""
     bench = ServiceBench(folder)
     service = bench.begin(more)
+    if examine is not None:
+        service = replace(service, models=replace(service.models, examine=examine))
     tokens = {role: service.tokens.make(name=f"{role}er", role=role) for role in ROLES}
     server = serving._server(service)
     listener = socket.create_server(("127.0.0.1", 0))
