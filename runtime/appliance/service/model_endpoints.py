@@ -10,7 +10,7 @@ from anyio import from_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from runtime.appliance.models.examination import Examine, examine
 from runtime.appliance.models.install import install
@@ -123,9 +123,12 @@ class _Body(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    async def _next(self) -> Message:
+        return await self._receive()
+
     def readinto(self, into: Any) -> int:
         while not self._left and not self._whole:
-            message = from_thread.run(self._receive)
+            message = from_thread.run(self._next)
             self._left = memoryview(message.get("body", b""))
             # A client that went away leaves the bundle unfinished, which its own digests tell.
             self._whole = not message.get("more_body", False)
