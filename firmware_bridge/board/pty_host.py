@@ -53,6 +53,7 @@ class PtyHost:
         self._wake_read, self._wake_write = os.pipe()
         self._orders: SimpleQueue[Callable[[], bool]] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"board {self.port}", daemon=True)
+        self._stopped = False
 
     def __enter__(self) -> PtyHost:
         self.start()
@@ -66,7 +67,10 @@ class PtyHost:
         self._thread.start()
 
     def stop(self) -> None:
-        """Power it off and take the port away. Call it once."""
+        """Power it off and take the port away, as a plug that is pulled; then do nothing more."""
+        if self._stopped:
+            return
+        self._stopped = True
         self._order(lambda: False)
         self._thread.join(JOIN_TIMEOUT_S)
         for descriptor in (self._master, self._slave, self._wake_read, self._wake_write):

@@ -136,7 +136,8 @@ class SimulationSection(Strict):
     the board that carries the simulated ones of stage, light and turret. A stage that is not
     simulated has the middle of the specimen, in focus, at `specimen_um`. With a `side_light` there
     are LEDs beside brightfield, which is the fast mode: blur, without waves. `dust_specks` lie on
-    the specimen and move with it; those on the sensor are always there.
+    the specimen and move with it; those on the sensor are always there. The file `faults`, where it
+    is there, says what goes wrong in each session (`runtime.config.simulated_faults`).
     """
 
     seed: int = 0
@@ -146,6 +147,7 @@ class SimulationSection(Strict):
     side_light: SideLightSection | None = None
     unrest: UnrestSection = UnrestSection()
     dust_specks: Annotated[int, Field(ge=0, le=10_000)] = 0
+    faults: Path | None = None
 
 
 class RecordingSection(Strict):

@@ -161,6 +161,15 @@ class ModelsSection(Strict):
         return Path(named) if named else self.folder / "keys"
 
 
+class SealedModelsSection(ModelsSection):
+    """The models of a run, which were sealed into it with their keys."""
+
+    @property
+    def keyring(self) -> Path:
+        """Return the keys that the run began with, whatever the environment names by now."""
+        return self.folder / "keys"
+
+
 class PipelineSection(Strict):
     """How far acquisition may run ahead of compute, and the storage reserve."""
 
@@ -337,6 +346,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
     anchored = {
         "calibration": _hung(settings.calibration, base, "folder"),
         "recording": _hung(settings.recording, base, "folder", "corrected_by"),
+        "simulation": _hung(settings.simulation, base, "faults"),
         "micromanager": _hung(settings.micromanager, base, "config", "adapters"),
         "messages": _hung(settings.messages, base, "targets"),
         "models": _hung(settings.models, base, "store"),

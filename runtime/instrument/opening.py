@@ -31,6 +31,7 @@ from runtime.config.port_settings import (
     SimulatedCameraSection,
 )
 from runtime.config.settings import MotionSection, Settings
+from runtime.config.simulated_faults import read_faults
 from runtime.conveyor import begin
 from runtime.errors import HardwareFailed
 from runtime.instrument.boards import Boards, check_boards
@@ -107,6 +108,7 @@ class Bench:
     @cached_property
     def world(self) -> World:
         """Return the simulated world."""
+        from runtime.instrument.simulator.faults import WorldFaults
         from runtime.instrument.simulator.lens import lens
         from runtime.instrument.simulator.mechanics import Unrest
         from runtime.instrument.simulator.specimen import Specimen, dusty, read_section
@@ -134,6 +136,7 @@ class Bench:
             distortion=None if camera.distortion is None else lens(camera.distortion, **size_px),
             side_light=_side_light(simulation.side_light),
             unrest=Unrest(**simulation.unrest.model_dump()),
+            faults=WorldFaults(read_faults(simulation.faults)),
         )
 
     @cached_property
@@ -143,6 +146,10 @@ class Bench:
         emulator = BoardEmulator(self.world, clock=SystemClock(), patient=True)
         emulator.start()
         self.stack.callback(emulator.stop)
+        self.world.faults.acts |= {
+            "board-reboots": emulator.reboot,
+            "board-unplugged": emulator.stop,
+        }
         port = emulator.port
         if simulation.line_faults:
             faults = Faults.bytewise(simulation.line_faults)
@@ -259,8 +266,11 @@ def _opencv_camera(bench: Bench, section: OpenCvCameraSection) -> Camera:
 
 def _simulated_camera(bench: Bench, _: object) -> Camera:
     from runtime.instrument.simulator.camera import SimulatedCamera
+    from runtime.instrument.simulator.faulty_camera import FaultyCamera
 
-    return SimulatedCamera(bench.world, clock=bench.clock)
+    camera = SimulatedCamera(bench.world, clock=bench.clock)
+    faults = bench.world.faults
+    return FaultyCamera(camera, faults, clock=bench.clock) if faults.planned else camera
 
 
 STAGES: dict[str, Callable[[Bench, Any], Stage]] = {

@@ -13,6 +13,7 @@ from runtime.config.settings import Objective
 from runtime.distortion import Distortion
 from runtime.instrument.simulator import truth as witness
 from runtime.instrument.simulator.board import BRIGHTFIELD, simulated_board
+from runtime.instrument.simulator.faults import WorldFaults
 from runtime.instrument.simulator.imperfections import Imperfections, draw
 from runtime.instrument.simulator.mechanics import Triple, Unrest, play
 from runtime.instrument.simulator.motion import Motion, Steps, homing, move, steps_um, turret_swing
@@ -35,7 +36,7 @@ class World:
     `truth`, where one is named. Its camera bends every frame by `distortion`, if it has one: the
     middle of a frame stays where it was. With a `side_light` it has a channel for each side; with
     `unrest` the stage shakes, and comes to rest only some time after it was said to stand. Its
-    `imperfections` are those of the seed, unless others are given.
+    `imperfections` are those of the seed, unless others are given; `faults` go wrong on the way.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class World:
         side_light: SideLight | None = None,
         unrest: Unrest | None = None,
         imperfections: Imperfections | None = None,
+        faults: WorldFaults | None = None,
     ) -> None:
         self.seed, self.time = seed, VirtualTime(seed=seed, speed=speed)
         self.objectives = dict(objectives)
@@ -60,6 +62,7 @@ class World:
         self.channels = (BRIGHTFIELD,) if side_light is None else (BRIGHTFIELD, *SIDES)
         self._channel = BRIGHTFIELD
         self._truth, self._unrest = truth, unrest or Unrest()
+        self.faults = faults or WorldFaults()
         self._hidden = imperfections or draw(seed=seed, objectives=objectives)
         self._lock = Lock()
         self._motor: Steps = PARKED_STEPS
@@ -102,8 +105,9 @@ class World:
                 return
             for leg in motion.legs:
                 self._reach(leg)
+            standing = motion.objective == self._objective and set(motion.legs) <= {motion.start}
             self._objective = motion.objective
-            self._stand(motion.duration_s)
+            self._stand(motion.duration_s, moved=not standing)
 
     def halt(self, *, fraction: float) -> Steps:
         """Stop the motion under way after this fraction of its time; return the steps reached."""
@@ -160,16 +164,21 @@ class World:
         self._came = (came[0], came[1], came[2])
         self._motor, self._carriage_um = steps, (x, y, z)
 
-    def _stand(self, elapsed_s: float) -> None:
+    def _stand(self, elapsed_s: float, *, moved: bool = True) -> None:
+        """End a motion. One to where the stage stood already is none: the next frame has the noise
+        of a further one, not that of the one before.
+        """
         self._motion = None
         self.time.elapse(duration_s=elapsed_s)
-        self._stood_s = self.time.now_s()
-        self._frames_since_move = 0
+        if moved:
+            self._stood_s = self.time.now_s()
+            self._frames_since_move = 0
 
     def _observe(self, exposure_ms: float) -> TrueExposure:
         hidden, seat = self._hidden, self._hidden.seats[self._objective]
         shutter_s, now_s = exposure_ms / 1000, self.time.now_s()
-        x, y, z = self._position_um(now_s + shutter_s / 2)
+        middle_s, (channel, light_level) = now_s + shutter_s / 2, self._shining()
+        x, y, z = self.faults.misplaced(self._position_um(middle_s), time_s=middle_s)
         centre_x = hidden.handedness[0] * x + seat.offset_x_um
         centre_y = hidden.handedness[1] * y + seat.offset_y_um
         best_z_um = hidden.focus_plane.at(x_um=centre_x, y_um=centre_y) + seat.parfocal_um
@@ -177,7 +186,7 @@ class World:
             time_s=now_s + _lasts_s(exposure_ms),
             exposure_ms=exposure_ms,
             objective=self._objective,
-            light_level=self._level / FULL_LEVEL,
+            light_level=light_level,
             centre_um=(centre_x, centre_y),
             defocus_um=z - best_z_um,
             rotation_rad=hidden.rotation_rad,
@@ -185,8 +194,16 @@ class World:
             position_nm=(round(x * 1000), round(y * 1000), round(z * 1000)),
             frame_index=self._frames_since_move,
             smear_um=self._smear_um(now_s, shutter_s),
-            channel=self._channel,
+            channel=channel,
         )
+
+    def _shining(self) -> tuple[str, float]:
+        """Return which channel shines, and how bright; by a fault the next one, or none of ours."""
+        level = self._level / FULL_LEVEL * self.faults.lamp()
+        if self.faults.now("lamp-elsewhere") is None:
+            return self._channel, level
+        after = (self.channels.index(self._channel) + 1) % len(self.channels)
+        return self.channels[after], level if len(self.channels) > 1 else 0.0
 
     def _smear_um(self, now_s: float, shutter_s: float) -> float:
         if self._motion is not None:
