@@ -35,6 +35,29 @@ from runtime.record.rows import (
     Timing,
 )
 from runtime.record.table import Table
+from runtime.record.tables import (
+    EVENTS,
+    FOCUS,
+    JUDGED_SEAMS,
+    JUDGED_TILES,
+    KEPT,
+    LABELS,
+    MATCHED,
+    OF_A_TILE,
+    OF_TWO_TILES,
+    PLACEMENTS,
+    REGIONS,
+    RUN,
+    SCHEMA_VERSION,
+    SEAMS,
+    SHIFTS,
+    SKIPS,
+    STAGES,
+    STATES,
+    TABLES,
+    TILES,
+    TIMINGS,
+)
 from runtime.record.trouble import again, damage_is_named, told, trouble_is_told
 from runtime.tile import (
     Covariance,
@@ -48,34 +71,6 @@ from runtime.tile import (
     TileQuality,
 )
 
-RUN = Table("run", Fact, key=("key",))
-TILES = Table("tiles", StoredTile, key=("tile_id",), order="seq")
-STATES = Table("states", TileState, key=("tile_id",))
-SKIPS = Table("skips", SkippedTile, key=("tile_id",))
-FOCUS = Table("focus", FocusRow, key=("tile_id",))
-LABELS = Table("labels", TileLabel, key=("tile_id",))
-MATCHED = Table("matched", MatchedTile, key=("tile_id",))
-SHIFTS = Table("shifts", TileShift, key=("a", "b"), looked_up_by="tile_id")
-PLACEMENTS = Table("placements", Placement, key=("tile_id",))
-SEAMS = Table("seams", Seam, key=("a", "b"), order="a, b")
-JUDGED_SEAMS = Table("judged_seams", SeamQuality, key=("a", "b"), order="a, b")
-JUDGED_TILES = Table("judged_tiles", TileQuality, key=("tile_id",))
-REGIONS = Table("regions", FoundRegion, key=("region_id",), order="region_id")
-STAGES = Table("stages", StageBudget, key=("stage",))
-KEPT = Table("kept", KeptFile, key=("file",), order="file")
-TIMINGS = Table("timings", Timing)
-EVENTS = Table("events", Event)
-TABLES: tuple[Table[Any], ...] = (
-    RUN, TILES, STATES, SKIPS, FOCUS, LABELS, MATCHED, SHIFTS, PLACEMENTS, SEAMS, JUDGED_SEAMS,
-    JUDGED_TILES, REGIONS, STAGES, KEPT, TIMINGS, EVENTS,
-)  # fmt: skip
-OF_A_TILE: tuple[Table[Any], ...] = (
-    TILES, STATES, FOCUS, LABELS, MATCHED, SHIFTS, PLACEMENTS, JUDGED_TILES,
-)  # fmt: skip
-OF_TWO_TILES: tuple[Table[Any], ...] = (SHIFTS, SEAMS, JUDGED_SEAMS)
-
-# To be raised whenever a record above gains, loses or renames a field (a test holds it to that).
-SCHEMA_VERSION = 9
 BLANK = "UPDATE states SET state = 'blank' WHERE tile_id = ? AND state = 'good'"
 
 Record = TypeVar("Record")
@@ -196,7 +191,9 @@ class Journal:
     # -- tiles and focus --------------------------------------------------------------------
 
     def add_tile(self, tile: StoredTile, focus: FocusRow, state: TileState | None = None) -> None:
-        """Record a tile whose file is already durable, its focus, and its state where known."""
+        """Record a tile whose file is already durable, its focus, and its state where known; if it
+        was given up before, it no longer is.
+        """
         with self.transaction():
             self._db.execute("DELETE FROM skips WHERE tile_id = ?", (tile.tile_id,))
             self._put(TILES, [tile])
@@ -252,6 +249,17 @@ class Journal:
                 self._db.execute(f"DELETE FROM {table.name} WHERE tile_id = ?", (tile_id,))
             for table in OF_TWO_TILES:
                 self._db.execute(f"DELETE FROM {table.name} WHERE ? IN (a, b)", (tile_id,))
+
+    def forget(self, *, labels: bool, matches: bool) -> None:
+        """Forget what was derived from tiles: their labels, or how they match and what was made of
+        that. It is found again where it is missing.
+        """
+        matched: tuple[Table[Any], ...] = (MATCHED, SHIFTS, PLACEMENTS, SEAMS)
+        judged: tuple[Table[Any], ...] = (JUDGED_SEAMS, JUDGED_TILES)
+        tables = (LABELS,) * labels + (matched + judged) * matches
+        with self.transaction():
+            for table in tables:
+                self._db.execute(f"DELETE FROM {table.name}")
 
     # -- the other files --------------------------------------------------------------------
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import DiskFull, InputRefused
-from runtime.record.journal import MATCHED, SCHEMA_VERSION, TABLES, Journal
+from runtime.record.journal import Journal
 from runtime.record.rows import FocusRow, StageBudget, StoredTile, Timing
+from runtime.record.tables import MATCHED, SCHEMA_VERSION, TABLES
 from runtime.tile import (
     Alternative,
     FocusVerdict,
@@ -194,7 +195,8 @@ KILLED = """
 import os, sys
 from dataclasses import replace
 from pathlib import Path
-from runtime.record.journal import MATCHED, SCHEMA_VERSION, TABLES, Journal
+from runtime.record.journal import Journal
+from runtime.record.tables import MATCHED, SCHEMA_VERSION, TABLES
 journal = Journal(Path(sys.argv[1]), create=True)
 n = 0
 while True:

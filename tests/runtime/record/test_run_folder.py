@@ -9,6 +9,7 @@ import pytest
 from runtime.errors import ConfigRefused, ModelRefused
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder, RunLock
+from tests import night_fakes
 
 PLAN, SETTINGS = "name: night\n", "[serial]\n"
 STEPS = 60
@@ -153,3 +154,15 @@ def test_a_run_without_models_has_none(tmp_path):
     assert folder.bundle(journal, "classify") is None
     assert json.dumps(journal.fact("bundles")) == "{}"
     journal.close()
+
+
+def test_the_keys_of_a_run_are_its_own_whatever_the_environment_names(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    folder.create(plan_text=night_fakes.PLAN, settings_text=night_fakes.SETTINGS)
+    monkeypatch.setenv("NIGHTSCOPE_KEYS", str(tmp_path / "others"))
+    journal = Journal(folder.journal)
+    _, settings = folder.configuration(journal)
+    journal.close()
+    assert settings.models.keyring == folder.models / "keys"
+    assert settings.models.backend == "onnxruntime"
+    assert settings.model_dump(mode="json")["models"]["folder"] == str(folder.models)
