@@ -59,6 +59,8 @@ def _block(image: Image, corner: tuple[float, float], size: tuple[int, int]) -> 
     whole = [int(np.floor(at)) for at in corner]
     spans = [(at - REACH, at + n + REACH) for at, n in zip(whole, size, strict=True)]
     inside = [(max(lo, 0), min(hi, n)) for (lo, hi), n in zip(spans, image.shape, strict=True)]
+    if any(lo >= hi for lo, hi in inside):
+        return _beside(image, whole, size)
     piece = image[slice(*inside[0]), slice(*inside[1])]
     missing = [
         abs(wanted - had)
@@ -73,6 +75,24 @@ def _block(image: Image, corner: tuple[float, float], size: tuple[int, int]) -> 
     down, across = (_taps(at - n) for at, n in zip(corner, whole, strict=True))
     moved = cv2.sepFilter2D(piece, -1, across, down, anchor=(REACH - 1, REACH - 1))
     return np.asarray(moved[REACH:-REACH, REACH:-REACH], np.float32)
+
+
+def _beside(image: Image, whole: list[int], size: tuple[int, int]) -> Image:
+    """Return a block of which the picture holds nothing, to the pixel: of its mirrored pictures.
+
+    OpenCV would look for a rim of nothing for ever.
+    """
+    down, across = (
+        _mirrored(np.arange(at, at + n), length)
+        for at, n, length in zip(whole, size, image.shape, strict=True)
+    )
+    return np.asarray(image[np.ix_(down, across)], np.float32)
+
+
+def _mirrored(at: NDArray[np.intp], length: int) -> NDArray[np.intp]:
+    period = max(2 * (length - 1), 1)
+    folded = at % period
+    return np.where(folded < length, folded, period - folded)
 
 
 def _taps(fraction: float) -> NDArray[np.float64]:
