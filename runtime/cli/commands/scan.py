@@ -11,6 +11,7 @@ from runtime.appliance.messages.after_night import tell
 from runtime.appliance.models.trials import Decision, under_way
 from runtime.calibrated.loaded import Calibrated
 from runtime.cli.screen import show
+from runtime.cli.unheld import unheld
 from runtime.clock import SystemClock
 from runtime.config.plan import Plan
 from runtime.config.plan_file import load_plan, parse_plan_text, plan_text
@@ -142,7 +143,7 @@ def resume(
         raise ConfigRefused(f"{run} holds no run", remedy="`nightscope runs` lists the runs")
     clock, decided = SystemClock(), list[Decision]()
     try:
-        with under_way(folder, clock, decided):
+        with unheld(console), under_way(folder, clock, decided):
             summary = carry_out(
                 folder,
                 open_microscope=open_microscope,
