@@ -181,12 +181,26 @@ def verify(
 @night.command()
 def rebuild(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Label all tiles anew, by the run's own model.")
+    ] = False,
+    matches: Annotated[
+        bool, typer.Option("--matches", help="Match all overlaps anew, by all matchers.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a run's map, exports and report again from its tiles and journal; nothing moves.
 
+    Labels and matches stay as they were journaled, unless they are asked for.
+
     `nightscope rebuild demo-run`
 
-    `nightscope rebuild /data/2026-11-21 --json`
+    `nightscope rebuild /data/2026-11-21 --matches --json`
     """
-    call("runtime.cli.commands.verify:rebuild", as_json, run=folder)
+    call(
+        "runtime.cli.commands.verify:rebuild",
+        as_json,
+        run=folder,
+        labels=labels,
+        matches=matches,
+    )

@@ -21,8 +21,10 @@ from runtime.night.finish import finish, write_report
 from runtime.night.intake import Intake
 from runtime.night.mapping import Ground, map_of
 from runtime.night.models import models_of
-from runtime.night.stages import recall
+from runtime.night.second_looks import SecondLooks
+from runtime.night.stages import budgets, recall
 from runtime.ports import Clock
+from runtime.record.budget import Meter
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
 
@@ -33,8 +35,14 @@ def rebuild(
     plan: Plan,
     settings: Settings,
     clock: Clock,
+    *,
+    labels: bool = False,
+    matches: bool = False,
 ) -> None:
     """Make map, exports and report of a run again, of one that is not finished as far as it came.
+
+    `labels` are found anew by the run's own model, `matches` by the whole ladder of matchers; else
+    only what the journal lacks of them. The regions that were visited stay what they were.
 
     Raises InputRefused when no tile was taken yet, and for one that cannot be read.
     """
@@ -69,13 +77,24 @@ def rebuild(
         mosaic=mosaic,
     )
     journal.keep("derived", [])
+    journal.forget(labels=labels and models.classifier is not None, matches=matches)
     recall(intake)
+    if matches:
+        _look_again(intake, clock)
     intake.settle()
     intake.judge()
     if journal.fact("state") == "finished":
         finish(folder, journal, clock)
     else:
         write_report(folder.path, journal)
+
+
+def _look_again(intake: Intake, clock: Clock) -> None:
+    """Climb the whole ladder where its first rungs found nothing, as a night does in the end."""
+    looks = SecondLooks(intake=intake, meter=Meter(clock, budgets({})), asks=True)
+    looks.recall()
+    while looks.one():
+        pass
 
 
 def _distortion(

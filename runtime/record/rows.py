@@ -187,6 +187,8 @@ _KINDS: dict[Any, tuple[str, ...]] = {
     dict[str, str]: ("plugs", "unwritten"),
     dict[str, _Number]: ("depth_of_field_um", "messages"),
     list[str]: ("planned_ids",),
+    list[int]: ("begun_at",),
+    list[str]: ("slips_told",),
     list[dict[str, Any]]: ("calibrations", "focus_anchors", "origins_found"),
 }  # fmt: skip
 FACTS: dict[str, TypeAdapter[Any]] = {
@@ -195,3 +197,5 @@ FACTS: dict[str, TypeAdapter[Any]] = {
     for key in keys
 }
 """What each fact about a run is, by its key; a fact that is not known yet is None."""
+BEGUN = "begun_at"
+"""The fact how many tiles there were when each session began."""

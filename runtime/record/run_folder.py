@@ -14,7 +14,7 @@ from typing import Any, Self
 from runtime.config.plan import Plan
 from runtime.config.plan_file import load_plan
 from runtime.config.reached import corrected_plugs, with_plugs
-from runtime.config.settings import Settings, load_settings
+from runtime.config.settings import SealedModelsSection, Settings, load_settings
 from runtime.config.strict import Strict
 from runtime.errors import ConfigRefused, InputRefused, ModelRefused
 from runtime.record.journal import Journal
@@ -231,7 +231,9 @@ class RunFolder:
         settings = load_settings(self.settings, base=Path(journal.fact("paths_from") or self.path))
         own: dict[str, Strict] = {
             "calibration": settings.calibration.model_copy(update={"folder": self.calibration}),
-            "models": settings.models.model_copy(update={"folder": self.models, "store": None}),
+            "models": SealedModelsSection(
+                **settings.models.model_dump() | {"folder": self.models, "store": None}
+            ),
         }
         told = settings.recording
         if told is not None and told.corrected_by is not None:

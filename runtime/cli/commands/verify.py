@@ -54,8 +54,12 @@ def verify(*, run: Path, console: Console) -> dict[str, Any]:
     }
 
 
-def rebuild(*, run: Path, console: Console) -> dict[str, Any]:
-    """Make a run's map, exports and report again from its tiles; return the run's summary."""
+def rebuild(
+    *, run: Path, console: Console, labels: bool = False, matches: bool = False
+) -> dict[str, Any]:
+    """Make a run's map, exports and report again from its tiles, `labels` and `matches` too where
+    they are asked for; return the run's summary.
+    """
     folder = RunFolder(run)
     if not folder.journal.is_file():
         raise ConfigRefused(f"{run} holds no run", remedy="`nightscope runs` lists the runs")
@@ -63,11 +67,18 @@ def rebuild(*, run: Path, console: Console) -> dict[str, Any]:
         journal = Journal(folder.journal)
         try:
             folder.refuse_changed(journal)
-            make_again(folder, journal, *folder.configuration(journal), SystemClock())
+            plan, settings = folder.configuration(journal)
+            if labels and plan.model is None:
+                raise ConfigRefused(f"{run} has no model to label with", remedy="omit --labels")
+            make_again(
+                folder, journal, plan, settings, SystemClock(), labels=labels, matches=matches
+            )
             summary = conclude(folder, journal)
         finally:
             journal.close()
-    console.print(f"made again: map, exports and report of {summary['tiles_done']} tiles")
+    anew = ["labels"] * labels + ["matches"] * matches
+    made = ", ".join((*anew, "map, exports and report"))
+    console.print(f"made again: {made} of {summary['tiles_done']} tiles")
     return summary
 
 

@@ -2,13 +2,14 @@
 
 import errno
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from runtime.cli.commands.verify import rebuild, verify
-from runtime.errors import InputRefused, ModelRefused
+from runtime.errors import ConfigRefused, InputRefused, ModelRefused
 from runtime.night import finish as finishing
 from runtime.record.run_folder import RunFolder
 from tests.night_fakes import PLAN, SETTINGS, Bench, Night
@@ -161,6 +162,30 @@ def test_the_report_written_again_is_the_one_that_is_verified(night):
         finishing.renew_report(folder, journal)
     assert checked(night)["flaws"] == []
     assert "a word more" in folder.report.read_text()
+
+
+def test_matches_are_found_anew_only_when_they_are_asked_for(night, original):
+    """What is journaled of an overlap is spoilt."""
+    with night.journal() as journal:
+        (found,) = journal.matches_of("r000_c001").shifts
+        spoilt = replace(found, dx_px=found.dx_px + 9)
+        journal.set_shift("r000_c001", spoilt)
+
+    def known():
+        return night.read(lambda journal: journal.matches_of("r000_c001").shifts)
+
+    rebuild(run=night.path, console=Console(quiet=True))
+    assert known() == (spoilt,)
+    rebuild(run=night.path, console=Console(quiet=True), matches=True)
+    assert known() == (found,)
+    assert drawn(night) == drawn(original)
+    assert checked(night)["flaws"] == []
+
+
+def test_a_run_without_a_model_cannot_be_labelled_anew(night):
+    with pytest.raises(ConfigRefused, match="has no model to label with"):
+        rebuild(run=night.path, console=Console(quiet=True), labels=True)
+    assert checked(night)["flaws"] == []
 
 
 def test_a_run_without_tiles_has_nothing_to_rebuild(tmp_path):
