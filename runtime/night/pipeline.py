@@ -18,15 +18,18 @@ from runtime.night.acquire import Acquirer
 from runtime.night.intake import Intake
 from runtime.night.regions import find_regions
 from runtime.night.second_looks import SecondLooks
+from runtime.night.slip import slips
 from runtime.night.stages import Journey, acquire, take_in
 from runtime.night.visits import planned_frames
 from runtime.night.watchman import Watchman
 from runtime.record.budget import Meter
 from runtime.record.journal import Journal
+from runtime.record.rows import BEGUN
 from runtime.tile import Region
 
 # One lost field is an accident; this many in a row is a broken camera, and the night must pause.
 LOST_IN_A_ROW = 3
+SLIPS = "slips_told"
 
 
 class Watcher(Protocol):
@@ -81,8 +84,28 @@ class Pipeline:
         self._look_again()
         self._visit(self._regions())
         alongside(self.intake.settle, clock=self.rig.clock)
+        alongside(self._tell_slips, clock=self.rig.clock)
         alongside(self.intake.judge, clock=self.rig.clock)
         self.journal.add_timings(self.meter.drain())
+
+    def _tell_slips(self) -> None:
+        """Tell, once each, where the settled map says that the stage slipped a little.
+
+        Between two sessions it may stand elsewhere: it was homed anew, or time went by.
+        """
+        known = self.journal.fact(SLIPS, [])
+        began = self.journal.fact(BEGUN, [])
+        found = slips(
+            self.journal.tiles("overview"),
+            self.journal.placements(),
+            self.journal.seams(),
+            px_from_stage=self.watchman.suspicion.px_from_stage["overview"],
+            stage_sigma_um=self.rig.stage_sigma_um,
+        )
+        fresh = [s for s in found if s.number not in began and s.after.tile_id not in known]
+        for slip in fresh:
+            self.watchman.say("slip", slip.words)
+        self.journal.note(**{SLIPS: [*known, *(slip.after.tile_id for slip in fresh)]})
 
     def _look_again(self) -> None:
         """Look again at all overlaps that are left: where regions and seams lie depends on them."""
@@ -121,9 +144,12 @@ class Pipeline:
                 self.journal.mark_visited(region.region_id)
 
     def _take(self, phase: str, objective: str, planned: Sequence[PlannedTile]) -> None:
-        """Take what the journal does not hold yet; intake follows on the compute worker."""
+        """Take what the journal does not hold yet; intake follows on the compute worker.
+
+        What was doubtful, or gave no frame, is taken again in the end.
+        """
         taken = self.journal.tiles()
-        known = {tile.tile_id for tile in taken} | set(self.journal.skips())
+        known = {tile.tile_id for tile in taken}
         todo = [tile for tile in planned if tile.tile_id not in known]
         done = sum(tile.shot.phase == phase for tile in taken)
         self.watcher.phase(phase, total=done + len(todo), done=done)
@@ -133,6 +159,8 @@ class Pipeline:
         acquirer = self.acquirer(objective)
         self._pass(acquirer, todo)
         again = self.watchman.to_retake()
+        if self.rig.recording is None:  # whose files do not get better
+            again |= set(self.journal.skips())
         left = [tile for tile in todo if tile.tile_id in again]
         self.watchman.retaking = True
         self._pass(acquirer, left)
@@ -197,7 +225,7 @@ class Pipeline:
         )
 
     def _give_up(self, tile: PlannedTile, error: CameraFailed, lost_in_a_row: int) -> None:
-        if lost_in_a_row >= LOST_IN_A_ROW:
+        if lost_in_a_row >= LOST_IN_A_ROW and not self.watchman.retaking:
             raise HardwareFailed(
                 f"{lost_in_a_row} tiles in a row gave no frame: {error}",
                 remedy="check the camera, then `nightscope resume` the run",

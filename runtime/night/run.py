@@ -320,7 +320,7 @@ def carry_out(
                 told_why(folder, journal, clock, lambda: finish().renew_report(folder, journal)),
             ):
                 night.mend()
-                if journal.fact("state") != "finished":
+                if journal.fact("state") != "finished" or given_up(journal, settings):
                     begin_session(folder, journal, clock.instant())
                     try:
                         night.go_on()
@@ -332,6 +332,11 @@ def carry_out(
                 return conclude(folder, journal)
         finally:
             journal.close()
+
+
+def given_up(journal: Journal, settings: Settings) -> bool:
+    """Return whether tiles of a run gave no frame that may give one now; files do not."""
+    return settings.recording is None and bool(journal.skips())
 
 
 def conclude(folder: RunFolder, journal: Journal) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from runtime.instant import Instant
 from runtime.record.journal import Journal
+from runtime.record.rows import BEGUN
 from runtime.record.run_folder import RunFolder, is_held
 
 ALIVE = ("created", "calibrating", "scanning", "visiting")
@@ -33,7 +34,8 @@ def begin_session(folder: RunFolder, journal: Journal, now: Instant) -> None:
         journal.note(wall_s=journal.fact("wall_s", 0.0) + lasted_s)
     elif former is not None:
         journal.event(at=now, level="info", kind="resumed", message=f"{tiles} tiles were safe")
-    journal.note(session={"pid": os.getpid()} | asdict(now))
+    begun = [*journal.fact(BEGUN, []), tiles]
+    journal.note(session={"pid": os.getpid()} | asdict(now), **{BEGUN: begun})
 
 
 def state_now(folder: RunFolder, journal: Journal) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from runtime.record.journal import SCHEMA_VERSION
 from runtime.record.opening import log_of, looked_at
+from runtime.record.tables import SCHEMA_VERSION
 from runtime.record.trouble import damage_is_named
 
 EVERY_TILE = """

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.record.journal import (
+from runtime.record.journal import Journal
+from runtime.record.rows import Event, FocusRow, StageBudget, StoredTile, TileState, Timing
+from runtime.record.tables import (
     FOCUS,
     JUDGED_SEAMS,
     JUDGED_TILES,
@@ -19,9 +21,7 @@ from runtime.record.journal import (
     STATES,
     TILES,
     TIMINGS,
-    Journal,
 )
-from runtime.record.rows import Event, FocusRow, StageBudget, StoredTile, TileState, Timing
 from runtime.tile import Label, Placement, Region, Seam, SeamQuality, TileQuality
 
 GRID_ID = re.compile(r"r(\d+)_c(\d+)")

@@ -14,8 +14,8 @@ from runtime.appliance.views.shelf import Shelf
 from runtime.appliance.views.shown_map import Window, grey
 from runtime.appliance.views.watched_run import WatchedRun
 from runtime.errors import InputRefused
-from runtime.record.journal import TILES
 from runtime.record.rows import StoredTile
+from runtime.record.tables import TILES
 from runtime.report.pictures import jpeg, stretched
 from runtime.stitch.map.canvas import CHUNK_PX
 from runtime.stitch.map.seen import SeenMap
