@@ -186,9 +186,8 @@ _KINDS: dict[Any, tuple[str, ...]] = {
     dict[str, dict[str, str]]: ("bundles",),
     dict[str, str]: ("plugs", "unwritten"),
     dict[str, _Number]: ("depth_of_field_um", "messages"),
-    list[str]: ("planned_ids",),
+    list[str]: ("planned_ids", "slips_told"),
     list[int]: ("begun_at",),
-    list[str]: ("slips_told",),
     list[dict[str, Any]]: ("calibrations", "focus_anchors", "origins_found"),
 }  # fmt: skip
 FACTS: dict[str, TypeAdapter[Any]] = {
