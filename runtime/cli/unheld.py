@@ -20,14 +20,15 @@ from rich.console import Console
 WAITING = 1000
 """Pieces of text: some minutes of a live line."""
 GRACE_S = 1.0
-"""How long what is left may take at the end of a night; then it waits with whoever waits there."""
+"""How long a piece of what is left may take at the end of a night; then it waits on its own."""
 
 
 class _Unheld:
     """A text stream whose `write` never waits for its reader."""
 
     def __init__(self, stream: IO[str], descriptor: int) -> None:
-        self._stream, self._descriptor = stream, descriptor
+        # A descriptor of its own: the number of one that is closed is soon another file's.
+        self._stream, self._descriptor = stream, os.dup(descriptor)
         self._left: queue.Queue[bytes | None] = queue.Queue(maxsize=WAITING)
         self._thread = threading.Thread(target=self._pass_on, name="screen", daemon=True)
         self._thread.start()
@@ -46,10 +47,13 @@ class _Unheld:
         """Return at once: it is on its way."""
 
     def end(self) -> None:
-        """Wait, for a little, until all is written."""
+        """Wait until all is written, or nobody reads for a while."""
         with suppress(queue.Full):
             self._left.put_nowait(None)
-        self._thread.join(GRACE_S)
+        left = -1
+        while self._thread.is_alive() and self._left.qsize() != left:
+            left = self._left.qsize()
+            self._thread.join(GRACE_S)
 
     def _pass_on(self) -> None:
         # Not through the stream, whose lock a thread that waits would hold when Python ends.
@@ -59,6 +63,7 @@ class _Unheld:
                     content = content[os.write(self._descriptor, content) :]
                 except OSError:  # nobody is there
                     break
+        os.close(self._descriptor)
 
 
 @contextmanager

@@ -149,7 +149,7 @@ class Pipeline:
         What was doubtful, or gave no frame, is taken again in the end.
         """
         taken = self.journal.tiles()
-        known = {tile.tile_id for tile in taken}
+        known = {tile.tile_id for tile in taken} | self._given_up()
         todo = [tile for tile in planned if tile.tile_id not in known]
         done = sum(tile.shot.phase == phase for tile in taken)
         self.watcher.phase(phase, total=done + len(todo), done=done)
@@ -160,11 +160,15 @@ class Pipeline:
         self._pass(acquirer, todo)
         again = self.watchman.to_retake()
         if self.rig.recording is None:  # whose files do not get better
-            again |= set(self.journal.skips())
+            again |= self.journal.lost()
         left = [tile for tile in todo if tile.tile_id in again]
         self.watchman.retaking = True
         self._pass(acquirer, left)
         self.watchman.retaking = False
+
+    def _given_up(self) -> set[str]:
+        """Return the tiles that a person has given up."""
+        return self.journal.skips().keys() - self.journal.lost()
 
     def _pass(self, acquirer: Acquirer, todo: Sequence[PlannedTile]) -> None:
         """Take tiles once; those that the watchman vouches for, or must do with, go on."""
@@ -174,8 +178,8 @@ class Pipeline:
                 if self.should_stop():
                     self._hand_on(self.watchman.rest(), acquirer, belt)
                 self._stop_if_asked()
-                if tile.tile_id in self.journal.skips():
-                    continue  # a person has given it up since
+                if tile.tile_id in self._given_up():
+                    continue  # since the pass began
                 try:
                     journey = acquire(acquirer, Journey.to(tile), self.meter)
                 except CameraFailed as error:

@@ -336,7 +336,7 @@ def carry_out(
 
 def given_up(journal: Journal, settings: Settings) -> bool:
     """Return whether tiles of a run gave no frame that may give one now; files do not."""
-    return settings.recording is None and bool(journal.skips())
+    return settings.recording is None and bool(journal.lost())
 
 
 def conclude(folder: RunFolder, journal: Journal) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from runtime.errors import InputRefused
 from runtime.instant import Instant
 from runtime.record.opening import looked_at, opened
 from runtime.record.rows import (
+    BY_A_PERSON,
     FACTS,
     Event,
     Fact,
@@ -239,6 +240,10 @@ class Journal:
     def skips(self) -> dict[str, str]:
         """Return the reason of every tile given up."""
         return {row.tile_id: row.reason for row in self._all(SKIPS)}
+
+    def lost(self) -> set[str]:
+        """Return the tiles that were given up because no frame came: they may be tried again."""
+        return {name for name, why in self.skips().items() if not why.startswith(BY_A_PERSON)}
 
     def retake(self, tile_id: str) -> None:
         """Forget a tile whose file is lost, and all that was derived from it: it is to be taken as

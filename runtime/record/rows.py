@@ -198,3 +198,5 @@ FACTS: dict[str, TypeAdapter[Any]] = {
 """What each fact about a run is, by its key; a fact that is not known yet is None."""
 BEGUN = "begun_at"
 """The fact how many tiles there were when each session began."""
+BY_A_PERSON = "skipped by "
+"""How the reason of a tile begins that somebody gave up, not the camera."""

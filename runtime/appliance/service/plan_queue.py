@@ -18,6 +18,7 @@ from runtime.config.plan_file import parse_plan_text, plan_text
 from runtime.config.service_settings import ServiceSection
 from runtime.config.settings import load_settings
 from runtime.record.journal import Journal
+from runtime.record.rows import BY_A_PERSON
 from runtime.record.run_folder import RunFolder
 from runtime.report.wall_clock import EARLIEST, LATEST
 
@@ -160,7 +161,7 @@ class PlanQueue:
                 )
             with journal.transaction():
                 for one in left:
-                    journal.skip(tile_id=one, reason=f"skipped by {by}")
+                    journal.skip(tile_id=one, reason=f"{BY_A_PERSON}{by}")
         finally:
             journal.close()
         self._say("skipped", f"{by} skipped {tile or region}", run=item.run)
