@@ -111,13 +111,15 @@ def pack(
 
 @app.command()
 def key(out: Annotated[Path, typer.Option(metavar="PEM")]) -> None:
-    """Make a signing key; its public half goes into the device's models/keys folder.
+    """Make a signing key, as `nightscope key new` does; devices trust its public half.
 
     `nightscope export key --out signing.pem`
     """
-    from export.bundle.sign import make_key
+    from runtime.appliance.models.keys import new_key
+    from runtime.config.models_here import models_here
 
-    typer.echo(json.dumps({"private": str(out), "public": str(make_key(out))}))
+    public = new_key(out, passphrase="", models=models_here())
+    typer.echo(json.dumps({"private": str(out), "public": str(public)}))
 
 
 @app.command("demis-generate")

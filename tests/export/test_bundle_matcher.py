@@ -13,10 +13,10 @@ from onnx import TensorProto, helper
 
 from export.bundle.artefacts import Artefacts
 from export.bundle.pack import pack
-from export.bundle.sign import make_key
 from export.evaluate.matching.matcher import TilePair
 from export.evaluate.matching.matchers import opened
-from runtime.config.settings import SHIPPED_MODELS
+from runtime.appliance.models.keys import new_key
+from runtime.config.settings import SHIPPED_MODELS, ModelsSection
 from runtime.errors import ModelRefused
 from runtime.stitch.match.borders import Facing
 from runtime.stitch.match.strips import StripPair
@@ -77,7 +77,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with two bundles, one of them without fp32, and their key."""
     folder = tmp_path_factory.mktemp("shelf")
     (folder / "keys").mkdir()
-    make_key(folder / "signing.pem").rename(folder / "keys/signing.pub")
+    new_key(folder / "signing.pem", passphrase="", models=ModelsSection()).rename(
+        folder / "keys/signing.pub"
+    )
     model, shape = same_places(), (HEIGHT_PX, WIDTH_PX)
     golden = [[texture(shape, 1), texture(shape, 2)]]
     made = Artefacts(about=ABOUT, fp32=model, int8=model, golden=golden, card="none")

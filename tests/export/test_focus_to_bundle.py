@@ -18,7 +18,6 @@ import torch
 
 from export.bundle.artefacts import Artefacts
 from export.bundle.pack import pack
-from export.bundle.sign import make_key
 from export.datasets.defocus.frames import known_frames
 from export.networks.defocus.network import DefocusNetwork
 from export.tasks.focus.config import FocusConfig, read_focus_config
@@ -26,6 +25,8 @@ from export.tasks.focus.data import read_fields
 from export.tasks.focus.task import FocusTask
 from export.tasks.registry import Order, make
 from export.training.engine import TrainingJob, require_trainable, train
+from runtime.appliance.models.keys import new_key
+from runtime.config.settings import ModelsSection
 from runtime.errors import ConfigRefused
 from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle, open_bundle
@@ -49,7 +50,7 @@ class Made:
         self.config = read_focus_config(self.config_file)
         order = Order(config=self.config_file, data=None, seed=0, out=folder / "run")
         make(order).write(folder / "run")
-        make_key(folder / "made.key")
+        new_key(folder / "made.key", passphrase="", models=ModelsSection())
         self.path = folder / "tiny-focus-0.1.0.nsb"
         pack(Artefacts.read(folder / "run"), key=folder / "made.key", out=self.path)
         # Finished, so that it is only loaded.

@@ -19,7 +19,6 @@ import torch
 
 from export.bundle.artefacts import Artefacts
 from export.bundle.pack import pack
-from export.bundle.sign import make_key
 from export.networks.loftr.matching import choices
 from export.networks.loftr.network import Loftr
 from export.tasks.match.config import MatchConfig, read_match_config
@@ -28,6 +27,8 @@ from export.tasks.match.task import MatchTask
 from export.tasks.registry import Order, make
 from export.training.checkpoint import FILE
 from export.training.engine import TrainingJob, require_trainable, train
+from runtime.appliance.models.keys import new_key
+from runtime.config.settings import ModelsSection
 from runtime.errors import ConfigRefused
 from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle, open_bundle
@@ -65,7 +66,7 @@ class Made:
             Order(config=self.config_file, data=None, seed=SEED, out=folder / "run")
         )
         self.artefacts.write(folder / "run")
-        make_key(folder / "made.key")
+        new_key(folder / "made.key", passphrase="", models=ModelsSection())
         self.path = folder / "tiny-match-0.1.0.nsb"
         pack(Artefacts.read(folder / "run"), key=folder / "made.key", out=self.path)
         # Finished, so that it is only loaded.

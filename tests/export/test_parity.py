@@ -16,13 +16,13 @@ from skimage.feature import local_binary_pattern
 
 from export.bundle.artefacts import Artefacts
 from export.bundle.pack import pack
-from export.bundle.sign import make_key
 from export.convert.graph import to_parts
 from export.convert.parts import VOTE
 from export.networks.fusion import FusedClassifier, Fusion, input_of
 from export.networks.registry import make_network
 from export.quantise import to_int8
-from runtime.config.settings import SHIPPED_MODELS
+from runtime.appliance.models.keys import new_key
+from runtime.config.settings import SHIPPED_MODELS, ModelsSection
 from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle, find_bundle, open_bundle
 from runtime.inference.candidates import candidates, open_choice
@@ -77,7 +77,7 @@ class Made:
             arrays={about["input"]["lut"]: self.lut},
             golden=[[picture] for picture in self.golden],
         )
-        make_key(folder / "made.key")
+        new_key(folder / "made.key", passphrase="", models=ModelsSection())
         out = folder / "made.nsb"
         pack(artefacts, key=folder / "made.key", out=out)
         return open_bundle(out, keys=folder, tasks=RECORDS)

@@ -27,14 +27,17 @@ from runtime.inference.store import KEYS, StoreState, read_state
 from runtime.plain_file import read_plain
 from runtime.record.storage import make_folder, sync_folder, write_durably
 
-PRIVATE = b"PRIVATE KEY"
+PRIVATE, ENCRYPTED = b"PRIVATE KEY", b"ENCRYPTED"
+SHIPPED, HERE = "with the release", "on this device"
 SHORTEST = 8
 """Characters of a passphrase."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownKey:
-    """A public key that the device knows: `revoked` says why it is believed no more."""
+    """A public key that the device knows: `where` it was trusted, and in `revoked` why it is
+    believed no more.
+    """
 
     name: str
     fingerprint: str
@@ -77,12 +80,18 @@ def new_key(out: Path, *, passphrase: str, models: ModelsSection) -> Path:
     return public
 
 
+def is_encrypted(path: Path) -> bool:
+    """Return whether a private key wants a passphrase. Raises ConfigRefused for no such file."""
+    content = read_plain(path, what="key", most_bytes=MOST_BYTES, refuse=ConfigRefused)
+    return ENCRYPTED in content
+
+
 def private_key(path: Path, *, passphrase: str) -> Ed25519PrivateKey:
     """Return the key to sign with. Raises ConfigRefused when it cannot be used, also for one that
     others may read.
     """
     content = read_plain(path, what="key", most_bytes=MOST_BYTES, refuse=ConfigRefused)
-    if path.stat().st_mode & 0o077 and b"ENCRYPTED" not in content:
+    if path.stat().st_mode & 0o077 and ENCRYPTED not in content:
         raise ConfigRefused(
             f"key {path} can be read by others",
             value=f"mode {path.stat().st_mode & 0o777:o}",
@@ -112,7 +121,7 @@ def known_keys(models: ModelsSection) -> list[KnownKey]:
         KnownKey(
             name=file.stem,
             fingerprint=(mark := fingerprint(load_public_key(file))),
-            where=str(file.parent),
+            where=SHIPPED if file.parent == models.keyring else HERE,
             revoked=shelf.state.revoked_keys.get(mark, ""),
         )
         for file in shelf.keyring.files
@@ -158,7 +167,7 @@ def trust_key(file: Path, *, models: ModelsSection, name: str = "") -> KnownKey:
                 remedy="name it otherwise: --name",
             )
     _write_key(store, called, key)
-    return KnownKey(name=called, fingerprint=mark, where=str(store / KEYS))
+    return KnownKey(name=called, fingerprint=mark, where=HERE)
 
 
 def _write_key(store: Path, name: str, key: Ed25519PublicKey) -> None:

@@ -24,8 +24,14 @@ def new(*, out: Path, passphrase: bool, console: Console) -> dict[str, Any]:
     secret = asked_passphrase(twice=True) if passphrase else ""
     public = new_key(out, passphrase=secret, models=models_here())
     kept = "encrypted" if secret else "readable by you alone, and not encrypted"
-    console.print(f"private: {out}, {kept}: it signs; it stays here, and never goes to a device")
-    console.print(f"public:  {public}: on every device, once: nightscope key trust {public.name}")
+    console.print(
+        f"private: {out}, {kept}: it signs; it stays here, and never goes to a device",
+        soft_wrap=True,
+    )
+    console.print(
+        f"public:  {public}: on every device, once: nightscope key trust {public.name}",
+        soft_wrap=True,
+    )
     return {"private": str(out), "public": str(public), "encrypted": bool(secret)}
 
 
@@ -51,7 +57,7 @@ def asked_passphrase(*, twice: bool = False) -> str:
 def list_keys(*, settings: Path | None, console: Console) -> dict[str, Any]:
     """Return every key that the device knows."""
     keys = known_keys(models_here(settings))
-    shown = table("key", "fingerprint", "where", "state")
+    shown = table("key", "fingerprint", "trusted", "state")
     for key in keys:
         state = f"revoked: {key.revoked}" if key.revoked else "trusted"
         shown.add_row(key.name, key.fingerprint[:16], key.where, state)
@@ -62,13 +68,18 @@ def list_keys(*, settings: Path | None, console: Console) -> dict[str, Any]:
 def trust(*, file: Path, name: str, settings: Path | None, console: Console) -> dict[str, Any]:
     """Trust a public key; return it."""
     key = trust_key(file, models=models_here(settings), name=name)
-    console.print(f"'{key.name}' is trusted: models it signs can be installed")
-    console.print(f"its fingerprint, to compare with its owner's: {key.fingerprint}")
+    console.print(f"'{key.name}' is trusted: models it signs can be installed", soft_wrap=True)
+    console.print(
+        f"its fingerprint, to compare with its owner's: {key.fingerprint}", soft_wrap=True
+    )
     return asdict(key)
 
 
 def revoke(*, key: str, reason: str, settings: Path | None, console: Console) -> dict[str, Any]:
     """Believe a key no more; return it."""
     gone = revoke_key(key, models=models_here(settings), reason=reason)
-    console.print(f"'{gone.name or gone.fingerprint[:16]}' is revoked: nothing it signed is opened")
+    console.print(
+        f"'{gone.name or gone.fingerprint[:16]}' is revoked: nothing it signed is opened",
+        soft_wrap=True,
+    )
     return asdict(gone)
