@@ -206,9 +206,7 @@ def _accepted(said: dict[str, Any]) -> str:
     if said.get("changed") is False:
         return f"{name} is active there already"
     before = (
-        "no version of it was installed"
-        if said.get("before") is None
-        else f"it was {said['before']}"
+        "there was no version of it" if said.get("before") is None else f"it was {said['before']}"
     )
     return (
         f"{name} is active ({before}), on trial for {said.get('trial_tiles')} good tiles; "

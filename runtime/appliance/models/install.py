@@ -31,7 +31,12 @@ from runtime.appliance.models.ledger import (
     rolled_back,
     with_model,
 )
-from runtime.appliance.models.ratchet import check_pixel_sizes, check_version, is_active
+from runtime.appliance.models.ratchet import (
+    active_version,
+    check_pixel_sizes,
+    check_version,
+    is_active,
+)
 from runtime.appliance.models.trials import settle
 from runtime.config.settings import ModelsSection
 from runtime.errors import (
@@ -66,8 +71,9 @@ Say = Callable[[str], None]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
     """What an installation did: the model that is active now, on trial for `trial_tiles` good
-    tiles; `before` is the version that was active, None for none. `changed` is False for a bundle
-    that was active already. `unchecked` says in words what could not be looked at.
+    tiles; `before` is the version that was active, of the store or the release, None for none.
+    `changed` is False for a bundle that was active already. `unchecked` says in words what could
+    not be looked at.
     """
 
     name: str
@@ -89,6 +95,7 @@ def install(
     pixel_sizes_um: Sequence[float] = (),
     expected: Expected | None = None,
     again: bool = False,
+    called: str = ARRIVING,
     progress: Progress = nobody,
     say: Say = nobody,
     examine: Examine = examine,
@@ -98,7 +105,8 @@ def install(
 
     `expected` says which file it is and how long, which lets a transfer that broke go on: then the
     stream begins at `already(...)`. `pixel_sizes_um` are those of the instrument's objectives;
-    without any, the model's is not checked. `again` takes one that was rolled back before.
+    without any, the model's is not checked. `again` takes one that was rolled back before. A
+    refusal names the bundle as it is `called`.
     `progress` is told how many bytes have come, `say` which of `STEPS` begins.
 
     Raises ModelRefused (exit code 6) for a bundle that may not come, `TransferBroken` among it,
@@ -114,7 +122,7 @@ def install(
             )
         settle(models, clock)
         part = _begin(store, expected)
-        door = _Door(models, tuple(pixel_sizes_um), again)
+        door = _Door(models, tuple(pixel_sizes_um), again, called)
         with _no_run(store):
             pass  # a gigabyte is not taken to be refused at its end
         try:
@@ -144,14 +152,15 @@ class _Door:
     models: ModelsSection
     pixel_sizes_um: tuple[float, ...]
     again: bool
+    called: str
     manifest: Manifest | None = None
     active: bool = False
 
     def admit(self, head: BundleHead) -> Manifest:
         """Return the manifest of a bundle that may come; raises ModelRefused for any other."""
         shelf = shelf_of(self.models)
-        check_signature(head.manifest, head.signature, keys=shelf.keyring, bundle=ARRIVING)
-        manifest = parse_manifest(head.manifest, bundle=ARRIVING, tasks=RECORDS)
+        check_signature(head.manifest, head.signature, keys=shelf.keyring, bundle=self.called)
+        manifest = parse_manifest(head.manifest, bundle=self.called, tasks=RECORDS)
         digest = hashlib.sha256(head.manifest).hexdigest()
         self.manifest, self.active = manifest, is_active(manifest, digest, shelf.state)
         if not self.active:
@@ -243,14 +252,14 @@ def _proven(
             runs_as=found.runs_as,
             p99_ms=found.p99_ms,
         )
-        before = read_state(store).model(found.name).kept
+        before = active_version(found.name, models, read_state(store))
         _switch(part, store, door, found, kept)
         _look_back(store, found.name, sha256)
     return Installed(
         name=found.name,
         version=found.version,
         digest=found.digest,
-        before=None if before is None else before.version,
+        before=before,
         runs_as=found.runs_as,
         p99_ms=found.p99_ms,
         trial_tiles=models.trial_tiles,

@@ -10,6 +10,7 @@ from runtime.inference.bundle import VERSIONED
 from runtime.inference.manifest import Manifest
 from runtime.inference.store import ModelSlots, StoreState, numbers
 
+NONE = "0.0.0"
 NEWER = "pack it with a higher version: versions only go up"
 
 
@@ -69,11 +70,19 @@ def _check_ratchet(
         )
 
 
+def active_version(name: str, models: ModelsSection, state: StoreState) -> str | None:
+    """Return which version of a model a name means: of the store or the release, None for none."""
+    kept, ships = state.model(name).kept, _shipped(name, models)
+    versions = [ships] if kept is None else [ships, kept.version]
+    newest = max(versions, key=numbers)
+    return None if newest == NONE else newest
+
+
 def _shipped(name: str, models: ModelsSection) -> str:
     """Return the highest version of a model that comes with the release, "0.0.0" for none."""
     found = (VERSIONED.fullmatch(path.stem) for path in models.folder.glob("*.nsb"))
     versions = [one["version"] for one in found if one is not None and one["name"] == name]
-    return max(versions, key=numbers, default="0.0.0")
+    return max(versions, key=numbers, default=NONE)
 
 
 def check_pixel_sizes(manifest: Manifest, pixel_sizes_um: Sequence[float]) -> None:

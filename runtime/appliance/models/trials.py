@@ -24,6 +24,7 @@ from runtime.appliance.models.ledger import (
     rolled_back,
     with_model,
 )
+from runtime.appliance.models.ratchet import active_version
 from runtime.config.settings import ModelsSection, load_settings
 from runtime.errors import ConfigRefused, InferenceStalled, ModelRefused, NightscopeError
 from runtime.inference.store import ModelSlots, SessionOnTrial, StoreState, read_state
@@ -66,8 +67,8 @@ def confirm(models: ModelsSection, name: str) -> str:
 
 
 def roll_back(models: ModelsSection, name: str, *, reason: str) -> tuple[str, str | None]:
-    """Make the version before active again; return what was active and what is, None for what the
-    release ships or nothing. Raises ModelRefused when nothing was installed.
+    """Make the version before active again; return what was active and what is, of the store or the
+    release, None for nothing. Raises ModelRefused when nothing was installed.
     """
     store = make_store(models.store)
     gone: list[str] = []
@@ -85,8 +86,7 @@ def roll_back(models: ModelsSection, name: str, *, reason: str) -> tuple[str, st
 
     state = change(store, work)
     clear_slots(store, state)
-    now = state.model(name).kept
-    return gone[-1], None if now is None else now.version
+    return gone[-1], active_version(name, models, state)
 
 
 def settle(models: ModelsSection, clock: Clock) -> list[Decision]:

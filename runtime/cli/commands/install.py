@@ -55,7 +55,7 @@ def install(
         def say(step: str) -> None:
             bar.update(task, description=step)
             if step != "receiving":
-                console.print(f"{step} …")
+                console.print(f"{step} …", soft_wrap=True)
 
         done = install_bundle(
             stream,
@@ -64,11 +64,12 @@ def install(
             pixel_sizes_um=pixel_sizes_um(settings),
             expected=expected,
             again=again,
+            called="on standard input" if bundle == STANDARD_INPUT else bundle,
             progress=lambda arrived: bar.update(task, completed=arrived),
             say=say,
         )
     for line in words(done):
-        console.print(line)
+        console.print(line, soft_wrap=True)
     return asdict(done)
 
 
@@ -77,7 +78,7 @@ def words(done: Installed) -> list[str]:
     name = f"{done.name} {done.version}"
     if not done.changed:
         return [f"{name} is active already; nothing was changed"]
-    before = "no version of it was installed" if done.before is None else f"it was {done.before}"
+    before = "there was no version of it" if done.before is None else f"it was {done.before}"
     said = [
         f"{name} is active ({before}); it runs as {done.runs_as}, p99 {done.p99_ms:.1f} ms",
         f"on trial: it is confirmed after {counted(done.trial_tiles, 'good tile')}, "
@@ -110,20 +111,22 @@ def _bar(console: Console, length: int | None) -> Progress:
 def confirm(*, name: str, settings: Path | None, console: Console) -> dict[str, Any]:
     """Confirm the model that is on trial; return its version."""
     version = confirm_model(models_here(settings), name)
-    console.print(f"{name} {version} is confirmed: no older version comes any more")
+    console.print(f"{name} {version} is confirmed: no older version comes any more", soft_wrap=True)
     return {"name": name, "version": version}
 
 
 def rollback(*, name: str, settings: Path | None, console: Console) -> dict[str, Any]:
     """Go back to the version before; return both versions."""
     gone, now = roll_back(models_here(settings), name, reason="by hand")
-    told = f"{now} is active again" if now else "the one of the release, if it has one, is active"
-    console.print(f"{name} {gone} was rolled back; {told}")
+    told = f"{now} is active again" if now else "none of it is active any more"
+    console.print(f"{name} {gone} was rolled back; {told}", soft_wrap=True)
     return {"name": name, "rolled_back": gone, "version": now}
 
 
 def revoke(*, bundle: str, reason: str, settings: Path | None, console: Console) -> dict[str, Any]:
     """Believe a bundle no more; return the digest of its manifest."""
     digest = revoke_bundle(bundle, models=models_here(settings), reason=reason)
-    console.print(f"revoked {digest[:16]}: it is not opened any more, and does not come again")
+    console.print(
+        f"revoked {digest[:16]}: it is not opened any more, and does not come again", soft_wrap=True
+    )
     return {"digest": digest}

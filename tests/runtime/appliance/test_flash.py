@@ -270,7 +270,7 @@ def test_over_a_real_sshd_to_a_second_state_directory(
     to = {"ssh": server.ssh, "remote": server.remote}
     told, seen = send(news, server.host, **to)
     assert told["exit_code"] == 0, seen
-    assert "accepted: strip-match 9.0.0 is active (no version of it was installed)" in seen
+    assert "accepted: strip-match 9.0.0 is active (it was 1.1.0)" in seen
     kept = read_state(server.store).model(NAME).kept
     assert kept is not None
     assert kept.version == "9.0.0"

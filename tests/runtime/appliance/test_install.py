@@ -8,6 +8,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -244,6 +245,51 @@ def test_swapped_files_are_refused(device: Device, forge: Forge, maker: Maker) -
     one, other = forge.files["0.npy"], forge.files["1.npy"]
     forge.files |= {"0.npy": other, "1.npy": one}
     refused(device, forge.write().read_bytes(), r"[01]\.npy was altered")
+
+
+def linked(path: Path) -> None:
+    link = zipfile.ZipInfo("link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+
+
+def climbing(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("../../evil", b"x")
+
+
+@pytest.mark.parametrize(
+    ("bend", "match"),
+    [
+        (linked, "is a link"),
+        (climbing, "leaves the bundle"),
+    ],
+)
+def test_links_and_names_that_climb_are_refused(
+    device: Device, forge: Forge, maker: Maker, bend: Callable[[Path], None], match: str
+) -> None:
+    device.settled(maker("1.0.0"))
+    maker("1.1.0")
+    bend(forge.out)
+    refused(device, forge.out.read_bytes(), match)
+
+
+def test_a_bomb_is_refused(device: Device, forge: Forge, maker: Maker) -> None:
+    """The signed list says a byte; the archive, packed a thousandfold, has 16 MB."""
+    device.settled(maker("1.0.0"))
+    forge.files["0.npy"] = bytes(2**24)
+    forge.manifest |= {"version": "1.1.0"}
+    refused(device, forge.write(coding=zipfile.ZIP_DEFLATED).read_bytes(), r"0\.npy was altered")
+
+
+def test_external_data_is_refused(device: Device, forge: Forge, maker: Maker) -> None:
+    device.settled(maker("1.0.0"))
+    maker("1.1.0")
+    # Protobuf messages merge when joined: graph { initializer { data_location: EXTERNAL } }.
+    forge.files["fp32.onnx"] += bytes([0x3A, 4, 0x2A, 2, 0x70, 1])
+    forge.relist("fp32.onnx")
+    refused(device, forge.write().read_bytes(), "keeps data outside the bundle")
 
 
 def test_another_instrument_s_pixel_size_is_refused_before_the_bundle_is_taken(
