@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from runtime.appliance.models.examination import Examined
 from runtime.appliance.models.install import Installed, install
 from runtime.appliance.models.trials import confirm
 from runtime.config.settings import ModelsSection
+from runtime.errors import ModelRefused
 from runtime.inference.bundle import Bundle, open_bundle
 from runtime.inference.shelf import shelf_of
+from runtime.inference.store import read_state
 from runtime.instant import Instant
 from runtime.tasks.registry import RECORDS
 
@@ -90,3 +94,16 @@ class Device:
     def version(self) -> str:
         """Return which one that is."""
         return self.active().manifest.version
+
+
+def refused(device: Device, content: bytes, match: str, **options: Any) -> str:
+    """Return how a bundle is refused; what was active is active then, and nothing else is left."""
+    before = read_state(device.root / "store")
+    with pytest.raises(ModelRefused, match=match) as caught:
+        device.install(content, **options)
+    assert read_state(device.root / "store") == before
+    assert not list((device.root / "store/incoming").glob("*"))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.endswith(caught.value.remedy)
+    return message
