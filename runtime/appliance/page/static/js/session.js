@@ -1,6 +1,6 @@
 // Signing in with a token, and out.
 
-import { ask } from "./api.js";
+import { ask, Refusal } from "./api.js";
 import { el } from "./dom.js";
 import { attempt } from "./house.js";
 
@@ -10,13 +10,16 @@ export function signIn(place, done) {
     id: "token", type: "password", autocomplete: "current-password", required: true,
     spellcheck: "false", autocapitalize: "none",
   });
+  // Browsers keep a token only beside a name.
+  const name = el("input", {
+    type: "text", autocomplete: "username", value: "nightscope", readonly: true, hidden: true,
+  });
   const button = el("button", { class: "main", type: "submit" }, "Sign in");
   const form = el("form", {
     class: "sign-in",
     onsubmit: async (event) => {
       event.preventDefault();
-      const me = await attempt(button, () =>
-        ask("POST", "/session", { token: token.value.trim() }));
+      const me = await attempt(button, () => begin(token.value.trim()));
       if (me !== undefined) done(me);
       else token.select();
     },
@@ -24,9 +27,18 @@ export function signIn(place, done) {
   el("h1", {}, "Nightscope"),
   el("p", {}, "This microscope asks for a token. Whoever set it up has one: it was shown when the "
     + "service first started, and “nightscope token new” makes another."),
-  el("label", { for: "token" }, "Token"), token, button);
+  name, el("label", { for: "token" }, "Token"), token, button);
   place.replaceChildren(form);
   token.focus();
+}
+
+async function begin(token) {
+  try {
+    return await ask("POST", "/session", { token });
+  } catch (refusal) {
+    if (refusal.status !== 401) throw refusal;
+    throw new Refusal(401, { what: "That token is not known here", remedy: "Copy all of it, from nightscope_ on" });
+  }
 }
 
 /** End the session in this browser. */
