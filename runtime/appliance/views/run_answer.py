@@ -18,7 +18,10 @@ from runtime.report.timing_view import timing_in_words
 from runtime.report.wording import measured
 from runtime.tile import Region
 
-FILES = ("report.html", "map.png", "map.ome.tif", "plan.yaml", "settings.toml")
+FILES = (
+    "report.html", "map.png", "map.ome.tif", "map.geojson", "stage.geojson", "tiles.csv",
+    "plan.yaml", "settings.toml",
+)  # fmt: skip
 """The files of a run that are given out whole."""
 
 

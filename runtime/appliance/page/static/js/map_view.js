@@ -21,6 +21,12 @@ function styleNothing() {
   document.head.append(stand);
 }
 
+function fetched(address) {
+  const image = new Image();
+  image.src = address;
+  return image.decode();
+}
+
 /** The map of one run. `picked` is called with a tile that was clicked. */
 export class MapView {
   constructor(tiles, picked) {
@@ -135,20 +141,21 @@ export class MapView {
     this.draw();
   }
 
-  /** Have parts that were drawn again fetched again; the others stay. */
-  _refresh(changed) {
+  /** Have parts that were drawn again fetched again; the others stay. What is on show stays until
+   *  its successor has come: its address is another, so the browser has it at hand then. */
+  async _refresh(changed) {
     const image = this._image();
     if (!image) return;
     const finest = this.levels.about.levels.length - 1;
-    for (const [level, x, y] of changed) {
-      const column = image.tilesMatrix[finest - level]?.[x];
-      const tile = column?.[y];
-      if (!tile) continue;
-      tile.unload(true);
-      delete column[y];
+    const held = changed.map(([level, x, y]) => [finest - level, x, y])
+      .filter(([level, x, y]) => image.tilesMatrix[level]?.[x]?.[y]);
+    await Promise.allSettled(held.map((part) => fetched(image.source.getTileUrl(...part))));
+    for (const [level, x, y] of held) {
+      const column = image.tilesMatrix[level]?.[x];
+      if (column?.[y]?.loaded) column[y].unload(true);
+      if (column) delete column[y];
     }
-    image.setDrawn?.();
-    this._viewer.forceRedraw();
+    image.setClip(null); // changes nothing, but has the image look which parts it lacks
   }
 
   _mosaic(position) {

@@ -56,14 +56,25 @@ export function runRoom(place, run, signal) {
 
   const renewTiles = paced(async () => {
     const { changed, fresh } = await tiles.renew();
-    if (changed) { view.draw(); legend(); focusMap.draw(about?.focus_words); }
+    if (changed) {
+      view.draw();
+      legend();
+      focusMap.draw(about?.focus_words);
+      renewMap();
+      renewLive();
+    }
     if (!fresh) setTimeout(renewTiles, AGAIN_MS);
   }, TILES_MS, signal);
-  const renewMap = paced(async () => { await view.renew(); legend(); }, MAP_MS, signal);
+  // Before the first tile there is neither a map nor a frame, and to ask would be an error.
+  const renewMap = paced(async () => {
+    if (tiles.all.size === 0) return;
+    await view.renew();
+    legend();
+  }, MAP_MS, signal);
   const renewEvents = paced(() => events.renew(), TILES_MS, signal);
   const renewLive = paced(async () => {
     const night = house.state?.night;
-    if (night?.folder === run || !night) await live.renew(caption(night, run));
+    if (tiles.all.size > 0 && (night?.folder === run || !night)) await live.renew(caption(night, run));
   }, LIVE_MS, signal);
   const renewRun = paced(async () => {
     about = await get(`/runs/${run}`);
@@ -89,7 +100,7 @@ export function runRoom(place, run, signal) {
   let before = "";
   hear("tile", (news) => {
     if (news.run !== run) return;
-    renewTiles(); renewMap(); renewLive(); renewRun();
+    renewTiles(); renewRun();
   }, signal);
   hear("event", (news) => { if (news.run === run) { renewEvents(); renewRun(); } }, signal);
   hear("state", (state) => {

@@ -1,0 +1,338 @@
+"""The page in a browser, against a service of which everything is real but the nights' processes.
+
+What a night would write, the test writes: into its journal, its map and its frames.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from runtime.instant import Instant
+from runtime.record.journal import Journal
+from runtime.record.rows import FocusRow, StoredTile, TileState
+from runtime.stitch.map.mosaic import Mosaic
+from runtime.tile import FocusVerdict, Label, Placement, Seam
+from tests.runtime.appliance.service_bench import EVENING_S, PLAN, Served, served
+from tests.runtime.made import shot, stored
+
+playwright = pytest.importorskip("playwright.sync_api", reason="pip install 'nightscope[browser]'")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
+
+SIDE, STEP = 160, 120
+SIZES = {"desk": (1400, 900), "phone": (390, 800)}
+PATIENCE_MS = 60_000
+
+
+class Night:
+    """What a night's process writes: tile after tile on a square of 5 x 5."""
+
+    def __init__(self, journal: Journal, folder: Path) -> None:
+        self.journal, self.folder, self.taken = journal, folder, 0
+        self.frames: dict[str, np.ndarray] = {}
+        self.mosaic = Mosaic(
+            folder / "map.ome.zarr",
+            tile_shape_px=(SIDE, SIDE),
+            pixel_size_um=0.5,
+            dtype=np.uint16,
+            name="corner",
+            simulated=True,
+            bounds_px=(0.0, 0.0, 5.0 * SIDE, 5.0 * SIDE),
+        )
+        began = Instant(boot_id="boot", monotonic_s=0.0, wall_s=EVENING_S)
+        journal.note(
+            name="corner", simulated=True, state="scanning", created=asdict(began),
+            session={"pid": 1} | asdict(began), tiles_planned=25,
+            plan={"name": "corner", "objective": "10x"},
+            settings={"instrument": {"name": "bench"}},
+            ground={"stage_from_px": ((0.5, 0.0), (0.0, 0.5))},
+        )  # fmt: skip
+
+    def take(self, count: int = 1, *, doubtful: bool = False) -> None:
+        """Take tiles, each with its frame, label, focus, place and a seam with the one before."""
+        for _ in range(count):
+            self._take(doubtful)
+
+    def _take(self, doubtful: bool) -> None:
+        row, column = divmod(self.taken, 5)
+        name = f"r{row:03d}_c{column:03d}"
+        x_px, y_px = column * STEP, row * STEP
+        middle_um = (x_px + (SIDE - 1) / 2) * 0.5, (y_px + (SIDE - 1) / 2) * 0.5
+        tile = stored(
+            shot(name, at_um=(*middle_um, 0.0), row=row, column=column),
+            seq=self.taken,
+            shape_px=(SIDE, SIDE),
+        )
+        self._expose(tile)
+        state = TileState(tile_id=name, state="doubtful" if doubtful else "good")
+        self.journal.add_tile(tile, self._focus(name), state)
+        self.journal.set_label(
+            name, Label(name="tissue", score=0.9, scores={"tissue": 0.9, "resin": 0.1})
+        )
+        place = Placement(tile_id=name, x_px=float(x_px), y_px=float(y_px))
+        self.journal.set_placements([place])
+        self._seam(name)
+        self.mosaic.update({name: place}, self.frames.__getitem__)
+        self.taken += 1
+
+    def _expose(self, tile: StoredTile) -> None:
+        frame = np.random.default_rng(self.taken).integers(600, 3000, (SIDE, SIDE))
+        self.frames[tile.tile_id] = frame.astype(np.uint16)
+        path = self.folder / tile.file.file
+        path.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(path, self.frames[tile.tile_id])
+
+    def _focus(self, name: str) -> FocusRow:
+        curve = tuple((float(z), 100.0 - (z - 2.0) ** 2) for z in range(-8, 9, 2))
+        verdict = FocusVerdict(status="ok", z_um=2.0, sigma_z_um=0.3, curve=curve, exposures=9)
+        return FocusRow(tile_id=name, source="sweep", verdict=verdict)
+
+    def _seam(self, name: str) -> None:
+        if self.taken % 5 == 0:
+            return
+        before = f"r{self.taken // 5:03d}_c{self.taken % 5 - 1:03d}"
+        self.journal.set_seams(
+            [Seam(a=before, b=name, dx_px=float(STEP), dy_px=0.0, residual_px=0.1, ncc=0.9,
+                  method="phase")]
+        )  # fmt: skip
+
+
+class Watched:
+    """A page, and everything in it that should not be."""
+
+    def __init__(self, page: Any, url: str) -> None:
+        self.page, self.url = page, url
+        self.errors: list[str] = []
+        self.hosts: set[str] = set()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._heard)
+        page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
+
+    def _heard(self, message: Any) -> None:
+        # A refusal is an answer, and the browser has no other way to tell of one.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.errors.append(message.text)
+
+    def sign_in(self, token: str) -> None:
+        self.page.goto(self.url)
+        self.page.get_by_label("Token").fill(token)
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.locator("#rooms a").first.wait_for()
+
+    def room(self, name: str) -> None:
+        self.page.locator(f"#rooms a[href='#{name}']").click()
+
+    def bar_says(self, words: str) -> None:
+        self.page.locator("#bar").filter(has_text=words).wait_for()
+
+    def click_the_map(self, x_share: float, y_share: float) -> None:
+        frame = self.page.locator(".map .frame")
+        frame.scroll_into_view_if_needed()
+        box = frame.bounding_box()
+        at = {"x": box["width"] * x_share, "y": box["height"] * y_share}
+        frame.click(position=at)
+
+    def drawn_share(self, *, at_least: float) -> float:
+        """Return which part of the map is not black, once that is as much as it should be."""
+        for _ in range(80):
+            frame = self.page.locator(".map .canvas").screenshot()
+            shown = cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_GRAYSCALE)
+            share = float(np.count_nonzero(shown > 40) / shown.size)
+            if share >= at_least:
+                self.page.wait_for_timeout(500)  # all that is to come has come
+                return share
+            self.page.wait_for_timeout(500)
+        raise AssertionError(f"{share:.2f} of the map is drawn, not {at_least:.2f}")
+
+    def overflow_px(self) -> int:
+        return self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@contextmanager
+def looking(browser: Any, service: Served, size: str = "desk", **how: Any) -> Iterator[Watched]:
+    """Open a page that nobody signed in to; at the end nothing in it may have gone wrong."""
+    width, height = SIZES[size]
+    context = browser.new_context(viewport={"width": width, "height": height}, **how)
+    watched = Watched(context.new_page(), f"http://127.0.0.1:{service.port}")
+    try:
+        yield watched
+        assert watched.errors == []
+        assert watched.hosts == {f"127.0.0.1:{service.port}"}
+        assert watched.overflow_px() <= 0
+    finally:
+        context.close()
+
+
+def begin(service: Served) -> None:
+    """Queue a plan, and have the service begin its night."""
+    assert service("POST", "/api/v1/queue", {"plan": PLAN}).status == 201
+    service.bench.steps()
+
+
+@contextmanager
+def night_of(service: Served) -> Iterator[Night]:
+    """Give the night that the service began to the test, which writes it."""
+    with service.bench.journal() as journal:
+        yield Night(journal, service.bench.service.section.runs / service.bench.item().run)
+
+
+def renew(service: Served) -> None:
+    """Have the keeper look at the night, and tell whoever watches."""
+    service.bench.steps()
+    service.bench.service.broker.publish("state", service.bench.service.metrics.state())
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_plan_is_started_watched_stopped_and_resumed(
+    browser: Any, tmp_path: Path, size: str
+) -> None:
+    with served(tmp_path) as service, looking(browser, service, size) as watched:
+        page = watched.page
+        watched.sign_in(service.tokens["operate"])
+        watched.room("queue")
+        page.get_by_label("Plan", exact=True).fill(PLAN)
+        page.get_by_role("button", name="Queue it").click()
+        page.get_by_text("Queued").wait_for()
+        renew(service)
+        with night_of(service) as night:
+            night.take(6)
+            renew(service)
+            watched.bar_says("6 of 25 tiles")
+            watched.bar_says("Scanning")
+            watched.room("night")
+            page.locator(".live canvas:not([hidden])").wait_for()
+            page.locator("#colour").select_option(label="nothing")
+            whole = watched.drawn_share(at_least=0.1)
+            night.take(14, doubtful=True)
+            renew(service)
+            watched.bar_says("20 of 25 tiles")
+            watched.drawn_share(at_least=2 * whole)
+            page.locator("#colour").select_option(label="what needs a look")
+            page.locator(".legend").filter(has_text="cannot be vouched for: 14").wait_for()
+            watched.click_the_map(0.5, 0.4)
+            page.locator("#tile h2 code").filter(
+                has_text=re.compile("r00[0-3]_c00[0-4]")
+            ).wait_for()
+            page.locator("#tile svg.curve").wait_for()
+            page.locator("#tile table").first.filter(has_text="phase").wait_for()
+            page.get_by_role("button", name="Stop", exact=True).click()
+            page.get_by_text("Stopping").first.wait_for()
+            service.bench.steps()
+            assert service.bench.night().asked == ["stop"]
+        service.bench.night().end(130)
+        renew(service)
+        watched.bar_says("Paused")
+        page.get_by_role("button", name="Resume").click()
+        page.get_by_text("Going on").wait_for()
+        renew(service)
+        page.locator(".pill.paused").wait_for(state="detached")
+        assert service.bench.night().running
+
+
+def test_what_one_may_not_do_is_not_offered(browser: Any, tmp_path: Path) -> None:
+    with served(tmp_path) as service, looking(browser, service) as watched:
+        begin(service)
+        with night_of(service) as night:
+            night.take(2)
+            renew(service)
+            watched.sign_in(service.tokens["look"])
+            watched.bar_says("2 of 25 tiles")
+            commands = watched.page.locator("#bar button:visible")
+            assert commands.count() == 0
+            watched.room("queue")
+            watched.page.get_by_role("heading", name="Queue").wait_for()
+            assert watched.page.get_by_text("Add a plan").count() == 0
+
+
+def test_a_wrong_token_is_refused_and_a_right_one_can_sign_out(
+    browser: Any, tmp_path: Path
+) -> None:
+    with served(tmp_path) as service, looking(browser, service) as watched:
+        watched.page.goto(watched.url)
+        watched.page.get_by_label("Token").fill("nightscope_wrong")
+        watched.page.get_by_role("button", name="Sign in").click()
+        watched.page.get_by_text("That token is not known here").wait_for()
+        watched.sign_in(service.tokens["look"])
+        watched.page.get_by_text("No night has been run yet").wait_for()
+        watched.page.get_by_role("button", name="Sign out").click()
+        watched.page.get_by_label("Token").wait_for()
+
+
+def test_a_lost_connection_is_told_and_found_again(browser: Any, tmp_path: Path) -> None:
+    with served(tmp_path) as service, looking(browser, service) as watched:
+        begin(service)
+        with night_of(service) as night:
+            night.take(3)
+            renew(service)
+            watched.sign_in(service.tokens["look"])
+            watched.bar_says("3 of 25 tiles")
+            watched.page.route("**/api/**", lambda route: route.abort())
+            service.bench.service.broker.close()  # as if the network had gone
+            watched.page.locator("#lost").filter(has_text="Connection lost").wait_for()
+            night.take(2)
+            service.bench.service.broker._closed = False
+            watched.page.unroute("**/api/**")
+            watched.page.locator("#lost").wait_for(state="hidden")
+            renew(service)
+            watched.bar_says("5 of 25 tiles")
+
+
+def test_times_are_the_controllers_whatever_the_phone_believes(
+    browser: Any, tmp_path: Path
+) -> None:
+    with served(tmp_path) as service, looking(browser, service, "phone") as watched:
+        watched.page.clock.set_system_time("2001-01-01T03:04:05Z")
+        watched.sign_in(service.tokens["look"])
+        watched.room("queue")
+        said = watched.page.get_by_text("The controller's clock says")
+        said.wait_for()
+        assert "This device's clock differs" in said.inner_text()
+        assert "03:04" not in said.inner_text()
+
+
+def test_ten_thousand_tiles_are_shown(browser: Any, tmp_path: Path) -> None:
+    with served(tmp_path) as service, looking(browser, service) as watched:
+        begin(service)
+        with night_of(service) as night:
+            night.take(1)
+            with night.journal.transaction():
+                for n in range(1, 10_000):
+                    tile = stored(shot(f"t{n}", at_um=(n % 100, n // 100, 0.0)), seq=n)
+                    verdict = FocusVerdict(status="ok", z_um=float(n % 7), sigma_z_um=0.3)
+                    focus = FocusRow(tile_id=f"t{n}", source="surface", verdict=verdict)
+                    night.journal.add_tile(tile, focus)
+                night.journal.set_placements(
+                    [
+                        Placement(tile_id=f"t{n}", x_px=8.0 * (n % 100), y_px=8.0 * (n // 100))
+                        for n in range(1, 10_000)
+                    ]
+                )
+            renew(service)
+            watched.sign_in(service.tokens["look"])
+            watched.bar_says("10000 of 25 tiles")
+            watched.page.get_by_label("Number of a tile").fill("9999")
+            watched.page.get_by_role("button", name="Show", exact=True).click()
+            watched.page.locator("#tile h2 code").filter(has_text="t9999").wait_for()
+            figure = watched.page.locator("canvas.focus-map[aria-label*='10000 tiles']")
+            figure.wait_for()
