@@ -20,13 +20,15 @@ FP32, INT8 = "fp32", "int8"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedResult:
-    """One split: its n test images and the (n, classes) scores of each method and precision.
+    """One split: its n test images, the specimen of each, and the (n, classes) scores of each
+    method and precision.
 
     `split` counts images and specimens by set.
     """
 
     seed: int
     names: tuple[str, ...]
+    specimen: tuple[str, ...]
     target: NDArray[np.int64]
     scores: Mapping[Method, Mapping[str, Scores]]
     split: Mapping[str, int]
@@ -94,6 +96,7 @@ def _seed_to_json(one: SeedResult) -> dict[str, Any]:
         "seed": one.seed,
         "split": dict(one.split),
         "names": list(one.names),
+        "specimen": list(one.specimen),
         "target": one.target.tolist(),
         "methods": [
             {
@@ -118,6 +121,7 @@ def _seed_from_json(plain: dict[str, Any]) -> SeedResult:
     return SeedResult(
         seed=plain["seed"],
         names=tuple(plain["names"]),
+        specimen=tuple(plain["specimen"]),
         target=np.array(plain["target"], dtype=np.int64),
         scores=scores,
         split=plain["split"],

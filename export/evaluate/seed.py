@@ -102,6 +102,7 @@ def evaluate_seed(setup: Setup, data: Data, *, seed: int, out: Path, job: Job) -
     return SeedResult(
         seed=seed,
         names=Names(data).of(data.parts.test),
+        specimen=tuple(data.parts.test.specimen.tolist()),
         target=data.parts.test.target,
         scores=scores,
         split=_counts(data),

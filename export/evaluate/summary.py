@@ -1,12 +1,17 @@
-"""Means over seeds, and differences between methods paired by seed."""
+"""Means over seeds, and differences between methods paired by seed and specimen."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import mean, stdev
 
+import numpy as np
+
+from export.evaluate.bootstrap import Interval, PairedScores, difference_interval
 from export.evaluate.methods import INTENSITY, Method
 from export.evaluate.results import FP32, Results
+
+FUSED = ("mid", "late")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +28,23 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paired:
-    """A method minus its reference on the same splits, and in how many it was better or worse."""
+    """A method minus its reference on the same splits, and in how many it was better or worse.
+
+    `interval` is that of the mean difference over specimens drawn anew, None of a single one.
+    """
 
     method: Method
     reference: Method
     difference: Spread
+    interval: Interval | None
     better: int
     equal: int
     worse: int
+
+    @property
+    def verdict(self) -> str:
+        """Return what may be said: no difference is a win without an interval that excludes 0."""
+        return "not told apart" if self.interval is None else self.interval.verdict
 
 
 def spread(values: list[float]) -> Spread | None:
@@ -42,32 +56,53 @@ def spread(values: list[float]) -> Spread | None:
     )
 
 
-def late_against_intensity(results: Results, *, metric: str = "accuracy") -> list[Paired]:
-    """Return, for every late fusion, its fp32 metric minus that of the intensity network alone.
+def fused_against_intensity(
+    results: Results, *, metric: str = "accuracy", precision: str = FP32
+) -> list[Paired]:
+    """Return, for every mid and late fusion that has it in that precision, its metric minus that of
+    the intensity network alone.
 
     An ensemble is compared with the best of its architectures on intensity.
     """
-    alone = [m for m in results.methods if (m.row, m.column) == (INTENSITY, "none")]
+    known = [m for m in results.methods if results.values(m, precision, metric)]
+    alone = [m for m in known if (m.row, m.column) == (INTENSITY, "none")]
     found = []
-    for method in results.methods:
-        if method.column == "late" and alone:
+    for method in known:
+        if method.column in FUSED and alone:
             own = [m for m in alone if m.group == method.group]
             reference = own[0] if own else max(alone, key=lambda m: _mean(results, m, metric))
-            found.append(_paired(results, method, reference, metric))
+            found.append(_paired(results, method, reference, metric, precision))
     return found
 
 
-def _paired(results: Results, method: Method, reference: Method, metric: str) -> Paired:
-    pairs = zip(
-        results.values(method, FP32, metric), results.values(reference, FP32, metric), strict=True
-    )
-    differences = [ours - theirs for ours, theirs in pairs]
+def _paired(
+    results: Results, method: Method, reference: Method, metric: str, precision: str
+) -> Paired:
+    both = [
+        one
+        for one in results.seeds
+        if all(precision in one.scores.get(m, {}) for m in (method, reference))
+    ]
+    pairs = [
+        [getattr(one.metrics(m, precision), metric) for m in (method, reference)] for one in both
+    ]
+    differences = [ours - theirs for ours, theirs in pairs if None not in (ours, theirs)]
     found = spread(differences)
     assert found is not None  # A method is only listed when a seed has its scores.
+    scores = [
+        PairedScores(
+            specimen=np.array(one.specimen),
+            target=one.target,
+            ours=one.scores[method][precision],
+            theirs=one.scores[reference][precision],
+        )
+        for one in both
+    ]
     return Paired(
         method=method,
         reference=reference,
         difference=found,
+        interval=difference_interval(scores, metric),
         better=sum(value > 0 for value in differences),
         equal=sum(value == 0 for value in differences),
         worse=sum(value < 0 for value in differences),

@@ -9,9 +9,10 @@ from functools import partial
 
 from rich.table import Table
 
+from export.evaluate.bootstrap import METRICS as COMPARED
 from export.evaluate.methods import BASELINE, COLUMNS, Method
 from export.evaluate.results import FP32, INT8, Results
-from export.evaluate.summary import Paired, late_against_intensity, spread
+from export.evaluate.summary import Paired, fused_against_intensity, spread
 
 METRICS = ("accuracy", "balanced_accuracy", "f1", "auroc", "log_loss", "calibration_error")
 EMPTY = ""
@@ -31,7 +32,9 @@ def markdown(results: Results, *, metric: str = "accuracy") -> str:
     ]
     for title, rows in _tables(results, metric):
         lines += [f"## {title}", "", *_markdown_table(rows), ""]
-    return "\n".join([*lines, *_markdown_paired(late_against_intensity(results, metric=metric))])
+    for title, rows in _paired_tables(results):
+        lines += [f"## {title}", "", *_markdown_table(rows), ""]
+    return "\n".join(lines)
 
 
 def to_csv(results: Results) -> str:
@@ -54,9 +57,8 @@ def terminal(results: Results, *, metric: str = "accuracy") -> Iterator[Table]:
     """Yield a table for each group and precision, and one of the paired differences."""
     for title, rows in _tables(results, metric):
         yield _rich(title, rows)
-    paired = late_against_intensity(results, metric=metric)
-    if paired:
-        yield _rich("late fusion minus intensity alone", _paired_rows(paired))
+    for title, rows in _paired_tables(results):
+        yield _rich(title, rows)
 
 
 def _tables(results: Results, metric: str) -> Iterator[tuple[str, list[list[str]]]]:
@@ -95,20 +97,28 @@ def _markdown_table(rows: list[list[str]]) -> list[str]:
     return [head, "|" + "---|" * len(rows[0]), *body]
 
 
-def _markdown_paired(paired: list[Paired]) -> list[str]:
-    if not paired:
-        return []
-    return ["## Late fusion minus intensity alone", "", *_markdown_table(_paired_rows(paired)), ""]
+def _paired_tables(results: Results) -> Iterator[tuple[str, list[list[str]]]]:
+    """Yield title and rows: what fusion adds, by metric and precision, and whether that is sure."""
+    for metric in COMPARED:
+        for precision in (FP32, INT8):
+            paired = fused_against_intensity(results, metric=metric, precision=precision)
+            if paired:
+                title = f"Fusion minus intensity alone, {precision}: {_words(metric)}"
+                yield title, _paired_rows(paired)
 
 
 def _paired_rows(paired: list[Paired]) -> list[list[str]]:
-    head = ["late fusion", "minus", "difference", "better", "equal", "worse"]
+    head = ["fusion", "minus", "difference", "95 % interval", "verdict", "better", "equal", "worse"]
     body = [
         [
-            f"{one.method.group}, {one.method.row}",
+            f"{one.method.group}, {one.method.row}, {one.method.column}",
             f"{one.reference.group}, {one.reference.row}",
             f"{one.difference.mean:+.3f}"
             + ("" if one.difference.std is None else f" ({one.difference.std:.3f})"),
+            EMPTY
+            if one.interval is None
+            else f"{one.interval.low:+.3f} to {one.interval.high:+.3f}",
+            one.verdict,
             *(str(number) for number in (one.better, one.equal, one.worse)),
         ]
         for one in paired

@@ -17,7 +17,7 @@ from export.evaluate.methods import (
 )
 from export.evaluate.mistakes import mistakes, wrong_tiles
 from export.evaluate.results import FP32, INT8, Results, SeedResult
-from export.evaluate.summary import late_against_intensity
+from export.evaluate.summary import fused_against_intensity
 from export.evaluate.table import markdown, terminal, to_csv
 
 ALONE = Method("compact", "intensity", "none")
@@ -35,6 +35,7 @@ def seed_result(seed, alone, late, target=(0, 0, 1, 1), names=("a", "b", "c", "d
     return SeedResult(
         seed=seed,
         names=names,
+        specimen=("s1", "s1", "s2", "s2"),
         target=np.array(target),
         scores={
             ALONE: {FP32: scores(alone)},
@@ -79,7 +80,7 @@ def test_every_place_of_the_table_is_filled_once():
 
 
 def test_paired_differences_count_seeds(results):
-    (paired,) = late_against_intensity(results)
+    (paired,) = fused_against_intensity(results)
     assert (paired.better, paired.equal, paired.worse) == (2, 1, 0)
     # 1.00 - 0.50, 0.75 - 0.75, 0.75 - 0.50
     assert paired.difference.mean == pytest.approx(0.25)
@@ -92,7 +93,8 @@ def test_markdown_holds_mean_and_deviation(results):
     assert "| LBP1,8 |  |  |  | 0.833 (0.144) |" in text
     assert "## compact, int8" in text
     assert "## SVM, int8" not in text
-    assert "+0.250 (0.250) | 2 | 1 | 0 |" in text
+    assert "| +0.250 (0.250) |" in text
+    assert "| 2 | 1 | 0 |" in text
 
 
 def test_agreement_counts_decisions_that_int8_changes_for_better_or_worse(results):
@@ -130,7 +132,8 @@ def test_terminal_tables_are_titled(results):
         "compact, int8: accuracy",
         "compact: int8 decides as fp32",
         "SVM, fp32: accuracy",
-        "late fusion minus intensity alone",
+        "Fusion minus intensity alone, fp32: accuracy",
+        "Fusion minus intensity alone, fp32: auroc",
     ]
 
 
