@@ -5,7 +5,7 @@ What a night would write, the test writes: into its journal, its map and its fra
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +21,7 @@ from runtime.record.journal import Journal
 from runtime.record.rows import FocusRow, StoredTile, TileState
 from runtime.stitch.map.mosaic import Mosaic
 from runtime.tile import FocusVerdict, Label, Placement, Seam
+from tests.runtime.appliance.devices import looked_at
 from tests.runtime.appliance.service_bench import EVENING_S, PLAN, Served, served
 from tests.runtime.made import shot, stored
 
@@ -277,6 +278,39 @@ def test_a_wrong_token_is_refused_and_a_right_one_can_sign_out(
         watched.page.get_by_text("No night has been run yet").wait_for()
         watched.page.get_by_role("button", name="Sign out").click()
         watched.page.get_by_label("Token").wait_for()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_model_is_installed_confirmed_rolled_back_or_refused(
+    browser: Any, tmp_path: Path, forge: Any, maker: Callable[..., bytes], size: str
+) -> None:
+    keys = tmp_path / "device/shelf/keys"
+    shutil.copytree(forge.keys, keys)
+    first, second = maker("1.0.0"), maker("1.1.0")
+    with (
+        served(tmp_path / "device", examine=looked_at) as service,
+        looking(browser, service, size) as watched,
+    ):
+        page = watched.page
+
+        def install(content: bytes) -> None:
+            file = {"name": "new.nsb", "mimeType": "application/octet-stream", "buffer": content}
+            page.get_by_label("Bundle").set_input_files(file)
+            page.get_by_role("button", name="Install", exact=True).click()
+
+        watched.sign_in(service.tokens["administer"])
+        watched.room("models")
+        install(first)
+        page.get_by_text("strip-match 1.0.0 is active, on trial for 50 good tiles").wait_for()
+        page.get_by_role("cell", name="on trial, 0 of 50 good tiles").wait_for()
+        page.get_by_role("button", name="Confirm").click()
+        page.get_by_role("cell", name="active; runs as onnxruntime").wait_for()
+        install(second)
+        page.get_by_role("button", name="Roll back").click()
+        page.get_by_text("Back to 1.0.0").wait_for()
+        install(second[: len(second) // 2])
+        page.get_by_text("Refused: ").wait_for()
+        page.get_by_role("cell", name="1.0.0").wait_for()
 
 
 def test_a_lost_connection_is_told_and_found_again(browser: Any, tmp_path: Path) -> None:

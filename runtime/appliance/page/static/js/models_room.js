@@ -23,9 +23,10 @@ function listed(models, renew) {
 }
 
 function state(model) {
-  const trial = model.trial;
-  if (!trial) return model.state ?? "";
-  return `on trial, ${trial.good} of ${trial.needed} good tiles`;
+  if (model.reason) return el("span", { class: "late" }, `refused: ${model.reason}`);
+  const said = model.trial
+    ? `on trial, ${model.trial.good} of ${model.trial.needed} good tiles` : model.state;
+  return model.runs_as ? `${said}; runs as ${model.runs_as}` : said;
 }
 
 function commands(model, renew) {
@@ -67,7 +68,7 @@ function installing(renew) {
             gone.value = share;
             if (share === 1) words.textContent = "Sent; being verified and tested…";
           });
-          words.textContent = answer.words ?? "Installed, on trial.";
+          words.textContent = answer.words;
           say("Installed");
           await renew();
         } catch (refusal) {
