@@ -6,6 +6,7 @@ children.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from xml.etree import ElementTree
@@ -19,6 +20,10 @@ Element = ElementTree.Element
 child = ElementTree.SubElement
 
 BRIGHTFIELD = "brightfield"
+NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 has no way to write: names come from plans, settings and devices."""
+REPLACED = "\ufffd"
+
 MEDIA = ((1.0, "Air"), (1.33, "Water"), (1.47, "Glycerol"), (1.515, "Oil"))
 SAME_MEDIUM = 0.015
 """Refractive indices that differ by no more are those of one medium."""
@@ -36,7 +41,12 @@ def document(*, uuid: str = "") -> Element:
 
 
 def written(root: Element) -> bytes:
-    """Return the document as a file holds it."""
+    """Return the document as a file holds it; characters that XML cannot hold are replaced."""
+    for element in root.iter():
+        for key, value in element.attrib.items():
+            element.set(key, NO_XML.sub(REPLACED, value))
+        if element.text:
+            element.text = NO_XML.sub(REPLACED, element.text)
     content: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return content
 

@@ -20,10 +20,13 @@ from runtime.record.rows import StoredTile
 from runtime.results.outlines import tile_outline
 from runtime.results.palette import BLANK, IN_DOUBT, UNLABELLED, class_of, rgb_of
 from runtime.results.run_results import RunResults
-from runtime.stitch.map.canvas import CHUNK_PX, level_shapes
+from runtime.stitch.map.canvas import level_shapes
 
 CELL_PX = 16
 """What label images are true to: tiles are large, and a whole night's have to fit in memory."""
+
+CHUNK_PX = 2048
+"""Larger than the map's: numbers that hardly change pack to nothing, and files are what cost."""
 
 LABELS = "labels"
 CLASSES, TILES = "classes", "tiles"
@@ -43,7 +46,8 @@ def write_labels(run: RunResults, mosaic: Path, multiscale: dict[str, Any]) -> N
     rmtree(aside, ignore_errors=True)
     group = zarr.create_group(str(aside), zarr_format=3)
     written = [TILES]
-    _write(group, TILES, cells, run, multiscale, _of_tiles(run, tiles))
+    numbers = cells.astype(np.uint16) if len(tiles) < 2**16 else cells
+    _write(group, TILES, numbers, run, multiscale, _of_tiles(run, tiles))
     if run.labels:
         shown = [class_of(run.labels.get(tile.tile_id)) for tile in tiles]
         kinds = [*run.classes, *(k for k in (BLANK, IN_DOUBT, UNLABELLED) if k in shown)]
@@ -111,7 +115,10 @@ def _write(
             dimension_names=("y", "x"),
         )
         for top in range(0, shape[0], CHUNK_PX):
-            array[top : top + CHUNK_PX] = _band(cells, level, top, shape)
+            for left in range(0, shape[1], CHUNK_PX):
+                rows = slice(top, min(top + CHUNK_PX, shape[0]))
+                columns = slice(left, min(left + CHUNK_PX, shape[1]))
+                array[rows, columns] = _part(cells, level, rows, columns)
     entry = {key: multiscale[key] for key in ("axes", "datasets")}
     image.attrs.put(
         {
@@ -125,13 +132,11 @@ def _write(
     )
 
 
-def _band(cells: NDArray[Any], level: int, top: int, shape: tuple[int, int]) -> NDArray[Any]:
-    """Return the rows from `top` on, at most a chunk, of a level of (height, width) pixels."""
-    step = 2**level
-    rows = np.arange(top, min(top + CHUNK_PX, shape[0])) * step // CELL_PX
-    columns = np.arange(shape[1]) * step // CELL_PX
-    band: NDArray[Any] = cells[rows[:, None], columns]
-    return band
+def _part(cells: NDArray[Any], level: int, rows: slice, columns: slice) -> NDArray[Any]:
+    """Return a part of a level's pixels."""
+    y, x = (np.arange(at.start, at.stop) * 2**level // CELL_PX for at in (rows, columns))
+    part: NDArray[Any] = cells[y[:, None], x]
+    return part
 
 
 def _of_classes(run: RunResults, kinds: Sequence[str]) -> dict[str, Any]:

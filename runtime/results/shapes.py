@@ -45,8 +45,8 @@ def shapes(run: RunResults, frame: Frame) -> bytes:
     }
     # Members of our own are left aside by readers (RFC 7946, 6.1).
     head = {"type": "FeatureCollection", "nightscope": about}
-    lines = ",\n".join(json.dumps(feature, ensure_ascii=False) for feature in features)
-    begun = json.dumps(head, ensure_ascii=False).removesuffix("}")
+    lines = ",\n".join(json.dumps(feature) for feature in features)
+    begun = json.dumps(head).removesuffix("}")
     return f'{begun}, "features": [\n{lines}\n]}}\n'.encode()
 
 

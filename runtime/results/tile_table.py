@@ -9,6 +9,7 @@ from typing import Any
 
 from runtime.record.ome_xml import date_of
 from runtime.record.rows import StoredTile
+from runtime.report.printable import cell
 from runtime.results.palette import class_of
 from runtime.results.run_results import RunResults
 
@@ -26,14 +27,16 @@ the centre of the map's first pixel at (0, 0); `class` is the label where it is 
 
 def tile_table(run: RunResults) -> bytes:
     """Return the table as CSV in UTF-8, one row a tile in the order taken, then those of visits;
-    after `COLUMNS` the probability of every class. What is not known is an empty field.
+    after `COLUMNS` the probability of every class. What is not known is an empty field. Texts are
+    written so that no spreadsheet takes them for a formula.
     """
     text = io.StringIO()
-    scores = [f"score {name}" for name in run.classes]
+    scores = [cell(f"score {name}") for name in run.classes]
     table = csv.DictWriter(text, [*COLUMNS, *scores], restval="", lineterminator="\r\n")
     table.writeheader()
     for tile in (*run.overview, *run.visits):
-        table.writerow(_taken(tile) | _seen(run, tile) | _placed(run, tile) | _called(run, tile))
+        row = _taken(tile) | _seen(run, tile) | _placed(run, tile) | _called(run, tile)
+        table.writerow({k: cell(v) if isinstance(v, str) else v for k, v in row.items()})
     return text.getvalue().encode()
 
 
@@ -92,7 +95,7 @@ def _called(run: RunResults, tile: StoredTile) -> dict[str, Any]:
     label = run.labels.get(tile.tile_id)
     if label is None:
         return {}
-    scores = {f"score {name}": round(value, 6) for name, value in label.scores.items()}
+    scores = {cell(f"score {name}"): round(value, 6) for name, value in label.scores.items()}
     return {
         "class": class_of(label),
         "label": label.name,

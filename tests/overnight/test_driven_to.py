@@ -46,16 +46,7 @@ def shown_um(folder, pixels):
     journal = Journal(folder / "journal.sqlite")
     tiles, placed = journal.tiles("overview"), journal.placements()
     journal.close()
-    scored = [
-        ScoredTile(
-            tile_id=tile.tile_id,
-            time_s=tile.shot.taken.monotonic_s,
-            width_px=tile.file.width_px,
-            height_px=tile.file.height_px,
-        )
-        for tile in tiles
-    ]
-    seen = exposures_of(scored, read_truth(folder / "truth.jsonl"))
+    seen = exposures_of([scored(tile) for tile in tiles], read_truth(folder / "truth.jsonl"))
     centre = np.array([(tiles[0].file.width_px - 1) / 2, (tiles[0].file.height_px - 1) / 2])
     found = []
     for pixel in np.array(pixels, float) + origin["nightscope"]["origin_px"]:
@@ -66,6 +57,15 @@ def shown_um(folder, pixels):
         matrix = specimen_from_px(rotation_rad=true.rotation_rad, pixel_size_um=true.pixel_size_um)
         found.append(true.centre_um + matrix @ (in_tile - centre))
     return np.array(found)
+
+
+def scored(tile):
+    return ScoredTile(
+        tile_id=tile.tile_id,
+        time_s=tile.shot.taken.monotonic_s,
+        width_px=tile.file.width_px,
+        height_px=tile.file.height_px,
+    )
 
 
 def at_px(place):
@@ -91,3 +91,18 @@ def test_a_pixel_of_the_map_is_driven_to(demo, told, tmp_path):
     reached = np.array([one.centre_um for one in read_truth(tmp_path / "truth.jsonl")])
     errors_um = np.hypot(*(reached - shown_um(folder, PIXELS)).T)
     assert errors_um.max() < WITHIN_UM
+
+
+def test_frames_of_visits_are_drawn_where_they_looked(demo):
+    _, _, folder = demo
+    journal = Journal(folder / "journal.sqlite")
+    visits = journal.tiles("visit")
+    journal.close()
+    drawn = {
+        one["properties"]["name"]: np.mean(one["geometry"]["coordinates"][0][:4], axis=0) - 0.5
+        for one in json.loads((folder / "map.geojson").read_text())["features"]
+    }
+    true = exposures_of([scored(visit) for visit in visits], read_truth(folder / "truth.jsonl"))
+    looked_um = np.array([true[visit.tile_id].centre_um for visit in visits])
+    there_um = shown_um(folder, [drawn[visit.tile_id] for visit in visits])
+    assert np.hypot(*(looked_um - there_um).T).max() < WITHIN_UM

@@ -120,6 +120,14 @@ def test_a_clock_beyond_all_calendars_loses_no_tile(tmp_path):
     assert described(tmp_path / "t.tif").find(f".//{OME}AcquisitionDate") is None
 
 
+def test_names_that_xml_cannot_hold_lose_no_tile(tmp_path):
+    odd = Microscope(name="bell \x07 \udc80", camera="<&> µm", stage="\x00")
+    write_tile(tmp_path / "t.tif", shot(), np.zeros((4, 4), np.uint8), by=odd)
+    root = described(tmp_path / "t.tif")
+    assert root.find(f".//{OME}Microscope").get("Model") == "bell \ufffd \ufffd"
+    assert root.find(f".//{OME}Detector").get("Model") == "<&> µm"
+
+
 def test_what_nobody_knows_is_left_out(tmp_path):
     write_tile(tmp_path / "t.tif", shot(), np.zeros((4, 4), np.uint8))
     root = described(tmp_path / "t.tif")
