@@ -12,6 +12,7 @@ from runtime.appliance.service.records import Happening
 from runtime.appliance.service.store import ServiceStore
 from runtime.errors import StorageFailed
 from runtime.ports import Clock
+from runtime.report.printable import printable
 
 Listener = Callable[[Happening], None]
 log = logging.getLogger("nightscope")
@@ -33,11 +34,13 @@ class Announcements:
 
     def say(self, kind: str, words: str, *, run: str = "") -> None:
         """Tell what happened. A disk that is full keeps nobody from hearing it."""
-        happening = Happening(at=self._clock.instant(), run=run, kind=kind, words=words)
+        # Names in it are other people's: a line of the log stays one line.
+        told = printable(words)
+        happening = Happening(at=self._clock.instant(), run=run, kind=kind, words=told)
         try:
             self._store.put_happening(happening)
         except StorageFailed as error:
             log.error("%s", error)
-        log.info("%s%s: %s", f"{run}: " if run else "", kind, words)
+        log.info("%s%s: %s", f"{run}: " if run else "", kind, told)
         for listener in self._listeners:
             listener(happening)

@@ -154,7 +154,8 @@ class Endpoints:
                 limit=self.broker.watchers,
                 remedy="close a page that nobody looks at",
             )
-        return EventStream(self.broker, request.headers.get("last-event-id", ""))
+        last_id = request.headers.get("last-event-id", "")
+        return EventStream(self.broker, last_id, request.scope["ask_again"])
 
     # -- the queue ---------------------------------------------------------------------------
 

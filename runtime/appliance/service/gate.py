@@ -10,6 +10,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -114,7 +115,7 @@ class Gate:
             self.guesses.take(_address(scope), self.now_s())
 
     async def _admit(self, scope: Scope) -> None:
-        """Set the scope's principal, or raise RequestRefused."""
+        """Set the scope's principal, and what asks for it again, or raise RequestRefused."""
         address = _address(scope)
         now_s, path, method = self.now_s(), scope["path"], scope["method"]
         wait_s = self.requests.take(address, now_s)
@@ -131,6 +132,7 @@ class Gate:
         csrf = Headers(scope=scope).get("x-nightscope") == "1"
         require(principal, needed, csrf_header=csrf, changes=method not in READING)
         scope["principal"] = principal
+        scope["ask_again"] = partial(self._who, scope)
 
     def _needed(self, path: str, method: str) -> Role | None:
         """Return the role that is needed, None for what is open to everybody."""

@@ -23,6 +23,8 @@ from runtime.record.run_folder import RunFolder
 from runtime.report.wall_clock import EARLIEST, LATEST
 
 MOST_WAITING = 200
+KEPT_OVER = 200
+"""Of the plans that are done or failed: their runs keep what came of them."""
 NOTHING_RUNS = "`nightscope queue list` shows what there is"
 Change = Callable[[QueuedPlan], QueuedPlan]
 
@@ -52,6 +54,8 @@ class PlanQueue:
         _refuse_time(start_at)
         with self.store.transaction():
             items = self.store.items()
+            for item in [one for one in items if one.over][:-KEPT_OVER]:
+                self.store.remove_item(item.id)
             if sum(not item.over for item in items) >= MOST_WAITING:
                 raise RequestRefused(
                     CONFLICT, "the queue is full", limit=MOST_WAITING, remedy="remove what waits"

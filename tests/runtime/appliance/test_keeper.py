@@ -1,7 +1,10 @@
 """The queue goes on by what is written down: through ends of every kind, deaths and reboots."""
 
+from dataclasses import replace
+
 import pytest
 
+from runtime.appliance.service import plan_queue
 from runtime.appliance.service.outcomes import WAITS_S
 from runtime.appliance.service.refusal import RequestRefused
 from tests.runtime.appliance.service_bench import EVENING_S, PLAN, ServiceBench
@@ -246,6 +249,21 @@ def test_a_tile_and_a_region_are_given_up_by_name(bench):
         queue.skip(by="ben", tile="r000_c001")
     with pytest.raises(RequestRefused, match="no such tile or region"):
         queue.skip(by="ben", tile="r999_c000")
+
+
+def test_a_name_does_not_break_a_line_of_the_log(bench):
+    bench.service.queue.add(PLAN.replace("corner", '"a\\nb\\e[2J"'), by="anna")
+    (happening,) = bench.service.store.happenings()
+    assert happening.words == "anna queued a\\nb\\x1b[2J"
+
+
+def test_the_queue_forgets_plans_that_are_long_over(bench, monkeypatch):
+    monkeypatch.setattr(plan_queue, "KEPT_OVER", 2)
+    for number in range(1, 5):
+        bench.service.queue.add(PLAN, by="anna")
+        bench.service.store.change(number, lambda item: replace(item, state="done"))
+    bench.service.queue.add(PLAN, by="anna")
+    assert [item.id for item in bench.service.store.items()] == [3, 4, 5]
 
 
 def test_names_that_lead_elsewhere_are_refused(bench, tmp_path):

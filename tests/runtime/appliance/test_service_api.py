@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from runtime.appliance.service import bounded_protocol, gate
+from runtime.appliance.service import bounded_protocol, event_stream, gate
 from tests.runtime.appliance.service_bench import PLAN, served
 
 
@@ -192,11 +192,11 @@ def test_watchers_hear_what_happens_and_go_on_where_they_were(service):
 class Watcher:
     """Reads server-sent events."""
 
-    def __init__(self, service, last_id=""):
+    def __init__(self, service, last_id="", *, role="look"):
         self.line = service.connect()
         self.line.sendall(
             f"GET /api/v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: {last_id}\r\n"
-            f"Authorization: Bearer {service.tokens['look']}\r\n\r\n".encode()
+            f"Authorization: Bearer {service.tokens[role]}\r\n\r\n".encode()
         )
         self.file = self.line.makefile("r", encoding="utf-8")
 
@@ -216,6 +216,19 @@ class Watcher:
             if len(found) == 3:
                 return found
         raise AssertionError("the service hung up")
+
+
+def test_a_watcher_whose_token_is_revoked_is_let_go(service, monkeypatch):
+    monkeypatch.setattr(event_stream, "ASK_AGAIN_S", 0.0)
+    bench = service.bench.service
+    bench.broker.publish("state", {"n": 0})
+    service.tokens["guest"] = bench.tokens.make(name="guest", role="look")
+    with Watcher(service, role="guest") as watcher:
+        watcher.next()
+        bench.store.revoke("guest")
+        bench.broker.publish("state", {"n": 1})
+        assert watcher.file.readline() in ("", "\n", "0\n")
+        assert '"n": 1' not in watcher.file.read()
 
 
 def test_the_figures_are_those_of_the_state(service):
