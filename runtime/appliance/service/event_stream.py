@@ -47,15 +47,19 @@ class EventStream(Response):
                     if loop.time() - asked_s > ASK_AGAIN_S:
                         asked_s = loop.time()
                         await run_in_threadpool(self._ask_again)
-                    async with asyncio.timeout(SEND_S):
-                        await send(
-                            {"type": "http.response.body", "body": message, "more_body": True}
-                        )
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except (TimeoutError, RequestRefused):
+                    await _sent(send, message, more=True)
+        except RequestRefused:
+            pass  # it is the last it hears
+        except TimeoutError:
             return
         finally:
             gone.cancel()
+        await _sent(send, b"", more=False)
+
+
+async def _sent(send: Send, message: bytes, *, more: bool) -> None:
+    async with asyncio.timeout(SEND_S):
+        await send({"type": "http.response.body", "body": message, "more_body": more})
 
 
 async def _until_gone(receive: Receive) -> None:
