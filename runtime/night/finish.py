@@ -59,6 +59,8 @@ def finish(folder: RunFolder, journal: Journal, clock: Clock) -> None:
         if journal.fact("finished") is None:
             journal.note(finished=asdict(clock.instant()))
         journal.note(state="finished", unwritten=attempts.failed)
+        # The page links to what the ledger has.
+        journal.keep("derived", attempts.kept)
         attempts.make(folder.report, lambda: write_report(folder.path, journal))
         journal.note(unwritten=attempts.failed)
         journal.keep("derived", attempts.kept)

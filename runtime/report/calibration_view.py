@@ -28,7 +28,11 @@ def calibration_section(run: RunData) -> Html:
 
 
 def _table(records: Sequence[Mapping[str, Any]]) -> Html:
-    return table(["Routine", "Made", "Values", "Limit", "Verdict"], map(_calibration, records))
+    return table(
+        ["Routine", "Made", "Values", "Limit", "Verdict"],
+        map(_calibration, records),
+        class_="stacked",
+    )
 
 
 def _recorded(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.report.markup import Html, element, section, table
+from runtime.report.markup import Html, element, long_table, section
 from runtime.report.run_data import RunData
 from runtime.report.wording import time_of_day
 
@@ -21,4 +21,9 @@ def events_section(run: RunData) -> Html:
         )
         for e in run.events
     ]
-    return section("events", title, "", table(["Time", "Level", "What", "Message"], rows))
+    return section(
+        "events",
+        title,
+        "",
+        long_table(["Time", "Level", "What", "Message"], rows, class_="stacked"),
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from runtime.report.markup import Html, element, section, table
+from runtime.report.links import link_to
+from runtime.report.markup import Html, element, long_table, section
 from runtime.report.run_data import RunData
 from runtime.tile import BLANK_DOUBT
 
@@ -70,7 +71,7 @@ def _doubtful(run: RunData) -> Iterator[Finding]:
             yield Finding(tile_id=tile_id, kind=kinds[state.state], reason=reason or BESIDE)
 
 
-def findings_section(found: list[Finding]) -> Html:
+def findings_section(run: RunData, found: list[Finding]) -> Html:
     """Return every skipped or flagged tile with its reason."""
     title = "Skipped and flagged tiles"
     if not found:
@@ -79,8 +80,21 @@ def findings_section(found: list[Finding]) -> Html:
         )
         return section("tiles", title, "", element("p", words, class_="empty"))
     lead = "A blank field is an answer, not a fault: there is nothing in it to match or focus on."
+    files = {tile.tile_id: link_to(tile.file.file) for tile in (*run.overview, *run.visits)}
     rows = [
-        (element("code", f.tile_id), element("span", f.kind, class_=f"kind {f.kind}"), f.reason)
+        (
+            _named(f.tile_id, files.get(f.tile_id)),
+            element("span", f.kind, class_=f"kind {f.kind}"),
+            f.reason,
+        )
         for f in found
     ]
-    return section("tiles", title, lead, table(["Tile", "Kind", "Reason"], rows))
+    return section(
+        "tiles", title, lead, long_table(["Tile", "Kind", "Reason"], rows, class_="stacked")
+    )
+
+
+def _named(tile_id: str, file: str | None) -> Html:
+    """Return a tile's id, linked to its file where it has one."""
+    name = element("code", tile_id)
+    return name if file is None else element("a", name, href=file)

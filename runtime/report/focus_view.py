@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import numpy as np
 
 from runtime.record.rows import FocusRow
 from runtime.report.markup import Html, element, legend, section
 from runtime.report.run_data import RunData
 from runtime.report.scales import SEQUENTIAL, sequential
-from runtime.report.svg import Schematic, canvas, schematic
+from runtime.report.svg import MOST_HINTS, Schematic, canvas, schematic
 from runtime.report.wording import counted, signed_um
 
 MOST_CURVES = 12
 PLOT = (220.0, 96.0)
+SHADES = 48
+"""Heights that are told apart by colour."""
 
 
 def focus_section(run: RunData) -> Html:
@@ -36,8 +40,8 @@ def focus_in_words(run: RunData, rows: dict[str, FocusRow]) -> str:
     looked = [row.verdict.exposures for row in rows.values() if row.looked]
     depth = (run.facts["depth_of_field_um"] or {}).get(run.overview[0].shot.imaging.objective)
     return (
-        f"Focus was looked for at {counted(len(looked), 'tile')}, with {sum(looked)} exposures; "
-        f"{len(rows) - len(looked)} were taken at a predicted z. "
+        f"Focus was looked for at {counted(len(looked), 'tile')}, with {sum(looked):,} exposures; "
+        f"{len(rows) - len(looked):,} were taken at a predicted z. "
         f"The surface spans {max(heights) - min(heights):.1f} µm"
         + (f"; the depth of field is {depth:.1f} µm." if depth else ".")
     )
@@ -47,15 +51,14 @@ def _surface(grid: Schematic, rows: dict[str, FocusRow]) -> Html:
     heights = {tile_id: row.verdict.z_um for tile_id, row in rows.items()}
     low, high = min(heights.values()), max(heights.values())
     span = max(high - low, 1e-9)
-    cells = [
-        grid.cell(
-            tile_id,
-            f"{tile_id}: z {signed_um(z_um)} by {rows[tile_id].source}, "
-            f"σ {rows[tile_id].verdict.sigma_z_um:.2f} µm, {rows[tile_id].verdict.status}",
-            fill=sequential((z_um - low) / span),
-        )
-        for tile_id, z_um in heights.items()
-    ]
+    shades = {t: sequential(round((z - low) / span * SHADES) / SHADES) for t, z in heights.items()}
+    one_by_one = len(grid.places) <= MOST_HINTS
+    cells = [_cell(grid, rows[t], shade) for t, shade in shades.items()] if one_by_one else []
+    if not one_by_one:
+        alike: defaultdict[str, list[str]] = defaultdict(list)
+        for tile_id, shade in shades.items():
+            alike[shade].append(tile_id)
+        cells = [grid.cells(tile_ids, fill=shade) for shade, tile_ids in alike.items()]
     absent = [
         grid.cell(t, f"{t}: not taken", class_="absent") for t in grid.places if t not in heights
     ]
@@ -71,6 +74,15 @@ def _surface(grid: Schematic, rows: dict[str, FocusRow]) -> Html:
     )
     keys = legend([("dot", "looked for"), ("cross", "not found")])
     return element("figure", drawing, _colour_bar(low, high), keys)
+
+
+def _cell(grid: Schematic, row: FocusRow, shade: str) -> Html:
+    verdict = row.verdict
+    hint = (
+        f"{row.tile_id}: z {signed_um(verdict.z_um)} by {row.source}, "
+        f"σ {verdict.sigma_z_um:.2f} µm, {verdict.status}"
+    )
+    return grid.cell(row.tile_id, hint, fill=shade)
 
 
 def _mark(grid: Schematic, tile_id: str, row: FocusRow, *, light: bool) -> Html | None:

@@ -11,7 +11,7 @@ from runtime.record.budget import StageTimes
 from runtime.report.attention import attention
 from runtime.report.findings import Finding
 from runtime.report.judged import mismatch_number, px
-from runtime.report.markup import Html, element, join
+from runtime.report.markup import Html, element
 from runtime.report.run_data import RunData
 from runtime.report.wording import DASH, area, counted, date, duration
 
@@ -95,7 +95,7 @@ def _objective(run: RunData, plan: Mapping[str, Any]) -> str:
 def _headline(run: RunData, found: list[Finding]) -> Html:
     return element(
         "ul",
-        _number("Tiles", f"{len(run.overview)} of {run.planned}", _tiles_note(run, found)),
+        _number("Tiles", f"{len(run.overview):,} of {run.planned:,}", _tiles_note(run, found)),
         _number("Regions visited", f"{len(run.visited)} of {len(run.regions)}", _visits_note(run)),
         _number("Area imaged", *_area(run)),
         _number(*_seams(run)),
@@ -116,7 +116,7 @@ def _number(name: str, value: str, note: str) -> Html:
 
 def _tiles_note(run: RunData, found: list[Finding]) -> str:
     flagged = {f.tile_id for f in found if f.kind != "skipped"}
-    return f"{len(run.skips)} skipped, {len(flagged)} flagged"
+    return f"{len(run.skips):,} skipped, {len(flagged):,} flagged"
 
 
 def _visits_note(run: RunData) -> str:
@@ -140,7 +140,7 @@ def _seams(run: RunData) -> tuple[str, str, str]:
     if not matched:
         return "Seam residual, p95", DASH, "no seam matched yet"
     p95 = float(np.percentile(matched, 95))
-    note = f"{len(matched)} of {counted(len(run.seams), 'seam')} matched"
+    note = f"{len(matched):,} of {counted(len(run.seams), 'seam')} matched"
     return "Seam residual, p95", px(p95), note
 
 
@@ -163,13 +163,3 @@ def _memory_note(run: RunData) -> str:
 def _inside(settings: Mapping[str, Any] | None, section: str) -> Mapping[str, Any]:
     found = (settings or {}).get(section)
     return found if isinstance(found, Mapping) else {}
-
-
-def footer(run: RunData) -> Html:
-    """Return where the full-resolution results lie."""
-    names = ["map.ome.zarr", "map.ome.tif", "map.png", "tiles", "regions", "journal.sqlite"]
-    there = [element("code", name) for name in names if (run.folder / name).exists()]
-    parts: list[str] = []
-    for index, name in enumerate(there):
-        parts += [", " if index else "", name]
-    return element("footer", element("p", "In the run folder: ", join(parts), "."))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+MOST_ROWS = 100
+"""Rows of a long table that are on show; the others are a click away."""
 
 VOID = frozenset({"br", "img", "input", "link", "meta"})
 
@@ -34,21 +37,39 @@ def join(parts: Iterable[str | None]) -> Html:
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[str]], *, class_: str = "") -> Html:
-    """Return a table that scrolls sideways in its own box; an "n:" heading aligns numbers right."""
+    """Return a table that scrolls sideways in its own box; an "n:" heading aligns numbers right.
+
+    A "stacked" one has its cells below each other where the screen is narrow.
+    """
     names = list(headings)
     kinds = ["number" if name.startswith("n:") else None for name in names]
     head = [
         element("th", name.removeprefix("n:"), scope="col", class_=kind)
         for name, kind in zip(names, kinds, strict=True)
     ]
+    columns = [
+        {"class_": kind, "data_name": name.removeprefix("n:") if "stacked" in class_ else None}
+        for name, kind in zip(names, kinds, strict=True)
+    ]
     body = [
-        element("tr", *(element("td", c, class_=k) for c, k in zip(row, kinds, strict=True)))
+        element("tr", *(element("td", c, **how) for c, how in zip(row, columns, strict=True)))
         for row in rows
     ]
     filled = element(
         "table", element("thead", element("tr", *head)), element("tbody", *body), class_=class_
     )
     return element("div", filled, class_="scroll")
+
+
+def long_table(headings: Iterable[str], rows: Sequence[Iterable[str]], *, class_: str = "") -> Html:
+    """Return a table as `table` does; what is beyond its first `MOST_ROWS` rows is folded away."""
+    names = list(headings)
+    shown, more = rows[:MOST_ROWS], rows[MOST_ROWS:]
+    if not more:
+        return table(names, shown, class_=class_)
+    summary = element("summary", f"{len(more):,} more")
+    folded = element("details", summary, table(names, more, class_=class_))
+    return join([table(names, shown, class_=class_), folded])
 
 
 def section(anchor: str, title: str, lead: str, *content: str | None) -> Html:
@@ -69,6 +90,21 @@ def legend(entries: Iterable[tuple[str, str]]) -> Html:
         for kind, caption in entries
     ]
     return element("ul", *items, class_="legend")
+
+
+def toggles(layers: Iterable[tuple[str, str, bool]]) -> Html:
+    """Return switches of layers, from (layer, name, whether it is on); the style sheet hides a
+    layer whose box is not ticked.
+    """
+    boxes = [
+        element(
+            "label",
+            element("input", type="checkbox", id=f"show-{layer}", checked=on, autocomplete="off"),
+            " " + name,
+        )
+        for layer, name, on in layers
+    ]
+    return element("div", *boxes, class_="toggles")
 
 
 def _escaped(part: str) -> str:

@@ -10,10 +10,11 @@ from runtime.record.storage import write_durably
 from runtime.report.calibration_view import calibration_section
 from runtime.report.configuration_view import configuration_section
 from runtime.report.events_view import events_section
+from runtime.report.files_view import files_section
 from runtime.report.findings import findings, findings_section
 from runtime.report.focus_view import focus_section
-from runtime.report.header_view import footer, header
-from runtime.report.map_view import map_section
+from runtime.report.header_view import header
+from runtime.report.map.view import map_section
 from runtime.report.markup import Html, element, join
 from runtime.report.regions_view import regions_section
 from runtime.report.run_data import RunData, read_run
@@ -21,25 +22,22 @@ from runtime.report.seams_view import seams_section
 from runtime.report.timing_view import timing_section
 
 STYLE = Path(__file__).with_name("report.css")
+PAGE = "report.html"
 CONTENTS = (
     ("map", "Map"), ("regions", "Regions"), ("tiles", "Flagged tiles"), ("focus", "Focus"),
     ("seams", "Seams"), ("timing", "Timing"), ("calibration", "Calibration"), ("events", "Events"),
+    ("files", "Files"),
 )  # fmt: skip
 
 
-def write_report(
-    run_dir: Path,
-    journal: Journal,
-    *,
-    output: Path | None = None,
-) -> Path:
-    """Write the run's `report.html` and return its path (`output`, or in the run folder).
+def write_report(run_dir: Path, journal: Journal) -> Path:
+    """Write the run's `report.html` into its folder and return its path.
 
-    The page is one file that needs nothing else, whatever state the run is in. Raises DiskFull when
-    there is no room.
+    The page shows all it has to say without another file, whatever state the run is in; it links
+    to the files beside it. Raises DiskFull when there is no room.
     """
     run = read_run(run_dir, journal)
-    path = output or run_dir / "report.html"
+    path = run_dir / PAGE
     write_durably(path, _page(run).encode("utf-8"))
     return path
 
@@ -54,15 +52,15 @@ def _page(run: RunData) -> Html:
             "main",
             map_section(run, found),
             regions_section(run),
-            findings_section(found),
+            findings_section(run, found),
             focus_section(run),
             seams_section(run),
             timing_section(run, stages),
             calibration_section(run),
             events_section(run),
+            files_section(run),
             configuration_section(run),
         ),
-        footer(run),
     )
     return join([Html("<!doctype html>\n"), element("html", _head(run), body, lang="en")])
 

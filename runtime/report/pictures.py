@@ -17,6 +17,9 @@ from runtime.tile import Pixels
 # Enough for a full-width screen, small enough to mail.
 MAP_WIDTH_PX = 1800
 FRAME_WIDTH_PX = 560
+FRAMES_PX = 64 * FRAME_WIDTH_PX
+"""Width of all frames together: those of a night of many visits are shown smaller."""
+LEAST_WIDTH_PX = 160
 JPEG_QUALITY = 82
 
 
@@ -38,10 +41,13 @@ def map_picture(path: Path) -> EmbeddedPicture | None:
     return None if pixels is None else _picture(np.asarray(pixels, np.uint8), MAP_WIDTH_PX)
 
 
-def frame_picture(read: Callable[[], Pixels]) -> EmbeddedPicture | None:
-    """Return one frame's picture, its contrast stretched; None when it cannot be read."""
+def frame_picture(read: Callable[[], Pixels], *, of: int) -> EmbeddedPicture | None:
+    """Return the picture of one `of` so many frames, its contrast stretched; None when it cannot
+    be read.
+    """
+    width_px = min(FRAME_WIDTH_PX, max(LEAST_WIDTH_PX, FRAMES_PX // of))
     try:
-        return _picture(stretched(read()), FRAME_WIDTH_PX)
+        return _picture(stretched(read()), width_px)
     except InputRefused:
         return None
 

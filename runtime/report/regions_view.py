@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runtime.record.rows import StoredTile
 from runtime.report.frames import FrameReader
+from runtime.report.links import link_to
 from runtime.report.markup import Html, element, section
 from runtime.report.pictures import EmbeddedPicture, frame_picture
 from runtime.report.run_data import RunData
@@ -20,7 +21,8 @@ def regions_section(run: RunData) -> Html:
         return section("regions", title, "", element("p", words, class_="empty"))
     lead = (
         f"{counted(len(run.regions), 'region')} found, {len(run.visited)} visited. Numbers are "
-        "those on the map; the contrast of every frame is stretched for viewing."
+        "those on the map; the contrast of every frame is stretched for viewing, and behind each "
+        "lies its file as it was taken."
     )
     frames = FrameReader(run.folder)
     cards = [_card(run, n, region, frames) for n, region in enumerate(run.regions, start=1)]
@@ -34,7 +36,9 @@ def _card(run: RunData, number: int, region: Region, reader: FrameReader) -> Htm
         f"{percent(region.score)} sure over {counted(len(region.tile_ids), 'tile')}, {state}. ",
         f"Centre x {signed_um(region.x_um, decimals=0)}, y {signed_um(region.y_um, decimals=0)}. ",
     )
-    given_up = [f"{t}: {why}" for t, why in run.skips.items() if t.startswith(region.region_id)]
+    given_up = [
+        f"{t}: {why}" for t, why in run.skips.items() if t.startswith(f"{region.region_id}_")
+    ]
     return element(
         "article",
         element("h3", element("span", str(number), class_="tag"), f" {region.label}"),
@@ -48,19 +52,31 @@ def _card(run: RunData, number: int, region: Region, reader: FrameReader) -> Htm
 
 def _frame(run: RunData, tile: StoredTile, reader: FrameReader) -> Html:
     how = tile.shot.imaging
-    picture = frame_picture(lambda: reader.read(tile))
+    picture = frame_picture(lambda: reader.read(tile), of=len(run.visits))
     focus = run.focus.get(tile.tile_id)
     z = f"z {signed_um(focus.verdict.z_um)} ({focus.source})" if focus else ""
-    caption = f"{tile.tile_id}, {how.objective}, {how.pixel_size_um:.3g} µm/px. {z}"
+    size = f"{tile.file.width_px:,} × {tile.file.height_px:,} px"
+    caption = f"{tile.tile_id}, {how.objective}, {size}, {how.pixel_size_um:.3g} µm/px. {z}"
     unreadable = f"{tile.file.file} cannot be read."
     view = _view(picture, tile) if picture else element("p", unreadable, class_="late")
-    return element("figure", view, element("figcaption", caption))
+    file = element("a", view, href=link_to(tile.file.file))
+    return element("figure", file, element("figcaption", caption), id=frame_anchor(tile))
+
+
+def frame_anchor(tile: StoredTile) -> str:
+    """Return where on the page a frame is."""
+    return f"frame-{tile.tile_id}"
+
+
+def picture_anchor(tile: StoredTile) -> str:
+    """Return by what the picture of a frame is named, to be shown once more elsewhere."""
+    return f"picture-{tile.tile_id}"
 
 
 def _view(picture: EmbeddedPicture, tile: StoredTile) -> Html:
     width, height = float(picture.width_px), float(picture.height_px)
     return canvas(
-        element("image", href=picture.uri, width=width, height=height),
+        element("image", href=picture.uri, width=width, height=height, id=picture_anchor(tile)),
         scale_bar(
             right=width * 0.96,
             bottom=height * 0.95,

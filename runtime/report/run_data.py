@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from runtime.record.journal import Journal
-from runtime.record.rows import Event, FocusRow, StageBudget, StoredTile, TileState, Timing
+from runtime.record.rows import (
+    Event,
+    FocusRow,
+    KeptFile,
+    StageBudget,
+    StoredTile,
+    TileState,
+    Timing,
+)
 from runtime.record.tables import (
     FOCUS,
     JUDGED_SEAMS,
@@ -27,7 +35,7 @@ from runtime.tile import Label, Placement, Region, Seam, SeamQuality, TileQualit
 GRID_ID = re.compile(r"r(\d+)_c(\d+)")
 FACTS = (
     "name", "simulated", "created", "finished", "state", "tiles_planned", "plan", "settings",
-    "model", "recording", "calibrations", "map_png", "depth_of_field_um", "wall_s",
+    "model", "recording", "calibrations", "map_png", "ground", "depth_of_field_um", "wall_s",
     "peak_memory_mb", "map_quality", "bent_px", "stage_waited_s",
     "unwritten",
 )  # fmt: skip
@@ -55,6 +63,8 @@ class RunData:
     stages: list[StageBudget]
     timings: list[Timing]
     events: list[Event]
+    derived: list[KeptFile]
+    sealed: list[KeptFile]
 
     @property
     def simulated(self) -> bool:
@@ -136,13 +146,15 @@ def read_run(folder: Path, journal: Journal) -> RunData:
         stages=journal.stages(),
         timings=journal.timings(),
         events=journal.events(),
+        derived=journal.kept("derived"),
+        sealed=journal.kept("sealed"),
     )
 
 
 def read_tile(folder: Path, journal: Journal, seq: int) -> RunData | None:
     """Return what `journal` says of one tile, as if the run had no other; None for no such tile.
 
-    Regions, events and what the night skipped are left out.
+    Regions, events, files and what the night skipped are left out.
     """
     tiles = journal.matching(TILES, "seq = ?", seq)
     if not tiles:
@@ -168,6 +180,8 @@ def read_tile(folder: Path, journal: Journal, seq: int) -> RunData | None:
         stages=journal.stages(),
         timings=journal.matching(TIMINGS, of_it, own),
         events=[],
+        derived=[],
+        sealed=[],
     )
 
 

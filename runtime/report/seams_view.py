@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +17,7 @@ from runtime.report.judged import (
 )
 from runtime.report.markup import Html, element, section, table
 from runtime.report.run_data import RunData
-from runtime.report.svg import Schematic, canvas, schematic
+from runtime.report.svg import MOST_HINTS, Schematic, canvas, schematic
 from runtime.tile import VISIBLE_PX, SeamQuality
 
 WORST = 10
@@ -50,7 +51,7 @@ def seams_in_words(run: RunData) -> str:
         return "No seam was matched: every tile lies where the stage put it."
     p50, p95 = np.percentile([seam.residual_px for seam in matched], [50, 95])
     said = (
-        f"{len(matched)} of {len(run.seams)} seams matched; residual median {p50:.2f} px, p95 "
+        f"{len(matched):,} of {len(run.seams):,} seams matched; residual median {p50:.2f} px, p95 "
         f"{p95:.2f} px, worst {max(s.residual_px for s in matched):.2f} px; median correlation "
         f"(NCC) {np.median([s.ncc for s in matched]):.2f}."
     )
@@ -86,15 +87,12 @@ def _bent(run: RunData) -> Html | None:
 
 
 def _drawing(run: RunData, grid: Schematic) -> Html:
-    cells = [grid.cell(t, t, class_="absent" if t in run.skips else "tile") for t in grid.places]
-    lines = [
-        _seam(grid, one)
-        for one in run.seams
-        if one.seam.a in grid.places and one.seam.b in grid.places
-    ]
+    drawn = [one for one in run.seams if one.seam.a in grid.places and one.seam.b in grid.places]
+    one_by_one = len(grid.places) <= MOST_HINTS
     drawing = canvas(
-        *cells,
-        *lines,
+        grid.cells((t for t in grid.places if t in run.skips), class_="absent"),
+        grid.cells((t for t in grid.places if t not in run.skips), class_="tile"),
+        *([_seam(grid, one) for one in drawn] if one_by_one else _alike(grid, drawn)),
         width=grid.width,
         height=grid.height,
         label="Tile grid with a line across every seam, coloured by how well it holds",
@@ -104,17 +102,25 @@ def _drawing(run: RunData, grid: Schematic) -> Html:
 
 
 def _seam(grid: Schematic, one: SeamQuality) -> Html:
+    """Return the link across a seam, which says its numbers when pointed at."""
+    return element(
+        "path", element("title", seam_hint(one)), d=_line(grid, one), class_=seam_class(one)
+    )
+
+
+def _alike(grid: Schematic, seams: Sequence[SeamQuality]) -> list[Html]:
+    """Return the links across all seams, those of one colour as one shape."""
+    lines: defaultdict[str, list[str]] = defaultdict(list)
+    for one in seams:
+        lines[seam_class(one)].append(_line(grid, one))
+    return [element("path", d="".join(d), class_=colour) for colour, d in lines.items()]
+
+
+def _line(grid: Schematic, one: SeamQuality) -> str:
     """Return the link between two tiles' centres, leaving the middle of each tile free."""
     (ax, ay), (bx, by) = grid.centre(one.seam.a), grid.centre(one.seam.b)
-    return element(
-        "line",
-        element("title", seam_hint(one)),
-        x1=ax + (bx - ax) * 0.24,
-        y1=ay + (by - ay) * 0.24,
-        x2=ax + (bx - ax) * 0.76,
-        y2=ay + (by - ay) * 0.76,
-        class_=seam_class(one),
-    )
+    ends = ((ax + (bx - ax) * share, ay + (by - ay) * share) for share in (0.24, 0.76))
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in ends)
 
 
 def _told(run: RunData) -> Html:

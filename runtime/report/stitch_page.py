@@ -16,7 +16,7 @@ from runtime.report.judged import (
     seam_legend,
     seam_table,
 )
-from runtime.report.markup import Html, element, join, section, table
+from runtime.report.markup import Html, element, join, section, table, toggles
 from runtime.report.page import STYLE
 from runtime.report.pictures import map_picture
 from runtime.report.svg import canvas
@@ -31,7 +31,10 @@ OUTCOMES = {
     "matched": ("good", "All tiles hold together"),
     "partly": ("warn", "A part of the tiles holds together"),
 }
-LAYERS = (("seams", "Seams", True), ("flags", "Suspect tiles", True), ("grid", "Tiles", False))
+LAYERS = (
+    ("seams", "Seams", True), ("flags", "Suspect tiles", True), ("grid", "Tiles", False),
+    ("large", "Large", False),
+)  # fmt: skip
 CONTENTS = (("map", "Map"), ("seams", "Seams"), ("tiles", "Tiles"), ("files", "Files left out"))
 
 
@@ -156,18 +159,10 @@ def _map(report: StitchReport) -> Html:
         label="Map with a line across every seam, coloured by how well it holds",
         class_="map",
     )
-    toggles = [
-        element(
-            "label",
-            element("input", type="checkbox", id=f"show-{layer}", checked=on, autocomplete="off"),
-            " " + name,
-        )
-        for layer, name, on in LAYERS
-    ]
     figure = element(
         "figure",
-        element("div", *toggles, class_="toggles"),
-        drawing,
+        toggles(LAYERS),
+        element("div", drawing, class_="map-box"),
         seam_legend(("flag", "suspect tile")),
         class_="map-figure",
     )

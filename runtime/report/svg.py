@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runtime.report.markup import Html, element
@@ -10,6 +11,8 @@ from runtime.report.run_data import RunData
 from runtime.report.wording import length
 
 CELL_PX = 44.0
+MOST_HINTS = 2500
+"""Tiles of a grid that are drawn one by one: those of more are too small to be pointed at."""
 
 
 def canvas(
@@ -80,6 +83,14 @@ class Schematic:
         x, y = self.corner(tile_id)
         return x + self.cell_width / 2, y + self.cell_height / 2
 
+    def cells(self, tile_ids: Iterable[str], **attributes: object) -> Html:
+        """Return the cells of tiles as one shape."""
+        boxes = [
+            box_path(x + 0.75, y + 0.75, self.cell_width - 1.5, self.cell_height - 1.5)
+            for x, y in map(self.corner, tile_ids)
+        ]
+        return element("path", d="".join(boxes), **attributes)
+
     def cell(self, tile_id: str, hint: str, **attributes: object) -> Html:
         """Return a tile's cell, which says `hint` when pointed at."""
         x, y = self.corner(tile_id)
@@ -111,6 +122,11 @@ def schematic(run: RunData) -> Schematic | None:
         rows=max(rows) - min(rows) + 1,
         columns=max(columns) - min(columns) + 1,
     )
+
+
+def box_path(x: float, y: float, width: float, height: float) -> str:
+    """Return a rectangle as a part of a path: thousands in one shape weigh as little as one."""
+    return f"M{x:.1f} {y:.1f}h{width:.1f}v{height:.1f}h{-width:.1f}z"
 
 
 def scale_bar(*, right: float, bottom: float, field: float, um_per_unit: float) -> Html:

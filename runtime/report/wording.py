@@ -55,6 +55,15 @@ def megabytes(mb: float) -> str:
     return f"{mb:,.0f} MB" if mb < 10_000 else f"{mb / 1000:,.0f} GB"
 
 
+def file_size(size_bytes: int) -> str:
+    """Return the size of a file: "620 B", "5.5 MB", "24 GB"."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    power = min((len(str(size_bytes)) - 1) // 3, 4)
+    scaled = size_bytes / 1000**power
+    return f"{scaled:.1f}".removesuffix(".0") + " " + ("kB", "MB", "GB", "TB")[power - 1]
+
+
 def date(unix_s: float | None) -> str:
     """Return a day and minute in the controller's own time zone."""
     return DASH if unix_s is None else _local(unix_s).strftime("%-d %B %Y, %H:%M")

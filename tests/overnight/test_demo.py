@@ -1,6 +1,7 @@
 """The main job, end to end: the real driver on a pty, real inference, a map other readers read."""
 
 import re
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -93,6 +94,12 @@ def test_the_run_folder_is_complete_and_the_report_needs_nothing_else(demo):
     page = (folder / "report.html").read_text()
     assert "SIMULATED" in page
     assert not re.search(r'(?:src|href)="https?://', page)
+    linked = {unquote(link) for link in re.findall(r'<a href="([^"#]+)"', page)}
+    for name in ("map.ome.zarr/", "map.ome.tif", "map.png", "plan.yaml", "calibration/"):
+        assert name in linked
+    assert len([link for link in linked if link.startswith("tiles/r")]) == 49
+    assert [link for link in linked if not (folder / link).exists()] == []
+    assert page.count("<use ") == 8
 
 
 def grid_steps(a, b):

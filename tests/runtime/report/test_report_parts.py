@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from runtime.report.judged import in_words
-from runtime.report.markup import Html, element, join
+from runtime.report.markup import MOST_ROWS, Html, element, join, long_table
 from runtime.report.pictures import map_picture, stretched
 from runtime.report.scales import seam_step, sequential
 from runtime.report.svg import round_length
@@ -32,6 +32,14 @@ def test_markup_is_kept() -> None:
     assert element("g", Html("<i></i>"), class_="x", stroke_width=1.5) == (
         '<g class="x" stroke-width="1.5"><i></i></g>'
     )
+
+
+def test_a_long_table_folds_what_is_beyond_its_first_rows() -> None:
+    rows = [(str(n),) for n in range(MOST_ROWS + 5)]
+    shown, folded = long_table(["Tile"], rows).split("<details>")
+    assert (shown.count("<td>"), folded.count("<td>")) == (MOST_ROWS, 5)
+    assert "5 more" in folded
+    assert "<details>" not in long_table(["Tile"], rows[:MOST_ROWS])
 
 
 def test_a_coordinate_that_is_no_number_is_refused() -> None:
