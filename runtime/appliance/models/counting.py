@@ -13,7 +13,8 @@ NETWORK = "network"
 
 def good_tiles(folder: RunFolder, task: str) -> int:
     """Return how many tiles of a run a model for `task` answered for, within its budget and
-    without a doubt, on tiles that the watchman calls good or blank.
+    without a doubt, on tiles that the watchman calls good or blank. A simulated tile vouches for
+    nothing.
 
     A classifier answers with a label, a matcher with an overlap that nothing else could match, a
     network for focus with a look. Raises InputRefused for a journal that cannot be read.
@@ -22,7 +23,8 @@ def good_tiles(folder: RunFolder, task: str) -> int:
     try:
         states = journal.states()
         fine = {tile for tile, row in states.items() if row.state in FINE}
-        return len(_answered(journal, task) & fine)
+        real = {tile.tile_id for tile in journal.tiles() if not tile.shot.simulated}
+        return len(_answered(journal, task) & fine & real)
     finally:
         journal.close()
 

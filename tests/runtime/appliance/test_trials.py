@@ -15,15 +15,17 @@ from runtime.errors import InferenceStalled, ModelRefused, Stopped
 from runtime.inference.shelf import shelf_of
 from runtime.inference.store import read_state
 from runtime.record.journal import Journal
-from runtime.record.rows import TileState, Timing
+from runtime.record.rows import FocusRow, TileState, Timing
 from runtime.record.run_folder import RunFolder
-from runtime.tile import BLANK_DOUBT, Label
+from runtime.tile import BLANK_DOUBT, FocusVerdict, Label
 from tests.night_fakes import SETTINGS
+from tests.runtime import made
 from tests.runtime.appliance.devices import DAY_S, NAME, Device
 
 if TYPE_CHECKING:
     Forge = Any
 Maker = Callable[..., bytes]
+IN_FOCUS = FocusVerdict(status="ok", z_um=0.0, sigma_z_um=0.1)
 
 
 @pytest.fixture
@@ -175,13 +177,18 @@ def test_a_device_without_a_store_has_no_trials(run: RunFolder, device: Device) 
     assert spend(run, device) == []
 
 
-@pytest.mark.parametrize("wrong", ["label", "state", "late"])
+@pytest.mark.parametrize("wrong", ["label", "state", "late", "simulated"])
 def test_a_tile_counts_when_the_model_was_sure_in_time_on_a_good_frame(
     run: RunFolder, wrong: str
 ) -> None:
     journal = Journal(run.journal)
     for tile in ("a", "b", "c"):
-        journal.set_states([TileState(tile_id=tile, state="good")])
+        simulated = wrong == "simulated" and tile == "c"
+        journal.add_tile(
+            made.stored(made.shot(tile, simulated=simulated), seq=ord(tile)),
+            FocusRow(tile_id=tile, source="fixed", verdict=IN_FOCUS),
+            TileState(tile_id=tile, state="good"),
+        )
         journal.set_label(tile, Label(name="tissue", score=0.9))
     journal.set_label("b", Label(name="resin", score=0.9, doubt=BLANK_DOUBT))
     if wrong == "label":
