@@ -50,7 +50,7 @@ from runtime.appliance.service.store import ServiceStore
 from runtime.appliance.service.tokens import Tokens
 from runtime.appliance.views import room
 from runtime.config.service_settings import ServiceSection
-from runtime.config.settings import Settings, load_settings
+from runtime.config.settings import CalibrationSection, Settings, load_settings
 from runtime.errors import ConfigRefused, StorageFailed
 from runtime.ports import Clock
 from runtime.record.storage import make_folder
@@ -78,6 +78,7 @@ class Service:
     queue: PlanQueue
     metrics: ServiceMetrics
     models: ModelEndpoints
+    calibration: CalibrationSection
     clock: Clock
 
     @classmethod
@@ -127,6 +128,7 @@ class Service:
             ),
             metrics=metrics,
             models=ModelEndpoints(settings, clock, announcements),
+            calibration=settings.calibration,
             clock=clock,
         )
 
@@ -139,14 +141,12 @@ class Service:
             state=self.metrics.state,
             tls=self.section.tls,
         )
+        shown = room.routes(self.section.runs, self.clock, self.calibration)
         return application(
             (*endpoints.rows(), *self.models.rows()),
             tokens=self.tokens,
             metrics=self.metrics,
-            more=[
-                *(_below("/api/v1", one) for one in room.routes(self.section.runs, self.clock)),
-                *page.routes(),
-            ],
+            more=[*(_below("/api/v1", one) for one in shown), *page.routes()],
             large=LARGE,
             heartbeat=self.metrics.heartbeat,
             requests_per_s=self.section.requests_per_s,

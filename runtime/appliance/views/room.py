@@ -9,6 +9,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from runtime.appliance.views.answers import ASK_AGAIN, NotThere, answered, json_answer, number
+from runtime.appliance.views.calibration_answer import calibration_answer
 from runtime.appliance.views.run_answer import FILES
 from runtime.appliance.views.run_pictures import RunPictures
 from runtime.appliance.views.shelf import Shelf
@@ -16,6 +17,7 @@ from runtime.appliance.views.shown_map import map_answer
 from runtime.appliance.views.tile_answer import tile_answer
 from runtime.appliance.views.watched_run import WatchedRun
 from runtime.clock import SystemClock
+from runtime.config.settings import CalibrationSection
 from runtime.ports import Clock
 from runtime.report.run_data import read_tile
 
@@ -26,14 +28,22 @@ SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox
 for."""
 
 
-def routes(root: Path, clock: Clock | None = None) -> list[Route]:
-    """Return the read-only views of the runs below a folder, to be mounted where the API is.
+def routes(
+    root: Path, clock: Clock | None = None, calibration: CalibrationSection | None = None
+) -> list[Route]:
+    """Return the read-only views of the runs below a folder, and of the instrument's calibrations,
+    to be mounted where the API is.
 
     Runs may begin, go on, grow and vanish meanwhile; nothing is written to them. Who may look is
     for whoever mounts them to ask.
     """
-    shelf = Shelf(root, clock or SystemClock())
+    clock = clock or SystemClock()
+    shelf, section = Shelf(root, clock), calibration or CalibrationSection()
     views, pictures = RunViews(shelf), RunPictures(shelf)
+
+    def standing(request: Request) -> Response:
+        return json_answer(request, calibration_answer(section, clock.instant()))
+
     found = {
         "/runs": views.runs,
         "/runs/{run}": views.run,
@@ -45,6 +55,7 @@ def routes(root: Path, clock: Clock | None = None) -> list[Route]:
         "/runs/{run}/events": views.events,
         "/runs/{run}/files/{name}": views.file,
         "/live.jpg": pictures.newest,
+        "/calibration": standing,
     }
     return [Route(path, answered(view), methods=["GET"]) for path, view in found.items()]
 

@@ -16,8 +16,8 @@ from runtime.tile import Pixels
 
 Window = tuple[int, int]
 STEADY = 0.1
-"""As long as black and white would move by less than this part of their distance, they stay: with
-others every tile of the map is another picture."""
+"""By this part of their distance black and white are set beyond what is seen so far: with others
+every tile of the map is another picture, to be fetched anew."""
 MOST_CHANGES = 2000
 """Of more chunks than this the viewer is told to fetch the map anew."""
 
@@ -36,14 +36,18 @@ class ShownWindow:
         if seen.finished:
             low, high = seen.window
             return round(low), max(round(high), round(low) + 1)
-        low, high = contrast_window(_whole(seen))
+        pixels = _whole(seen)
+        low, high = contrast_window(pixels)
+        if not pixels.any():
+            return round(low), round(high)  # nothing is drawn so far
         with self._lock:
             if self._held is not None and self._held[0] == seen.epoch:
                 kept = self._held[1]
-                moved = max(abs(low - kept[0]), abs(high - kept[1]))
-                if moved <= STEADY * (high - low):
+                if kept[0] <= low and high <= kept[1]:
                     return kept
-            window = round(low), max(round(high), round(low) + 1)
+                low, high = min(low, kept[0]), max(high, kept[1])
+            room = STEADY * (high - low)
+            window = max(round(low - room), 0), round(high + room)
             self._held = seen.epoch, window
             return window
 

@@ -143,17 +143,22 @@ def test_a_map_in_the_moment_of_its_exchange_is_not_there_yet(
     assert asking.get("/runs/night/map.json").status_code == 404
 
 
-def test_black_and_white_stay_until_they_would_move_much(growing: Growing) -> None:
+def test_black_and_white_stay_until_something_lies_beyond(growing: Growing) -> None:
     window = ShownWindow()
     growing.draw("a", 0, 0, 1000)
     growing.draw("b", 300, 0, 2000)
-    first = window.of(seen_map(growing.folder / "map.ome.zarr"))
+    folder = growing.folder / "map.ome.zarr"
+    first = window.of(seen_map(folder))
     assert first[0] < 1000 < 2000 < first[1]
-    growing.draw("c", 600, 0, 1990)
-    assert window.of(seen_map(growing.folder / "map.ome.zarr")) == first
+    growing.draw("c", 600, 0, 1500)
+    assert window.of(seen_map(folder)) == first
     growing.draw("d", 900, 0, 9000)
-    brighter = window.of(seen_map(growing.folder / "map.ome.zarr"))
+    brighter = window.of(seen_map(folder))
+    assert brighter[0] <= first[0]
     assert brighter[1] > 8000
+    shutil.rmtree(folder / "3" / "c")  # what is coarse is drawn last, and not yet
+    assert window.of(seen_map(folder)) == (0, 65535)
+    assert window._held == (seen_map(folder).epoch, brighter)
 
 
 def test_the_middle_of_every_tile_is_where_the_stage_was(growing: Growing) -> None:

@@ -11,12 +11,16 @@ import pytest
 
 from runtime.appliance.views import routes
 from runtime.appliance.views.tile_rows import COLUMNS, kind_of
+from runtime.calibrated.record import CalibrationRecord
+from runtime.config.settings import CalibrationSection
+from runtime.instant import Instant
 from runtime.record.glimpse import glimpses
 from runtime.record.journal import Journal
 from runtime.report.findings import findings
 from runtime.report.run_data import read_run
 from runtime.tile import Label
 from tests.runtime.appliance.asking import Asking
+from tests.runtime.appliance.service_bench import EVENING_S, HandClock
 from tests.runtime.report.conftest import BLANK, FAILED, SKIPPED, finished
 
 
@@ -260,3 +264,32 @@ def test_numbers_that_are_none_are_null(own) -> None:
     journal.close()
     told = json.loads(asking.get("/runs/night").text)
     assert told["calibration"][0]["made"] is None
+
+
+def test_how_calibrations_stand_is_told(root: Path, tmp_path: Path) -> None:
+    section = CalibrationSection(folder=tmp_path, max_age_days=30)
+    for kind, objective, days, passed in (
+        ("dark", "", 1, True), ("flat-field", "10x", 40, True), ("backlash", "", 2, False),
+        ("camera-stage", "10x", -9, True),
+    ):  # fmt: skip
+        made = Instant(boot_id="then", monotonic_s=1.0, wall_s=EVENING_S - days * 86400)
+        record = CalibrationRecord(
+            kind=kind, objective=objective, made=made, passed=passed, acceptance="level",
+            values={"level": 64.1}, uncertainties={"level": 0.2}, units={"level": "DN"},
+            advice="" if passed else "clean the screw", depends_on="x",
+        )  # fmt: skip
+        (tmp_path / f"{record.name}@0001-then.json").write_text(record.model_dump_json())
+    (tmp_path / "distortion-10x@0001-then.json").write_text("{")
+    answer = Asking(routes(root, HandClock(), section)).json("/calibration")
+    standing = {row["kind"]: row for row in answer["records"]}
+    assert {kind: row["state"] for kind, row in standing.items()} == {
+        "dark": "good",
+        "flat-field": "stale",
+        "backlash": "failed",
+        "camera-stage": "dated in the future",
+        "distortion-10x": "unreadable",
+    }
+    assert standing["backlash"]["advice"] == "clean the screw"
+    assert standing["dark"]["values"] == ["level 64.10 ± 0.20 DN"]
+    assert standing["dark"]["age_days"] == 1.0
+    assert "cannot be read" in standing["distortion-10x"]["error"]

@@ -1,17 +1,14 @@
-// What all parts share: who looks, what the service offers, and messages between them.
+// What all parts share: who looks, the state of the night, and messages between them.
 
 const bus = new EventTarget();
 
-/** Who looks, what the service can do, and its newest state. */
-export const house = { me: null, offers: new Set(), state: null };
+/** Who looks, and the service's newest state. */
+export const house = { me: null, state: null };
 
 const ROLES = ["look", "operate", "administer"];
 
 /** Return whether who looks may do what needs a role. */
 export const may = (role) => ROLES.indexOf(house.me?.role) >= ROLES.indexOf(role);
-
-/** Return whether the service has an endpoint, as its own description names it. */
-export const offers = (method, path) => house.offers.has(`${method} ${path}`);
 
 /** Tell whoever listens. */
 export const tell = (kind, detail) => bus.dispatchEvent(new CustomEvent(kind, { detail }));

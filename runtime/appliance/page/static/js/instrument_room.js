@@ -1,68 +1,57 @@
-// For the technician: calibration, the live image, jogging, and a number for sharpness.
+// For the technician: how the calibrations stand, the newest frame, and a number for its sharpness.
 
-import { ask, get } from "./api.js";
-import { el, part } from "./dom.js";
-import { attempt, hear, house, may, offers } from "./house.js";
+import { get } from "./api.js";
+import { el, part, table } from "./dom.js";
+import { house } from "./house.js";
 import { LiveFrame } from "./live.js";
-import { calibration } from "./run_words.js";
+import { date } from "./times.js";
 
-const LOOK_MS = 1000;
-const NEWEST = 3; // runs that are asked: one that calibrates has no record yet
-const JOG = "/api/v1/instrument/jog";
+const LOOK_MS = 1000, NOTHING_MS = 10000;
 
 /** Show the instrument in `place` until `signal` ends it. */
 export async function instrumentRoom(place, signal) {
-  const live = new LiveFrame("The live image"), aid = focusAid();
+  const live = new LiveFrame("The newest frame"), aid = focusAid();
   const status = el("div", {}, el("p", { class: "soft" }, "Loading…"));
-  const jogging = may("operate") && offers("POST", JOG) ? jog() : null;
-  place.replaceChildren(el("div", { class: "pair" },
-    el("section", { class: "part" }, el("h2", {}, "Live image"), live.node, aid.node),
-    el("section", { class: "part" }, el("h2", {}, "Move"), jogging
-      ?? el("p", { class: "soft" }, may("operate")
-        ? "This service does not move the stage by hand." : "Moving the stage needs the role “operate”."))),
-  part("Calibration", status));
-  const renew = () => jogging?.classList.toggle("off", house.state?.night !== null);
-  hear("state", renew, signal);
-  renew();
+  place.replaceChildren(el("div", { class: "instrument" },
+    el("section", { class: "part" }, el("h2", {}, "Newest frame"), live.node, aid.node),
+    part("Calibration", status)));
   look(live, aid, signal);
-  await status_of(status);
+  await standing(status);
 }
 
 /** Look again and again while the page is seen; never before the last look has come. */
 async function look(live, aid, signal) {
   while (!signal.aborted) {
-    if (!document.hidden && await live.renew(house.state?.night ? "Of the night that runs" : "")) {
-      aid.take(live.sharpness);
-    }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    const words = house.state?.night ? "Of the night that runs" : "Of the newest run";
+    const there = !document.hidden && await live.renew(words);
+    if (there) aid.take(live.sharpness);
+    await new Promise((resolve) => setTimeout(resolve, there ? LOOK_MS : NOTHING_MS));
   }
 }
 
-async function status_of(place) {
+async function standing(place) {
   try {
-    if (offers("GET", "/api/v1/calibration")) {
-      const answer = await get("/calibration");
-      place.replaceChildren(known(answer));
-      return;
-    }
-    const { runs } = await get("/runs");
-    for (const { id } of runs.filter((run) => !run.error).slice(0, NEWEST)) {
-      const run = await get(`/runs/${id}`);
-      if (!run.calibration.length) continue;
-      place.replaceChildren(el("p", { class: "soft" }, `As the run ${id} had it.`),
-        calibration(run.calibration));
-      return;
-    }
-    place.replaceChildren(el("p", { class: "soft" }, "No night with a calibration has been run yet."));
+    const { records, automatic, max_age_days } = await get("/calibration");
+    const lead = automatic ? "Nights measure what is missing by themselves. " : "";
+    place.replaceChildren(el("p", { class: "soft" }, `${lead}A record holds for ${max_age_days} days.`),
+      standings(records));
   } catch (refusal) {
     place.replaceChildren(el("p", { class: "late" }, refusal.message));
   }
 }
 
-function known(answer) {
-  const records = answer.records ?? answer.calibration ?? [];
-  return el("div", {}, (answer.advice ?? []).map((words) => el("p", { class: "late" }, words)),
-    calibration(records));
+function standings(records) {
+  if (!records.length) {
+    return el("p", { class: "soft" }, "This instrument has no calibration of its own yet; what a "
+      + "night measured for itself stands with its run.");
+  }
+  return table("Calibrations", ["Routine", "Made", "State", "Values", "What to do"], records.map((one) => [
+    `${one.kind} ${one.objective ?? ""}`.trim(),
+    one.made ? `${date(one.made)}, ${one.age_days.toFixed(1)} days ago` : "",
+    el("span", { class: one.state === "good" ? "" : "late" }, one.state),
+    el("span", { class: "values" }, (one.values ?? []).map((value) => el("span", {}, value))),
+    one.error ?? one.advice ?? "",
+  ]));
 }
 
 function focusAid() {
@@ -79,25 +68,4 @@ function focusAid() {
       words.textContent = ` ${(100 * now.value).toFixed(0)} % of the sharpest since you began`;
     },
   };
-}
-
-function jog() {
-  const step = el("select", { id: "step" }, [1, 5, 20, 100, 500].map((um) =>
-    el("option", { value: um, selected: um === 20 }, `${um} µm`)));
-  const by = (words, label, x, y, z) => {
-    const button = el("button", {
-      "aria-label": label, title: label,
-      onclick: () => attempt(button, () => {
-        const um = Number(step.value);
-        return ask("POST", "/instrument/jog", { dx_um: x * um, dy_um: y * um, dz_um: z * um });
-      }),
-    }, words);
-    return button;
-  };
-  return el("fieldset", { class: "jog" }, el("legend", {}, "Jog"),
-    el("p", { class: "only-off soft" }, "A night has the microscope."),
-    el("label", { for: "step" }, "Step"), step,
-    el("div", { class: "pad" }, by("↑", "Y up", 0, -1, 0), by("←", "X left", -1, 0, 0),
-      by("→", "X right", 1, 0, 0), by("↓", "Y down", 0, 1, 0)),
-    el("div", { class: "pad z" }, by("Z +", "Z up", 0, 0, 1), by("Z −", "Z down", 0, 0, -1)));
 }

@@ -21,7 +21,12 @@ export class LiveFrame {
   /** Fetch the newest frame; return whether there is one. The browser asks for it by its tag, so
    *  one that is the same is not sent again. */
   async renew(caption = "") {
-    const answer = await fetch(address("/live.jpg?width=800"), { cache: "no-cache" });
+    let answer;
+    try {
+      answer = await fetch(address("/live.jpg?width=800"), { cache: "no-cache" });
+    } catch {
+      return false; // the stream tells that the connection is lost
+    }
     if (!answer.ok) return false;
     this._caption.textContent = caption;
     const tag = answer.headers.get("etag");

@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { bar } from "./bar.js";
 import { el } from "./dom.js";
-import { attempt, hear, house, offers, say } from "./house.js";
+import { attempt, hear, house } from "./house.js";
 import { instrumentRoom } from "./instrument_room.js";
 import { modelsRoom } from "./models_room.js";
 import { runRoom } from "./night_room.js";
@@ -32,7 +32,6 @@ async function begin() {
     setTimeout(begin, 4000);
     return;
   }
-  await describe();
   rooms();
   bar(document.getElementById("bar"));
   window.addEventListener("hashchange", enter);
@@ -42,23 +41,10 @@ async function begin() {
   enter();
 }
 
-/** Learn what this service offers: what it does not is not offered here either. */
-async function describe() {
-  try {
-    const { paths } = await get("/openapi.json");
-    for (const [path, methods] of Object.entries(paths)) {
-      for (const method of Object.keys(methods)) house.offers.add(`${method.toUpperCase()} ${path}`);
-    }
-  } catch (refusal) {
-    say(refusal.message, true);
-  }
-}
-
 function rooms() {
   const nav = document.getElementById("rooms");
-  const offered = ROOMS.filter(([name]) => name !== "models" || offers("GET", "/api/v1/models"));
   const out = el("button", { class: "quiet out", onclick: () => attempt(out, signOut) }, "Sign out");
-  nav.replaceChildren(...offered.map(([name, words]) => el("a", { href: `#${name}` }, words)), out);
+  nav.replaceChildren(...ROOMS.map(([name, words]) => el("a", { href: `#${name}` }, words)), out);
   nav.hidden = false;
 }
 
