@@ -119,3 +119,9 @@ def stuck_y(bench: FaultyBench) -> tuple[float, float, float]:
 def stuck(bench: FaultyBench) -> tuple[float, float, float]:
     """So have all."""
     return bench.frames[bench.begins - 1]
+
+
+def slipped(bench: FaultyBench) -> tuple[float, float, float]:
+    """A belt has jumped: from here on all lies beside its place."""
+    x, y, z = bench.at_um
+    return x + 25.0, y, z

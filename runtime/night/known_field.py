@@ -37,7 +37,7 @@ class KnownField:
     stage_from_px: NDArray[np.float64]
 
     def look(self, known: Glance, *, here: Glance, objective: str) -> list[Doubt]:
-        """Return what is wrong with the instrument, by a frame taken beside where `known` was;
+        """Return what is wrong with the instrument, by frames taken beside where `known` was;
         nothing where it looks as it did. `here` is where the night stands, with `objective`, which
         is swung in again afterwards.
 
@@ -46,21 +46,29 @@ class KnownField:
         other = objective != self.imaging.objective
         if other:
             self.rig.turret.select(objective=self.imaging.objective)
-        seen, doubts = self._frame(known, here)
+        # A stage that stands may stand there by chance, but not at both places.
+        wrong = self._beside(known, here, 1) or self._beside(known, here, -1)
         if other:
             self.rig.turret.select(objective=objective)
+        return wrong
+
+    def _beside(self, known: Glance, here: Glance, way: int) -> list[Doubt]:
+        seen, doubts = self._frame(known, here, way)
         return doubts or self._unlike(seen, known)
 
-    def _frame(self, known: Glance, here: Glance) -> tuple[Glance, list[Doubt]]:
-        """Take a frame a little towards where the night stands, on both axes: a stage of which one
-        stands still would find back to the very place.
+    def _frame(self, known: Glance, here: Glance, way: int) -> tuple[Glance, list[Doubt]]:
+        """Take a frame a little towards where the night stands, or (`way` -1) away from it, on both
+        axes: a stage of which one stands still would find back to the very place.
         """
         how = self.imaging
         height, width = (side * known.shrink for side in known.detail.shape)
         aside_um = max(ASIDE * min(height, width) * how.pixel_size_um, FURTHER * self._reach_um)
+        travel = self.rig.stage.limits
+        x_um = known.x_um + way * (aside_um if here.x_um >= known.x_um else -aside_um)
+        y_um = known.y_um + way * (aside_um if here.y_um >= known.y_um else -aside_um)
         at = self.rig.approach(
-            x_um=known.x_um + (aside_um if here.x_um >= known.x_um else -aside_um),
-            y_um=known.y_um + (aside_um if here.y_um >= known.y_um else -aside_um),
+            x_um=float(np.clip(x_um, *travel.x_um)),
+            y_um=float(np.clip(y_um, *travel.y_um)),
             z_um=known.z_um,
         )
         frame = self.rig.expose(

@@ -13,6 +13,7 @@ from runtime.config.plan import PlannedTile
 from runtime.distortion import Distortion
 from runtime.instrument.rig import Rig
 from runtime.record.run_folder import RunFolder
+from runtime.record.trouble import again, trouble_is_told
 from runtime.stitch.map.mosaic import Mosaic
 from runtime.stitch.match.learned import CellFinder
 from runtime.stitch.stitcher import Stitcher
@@ -90,19 +91,23 @@ def map_of(
         known=distortion,
         calibrated=True,
     )
-    mosaic = Mosaic(
-        folder.mosaic,
-        tile_shape_px=ground.shape_px,
-        pixel_size_um=pixel_size_um,
-        dtype=np.dtype(np.uint16 if ground.full_scale > 255 else np.uint8),
-        name=name,
-        simulated=ground.simulated,
-        boot_id=SystemClock().instant().boot_id if live else "",
-        bounds_px=ground.bounds_px,
-        distortion=distortion,
-        live=live,
-    )
-    return stitcher, mosaic
+
+    def made() -> Mosaic:
+        with trouble_is_told("making the map"):
+            return Mosaic(
+                folder.mosaic,
+                tile_shape_px=ground.shape_px,
+                pixel_size_um=pixel_size_um,
+                dtype=np.dtype(np.uint16 if ground.full_scale > 255 else np.uint8),
+                name=name,
+                simulated=ground.simulated,
+                boot_id=SystemClock().instant().boot_id if live else "",
+                bounds_px=ground.bounds_px,
+                distortion=distortion,
+                live=live,
+            )
+
+    return stitcher, again(made)
 
 
 def _bounds_px(

@@ -18,7 +18,7 @@ from runtime.night.acquire import Acquirer
 from runtime.night.intake import Intake
 from runtime.night.regions import find_regions
 from runtime.night.second_looks import SecondLooks
-from runtime.night.slip import slips
+from runtime.night.slip import Rift, Slip, rifts, slips
 from runtime.night.stages import Journey, acquire, take_in
 from runtime.night.visits import planned_frames
 from runtime.night.watchman import Watchman
@@ -93,19 +93,20 @@ class Pipeline:
 
         Between two sessions it may stand elsewhere: it was homed anew, or time went by.
         """
-        known = self.journal.fact(SLIPS, [])
-        began = self.journal.fact(BEGUN, [])
-        found = slips(
-            self.journal.tiles("overview"),
+        known, began = self.journal.fact(SLIPS, []), self.journal.fact(BEGUN, [])
+        tiles, seams = self.journal.tiles("overview"), self.journal.seams()
+        found: list[Slip | Rift] = [*rifts(tiles, seams)]
+        found += slips(
+            tiles,
             self.journal.placements(),
-            self.journal.seams(),
+            seams,
             px_from_stage=self.watchman.suspicion.px_from_stage["overview"],
             stage_sigma_um=self.rig.stage_sigma_um,
         )
-        fresh = [s for s in found if s.number not in began and s.after.tile_id not in known]
-        for slip in fresh:
-            self.watchman.say("slip", slip.words)
-        self.journal.note(**{SLIPS: [*known, *(slip.after.tile_id for slip in fresh)]})
+        fresh = [f for f in found if f.number not in began and f.after.tile_id not in known]
+        for told in fresh:
+            self.watchman.say("slip", told.words)
+        self.journal.note(**{SLIPS: [*known, *(told.after.tile_id for told in fresh)]})
 
     def _look_again(self) -> None:
         """Look again at all overlaps that are left: where regions and seams lie depends on them."""

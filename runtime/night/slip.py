@@ -49,12 +49,68 @@ class Slip:
     def words(self) -> str:
         """Return it in a sentence."""
         far = float(np.hypot(self.x_um, self.y_um))
-        when = datetime.fromtimestamp(self.after.shot.taken.wall_s).strftime("%H:%M:%S")
         return (
             f"the stage slipped by {far:.1f} ± {self.sigma_um:.1f} µm ({self.x_um:+.1f}, "
-            f"{self.y_um:+.1f}) between {self.before.tile_id} and {self.after.tile_id}, at {when}: "
-            f"{self.seams} seams are shifted alike. the map allows for it"
+            f"{self.y_um:+.1f}) between {self.before.tile_id} and {self.after.tile_id}, at "
+            f"{_clock(self.after)}: {self.seams} seams are shifted alike. the map allows for it"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rift:
+    """None of so many `seams` between tiles before and from `after` on, the `number`-th, matched,
+    though all those tiles match others on their own side: further apart than is looked for.
+    """
+
+    before: StoredTile
+    after: StoredTile
+    number: int
+    seams: int
+
+    @property
+    def words(self) -> str:
+        """Return it in a sentence."""
+        return (
+            f"the stage slipped far, or the specimen moved, between {self.before.tile_id} and "
+            f"{self.after.tile_id}, at {_clock(self.after)}: none of {self.seams} seams matches. "
+            "the map is in two parts, of which only the stage says how they lie"
+        )
+
+
+def rifts(tiles: Sequence[StoredTile], seams: Sequence[Seam]) -> list[Rift]:
+    """Return where a scan falls into two parts that share nothing; `tiles` are in the order taken.
+
+    Faint specimen matches nothing either: a seam counts where both its tiles match others.
+    """
+    order = {tile.tile_id: n for n, tile in enumerate(tiles)}
+    known = [s for s in seams if {s.a, s.b} <= order.keys()]
+    matched = np.array([s.method != "none" for s in known], bool)
+    if not matched.any():
+        return []
+    ends = np.sort(np.array([(order[s.a], order[s.b]) for s in known]), axis=1)
+    tells = np.zeros(len(tiles), bool)
+    tells[ends[matched].ravel()] = True
+    missed = ~matched & tells[ends].all(axis=1)
+    held, lost = (_crossing(ends[which], len(tiles)) for which in (matched, missed))
+    torn = (held == 0) & (lost >= FEWEST_SEAMS)
+    numbers = np.flatnonzero(torn & ~np.concatenate([[False], torn[:-1]]))
+    return [
+        Rift(before=tiles[n - 1], after=tiles[n], number=int(n), seams=int(lost[n]))
+        for n in numbers.tolist()
+    ]
+
+
+def _crossing(ends: NDArray[np.int64], tiles: int) -> Floats:
+    """Return how many seams lie between a tile before the n-th and one not before it."""
+    counts = np.zeros(tiles + 1)
+    np.add.at(counts, ends[:, 0] + 1, 1)
+    np.subtract.at(counts, ends[:, 1] + 1, 1)
+    crossing: Floats = np.cumsum(counts)[:tiles]
+    return crossing
+
+
+def _clock(tile: StoredTile) -> str:
+    return datetime.fromtimestamp(tile.shot.taken.wall_s).strftime("%H:%M:%S")
 
 
 def slips(

@@ -64,11 +64,13 @@ class Suspicion:
         beside = list(self._beside(seen))[:COMPARED]
         ratios = [(ratio, lamp) for other, lamp in beside for ratio in self._ratio(seen, other)]
         others = [other for other, _ in beside]
+        fits = [(other, found) for other in others for found in self._fit(seen, other)]
         doubts = list(frame)
         doubts += [] if doubts else self._light(seen, [ratio for ratio, _ in ratios])
         doubts += [] if doubts else self._still(seen, [*others, *([last[0]] if last else [])])
-        doubts += [] if doubts else self._elsewhere(seen, others)
-        doubts += [] if doubts or others or last is None else self._inherited(seen, *last)
+        doubts += [] if doubts else self._elsewhere(fits)
+        untold = not ratios, not fits
+        doubts += [] if doubts or last is None else self._inherited(seen, *last, untold=untold)
         lamps = [ratio * lamp for ratio, lamp in ratios if lamp is not None]
         first = not any(other.phase == seen.phase for other, _ in self.good)
         return TileState(
@@ -173,15 +175,16 @@ class Suspicion:
                 return [Doubt(kind="still", reason=said)]
         return []
 
-    def _elsewhere(self, seen: Glance, others: Sequence[Glance]) -> list[Doubt]:
-        """Return a doubt where a tile agrees with none of those that it overlaps."""
-        best = ""
-        for other in others:
-            for found in self._fit(seen, other):
-                if found > DISAGREES:
-                    return []
-                best = best or f"{other.tile_id}, which it overlaps (correlation {found:.2f})"
-        return [Doubt(kind="elsewhere", reason=f"it does not fit {best}")] if best else []
+    def _elsewhere(self, fits: Sequence[tuple[Glance, float]]) -> list[Doubt]:
+        """Return a doubt where a tile agrees with no more of those that it overlaps than it
+        disagrees with: after a slip it agrees with those taken since.
+        """
+        against = [(other, found) for other, found in fits if found <= DISAGREES]
+        if not against or 2 * len(against) < len(fits):
+            return []
+        other, found = against[0]
+        said = f"it does not fit {other.tile_id}, which it overlaps (correlation {found:.2f})"
+        return [Doubt(kind="elsewhere", reason=said)]
 
     def _fit(self, seen: Glance, other: Glance) -> list[float]:
         px_from_stage = self.px_from_stage[seen.phase]
@@ -190,14 +193,16 @@ class Suspicion:
         found = fit(seen, other, shift_px=shift_px, reach_px=reach_px)
         return [] if found is None else [found]
 
-    def _inherited(self, seen: Glance, last: Glance, state: TileState) -> list[Doubt]:
-        """Return the doubts of a doubtful tile with which one agrees that has no other neighbour:
-        whatever was wrong with the one is so with the other.
+    def _inherited(
+        self, seen: Glance, last: Glance, state: TileState, *, untold: tuple[bool, bool]
+    ) -> list[Doubt]:
+        """Return the doubts of a doubtful tile with which one agrees of whose light, or of whose
+        place, no other neighbour tells: whatever was wrong with the one is so with the other.
         """
         if last.phase != seen.phase or last.tile_id == seen.tile_id:
             return []
-        light = any(HALF < ratio < 1 / HALF for ratio in self._ratio(seen, last))
-        place = any(found > DISAGREES for found in self._fit(seen, last))
+        light = untold[0] and any(HALF < ratio < 1 / HALF for ratio in self._ratio(seen, last))
+        place = untold[1] and any(found > DISAGREES for found in self._fit(seen, last))
         return [
             Doubt(kind=doubt.kind, reason=f"as {last.tile_id} beside it")
             for doubt in state.doubts

@@ -1,9 +1,11 @@
 """Small slips of a stage, told from all else that shifts seams."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from runtime.night.slip import slips
+from runtime.night.slip import rifts, slips
 from runtime.tile import Placement, Seam
 from tests.runtime.made import shot, stored
 
@@ -85,3 +87,35 @@ def test_a_scan_of_one_row_is_asked_and_says_nothing():
     row = [tile for tile in tiles if tile.tile_id.startswith("r000")]
     names = {tile.tile_id for tile in row}
     assert found(row, places, [s for s in seams if {s.a, s.b} <= names]) == []
+
+
+def torn(seams, tiles, number, *, also=()):
+    """Return the seams, those across the `number`-th tile and of the tiles `also` unmatched."""
+    order = {tile.tile_id: n for n, tile in enumerate(tiles)}
+
+    def lost(seam):
+        first, last = sorted((order[seam.a], order[seam.b]))
+        return first < number <= last or {seam.a, seam.b} & set(also)
+
+    return [replace(s, method="none") if lost(s) else s for s in seams]
+
+
+@pytest.mark.parametrize("number", [5, 16, 30])
+def test_a_slip_so_far_that_nothing_matches_across_it_is_told(number):
+    tiles, _, seams = scan()
+    (rift,) = rifts(tiles, torn(seams, tiles, number))
+    assert rift.number == number
+    assert rift.after.tile_id in rift.words
+    assert rifts(tiles, seams) == []
+
+
+def test_a_row_of_faint_tiles_is_no_rift():
+    tiles, _, seams = scan()
+    faint = [tile.tile_id for tile in tiles if tile.tile_id.startswith("r003")]
+    assert rifts(tiles, torn(seams, tiles, 10**6, also=faint)) == []
+
+
+def test_a_scan_in_which_nothing_matches_says_nothing():
+    tiles, _, seams = scan()
+    assert rifts(tiles, [replace(seam, method="none") for seam in seams]) == []
+    assert rifts([], []) == []

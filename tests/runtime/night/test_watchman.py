@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from runtime.errors import InstrumentDoubted
@@ -107,6 +109,21 @@ def test_a_stage_that_stands_while_its_counter_arrives(axes, tmp_path, undisturb
         "both": (faults.stuck, 5),
     }[axes]
     check(night_at(tmp_path, misplace=misplace, begins=begins), undisturbed, "still")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("begins", [3, 5, 7, 10])
+def test_a_stage_that_slips_is_never_called_fine(begins, tmp_path):
+    """At the end of a row the next tile agrees with the first that lies elsewhere, and so on; where
+    overlaps are too small for one tile to tell, those of the whole map do.
+    """
+    night = night_at(tmp_path, misplace=faults.slipped, begins=begins)
+    with suppress(InstrumentDoubted):
+        night.go_on()
+    with night.journal() as journal:
+        state, said = journal.fact("state"), [event.message for event in journal.events()]
+    told = "is elsewhere:" if state == "paused" else "slipped far"
+    assert any(told in message for message in said), (state, said)
 
 
 @pytest.mark.slow
