@@ -3,6 +3,7 @@
     python -m benchmarks.nothing_lost kills --cases 1000
     python -m benchmarks.nothing_lost cuts --states 10000
     python -m benchmarks.nothing_lost fails --cases 300
+    python -m benchmarks.nothing_lost kills --night visits --cases 100
     python -m benchmarks.nothing_lost installs --models 6
 
 Each prints a line of JSON and ends with 1 when something was found. Needs Linux and a C compiler.
@@ -32,6 +33,7 @@ def main() -> int:
         begin_again_preloaded("benchmarks.nothing_lost", sys.argv[1:])
     from benchmarks.nothing_lost import cuts, fails, installs, kills, night
 
+    night.chosen = arguments.night
     base = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
     work = Path(tempfile.mkdtemp(prefix="nothing-lost-", dir=base))
     try:
@@ -62,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--states", type=int, default=10000)
     parser.add_argument("--resumed", type=int, default=200, help="states that a run goes on from")
     parser.add_argument("--models", type=int, default=6, help="ways a cut leaves the disk, a call")
+    parser.add_argument("--night", choices=("small", "visits"), default="small")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--most-s", type=float, default=1e9, help="begin no case after so long")
     return parser

@@ -1,4 +1,5 @@
-"""The night that is killed, starved and cut off: four tiles on a microscope inside the process.
+"""The night that is killed, starved and cut off: four tiles on a microscope inside the process,
+with a model and visits or without.
 
 Frames are dated by frames alone, so whatever happened on the way, the same tiles, places and map
 come out, to the byte.
@@ -18,9 +19,16 @@ from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
 from runtime.record.verify import flaws
 from tests.night_fakes import PLAN, SETTINGS, Bench, Night
+from tests.runtime.night.test_visits import PLAN as VISITING
+from tests.runtime.night.test_visits import section
 
 SQUARE = PLAN.replace("rows: 3, columns: 3", "rows: 2, columns: 2")
 ALONE = SETTINGS.replace('backend = "onnxruntime"', 'backend = "onnxruntime"\nmatcher = "none"')
+
+
+KINDS = {"small": (SQUARE, {}), "visits": (VISITING, {"width_px": 512, "height_px": 448})}
+"""Of nights: four tiles; four whole frames that the shipped model labels, and two visits."""
+chosen = "small"
 
 
 def spend(run: Path, *, new_boot: bool = False) -> int:
@@ -31,8 +39,10 @@ def spend(run: Path, *, new_boot: bool = False) -> int:
     if new_boot:
         name = str(uuid.uuid4())
         runtime.clock._boot_id = lambda: name
+    plan, frames = KINDS[chosen]
+    bench = Bench(world=section(), **frames) if frames else Bench()
     try:
-        return int(Night(run, Bench(), plan=SQUARE, settings=ALONE).go_on()["exit_code"])
+        return int(Night(run, bench, plan=plan, settings=ALONE).go_on()["exit_code"])
     except NightscopeError as error:
         print(f"{type(error).__name__}: {error}")
         return error.exit_code
@@ -48,10 +58,20 @@ def result(run: Path) -> dict[str, Any]:
             row.file: row.sha256 for row in journal.kept("derived") if row.file != "report.html"
         }
         state = journal.fact("state")
+        labels = {name: (label.name, label.score) for name, label in journal.labels().items()}
+        visited = sorted(journal.visited())
     finally:
         journal.close()
-    files = sorted(file.name for file in (run / "tiles").iterdir())
-    return {"state": state, "tiles": tiles, "places": places, "maps": kept, "files": files}
+    files = sorted(f.name for name in ("tiles", "regions") for f in (run / name).iterdir())
+    return {
+        "state": state,
+        "tiles": tiles,
+        "places": places,
+        "maps": kept,
+        "files": files,
+        "labels": labels,
+        "visited": visited,
+    }
 
 
 def wrong(run: Path) -> list[str]:
