@@ -93,21 +93,26 @@ def settle(models: ModelsSection, clock: Clock) -> list[Decision]:
     """Bring every trial up to what is known by now; return what was decided.
 
     A run that died leaves its session behind: the model goes back, unless the machine went down
-    with it, which may happen once. A trial that took longer than it may goes back, too.
+    with it, which may happen once. A trial that took longer than it may goes back, too. While a run
+    is under way nobody can tell whether another one is dead or only beginning, and of a store
+    that may not be written to nothing is decided.
     """
     store = models.store
-    if store is None or not store.is_dir():
+    if store is None or not os.access(store, os.W_OK):
         return []
     told: list[Decision] = []
     now = clock.instant()
 
-    def work(state: StoreState) -> StoreState:
-        for name, slots in state.models.items():
-            if slots.trial is not None and slots.kept is not None:
-                state = _settled(state, name, slots, now, told)
-        return state
+    if all(slots.trial is None for slots in read_state(store).models.values()):
+        return []
+    with locked(store / IN_USE, wait=False) as alone:
 
-    if any(slots.trial is not None for slots in read_state(store).models.values()):
+        def work(state: StoreState) -> StoreState:
+            for name, slots in state.models.items():
+                if alone is not None and slots.trial is not None and slots.kept is not None:
+                    state = _settled(state, name, slots, now, told)
+            return state
+
         clear_slots(store, change(store, work))
     return told
 
@@ -151,11 +156,11 @@ def under_way(folder: RunFolder, clock: Clock, told: list[Decision]) -> Iterator
         yield
         return
     models = _models_of(folder)
+    told += settle(models, clock)
     with locked(store / IN_USE, shared=True) as descriptor:
         assert descriptor is not None
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, str(folder.path.resolve()).encode(), 0)
-        told += settle(models, clock)
         on_it = _begin(store, folder, clock)
         try:
             yield

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
@@ -17,6 +17,7 @@ from runtime.appliance.models.incoming import Expected
 from runtime.appliance.models.install import Installed, already
 from runtime.appliance.models.install import install as install_bundle
 from runtime.appliance.models.keys import revoke_bundle
+from runtime.appliance.models.patient_input import PatientInput
 from runtime.appliance.models.trials import confirm as confirm_model
 from runtime.appliance.models.trials import roll_back
 from runtime.clock import SystemClock
@@ -91,7 +92,7 @@ def words(done: Installed) -> list[str]:
 def _stream(bundle: str) -> Iterator[tuple[BinaryIO, int | None]]:
     """Yield what the bundle is read from, and how long that is where it is known."""
     if bundle == STANDARD_INPUT:
-        yield sys.stdin.buffer, None
+        yield cast("BinaryIO", PatientInput(sys.stdin.fileno())), None
         return
     with opened(Path(bundle), what="bundle", refuse=ModelRefused) as (file, length):
         yield file, length

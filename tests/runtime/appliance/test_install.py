@@ -14,9 +14,10 @@ import pytest
 
 from runtime.appliance.models import install as module
 from runtime.appliance.models.incoming import Expected, TransferBroken
-from runtime.appliance.models.install import already
+from runtime.appliance.models.install import already, install
 from runtime.appliance.models.keys import revoke_key
 from runtime.appliance.models.ledger import IN_USE, INSTALLING, locked
+from runtime.appliance.models.patient_input import PatientInput
 from runtime.appliance.models.trials import roll_back
 from runtime.errors import ConfigRefused, DiskFull, ModelRefused, ModelRolledBack
 from runtime.inference.shelf import shelf_of
@@ -162,6 +163,23 @@ def test_a_part_that_rotted_is_found_out_and_begun_anew(device: Device, maker: M
     part.write_bytes(content[:8990] + bytes(255 - one for one in content[8990:9000]))
     refused(device, content[9000:], "arrived altered.*begins anew", expected=expected)
     assert device.install(content, expected=expected).version == "1.0.0"
+
+
+def test_a_sender_that_is_gone_without_a_word_is_given_up(device: Device, maker: Maker) -> None:
+    content = maker("1.0.0")
+    expected = Expected(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+    reading, writing = os.pipe()
+    os.write(writing, content[:5000])
+    with pytest.raises(TransferBroken, match="value 5000 bytes"):
+        install(
+            PatientInput(reading, stall_s=0.01),
+            models=device.models,
+            clock=device.clock,
+            expected=expected,
+        )
+    os.close(reading)
+    os.close(writing)
+    assert already(expected, device.models) == 5000
 
 
 @pytest.mark.parametrize("wrong", [{"sha256": "../../evil"}, {"size": 2**40}, {"size": 0}])

@@ -133,6 +133,17 @@ def test_a_run_that_dies_brings_the_model_before_back(run: RunFolder, device: De
     assert settle(device.models, device.clock) == []
 
 
+def test_a_run_that_only_begins_is_not_taken_for_a_dead_one(run: RunFolder, device: Device) -> None:
+    """It has said that it uses the model, and has not locked its folder yet."""
+
+    def another() -> None:
+        assert trial_of(device).session is not None
+        assert settle(device.models, device.clock) == []
+
+    spend(run, device, another)
+    assert device.version() == "1.1.0"
+
+
 def test_a_power_cut_is_forgiven_once(run: RunFolder, device: Device) -> None:
     with pytest.raises(Died):
         spend(run, device, die)
