@@ -30,7 +30,9 @@ def class_of(label: Label | None) -> str:
 
 
 def rgb_of(shown: str, classes: Sequence[str]) -> Rgb:
-    """Return the colour of what `class_of` returned, by its place among all classes."""
+    """Return the colour of what `class_of` returned, by its place among all classes; of a region
+    whose label no tile has any more the grey of what has none.
+    """
     if shown in classes:
         return CLASS_RGB[list(classes).index(shown) % len(CLASS_RGB)]
-    return GREYS[shown]
+    return GREYS.get(shown, GREYS[UNLABELLED])

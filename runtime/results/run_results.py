@@ -14,6 +14,7 @@ from runtime.record.microscope import Microscope
 from runtime.record.ome_xml import date_of
 from runtime.record.rows import FocusRow, StoredTile, TileState
 from runtime.record.run_folder import RunFolder
+from runtime.record.trouble import damage_is_named
 from runtime.results.stage_map import Points, StageMap, fit_stage_map
 from runtime.stitch.map.export import opened
 from runtime.tile import Label, Placement, Region
@@ -46,7 +47,10 @@ class RunResults:
 
     @classmethod
     def read(cls, folder: RunFolder, journal: Journal) -> Self:
-        """Return the results of a run. Raises InputRefused for one without a map."""
+        """Return the results of a run.
+
+        Raises InputRefused for one without a map, and for what no journal of ours says.
+        """
         attributes, levels = opened(folder.mosaic)
         about, ground = attributes["nightscope"], journal.fact("ground")
         overview, placements = journal.tiles("overview"), journal.placements()
@@ -59,10 +63,13 @@ class RunResults:
         x0, y0 = about["origin_px"]
         height, width = levels[0].shape
         labels = journal.labels()
+        with damage_is_named(journal.path):
+            microscope = Microscope.read(journal.fact("microscope"))
+            on_stage = _stage_map(placed, placements, ground, origin_px=(x0, y0))
         return cls(
             name=journal.fact("name") or folder.path.name,
             simulated=bool(about["simulated"]),
-            microscope=Microscope.read(journal.fact("microscope")),
+            microscope=microscope,
             overview=placed,
             visits=journal.tiles("visit"),
             placements=placements,
@@ -75,7 +82,7 @@ class RunResults:
             origin_px=(int(x0), int(y0)),
             shape_px=(int(height), int(width)),
             pixel_size_um=float(about["pixel_size_um"]),
-            on_stage=_stage_map(placed, placements, ground, origin_px=(x0, y0)),
+            on_stage=on_stage,
         )
 
     @property

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -222,6 +223,22 @@ def test_written_again_they_are_the_same_to_the_byte(night):
         kept = {row.file for row in journal.kept("derived")}
     assert set(EXPORTS) < kept
     assert [content(night, name) for name in EXPORTS] == before
+
+
+def test_a_damaged_fact_costs_the_exports_and_not_the_night(night, tmp_path):
+    copy = replace(night, path=Path(shutil.copytree(night.path, tmp_path / "night")))
+    with copy.journal() as journal:
+        journal.note(microscope={"objectives": {"10x": {"glass": 1}}})
+        finish(RunFolder(copy.path), journal, SystemClock())
+        unwritten, kept = journal.fact("unwritten"), journal.kept("derived")
+    assert set(unwritten) == {
+        "map.ome.zarr",
+        "map.ome.tif",
+        "map.geojson",
+        "stage.geojson",
+        "tiles.csv",
+    }
+    assert {row.file for row in kept} == {"map.png", "report.html"}
 
 
 def test_labels_that_were_half_written_are_in_nobodys_way(night):
