@@ -4,6 +4,7 @@ import { el } from "./dom.js";
 import { Overlay } from "./map_overlay.js";
 import { MapLevels } from "./map_levels.js";
 
+const MOMENT_MS = 1500;
 const OPTIONS = {
   drawer: "canvas", showNavigationControl: false, crossOriginPolicy: false,
   maxZoomPixelRatio: 8, minZoomImageRatio: 0.6, visibilityRatio: 0.4, animationTime: 0.4,
@@ -25,6 +26,14 @@ function fetched(address) {
   const image = new Image();
   image.src = address;
   return image.decode();
+}
+
+/** Wait until an image has all that is on show, or a moment at most: what is out of sight waits. */
+function whole(image) {
+  return new Promise((resolve) => {
+    setTimeout(resolve, MOMENT_MS);
+    requestAnimationFrame(() => image.whenFullyLoaded(resolve));
+  });
 }
 
 /** The map of one run. `picked` is called with a tile that was clicked. */
@@ -75,7 +84,7 @@ export class MapView {
     const changed = await this.levels.renew();
     if (changed === "none") return;
     if (changed === "new") this._open();
-    else if (changed.length > 0) this._refresh(changed);
+    else if (changed.length > 0) await this._refresh(changed);
     this.draw();
   }
 
@@ -141,21 +150,26 @@ export class MapView {
     this.draw();
   }
 
-  /** Have parts that were drawn again fetched again; the others stay. What is on show stays until
-   *  its successor has come: its address is another, so the browser has it at hand then. */
+  /** Have parts that were drawn again fetched again; the others stay. Level by level, the coarsest
+   *  first: what lacks a part shows the coarser one beneath until it has come. */
   async _refresh(changed) {
-    const image = this._image();
-    if (!image) return;
     const finest = this.levels.about.levels.length - 1;
-    const held = changed.map(([level, x, y]) => [finest - level, x, y])
-      .filter(([level, x, y]) => image.tilesMatrix[level]?.[x]?.[y]);
-    await Promise.allSettled(held.map((part) => fetched(image.source.getTileUrl(...part))));
-    for (const [level, x, y] of held) {
-      const column = image.tilesMatrix[level]?.[x];
-      if (column?.[y]?.loaded) column[y].unload(true);
-      if (column) delete column[y];
+    const parts = changed.map(([level, x, y]) => [finest - level, x, y]);
+    for (const level of [...new Set(parts.map((part) => part[0]))].sort((a, b) => a - b)) {
+      const image = this._image();
+      const held = parts.filter((part) => part[0] === level && image?.tilesMatrix[level]?.[part[1]]?.[part[2]]);
+      if (!held.length) continue;
+      // At hand before its forerunner goes: its address is another, so the browser has it then.
+      await Promise.allSettled(held.map((part) => fetched(image.source.getTileUrl(...part))));
+      if (image !== this._image()) return; // another map was opened meanwhile
+      for (const [, x, y] of held) {
+        const column = image.tilesMatrix[level]?.[x];
+        if (column?.[y]?.loaded) column[y].unload(true);
+        if (column) delete column[y];
+      }
+      image.setClip(null); // changes nothing, but has the image look which parts it lacks
+      await whole(image);
     }
-    image.setClip(null); // changes nothing, but has the image look which parts it lacks
   }
 
   _mosaic(position) {
