@@ -12,6 +12,8 @@ class NightscopeError(Exception):
     """Base of every error that ends a command with one line and its own exit code."""
 
     exit_code: ClassVar[int] = 1
+    shown = False
+    """Whether a person was told already, by more than this line."""
 
     def __init__(
         self, what: str, *, value: object = None, limit: object = None, remedy: str = ""

@@ -65,7 +65,8 @@ def call(target: str, as_json: bool, **arguments: Any) -> None:
     except NightscopeError as error:
         code = error.exit_code
         result = {"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}
-        _complain(f"nightscope: {error}")
+        if not error.shown:
+            _complain(f"nightscope: {error}")
     except KeyboardInterrupt:
         code = STOPPED
         result = {"error": "stopped at once", "exit_code": STOPPED}

@@ -6,12 +6,15 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import InputRefused
+from runtime.stitch.map.export import picture_of
+from runtime.stitch.map.seen import DAMAGED
 from runtime.tile import Pixels
 
 # Enough for a full-width screen, small enough to mail.
@@ -39,6 +42,17 @@ def map_picture(path: Path) -> EmbeddedPicture | None:
     # Decoded from its bytes: by a name that is no text OpenCV takes the process down.
     pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
     return None if pixels is None else _picture(np.asarray(pixels, np.uint8), MAP_WIDTH_PX)
+
+
+def mosaic_picture(mosaic: Path) -> tuple[EmbeddedPicture, dict[str, Any]] | None:
+    """Return what is drawn so far of a map in its folder, and where it lies, as `write_png` does;
+    None where nothing is, or it cannot be read.
+    """
+    try:
+        shown, where = picture_of(mosaic, MAP_WIDTH_PX)
+    except (InputRefused, *DAMAGED):
+        return None  # the night that pauses tells the rest all the same
+    return _picture(shown, MAP_WIDTH_PX), where
 
 
 def frame_picture(read: Callable[[], Pixels], *, of: int) -> EmbeddedPicture | None:

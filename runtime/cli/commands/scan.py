@@ -154,7 +154,7 @@ def resume(
                 origin_here=origin_here,
             )
     except NightscopeError as error:
-        _end(folder, console, code=error.exit_code, reason=str(error))
+        error.shown = _end(folder, console, code=error.exit_code, reason=str(error))
         raise
     finally:
         for decision in decided:
@@ -163,13 +163,16 @@ def resume(
     return summary
 
 
-def _end(folder: RunFolder, console: Console, *, code: int, reason: str = "") -> None:
-    """Show and tell how the run ended; one that did not begin has nothing but its refusal."""
+def _end(folder: RunFolder, console: Console, *, code: int, reason: str = "") -> bool:
+    """Show and tell how the run ended, and return True; one that did not begin has nothing but its
+    refusal.
+    """
     journal = Journal(folder.journal)
     try:
         if reason and journal.fact("state") != "paused":
-            return
+            return False
         show(night_ending(folder.path, journal, code=code, reason=reason), console)
     finally:
         journal.close()
     tell(folder, console, clock=SystemClock(), code=code, reason=reason)
+    return True

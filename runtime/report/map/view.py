@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from runtime.record.run_folder import RunFolder
 from runtime.report.findings import Finding
 from runtime.report.links import link_to
 from runtime.report.map.axes import Corner, axes_drawn, axes_in_words
@@ -11,7 +12,7 @@ from runtime.report.map.layers import class_cells, flags, grid, placed_tiles, ti
 from runtime.report.map.places import frames_on_the_map
 from runtime.report.map.regions import frames, region_outlines
 from runtime.report.markup import Html, element, legend, section, toggles
-from runtime.report.pictures import EmbeddedPicture, map_picture
+from runtime.report.pictures import EmbeddedPicture, map_picture, mosaic_picture
 from runtime.report.run_data import RunData
 from runtime.report.scales import class_colour
 from runtime.report.svg import canvas, hatching, scale_bar
@@ -42,16 +43,28 @@ class Extent:
     height: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapPicture:
+    """The picture of a map, the mosaic coordinate of its pixel (0, 0), its pixels for one of the
+    map's, and its file, "" for none.
+    """
+
+    picture: EmbeddedPicture
+    origin_px: tuple[float, float]
+    scale: float
+    file: str = ""
+
+
 def map_section(run: RunData, found: list[Finding]) -> Html:
     """Return the map with layers that can be switched on and off without a script."""
-    picture = map_picture(run.folder / PICTURE)
-    extent = _extent(run, picture)
+    shown = _shown(run)
+    extent = _extent(run, shown)
     if extent is None:
         return section("map", "Map", "", element("p", "No tile is placed yet.", class_="empty"))
     places = frames_on_the_map(run)
     drawing = canvas(
         hatching("in-doubt", step=extent.width / 90) if run.doubted else None,
-        _image(picture, extent),
+        _image(shown, extent),
         element("g", *class_cells(run), class_="layer classes"),
         element("g", grid(run), class_="layer grid"),
         element("g", *tile_links(run, found), class_="tiles"),
@@ -69,23 +82,41 @@ def map_section(run: RunData, found: list[Finding]) -> Html:
     )
     figure = element(
         "figure",
-        toggles(LAYERS),
+        toggles(
+            (layer, name, on or (layer == "grid" and shown is None)) for layer, name, on in LAYERS
+        ),
         element("div", drawing, class_="map-box"),
         _legend(run, found, placed=len(places)),
-        _full_size(run, picture),
+        _full_size(shown),
         _words(run),
         class_="map-figure",
     )
     return section("map", "Map", LEAD, figure)
 
 
-def _extent(run: RunData, picture: EmbeddedPicture | None) -> Extent | None:
-    placed = placed_tiles(run)
-    where = run.facts["map_png"]
+def _shown(run: RunData) -> MapPicture | None:
+    """Return the map's picture; of a run that has none yet what is drawn so far, if anything."""
+    picture, where = map_picture(run.folder / PICTURE), run.facts["map_png"]
     if picture is not None and where:
-        scale, (left, top) = where["scale"], where["origin_px"]
+        return MapPicture(
+            picture=picture, scale=where["scale"], origin_px=where["origin_px"], file=PICTURE
+        )
+    growing = mosaic_picture(RunFolder(run.folder).mosaic)
+    if growing is None:
+        return None
+    picture, where = growing
+    return MapPicture(picture=picture, scale=where["scale"], origin_px=where["origin_px"])
+
+
+def _extent(run: RunData, shown: MapPicture | None) -> Extent | None:
+    placed = placed_tiles(run)
+    if shown is not None:
+        left, top = shown.origin_px
         return Extent(
-            left=left, top=top, width=picture.width_px / scale, height=picture.height_px / scale
+            left=left,
+            top=top,
+            width=shown.picture.width_px / shown.scale,
+            height=shown.picture.height_px / shown.scale,
         )
     if not placed:
         return None
@@ -95,11 +126,11 @@ def _extent(run: RunData, picture: EmbeddedPicture | None) -> Extent | None:
     return Extent(left=left, top=top, width=right - left, height=bottom - top)
 
 
-def _image(picture: EmbeddedPicture | None, extent: Extent) -> Html:
+def _image(shown: MapPicture | None, extent: Extent) -> Html:
     frame = {"x": extent.left, "y": extent.top, "width": extent.width, "height": extent.height}
-    if picture is None:
+    if shown is None:
         return element("rect", class_="paper", **frame)
-    return element("image", href=picture.uri, preserveAspectRatio="none", **frame)
+    return element("image", href=shown.picture.uri, preserveAspectRatio="none", **frame)
 
 
 def _axes(run: RunData, extent: Extent) -> Html | None:
@@ -119,20 +150,21 @@ def _bar(run: RunData, extent: Extent) -> Html | None:
     )
 
 
-def _full_size(run: RunData, picture: EmbeddedPicture | None) -> Html | None:
+def _full_size(shown: MapPicture | None) -> Html | None:
     """Return the link to the map's own picture, and how much smaller than the map that is."""
-    where = run.facts["map_png"]
-    if picture is None or not where:
+    if shown is None:
         return None
-    size = f"{picture.width_px:,} × {picture.height_px:,} px, "
+    if not shown.file:
+        return element("p", "This is the map as far as it is drawn.")
+    size = f"{shown.picture.width_px:,} × {shown.picture.height_px:,} px, "
     whole = "a pixel for every pixel of the map"
     smaller = (
-        f"every {1 / where['scale']:.0f}th pixel of the map; the whole of it is in the files below"
+        f"every {1 / shown.scale:.0f}th pixel of the map; the whole of it is in the files below"
     )
     return element(
         "p",
-        element("a", "Open the map alone", href=link_to(PICTURE)),
-        f" ({size}{whole if where['scale'] == 1 else smaller}).",
+        element("a", "Open the map alone", href=link_to(shown.file)),
+        f" ({size}{whole if shown.scale == 1 else smaller}).",
     )
 
 

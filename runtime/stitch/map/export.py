@@ -59,15 +59,25 @@ def write_png(mosaic: Path, path: Path, max_px: int = PNG_MAX_PX) -> dict[str, A
     what tiles cover. It is written aside and renamed. Raises InputRefused when the folder holds no
     mosaic.
     """
+    shown, where = picture_of(mosaic, max_px)
+    _, encoded = cv2.imencode(".png", shown)
+    write_durably(path, encoded.tobytes())
+    return where
+
+
+def picture_of(mosaic: Path, max_px: int) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """Return the mosaic as a picture of (y, x) grey levels, and where it lies, as `write_png` does.
+
+    Of a map that still grows it is what is drawn so far.
+    """
     attributes, levels = opened(mosaic)
     fits = [level for level in levels if max(level.shape) <= max_px]
     pixels: Pixels = np.asarray((fits[0] if fits else levels[-1])[:])
     while max(pixels.shape) > max_px:
         pixels = halve(pixels)
-    _, encoded = cv2.imencode(".png", _stretched(pixels, *contrast_window(pixels)))
-    write_durably(path, encoded.tobytes())
     scale = pixels.shape[1] / levels[0].shape[1]
-    return {"scale": scale, "origin_px": attributes["nightscope"]["origin_px"]}
+    where = {"scale": scale, "origin_px": attributes["nightscope"]["origin_px"]}
+    return _stretched(pixels, *contrast_window(pixels)), where
 
 
 def _stretched(pixels: Pixels, low: float, high: float) -> NDArray[np.uint8]:

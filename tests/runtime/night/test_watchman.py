@@ -70,7 +70,8 @@ def check(night, undisturbed, kind):
         again = {name for name, state in journal.states().items() if state.state == "to retake"}
     assert again
     assert not again & stored
-    assert (night.path / "report.html").is_file()
+    page = (night.path / "report.html").read_text()
+    assert ("as far as it is drawn" in page) or len(stored) < 3
     night.bench.mended = True
     if not stored:  # whoever is switched on again begins at the beginning
         night.bench.own_s = 0.0

@@ -143,6 +143,18 @@ def test_tiles_without_placements_or_labels_have_a_page(night: Path) -> None:
     assert "No seam was judged yet." in text
 
 
+def test_a_map_that_is_damaged_costs_the_page_its_picture_alone(night: Path) -> None:
+    journal = Journal(night / "journal.sqlite")
+    journal.note(state="paused", map_png=None)
+    journal.close()
+    (night / "map.ome.zarr").mkdir()
+    for text in ("", "{}", '{"zarr_format": 3, "node_type": "group"}'):
+        (night / "map.ome.zarr" / "zarr.json").write_text(text)
+        source, text = page_of(night)
+        assert "Paused, resumable" in text
+        assert 'class="paper"' in source
+
+
 def test_a_lost_frame_is_named(night: Path) -> None:
     (night / "regions" / "region01_f0.tif").write_bytes(b"II*\0truncated")
     assert "regions/region01_f0.tif cannot be read." in page_of(night)[1]
