@@ -1,12 +1,13 @@
 """A 2048 x 2048 16-bit tile to its decision: the reference path against the device's, in one run.
 
 Same weights, same tiles, by turns in one process, two threads each. Reference: scikit-image's
-full-size LBP of three radii, NumPy lookup of the codes in the table, nearest-neighbour resize,
-the streams in PyTorch fp32, scikit-learn's linear SVM. Device: LBP at the sample points, then the
-fused int8 graph on the back end and layout that is the fastest here. Late fusion of four streams
-(intensity, lbp1, lbp2, lbp3). Prints one JSON line per architecture: medians, the ratio's median
-over pairs, the device path's parts, every back end and layout, tiles/s of a stream, and peak
-memory, each path in a process of its own.
+full-size LBP of three radii, counted by NumPy or looked up in the table and resized by nearest
+neighbour, the streams in PyTorch fp32, scikit-learn's linear classifier. Device: codes where they
+are needed, then the fused int8 graph on the back end and layout that is the fastest here. Late
+fusion of two streams, intensity and texture (a linear machine), or of `--inputs`. Prints one JSON
+line per architecture: medians, the ratio's median over pairs, the device path's parts, what the
+inputs of each stream alone take, every back end and layout, tiles/s of a stream, and peak memory,
+each path in a process of its own.
 
 Tiles are 2048 x 2048 cuts of the committed electron micrograph of a whole mussel section, or of
 `--images`, a folder of others, enlarged where they are smaller; 8-bit levels are spread over 16.
@@ -14,6 +15,7 @@ Random weights time as trained ones do but decide by chance, so decisions are co
 `--trained`, folders written by `nightscope export train`.
 
     python benchmarks/classify.py --architecture resnet50 --pairs 9
+    python benchmarks/classify.py --architecture resnet50 --inputs intensity lbp1 lbp2 lbp3
     python benchmarks/classify.py --trained DIR --images ../shared/data/uhcs_sem --pairs 100
 """
 
@@ -27,7 +29,7 @@ import sys
 import tempfile
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
@@ -56,8 +58,8 @@ if TYPE_CHECKING:
 SECTION = (
     Path(__file__).resolve().parents[1] / "runtime/instrument/simulator/specimen/s3_section.webp"
 )
-INPUTS = ("intensity", "lbp1", "lbp2", "lbp3")
-STREAMS = dict.fromkeys(("compact", "resnet50", "vgg16_bn"), INPUTS)
+INPUTS = ("intensity", "texture")
+ARCHITECTURES = ("compact", "resnet50", "vgg16_bn")
 SIDE_PX, CALIBRATION, WARM_UPS, STREAMED = 2048, 4, 2, 40
 Pixels = NDArray[np.uint16]
 
@@ -88,14 +90,14 @@ def main() -> None:
         print(_peak_mb(asked, tiles[:WARM_UPS]))
         return
     print(json.dumps({"processor": processor(), "amx": _has_amx(), "threads": asked.threads}))
-    for source in [*asked.trained, *asked.architecture] or list(STREAMS):
+    for source in [*asked.trained, *asked.architecture] or list(ARCHITECTURES):
         print(json.dumps(_compare(source, asked, tiles)), flush=True)
 
 
 def _compare(source: str, asked: argparse.Namespace, tiles: list[Pixels]) -> dict[str, Any]:
     from peers.classify_case import Reference
 
-    case = _case(source, tiles)
+    case = _case(source, asked.inputs, tiles)
     reference = Reference(case.classifier, case.spec, case.lut)
     ways = _ways(case, threads=asked.threads)
     first = next(iter(ways.values()))
@@ -122,6 +124,7 @@ def _compare(source: str, asked: argparse.Namespace, tiles: list[Pixels]) -> dic
         "device": best,
         "device_ms": _ms(seconds[best]),
         "of_it_preprocessing_ms": _ms(seconds["inputs"]),
+        "inputs_alone_ms": _alone(first, tiles),
         "reference_ms": _ms(seconds["reference"]),
         "cpu_ms": cpu_ms,
         "ways_ms": {name: _ms(seconds[name]) for name in ways},
@@ -131,6 +134,17 @@ def _compare(source: str, asked: argparse.Namespace, tiles: list[Pixels]) -> dic
     if source in asked.trained:
         result["equal_decisions"] = float(np.mean(equal[best]))
     return result
+
+
+def _alone(device: Device, tiles: list[Pixels]) -> dict[str, float]:
+    """Return what the inputs of each stream take without the others'."""
+    found = {}
+    for name in device.spec.inputs:
+        own, seconds = replace(device, spec=replace(device.spec, inputs=(name,))), list[float]()
+        for tile in tiles[:CALIBRATION] * 2:
+            _timed(seconds, own.inputs, tile)
+        found[name] = _ms(seconds[CALIBRATION:])
+    return found
 
 
 def _timed(seconds: list[float], work: Any, tile: Pixels) -> Any:
@@ -191,11 +205,11 @@ def _tiles_per_s(device: Device, tiles: list[Pixels]) -> float:
     return STREAMED / (perf_counter() - start)
 
 
-def _case(source: str, tiles: list[Pixels]) -> Case:
+def _case(source: str, inputs: tuple[str, ...], tiles: list[Pixels]) -> Case:
     from peers.classify_case import random_case, read_case
 
-    if source in STREAMS:
-        spec = PreprocessSpec(inputs=STREAMS[source])
+    if source in ARCHITECTURES:
+        spec = PreprocessSpec(inputs=inputs)
         return random_case(source, spec, _lut(), tiles[:CALIBRATION])
     return read_case(Path(source))
 
@@ -243,7 +257,7 @@ def _peaks(source: str, case: Case, best: str, asked: argparse.Namespace) -> dic
         (folder / "spec.json").write_text(json.dumps(case.spec.to_json()))
         (folder / "cuts.json").write_text(json.dumps(case.cuts))
         np.save(folder / "lut.npy", case.lut)
-        common = ["--threads", str(asked.threads), "--trained", source]
+        common = ["--threads", str(asked.threads), "--trained", source, "--inputs", *asked.inputs]
         device = ["--peak", *best.split(), "--model", name]
         return {
             "reference": _child_mb([*common, "--peak", "reference", ""]),
@@ -264,7 +278,9 @@ def _peak_mb(asked: argparse.Namespace, tiles: list[Pixels]) -> int:
     if backend == "reference":
         from peers.classify_case import Reference, classifier_of
 
-        path = Reference(*classifier_of(asked.trained[0], STREAMS, _lut()))
+        path = Reference(
+            *classifier_of(asked.trained[0], dict.fromkeys(ARCHITECTURES, asked.inputs), _lut())
+        )
     else:
         folder = asked.model
         path = Device(
@@ -287,14 +303,17 @@ def _peak_mb(asked: argparse.Namespace, tiles: list[Pixels]) -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--architecture", nargs="*", choices=list(STREAMS), default=[])
+    parser.add_argument("--architecture", nargs="*", choices=ARCHITECTURES, default=[])
+    parser.add_argument("--inputs", nargs="*", default=INPUTS, type=str)
     parser.add_argument("--trained", nargs="*", default=[], metavar="DIR")
     parser.add_argument("--images", type=Path, metavar="DIR")
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    asked = parser.parse_args()
+    asked.inputs = tuple(asked.inputs)
+    return asked
 
 
 if __name__ == "__main__":

@@ -27,9 +27,17 @@ from export.networks.registry import make_network
 from export.quantise import to_int8
 from export.tasks.classify.build import LUT
 from export.training.checkpoint import FILE
+from runtime.preprocess.code_classes import CLASS_OF_CODE, CODE_CLASSES, TEXTURE_RADII_PX
 from runtime.preprocess.inputs import Inputs, to_input
 from runtime.preprocess.intensity import normalised_intensity
-from runtime.preprocess.spec import PART_RADII_PX, PreprocessSpec, input_channels, input_parts
+from runtime.preprocess.spec import (
+    PART_RADII_PX,
+    TEXTURE,
+    PreprocessSpec,
+    input_channels,
+    input_parts,
+)
+from runtime.preprocess.texture import counted_rows, dithered
 
 Pixels = NDArray[np.uint16]
 CLASSES = 2
@@ -53,7 +61,11 @@ def random_classifier(architecture: str, spec: PreprocessSpec) -> FusedClassifie
     """Return a late fusion of fresh networks, the same at every call."""
     torch.manual_seed(0)
     streams = {
-        name: make_network(architecture, channels=spec.channels(name), classes=CLASSES)
+        name: make_network(
+            "texture-linear" if name == TEXTURE else architecture,
+            channels=spec.channels(name),
+            classes=CLASSES,
+        )
         for name in spec.inputs
     }
     return FusedClassifier("late", streams, classes=CLASSES).eval()
@@ -160,14 +172,35 @@ class Reference:
 
     def inputs(self, tile: Pixels) -> Inputs:
         """Return the inputs by full-size maps, bit for bit those of the device."""
-        maps = {"intensity": normalised_intensity(tile, self._spec).scaled[None]}
+        intensity = normalised_intensity(tile, self._spec)
+        maps = {"intensity": intensity.scaled[None]}
+        if self._spec.counts_texture:
+            levels = self._spec.texture_dither * intensity.contrast_levels
+            maps[TEXTURE] = self._texture(dithered(tile, dither_levels=levels))
         for part, radius_px in PART_RADII_PX.items():
             if radius_px in self._spec.radii_px:
                 maps[part] = self._map(tile, radius_px)
         return {
-            name: np.concatenate([maps[part] for part in input_parts(name)])[None]
+            name: np.concatenate([maps[part] for part in input_parts(name)])[None].astype(
+                np.float32
+            )
             for name in self._spec.inputs
         }
+
+    def _texture(self, steps: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the shares of the classes of codes in every cell of the dithered tile."""
+        cells, (height, width) = self._spec.texture_cells, steps.shape
+        rows = counted_rows(height_px=height, width_px=width, points=self._spec.texture_points)
+        columns = np.searchsorted(np.arange(1, cells) * width // cells, np.arange(width), "right")
+        place = (rows * cells // height)[:, None] * cells + columns
+        found = []
+        for radius_px in TEXTURE_RADII_PX:
+            codes = local_binary_pattern(steps, 8, radius_px, method="default").astype(np.uint8)
+            joint = CLASS_OF_CODE[codes[rows]] * cells**2 + place
+            counts = np.bincount(joint.ravel(), minlength=CODE_CLASSES * cells**2)
+            shares = counts.reshape(CODE_CLASSES, cells, cells)
+            found.append(shares / np.maximum(shares.sum(axis=0), 1))
+        return np.concatenate(found)
 
     def _map(self, tile: Pixels, radius_px: int) -> NDArray[np.float32]:
         codes = local_binary_pattern(tile, 8, radius_px, method="default").astype(np.uint8)

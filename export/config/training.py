@@ -66,7 +66,7 @@ class PreprocessConfig(Strict):
     contrast_floor: Annotated[float, Field(gt=0)] = 0.25
     intensity: Literal["means", "nearest"] = "means"
     texture_cells: Annotated[int, Field(ge=1, le=MOST_CELLS)] = 8
-    texture_points: Annotated[int, Field(ge=1, le=MOST_POINTS)] = 2**20
+    texture_points: Annotated[int, Field(ge=1, le=MOST_POINTS)] = 2**19
     texture_dither: Annotated[float, Field(ge=0, le=1)] = 0.005
 
 

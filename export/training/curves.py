@@ -15,8 +15,11 @@ Row = dict[str, float]
 PARTS = {"train": "--", "validation": "-"}
 
 
-def write_curves(folder: Path, rows: list[Row], *, title: str) -> None:
-    """Write curves.csv and curves.png into a folder.
+PICTURE = "curves.png"
+
+
+def write_curves(folder: Path, rows: list[Row]) -> None:
+    """Write curves.csv into a folder.
 
     A row, one an epoch, holds "epoch" and for the loss and every metric "train_<name>" and
     "validation_<name>".
@@ -26,7 +29,11 @@ def write_curves(folder: Path, rows: list[Row], *, title: str) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_durably(folder / "curves.csv", text.getvalue().encode())
-    write_durably(folder / "curves.png", _picture(rows, title))
+
+
+def draw_curves(folder: Path, rows: list[Row], *, title: str) -> None:
+    """Write curves.png, of the same rows: it takes as long as many a small network's epoch."""
+    write_durably(folder / PICTURE, _picture(rows, title))
 
 
 def _picture(rows: list[Row], title: str) -> bytes:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from export.config.recipe import Recipe
 from export.progress import Progress, silent
 from export.training.checkpoint import Checkpoint, load, save
-from export.training.curves import Row, write_curves
+from export.training.curves import PICTURE, Row, draw_curves, write_curves
 from export.training.device import arithmetic, best_device, place, to_arrays, to_device, uses_bf16
 from export.training.optimiser import make_average, make_optimiser, make_schedule
 from export.training.stream import (
@@ -56,17 +56,18 @@ def require_trainable(what: TrainingJob) -> None:
 def train(what: TrainingJob, progress: Progress = silent) -> nn.Module:
     """Return the trained network, on the processor and in evaluation mode.
 
-    After every epoch `out` holds a checkpoint, curves.csv and curves.png. A training found there
-    goes on where it stopped and ends as if it had never stopped, bit for bit; a finished one is
-    loaded at once. Raises ConfigRefused when `out` holds another training.
+    After every epoch `out` holds a checkpoint and curves.csv, in the end curves.png. A training
+    found there goes on where it stopped and ends as if it had never stopped, bit for bit; a finished
+    one is loaded at once. Raises ConfigRefused when `out` holds another training.
     """
     identity = what.identity
     engine = _begun(what, identity)
     while not engine.finished:
         for _ in engine.epoch(progress):
             save(what.out, engine.checkpoint(), identity=identity)
-        title = f"{what.task.label}, seed {what.seed}"
-        write_curves(what.out, engine.curves, title=title)
+        write_curves(what.out, engine.curves)
+    if not (what.out / PICTURE).is_file():
+        draw_curves(what.out, engine.curves, title=f"{what.task.label}, seed {what.seed}")
     network = engine.result
     network.to(device="cpu", memory_format=torch.contiguous_format)
     network.eval()

@@ -58,7 +58,7 @@ class PreprocessSpec:
     highest: float = 1.0
     intensity: str = "means"
     texture_cells: int = 8
-    texture_points: int = 2**20
+    texture_points: int = 2**19
     texture_dither: float = 0.005
 
     def __post_init__(self) -> None:
