@@ -65,13 +65,14 @@ def main() -> None:
         verbs.resume(run=folder.path, calibrate=ensure, console=Console(quiet=True))
         patch.stopall()
         journal = Journal(folder.journal)
-        mechanical_s = mechanics_s(journal.timings(), journal.stages())
+        of_tiles_s = mechanics_s(journal.timings(), journal.stages())
+        mechanical_s = of_tiles_s + journal.fact("readied_s", 0.0)
         tiles, waited_s = len(journal.tiles()), journal.fact("stage_waited_s", 0.0)
         journal.close()
     whole_s, passes_s = spent["the scan"], spent["passes over tiles"]
     print(f"{tiles} frames, {whole_s:.1f} s, of which {mechanical_s:.1f} s are mechanics")
     print(f"share of mechanics: {mechanical_s / whole_s:.1%}")
-    print(f"of the passes over tiles alone: {mechanical_s / passes_s:.1%}")
+    print(f"of the passes over tiles alone: {of_tiles_s / passes_s:.1%}")
     print(f"the stage waited {waited_s:.2f} s for compute")
     for step in STEPS:
         print(f"  {step}: {spent[step]:.2f} s, {spent[step] / whole_s:.1%}")

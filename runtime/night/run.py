@@ -186,7 +186,11 @@ class Night:
             with live:
                 scan.run(live)
         finally:
-            self.add_up(scan_s=clock.now_s() - start_s, stage_waited_s=meter.waited_s)
+            self.add_up(
+                scan_s=clock.now_s() - start_s,
+                stage_waited_s=meter.waited_s,
+                readied_s=meter.readied_s,
+            )
             if self.journal.fact("first_tile_s") is None:
                 self.journal.note(first_tile_s=live.first_tile_s)
 

@@ -73,12 +73,14 @@ class Scan:
         self._note(planned)
         preparing = begin(lambda: self._prepare(planned))
         origin = self._origin(planned)
-        origin.establish()
-        self._return_to_last_tile()
+        with self.meter.readying():
+            origin.establish()
+            self._return_to_last_tile()
         self._return_in_time()  # after the move, which takes time that no uninterrupted run has
         while True:
             try:
-                self._anchor_focus(planned)
+                with self.meter.readying():
+                    self._anchor_focus(planned)
                 intake, second_looks = result_of(preparing, clock=self.rig.clock)
                 self._pipeline(planned, intake, second_looks, watcher).run()
             except self.rig.trouble as error:

@@ -42,7 +42,8 @@ class Meter:
 
     What it keeps of the past is a histogram per stage, so that neither its memory nor its
     `table`, which the live line asks for at every tile, grows with the night. `waited_s` is how
-    long the control loop has stood still until compute had room for another tile.
+    long the control loop has stood still until compute had room for another tile, `readied_s` how
+    long stage and camera took before there was one: homing, and first looks for focus.
     """
 
     def __init__(self, clock: Clock, budgets: Sequence[StageBudget]) -> None:
@@ -50,7 +51,7 @@ class Meter:
         self._clock = clock
         self._times = {stage: _Histogram() for stage in self._budgets_ms}
         self._fresh: deque[Timing] = deque()
-        self.waited_s = 0.0
+        self.waited_s = self.readied_s = 0.0
 
     @contextmanager
     def time(self, stage: str, tile_id: str) -> Iterator[None]:
@@ -70,6 +71,15 @@ class Meter:
             yield
         finally:
             self.waited_s += self._clock.now_s() - start_s
+
+    @contextmanager
+    def readying(self) -> Iterator[None]:
+        """Count what happens inside as mechanics that belong to no tile."""
+        start_s = self._clock.now_s()
+        try:
+            yield
+        finally:
+            self.readied_s += self._clock.now_s() - start_s
 
     def drain(self) -> list[Timing]:
         """Return the timings not yet journaled."""

@@ -175,8 +175,8 @@ _KINDS: dict[Any, tuple[str, ...]] = {
     str: ("name", "state", "configuration", "paths_from"),
     bool: ("simulated", "calibrated", "origin_left", "lamp_faded", "focus_sinks"),
     _Number: (
-        "scan_s", "stage_waited_s", "calibration_s", "first_tile_s", "peak_memory_mb", "wall_s",
-        "bent_px", "tiles_planned", "regions_found",
+        "scan_s", "stage_waited_s", "readied_s", "calibration_s", "first_tile_s", "peak_memory_mb",
+        "wall_s", "bent_px", "tiles_planned", "regions_found",
     ),
     Instant: ("created", "finished"),
     dict[str, Any]: (

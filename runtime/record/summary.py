@@ -12,7 +12,8 @@ from runtime.record.origins import FOUND_AGAIN
 
 def summarise(run_dir: Path, journal: Journal) -> dict[str, Any]:
     """Return the run's figures; `mechanics_share` is the part of the scan's wall time that stage,
-    focus and exposure took, so 1 means that compute hid behind them entirely; `stage_waited_s` how
+    focus and exposure took, homing and first looks among them, so 1 means that compute hid behind
+    them entirely; `stage_waited_s` how
     long the stage stood still because compute had no room for another tile; `origins_found` how
     often the stage lost its origin and found it again. `map` is what the
     tiles' own pictures say of the finished map (`runtime.stitch.quality`), `bent_px` how far they
@@ -23,6 +24,7 @@ def summarise(run_dir: Path, journal: Journal) -> dict[str, Any]:
     table = stage_table(timings, stages)
     states = [row.state for row in journal.states().values()]
     scan_s = journal.fact("scan_s", 0.0)
+    moved_s = mechanics_s(timings, stages) + journal.fact("readied_s", 0.0)
     return {
         "run_dir": str(run_dir),
         "state": journal.fact("state"),
@@ -39,7 +41,7 @@ def summarise(run_dir: Path, journal: Journal) -> dict[str, Any]:
         "regions_found": len(journal.regions()),
         "regions_visited": len(journal.visited()),
         "budgets": [_row(row) for row in table],
-        "mechanics_share": round(mechanics_s(timings, stages) / scan_s, 3) if scan_s else 0.0,
+        "mechanics_share": round(moved_s / scan_s, 3) if scan_s else 0.0,
         "stage_waited_s": round(journal.fact("stage_waited_s", 0.0), 2),
         "map": journal.fact("map_quality"),
         "bent_px": journal.fact("bent_px"),

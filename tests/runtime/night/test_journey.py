@@ -110,6 +110,13 @@ def test_the_map_the_report_and_the_seams_are_there_in_the_morning(undisturbed):
     assert "SIMULATED" in (night.path / "report.html").read_text()
 
 
+def test_homing_counts_as_mechanics_and_all_of_them_are_less_than_the_scan(undisturbed):
+    night, summary = undisturbed
+    readied_s, scan_s = (night.read(lambda j, f=f: j.fact(f)) for f in ("readied_s", "scan_s"))
+    assert 0 < readied_s < scan_s
+    assert readied_s / scan_s < summary["mechanics_share"] + 0.001 < 1
+
+
 def test_tiles_are_placed_where_the_stage_was_sent(undisturbed):
     _, places, _ = outcome(undisturbed[0])
     first = places["r000_c000"]

@@ -36,6 +36,18 @@ def test_the_meter_times_and_judges():
     assert (row.stage, row.count, row.misses, row.budget_ms) == ("classify", 2, 1, 100)
 
 
+def test_what_stage_and_camera_do_before_there_is_a_tile_adds_up_apart():
+    meter = Meter(ScriptedClock(0.0, 3.0, 10.0, 12.0, 20.0, 21.0), BUDGETS)
+    with meter.readying():
+        pass
+    with pytest.raises(ValueError, match="lost"), meter.readying():
+        raise ValueError("lost")
+    with meter.waiting():
+        pass
+    assert (meter.readied_s, meter.waited_s) == (5.0, 1.0)
+    assert meter.drain() == []
+
+
 def test_the_meters_percentiles_are_those_of_the_times():
     times_ms = np.random.default_rng(4).lognormal(mean=3.0, sigma=1.5, size=2000)
     meter = Meter(ScriptedClock(*[t for ms in times_ms for t in (0.0, ms / 1000)]), BUDGETS)
