@@ -39,6 +39,27 @@ def test_nothing_but_health_is_answered_without_a_token(service):
     assert service("GET", "/api/v1/runs", role="look").status == 200
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../../../../etc/passwd",
+        "/static/../../../../../etc/passwd",
+        "/static/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
+        "/static//etc/passwd",
+        "/api/v1/runs/..%2f..%2f..%2fetc/files/passwd",
+        "/api/v1/runs/%2e%2e/files/settings.toml",
+        "/api/v1/runs/x/files/..%2f..%2fsettings.toml",
+        "/api/v1/queue/..%2f..%2fetc",
+    ],
+)
+def test_paths_that_climb_lead_nowhere(service, path):
+    for role in ("administer", None):
+        answer = service("GET", path, role=role)
+        assert answer.status in ((404, 405) if role or "/api/" not in path else (401,))
+        assert b"root:" not in answer.content
+        assert b"[stage]" not in answer.content
+
+
 def test_a_wrong_token_is_refused_and_guessing_is_slowed(tmp_path):
     with served(tmp_path) as service:
         refused = service("GET", "/api/v1/me", role=None, headers={"Authorization": "Bearer no"})
