@@ -221,7 +221,10 @@ def _refuse_doubled(content: bytes, bundle: str) -> None:
             twice = next(key for key in keys if keys.count(key) > 1)
             raise ModelRefused(f"bundle {bundle}: its manifest has {twice!r} twice", remedy=AGAIN)
 
-    json.loads(content, object_pairs_hook=once)
+    try:
+        json.loads(content, object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        raise ModelRefused(f"bundle {bundle}: manifest: {error}", remedy=AGAIN) from None
 
 
 def _other_format(found: int, bundle: str) -> ModelRefused:
