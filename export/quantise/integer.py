@@ -25,7 +25,7 @@ from onnxruntime.quantization import (
 
 from export.convert.parts import ModelParts, layer_of
 from export.quantise.bias import correct_biases
-from export.quantise.calibration import observe
+from export.quantise.calibration import Observed, observe
 from runtime.preprocess.inputs import Inputs
 
 WEIGHTED, LINEAR = ("Conv", "Gemm"), "MatMul"
@@ -99,7 +99,9 @@ class CalibratedStream:
         self._tail = fp32_tail(graph, classes=classes)
         self.layers = [name for name in _weighted(graph) if name not in self._tail]
         self._others = _others(graph)
-        seen = observe(self._model, examples, operations=OPERATIONS)
+        seen = Observed(ranges={}, means={})
+        if self.layers:
+            seen = observe(self._model, examples, operations=OPERATIONS)
         self._ranges, self._means = TensorsData(CalibrationMethod.MinMax, seen.ranges), seen.means
 
     def int8(self, *, keep: Collection[str] = ()) -> bytes:
@@ -113,6 +115,8 @@ class CalibratedStream:
         return self._quantised(only=[layer])
 
     def _quantised(self, *, leave: Collection[str] = (), only: Collection[str] = ()) -> bytes:
+        if not self.layers:  # A linear machine is all tail.
+            return self._prepared
         with tempfile.TemporaryDirectory() as name:
             source, ranges, out = (Path(name) / one for one in ("fp32", "ranges", "int8"))
             source.write_bytes(self._prepared)

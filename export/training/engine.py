@@ -57,8 +57,8 @@ def train(what: TrainingJob, progress: Progress = silent) -> nn.Module:
     """Return the trained network, on the processor and in evaluation mode.
 
     After every epoch `out` holds a checkpoint and curves.csv, in the end curves.png. A training
-    found there goes on where it stopped and ends as if it had never stopped, bit for bit; a finished
-    one is loaded at once. Raises ConfigRefused when `out` holds another training.
+    found there goes on where it stopped and ends as if it had never stopped, bit for bit; a
+    finished one is loaded at once. Raises ConfigRefused when `out` holds another training.
     """
     identity = what.identity
     engine = _begun(what, identity)

@@ -276,3 +276,16 @@ def test_a_part_of_prepared_images_has_the_same_bits(held: bool) -> None:
                 part.inputs(view, way).values(), whole.inputs(same, way).values(), strict=True
             ):
                 assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("inputs", [("lbp2",), ("intensity+lbp1+lbp3",), ("texture", "lbp2")])
+def test_without_some_inputs_the_others_stay_as_they_are(inputs: tuple[str, ...]) -> None:
+    fewer = prepared().seeing(inputs)
+    alone = prepared(spec=replace(SPEC, inputs=inputs))
+    assert fewer.spec == alone.spec
+    for one, other in zip(fewer.inputs(1).items(), alone.inputs(1).items(), strict=True):
+        assert one[0] == other[0]
+        assert one[1].tobytes() == other[1].tobytes()
+    for name in inputs:
+        ours, theirs = (next(views.in_order(name, batch=9)) for views in (fewer, alone))
+        assert ours.tobytes() == theirs.tobytes()

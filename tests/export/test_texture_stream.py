@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -14,14 +15,20 @@ import torch
 
 from export.config.recipe import ClassifyRecipe
 from export.config.training import TrainingConfig
+from export.convert.graph import to_parts
 from export.datasets.labelled import DataSplit, LabelledImages
 from export.datasets.reading import Data, PreparedSplit, prepare_parts
 from export.datasets.views import choose_field
+from export.networks.fusion import FusedClassifier, Fusion
 from export.networks.registry import make_network
+from export.networks.texture import TextureNet
+from export.quantise import to_int8
 from export.tasks.classify.fuse import train_classifier, votes
 from export.tasks.classify.streams import StreamJob, fold_images, linear_texture, train_stream
-from export.tasks.classify.task import ClassTask
+from export.tasks.classify.task import ClassTask, channel_moments
+from runtime.inference.backends import backends, open_session
 from runtime.preprocess.spec import PreprocessSpec
+from runtime.tasks.classify.record import SCORES
 
 pytestmark = pytest.mark.export
 LUT = np.zeros((256, 3), np.float32)
@@ -153,3 +160,29 @@ def test_mid_fusion_joins_any_networks(views: PreparedSplit, tmp_path: Path) -> 
     with torch.no_grad():
         found = fused.fuse(torch.from_numpy(votes(fused, views.test))).numpy()
     assert (found.argmax(1) == views.test.target).mean() > 0.9
+
+
+@pytest.mark.parametrize("network", ["texture-linear", "texture-cells"])
+@pytest.mark.parametrize("kind", ["late", "mid"])
+def test_every_back_end_says_what_torch_says(
+    views: PreparedSplit, network: str, kind: Fusion
+) -> None:
+    torch.manual_seed(0)
+    streams = {
+        "intensity": make_network("compact", channels=1, classes=2),
+        "texture": make_network(network, channels=108, classes=2),
+    }
+    shares = next(views.train.in_order("texture", batch=99))
+    moments = map(torch.from_numpy, channel_moments(shares))
+    cast("TextureNet", streams["texture"]).standardise(*moments)
+    fused = FusedClassifier(kind, streams, classes=2).eval()
+    examples = [views.train.inputs(view) for view in range(12)]
+    parts = to_parts(fused, examples[0])
+    with torch.no_grad():
+        shown = {name: torch.from_numpy(array) for name, array in examples[3].items()}
+        wanted = torch.softmax(fused.fuse(fused.votes(shown)), dim=1).numpy()
+    for model, off in ((parts.joined(), 1e-4), (to_int8(parts, examples), 0.05)):
+        for backend in backends():
+            session = open_session(model, backend=backend, threads=1)
+            found = session.run(examples[3])[SCORES]
+            assert np.abs(found - wanted).max() < off
