@@ -4,8 +4,9 @@ A stream's vote is the logarithm of its probabilities. One slope, fitted on vote
 the stream was not trained on, says how far to believe it (Guo et al. 2017, arXiv:1706.04599); the
 joined logits are the sum of what is left (Genest, Zidek 1986, doi:10.1214/ss/1177013825). That is
 one number a stream, each fitted alone: weights and offsets fitted together, as stacking does, went
-astray on the few specimens that there are. The threshold is not fitted at all: it follows from how
-common the classes are where the model will work.
+astray on the few specimens that there are. A stream that does not make the held-out images
+likelier is left out. The threshold is not fitted at all: it follows from how common the classes
+are where the model will work.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 from export.networks.svm import slope_of
 
-# A stream whose calibrated votes are smaller than this part of the loudest one's says nothing.
-LEAST_SHARE = 0.05
+LogVotes = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +49,29 @@ def pool(held_out: HeldOut, *, classes: int, prior: NDArray[np.float64] | None =
     said = held_out.votes.astype(np.float64).reshape(len(held_out.votes), -1, classes)
     said = said - said.mean(axis=2, keepdims=True)
     slopes = np.array([slope_of(one, held_out.target) for one in said.transpose(1, 0, 2)])
-    loud = slopes * np.abs(said).mean(axis=(0, 2))
-    slopes[loud < LEAST_SHARE * loud.max()] = 0
+    heard = _heard(said, slopes, held_out.target)
+    slopes = np.where(np.isin(np.arange(len(slopes)), heard), slopes, 0)
     weights = slopes * slope_of(np.tensordot(said, slopes, axes=(1, 0)), held_out.target)
     offsets = np.zeros(classes) if prior is None else np.log(prior * classes)
     return Pool(weights=weights, offsets=offsets)
+
+
+def _heard(said: LogVotes, slopes: NDArray[np.float64], target: NDArray[np.int64]) -> list[int]:
+    """Return the streams that are heard: the best, and then what makes the images likelier."""
+    heard, loss, left = list[int](), np.inf, set(range(len(slopes)))
+    while left:
+        losses = {one: _loss(said, slopes, target, [*heard, one]) for one in sorted(left)}
+        best = min(losses, key=lambda one: losses[one])
+        if losses[best] >= loss:
+            break
+        heard, loss, left = [*heard, best], losses[best], left - {best}
+    return heard
+
+
+def _loss(
+    said: LogVotes, slopes: NDArray[np.float64], target: NDArray[np.int64], heard: list[int]
+) -> float:
+    """Return the loss of the pool of some streams, nats an image."""
+    joined = np.tensordot(said[:, heard], slopes[heard], axes=(1, 0))
+    log_p = log_softmax(slope_of(joined, target) * joined, axis=1)
+    return -float(log_p[np.arange(len(target)), target].mean())

@@ -68,7 +68,7 @@ def test_a_stream_that_says_nothing_is_believed_little_or_left_out() -> None:
         for seed in range(SEEDS)
     ]
     assert np.mean([one[1] / one[0] for one in kept]) < 0.15
-    assert any(one[1] == 0 for one in kept)
+    assert np.mean([one[1] == 0 for one in kept]) >= 0.25
 
 
 def test_no_stream_is_turned_round() -> None:
