@@ -6,9 +6,11 @@ from pathlib import Path
 
 from runtime.instrument.camera.recorded import RecordedScan
 from runtime.offline.inventory import Inventory
+from runtime.offline.mending import MENDED
 from runtime.offline.outcome import Outcome
 from runtime.offline.placing import Placing, Solved
-from runtime.offline.results import MOSAIC
+from runtime.offline.results import MOSAIC, PLACEMENTS, REGISTERED
+from runtime.report.printable import printable
 from runtime.report.stitch_page import StitchedMap, StitchReport, write_stitch_report
 from runtime.stitch.map.export import write_png
 from runtime.stitch.map.layer import write_mismatch
@@ -38,19 +40,25 @@ def write_report(
     where = write_png(out / MOSAIC, picture)
     write_mismatch(found.truth, out / MOSAIC, out / MISMATCH)
     x0, y0 = where["origin_px"]
+    placed = [tile.place.tile_id for tile in found.tiles]
+    names = (MOSAIC, PICTURE, MISMATCH, PLACEMENTS, REGISTERED, MENDED)
     report = StitchReport(
-        name=name,
+        name=printable(name),
         verdict=outcome.verdict,
         words=outcome.ending.words,
-        files={tile.place.tile_id: placing.file_name(tile.place.tile_id) for tile in found.tiles},
+        files={one: printable(placing.file_name(one)) for one in placed},
+        links={one: placing.file(one) for one in placed},
         quality=found,
-        left_out=[(one.name, one.fate, one.why) for one in inventory.left_out],
+        left_out=[
+            (printable(one.name), one.fate, printable(one.why)) for one in inventory.left_out
+        ],
         map=StitchedMap(
             picture=picture,
             origin_px=(float(x0), float(y0)),
             scale=float(where["scale"]),
             shape_px=scan.shape_px,
         ),
+        written=[out / file for file in names if (out / file).exists()],
     )
     page = write_stitch_report(out / REPORT, report)
     return {"report": str(page), "mismatch": str(out / MISMATCH), "picture": str(picture)}

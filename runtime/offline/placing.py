@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -164,6 +165,10 @@ class Placing:
     def file_name(self, tile_id: str) -> str:
         """Return the name of a tile's file."""
         return self._by_id[tile_id].name
+
+    def file(self, tile_id: str) -> Path:
+        """Return a tile's file."""
+        return self._by_id[tile_id].file
 
     @property
     def distortion(self) -> Distortion | None:

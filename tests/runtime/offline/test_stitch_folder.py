@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 import cv2
 import numpy as np
@@ -120,7 +121,11 @@ def test_the_report_is_one_page_with_the_numbers_of_the_summary(stitched):
     out, summary = stitched.out, stitched.summary
     page = (out / "report.html").read_text()
     assert summary["report"] == str(out / "report.html")
-    assert not re.findall(r"(?:src|href)=\"(?!data:|#)|<script|url\(https?:", page)
+    assert not re.findall(r"<(?!a )[^>]*(?:src|href)=\"(?!data:|#)|<script|url\(https?:", page)
+    linked = {unquote_to_bytes(link) for link in re.findall(r'<a href="([^"#]+)"', page)}
+    assert {b"mosaic.ome.zarr/", b"mosaic.png", b"placements.json"} <= linked
+    assert len([link for link in linked if re.fullmatch(rb"\.\./r\d_c\d\.png", link)]) == 9
+    assert [link for link in linked if not (out / os.fsdecode(link)).exists()] == []
     assert page.count('class="seam ') == summary["seams"]
     mismatch = summary["quality"]["truth"]["mismatch_px"]
     assert f"{mismatch['median']:.2f} px" in page
@@ -179,3 +184,25 @@ def test_real_grids_hold_together(tmp_path, name):
     mismatch_px = summary["quality"]["truth"]["mismatch_px"]
     assert mismatch_px["median"] < 1.0
     assert mismatch_px["p95"] < 3.0
+
+
+@pytest.mark.slow
+def test_the_page_links_to_files_of_any_name(tmp_path):
+    made = scan(rows=1, columns=2)
+    odd = os.fsdecode(b'100%% #1? "<b>" \xe4 ')
+    for tile in made.tiles:
+        name = f"{odd}{tile.tile_id}.png"
+        (tmp_path / name).write_bytes(cv2.imencode(".png", tile.pixels)[1].tobytes())
+    pattern = odd + "r{row}_c{col}.png"
+    out = tmp_path / "out"
+    stitch_folder(
+        tmp_path, positions=None, pattern=pattern, overlap=0.15, out=out, report=True,
+        progress=lambda *_: None,
+    )  # fmt: skip
+    page = (out / "report.html").read_text("utf-8")
+    linked = {unquote_to_bytes(link) for link in re.findall(r'<a href="([^"#]+)"', page)}
+    tiles = {os.fsencode(f"../{odd}r0_c{column}.png") for column in range(2)}
+    assert tiles <= linked
+    assert all((out / os.fsdecode(link)).exists() for link in linked)
+    assert "\\xe4" in page
+    assert "<b>" not in page
