@@ -90,3 +90,11 @@ def test_nothing_kept_in_fp32():
     assert "| int8 | every layer but the last |" in model_card(
         ABOUT | {"origin": origin}, words_of(TASK, SHOWN)
     )
+
+
+def test_texture_is_told_by_its_cells():
+    spec = PreprocessSpec(inputs=("intensity", "texture"), texture_cells=6)
+    shown = SHOWN.model_copy(update={"preprocessing": spec.to_json()})
+    card = model_card(ABOUT, words_of(TASK, shown))
+    assert "px: intensity.\n" in card
+    assert "- Texture in 6 × 6 cells, counted in up to 524,288 pixels." in card

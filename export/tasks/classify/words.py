@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from export.bundle.card import Words
 from runtime.inference.view_input import FieldOfView, ViewInput
+from runtime.preprocess.spec import TEXTURE
 from runtime.tasks.classify.record import Classification
 
 MEASURES = {
@@ -41,7 +42,12 @@ def _takes(shown: ViewInput) -> Iterator[str]:
     yield f"- Camera tiles of 8 to 16 bits, {low:.4g} to {high:.4g} µm/px, showing {_field(shown)}"
     yield "  or more: a larger tile is read as several such views and their scores are averaged."
     spec = shown.spec
-    yield f"- Inputs of {spec.width_px} × {spec.height_px} px: {', '.join(spec.inputs)}."
+    sampled = [name for name in spec.inputs if name != TEXTURE]
+    if sampled:
+        yield f"- Inputs of {spec.width_px} × {spec.height_px} px: {', '.join(sampled)}."
+    if spec.counts_texture:
+        cells = spec.texture_cells
+        yield f"- Texture in {cells} × {cells} cells, counted in up to {spec.texture_points:,} pixels."
 
 
 def _refuses(shown: ViewInput) -> Iterator[str]:
