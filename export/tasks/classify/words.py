@@ -46,8 +46,8 @@ def _takes(shown: ViewInput) -> Iterator[str]:
     if sampled:
         yield f"- Inputs of {spec.width_px} × {spec.height_px} px: {', '.join(sampled)}."
     if spec.counts_texture:
-        cells = spec.texture_cells
-        yield f"- Texture in {cells} × {cells} cells, counted in up to {spec.texture_points:,} pixels."
+        cells, most = spec.texture_cells, spec.texture_points
+        yield f"- Texture in {cells} × {cells} cells, counted in up to {most:,} pixels."
 
 
 def _refuses(shown: ViewInput) -> Iterator[str]:
