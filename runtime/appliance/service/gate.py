@@ -122,13 +122,18 @@ class Gate:
         if wait_s:
             raise _too_many(wait_s, "too many requests", f"{self.requests.per_s:g} a second")
         needed = self._needed(path, method)
-        if needed is None and path != SESSION:
-            return
-        if self.guesses.spent(address, now_s):
-            raise _too_many(GUESSES_S, "too many wrong tokens", f"{GUESSES} in {GUESSES_S:.0f} s")
+        guessed = self.guesses.spent(address, now_s)
+        if needed is None and path == SESSION and guessed:
+            raise _guessed()
         if needed is None:
             return
-        principal = await run_in_threadpool(self._who, scope)
+        try:
+            principal = await run_in_threadpool(self._who, scope)
+        except RequestRefused:
+            # Whoever shows a right one is let in: others at that address may be guessing.
+            if guessed:
+                raise _guessed() from None
+            raise
         csrf = Headers(scope=scope).get("x-nightscope") == "1"
         require(principal, needed, csrf_header=csrf, changes=method not in READING)
         scope["principal"] = principal
@@ -235,6 +240,10 @@ def _shown(scope: Scope) -> bool:
 
 def _cookie(scope: Scope) -> str:
     return HTTPConnection(scope).cookies.get(COOKIE, "")
+
+
+def _guessed() -> RequestRefused:
+    return _too_many(GUESSES_S, "too many wrong tokens", f"{GUESSES} in {GUESSES_S:.0f} s")
 
 
 def _too_many(wait_s: float, what: str, limit: str) -> RequestRefused:

@@ -67,7 +67,10 @@ def test_a_wrong_token_is_refused_and_guessing_is_slowed(tmp_path):
         for _ in range(gate.GUESSES - 1):
             guess = {"token": "nightscope_no"}
             last = service("POST", "/api/v1/session", guess, role=None)
-        assert service("GET", "/api/v1/me").status == 429
+        wrong = {"Authorization": "Bearer nightscope_no"}
+        assert service("GET", "/api/v1/me", role=None, headers=wrong).status == 429
+        assert service("POST", "/api/v1/session", guess, role=None).status == 429
+        assert service("GET", "/api/v1/me").status == 200  # another one at that address
         assert last.status == 401
         service.bench.clock.sleep(duration_s=gate.GUESSES_S)
         assert service("GET", "/api/v1/me").json == {"name": "operateer", "role": "operate"}
