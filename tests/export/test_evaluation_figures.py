@@ -17,7 +17,7 @@ from export.evaluate.sheet import draw_sheet
 pytestmark = pytest.mark.export
 
 CLASSES = ("other", "wanted")
-METHODS = [cell.method for cell in paper_cells(["compact"])]
+METHODS = [cell.method for cell in paper_cells(["compact"], texture="best")]
 
 
 def made_up(seeds=3, images=24, error_rate=0.2):
@@ -37,6 +37,7 @@ def made_up(seeds=3, images=24, error_rate=0.2):
             SeedResult(
                 seed=seed,
                 names=tuple(f"image{i:02d}.png" for i in range(images)),
+                specimen=tuple(f"s{i // 4}" for i in range(images)),
                 target=target,
                 scores={method: {FP32: scores(), INT8: scores()} for method in METHODS},
                 split={},
