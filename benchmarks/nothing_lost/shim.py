@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+
 SOURCE = Path(__file__).with_name("shim.c")
 BEFORE, AFTER, TORN = range(3)
 
@@ -77,6 +79,8 @@ def forked(work: Callable[[], int], told: Path) -> int:
     """Do work in a child; return its process id. What the child prints goes to the file `told`,
     and so does a traceback, with exit status 99.
     """
+    # A child has no threads but its own: it would wait for those of OpenCV's pool for ever.
+    cv2.setNumThreads(1)
     process = os.fork()
     if process:
         return process
