@@ -145,10 +145,10 @@ def test_asked_to_stop_it_pauses_resumably(cli, plan, tmp_path, alone, number):
     )
     time.sleep(seconds * 0.3)
     process.send_signal(number)
-    _, err = process.communicate()
+    shown, err = process.communicate()
     if process.returncode not in (0, 5):  # it may have been done already
         assert process.returncode == 130, err
-        assert "resume" in err
+        assert f"nightscope resume {out}" in " ".join(shown.split())
         code, _, err = cli("resume", out)
         assert code in (0, 5), err
     same(outcome(out), outcome(folder))

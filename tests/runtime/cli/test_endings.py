@@ -80,7 +80,8 @@ def test_labels_end_with_what_was_assumed_and_what_has_none(
     choices: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(classify_verb, "ModelsSection", lambda: ModelsSection(cache=choices))
+    here = ModelsSection(cache=choices, store=None)
+    monkeypatch.setattr(classify_verb, "models_here", lambda _settings: here)
     (golden,) = shipped.pictures(0)
     write(folder / "a.png", golden)
     (folder / "notes.txt").write_text("no image")

@@ -118,6 +118,7 @@ def test_bench_says_which_back_end_refuses_the_model(
         files=broken,
         digest=shipped.digest,
         signed_by=shipped.signed_by,
+        key=shipped.key,
     )
     figures = bench(bundle, tiles=2, threads=1, clock=SystemClock())
     refused = [row for row in figures["rows"] if "refused" in row]
