@@ -10,7 +10,7 @@ COPY runtime runtime
 COPY firmware_bridge firmware_bridge
 COPY calibration calibration
 COPY export export
-COPY --chmod=755 runtime/night/slim.sh /usr/local/bin/slim
+COPY --chmod=755 runtime/appliance/units/slim.sh /usr/local/bin/slim
 # OpenVINO works without its telemetry package; with it, every device would report to its vendor.
 # This image's glibc is new enough for its wheels on Arm too.
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /dist . \

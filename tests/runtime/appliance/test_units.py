@@ -6,10 +6,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from runtime.appliance.service import sd_notify
 
-UNIT = Path(__file__).parents[3] / "runtime/appliance/units/nightscope.service"
+ROOT = Path(__file__).parents[3]
+UNITS = ROOT / "runtime/appliance/units"
+UNIT = UNITS / "nightscope.service"
 MOST_EXPOSED = 30
 """Tenths: an exposure of 3.0 is what systemd itself calls OK."""
 analyses = pytest.mark.skipif(
@@ -65,3 +68,40 @@ def test_nobody_is_told_where_nobody_listens(tmp_path, monkeypatch):
     assert not sd_notify.tell(READY=1)
     monkeypatch.setenv(sd_notify.SOCKET, str(tmp_path / "gone"))
     assert not sd_notify.tell(READY=1)
+
+
+def test_the_image_loses_what_is_never_used_and_nothing_else(tmp_path):
+    packages = tmp_path / "lib/python3.11/site-packages"
+    kept = [
+        "openvino/libs/libopenvino_intel_cpu_plugin.so",
+        "openvino/libs/libopenvino_onnx_frontend.so.2641",
+        "scipy/stats/__init__.py",
+        "numpy/testing/tests.py",
+        "runtime/cli/verbs.py",
+    ]
+    lost = [
+        "openvino/libs/libopenvino_intel_gpu_plugin.so",
+        "openvino/libs/libopenvino_pytorch_frontend.so.2641",
+        "scipy/stats/tests/test_all.py",
+        "export/__main__.py",
+    ]
+    for name in (*kept, *lost):
+        (packages / name).parent.mkdir(parents=True, exist_ok=True)
+        (packages / name).touch()
+    subprocess.run(["sh", UNITS / "slim.sh", tmp_path], check=True)
+    left = {str(f.relative_to(packages)) for f in packages.rglob("*") if f.is_file()}
+    assert left == set(kept)
+    image = (ROOT / "Dockerfile").read_text()
+    assert "COPY --chmod=755 runtime/appliance/units/slim.sh /usr/local/bin/slim" in image
+
+
+def test_container_and_compose_file_show_the_same_places_and_devices():
+    compose = yaml.safe_load((UNITS / "compose.yaml").read_text())["services"]["nightscope"]
+    quadlet = (UNITS / "nightscope.container").read_text()
+    for place in compose["volumes"]:
+        assert place.partition(":")[2] in quadlet
+    for rule in compose["device_cgroup_rules"]:
+        assert f"--device-cgroup-rule='{rule}'" in quadlet
+    assert f"PublishPort={compose['ports'][0]}" in quadlet
+    assert compose["read_only"] is True
+    assert "ReadOnly=true" in quadlet
