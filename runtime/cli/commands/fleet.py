@@ -24,6 +24,7 @@ MOST_BYTES = 2**16
 AT_ONCE = 16
 NEEDS_SOMEBODY = 5
 TROUBLE = ("paused", "stalled")
+OVER = ("done", "failed")
 
 
 def status(
@@ -95,7 +96,17 @@ def _state(client: ServiceClient) -> dict[str, Any]:
     night = state["night"]
     if night is not None and night["state"] in TROUBLE:
         return {**state, "needs": night["reason"] or night["state"]}
-    return {**state, "needs": state["waits_for"]}
+    return {**state, "needs": state["waits_for"] or _refused_last(state["queue"])}
+
+
+def _refused_last(queue: list[dict[str, Any]]) -> str:
+    """Return why the last plan that is over came to nothing, "" where it did not: a controller at
+    rest whose night was refused is not well. What a person aborted is no news.
+    """
+    over = [item for item in queue if item["state"] in OVER]
+    if not over or over[-1]["state"] != "failed" or over[-1]["reason"] == "aborted":
+        return ""
+    return f"{over[-1]['name']} was not scanned: {over[-1]['reason']}"
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

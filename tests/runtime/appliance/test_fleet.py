@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,21 @@ def test_a_night_that_waits_for_a_person_is_needed(tmp_path: Path) -> None:
         code, result, _ = asked("--tokens", tokens)
     assert code == 5
     assert "the disk is full" in result["hosts"][0]["needs"]
+
+
+def test_a_night_that_was_refused_is_needed_and_one_that_was_aborted_is_not(tmp_path: Path) -> None:
+    with served(tmp_path) as service:
+        assert service("POST", "/api/v1/queue", {"plan": PLAN}).status == 201
+        service.bench.steps(2)
+        service.bench.night().end(3, error="no such board", kind="ConfigRefused")
+        service.bench.steps(2)
+        tokens = tmp_path / "tokens"
+        tokens.write_text(f"127.0.0.1:{service.port} {service.tokens['look']}")
+        code, result, _ = asked("--tokens", tokens)
+        assert (code, result["hosts"][0]["needs"]) == (5, "corner was not scanned: no such board")
+        store = service.bench.service.store
+        store.change(1, lambda item: replace(item, reason="aborted"))
+        assert asked("--tokens", tokens)[0] == 0
 
 
 def test_a_wrong_token_is_said_and_never_shown(tmp_path: Path, monkeypatch) -> None:
