@@ -27,9 +27,8 @@ def to_stick(bundle: BundleFile, folder: Path) -> Path:
         try:
             _copy(bundle.path, part)
             part.replace(place)
-        except BaseException:
+        finally:
             part.unlink(missing_ok=True)
-            raise
         sync_folder(folder)
         found = hash_of(place)
     if found != bundle.expected.sha256:
