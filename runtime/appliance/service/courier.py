@@ -15,7 +15,7 @@ from runtime.appliance.messages.message import Message
 from runtime.appliance.messages.of_night import map_of, stalled
 from runtime.appliance.messages.sending import send
 from runtime.appliance.messages.told import told_since
-from runtime.appliance.service.records import Happening
+from runtime.appliance.service.kept.records import Happening
 from runtime.config.settings import Settings
 from runtime.errors import NightscopeError
 from runtime.ports import Clock

@@ -12,8 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from runtime.appliance.service.records import Happening
-from runtime.appliance.service.status import Heartbeat
+from runtime.appliance.service.kept.records import Happening
+from runtime.appliance.service.nights.status import Heartbeat
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 QUEUE_STATES = ("waiting", "running", "held", "done", "failed")

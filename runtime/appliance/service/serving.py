@@ -26,28 +26,28 @@ import uvicorn
 from starlette.routing import Route
 
 from runtime.appliance import page
-from runtime.appliance.service.announcements import Announcements
-from runtime.appliance.service.app import application
-from runtime.appliance.service.bounded_protocol import BoundedProtocol
-from runtime.appliance.service.broker import Broker
+from runtime.appliance.service.api.app import application
+from runtime.appliance.service.api.bounded_protocol import BoundedProtocol
+from runtime.appliance.service.api.broker import Broker
+from runtime.appliance.service.api.endpoints import Endpoints
+from runtime.appliance.service.api.model_endpoints import LARGE, ModelEndpoints
 from runtime.appliance.service.courier import Courier
-from runtime.appliance.service.endpoints import Endpoints
-from runtime.appliance.service.keeper import Keeper
+from runtime.appliance.service.kept.announcements import Announcements
+from runtime.appliance.service.kept.records import Happening
+from runtime.appliance.service.kept.store import ServiceStore
+from runtime.appliance.service.kept.tokens import Tokens
 from runtime.appliance.service.metrics import ServiceMetrics
-from runtime.appliance.service.model_endpoints import LARGE, ModelEndpoints
-from runtime.appliance.service.night_process import NightProcess
-from runtime.appliance.service.plan_queue import PlanQueue
-from runtime.appliance.service.progress import NightEvent, TileNews
-from runtime.appliance.service.records import Happening
-from runtime.appliance.service.sd_notify import tell
-from runtime.appliance.service.status import (
+from runtime.appliance.service.nights.keeper import Keeper
+from runtime.appliance.service.nights.night_process import NightProcess
+from runtime.appliance.service.nights.plan_queue import PlanQueue
+from runtime.appliance.service.nights.progress import NightEvent, TileNews
+from runtime.appliance.service.nights.status import (
     Heartbeat,
     heartbeat_of,
     same_but_for_time,
     state_of,
 )
-from runtime.appliance.service.store import ServiceStore
-from runtime.appliance.service.tokens import Tokens
+from runtime.appliance.service.sd_notify import tell
 from runtime.appliance.views import room
 from runtime.config.service_settings import ServiceSection
 from runtime.config.settings import CalibrationSection, Settings, load_settings

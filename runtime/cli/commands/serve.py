@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console
 
 from runtime.appliance.service import serving
-from runtime.appliance.service.store import ServiceStore
-from runtime.appliance.service.tokens import Tokens
+from runtime.appliance.service.kept.store import ServiceStore
+from runtime.appliance.service.kept.tokens import Tokens
 from runtime.cli.table import table
 from runtime.clock import SystemClock
 from runtime.config.settings import load_settings

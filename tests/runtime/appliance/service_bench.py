@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.appliance.service import serving
-from runtime.appliance.service.records import ROLES
+from runtime.appliance.service.kept.records import ROLES
 from runtime.appliance.service.serving import Service
 from runtime.config.settings import load_settings
 from runtime.instant import Instant

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from runtime.appliance.service import plan_queue
-from runtime.appliance.service.outcomes import WAITS_S
+from runtime.appliance.service.nights import plan_queue
+from runtime.appliance.service.nights.outcomes import WAITS_S
 from runtime.appliance.service.refusal import RequestRefused
 from tests.runtime.appliance.service_bench import EVENING_S, PLAN, ServiceBench
 

@@ -18,7 +18,7 @@ from runtime.appliance.messages.of_night import messages_of
 from runtime.appliance.messages.sending import send
 from runtime.appliance.messages.told import may_be_sent, note_sent
 from runtime.appliance.service.courier import Courier
-from runtime.appliance.service.records import Happening
+from runtime.appliance.service.kept.records import Happening
 from runtime.cli.verbs import app
 from runtime.clock import SystemClock
 from runtime.config.message_settings import MessagesSection

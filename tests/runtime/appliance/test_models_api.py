@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.appliance.service.model_endpoints import MODELS
+from runtime.appliance.service.api.model_endpoints import MODELS
 from tests.runtime.appliance.devices import NAME, looked_at
 from tests.runtime.appliance.service_bench import served
 

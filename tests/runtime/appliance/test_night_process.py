@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from runtime.appliance.service.night_process import NightProcess
+from runtime.appliance.service.nights.night_process import NightProcess
 
 
 @pytest.fixture

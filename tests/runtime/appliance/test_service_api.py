@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from runtime.appliance.service import bounded_protocol, event_stream, gate
+from runtime.appliance.service.api import bounded_protocol, event_stream, gate
 from tests.runtime.appliance.service_bench import PLAN, served
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from runtime.appliance.service.records import (
+from runtime.appliance.service.kept.records import (
     Happening,
     KnownToken,
     LastId,

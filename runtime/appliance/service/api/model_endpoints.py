@@ -15,9 +15,9 @@ from starlette.types import Message, Receive
 from runtime.appliance.models.examination import Examine, examine
 from runtime.appliance.models.install import install
 from runtime.appliance.models.trials import confirm, roll_back, settle
-from runtime.appliance.service.announcements import Announcements
-from runtime.appliance.service.endpoints import ApiEndpoint
-from runtime.appliance.service.tokens import Principal
+from runtime.appliance.service.api.endpoints import ApiEndpoint
+from runtime.appliance.service.kept.announcements import Announcements
+from runtime.appliance.service.kept.tokens import Principal
 from runtime.config.settings import Settings
 from runtime.inference.archive import MAX_BUNDLE_BYTES
 from runtime.inference.shelf import ModelShelf, shelf_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from runtime.appliance.service.endpoints import ApiEndpoint
+from runtime.appliance.service.api.endpoints import ApiEndpoint
 
 REFUSED = {"$ref": "#/components/schemas/Refused"}
 OF_EVERY = (401, 403, 408, 413, 429)

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from runtime.appliance.service.broker import Broker
+from runtime.appliance.service.api.broker import Broker
 from runtime.appliance.service.refusal import RequestRefused
 
 ASK_AGAIN_S = 10.0

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from runtime.appliance.service.bodies import (
+from runtime.appliance.service.api.bodies import (
     ChangedPlanBody,
     NewPlanBody,
     NightBody,
@@ -20,14 +20,14 @@ from runtime.appliance.service.bodies import (
     TokenBody,
     read_body,
 )
-from runtime.appliance.service.broker import Broker
-from runtime.appliance.service.event_stream import EventStream
-from runtime.appliance.service.gate import COOKIE
-from runtime.appliance.service.plan_queue import PlanQueue
-from runtime.appliance.service.records import QueuedPlan, Role, Wanted
+from runtime.appliance.service.api.broker import Broker
+from runtime.appliance.service.api.event_stream import EventStream
+from runtime.appliance.service.api.gate import COOKIE
+from runtime.appliance.service.kept.records import QueuedPlan, Role, Wanted
+from runtime.appliance.service.kept.tokens import SESSION_S, Principal, Tokens
+from runtime.appliance.service.nights.plan_queue import PlanQueue
+from runtime.appliance.service.nights.status import item_as_json
 from runtime.appliance.service.refusal import TOO_MANY, UNKNOWN, RequestRefused
-from runtime.appliance.service.status import item_as_json
-from runtime.appliance.service.tokens import SESSION_S, Principal, Tokens
 from runtime.config.strict import Strict
 
 Handler = Callable[[Request], Awaitable[Response]]

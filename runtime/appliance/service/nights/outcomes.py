@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runtime.appliance.service.progress import NightProgress
-from runtime.appliance.service.records import QueuedPlan
+from runtime.appliance.service.kept.records import QueuedPlan
+from runtime.appliance.service.nights.progress import NightProgress
 from runtime.errors import (
     CameraFailed,
     HardwareFailed,

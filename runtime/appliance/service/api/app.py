@@ -12,14 +12,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from runtime.appliance.service.endpoints import ApiEndpoint
-from runtime.appliance.service.gate import HEALTH, METRICS, Allowance, Gate, refuse
+from runtime.appliance.service.api.endpoints import ApiEndpoint
+from runtime.appliance.service.api.gate import HEALTH, METRICS, Allowance, Gate, refuse
+from runtime.appliance.service.api.openapi import description
+from runtime.appliance.service.kept.records import Role
+from runtime.appliance.service.kept.tokens import Tokens
 from runtime.appliance.service.metrics import CONTENT_TYPE, ServiceMetrics
-from runtime.appliance.service.openapi import description
-from runtime.appliance.service.records import Role
+from runtime.appliance.service.nights.status import Heartbeat
 from runtime.appliance.service.refusal import RequestRefused
-from runtime.appliance.service.status import Heartbeat
-from runtime.appliance.service.tokens import Tokens
 from runtime.errors import NightscopeError
 
 OPENAPI = "/api/v1/openapi.json"

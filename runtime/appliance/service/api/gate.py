@@ -18,7 +18,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runtime.appliance.service.records import Role
+from runtime.appliance.service.kept.records import Role
+from runtime.appliance.service.kept.tokens import Principal, Tokens, require
 from runtime.appliance.service.refusal import (
     TOO_LARGE,
     TOO_MANY,
@@ -28,7 +29,6 @@ from runtime.appliance.service.refusal import (
     status_of,
     told_as_json,
 )
-from runtime.appliance.service.tokens import Principal, Tokens, require
 from runtime.errors import NightscopeError
 
 API, HEALTH, METRICS, SESSION = "/api/", "/health", "/metrics", "/api/v1/session"

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runtime.appliance.service.announcements import Announcements
-from runtime.appliance.service.records import QueuedPlan, Wanted
+from runtime.appliance.service.kept.announcements import Announcements
+from runtime.appliance.service.kept.records import QueuedPlan, Wanted
+from runtime.appliance.service.kept.store import ServiceStore
 from runtime.appliance.service.refusal import BAD, CONFLICT, UNKNOWN, RequestRefused
-from runtime.appliance.service.store import ServiceStore
 from runtime.config.plan_file import parse_plan_text, plan_text
 from runtime.config.service_settings import ServiceSection
 from runtime.config.settings import load_settings

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runtime.appliance.service.keeper import InHand, Keeper
-from runtime.appliance.service.records import QueuedPlan
+from runtime.appliance.service.kept.records import QueuedPlan
+from runtime.appliance.service.nights.keeper import InHand, Keeper
 from runtime.record.storage import free_mb, standing_folder
 
 STARTING = ("created", "calibrating")

@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from runtime.appliance.service.announcements import Announcements
-from runtime.appliance.service.night_process import NightProcess
-from runtime.appliance.service.outcomes import judge
-from runtime.appliance.service.progress import JournalWatch, NightEvent, TileNews
-from runtime.appliance.service.records import QueuedPlan
-from runtime.appliance.service.store import ServiceStore
+from runtime.appliance.service.kept.announcements import Announcements
+from runtime.appliance.service.kept.records import QueuedPlan
+from runtime.appliance.service.kept.store import ServiceStore
+from runtime.appliance.service.nights.night_process import NightProcess
+from runtime.appliance.service.nights.outcomes import judge
+from runtime.appliance.service.nights.progress import JournalWatch, NightEvent, TileNews
 from runtime.config.service_settings import ServiceSection
 from runtime.errors import ConfigRefused
 from runtime.instant import Instant

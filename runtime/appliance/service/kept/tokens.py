@@ -10,9 +10,9 @@ import hashlib
 import secrets
 from dataclasses import dataclass, replace
 
-from runtime.appliance.service.records import ROLES, KnownToken, OpenSession, Role
+from runtime.appliance.service.kept.records import ROLES, KnownToken, OpenSession, Role
+from runtime.appliance.service.kept.store import ServiceStore
 from runtime.appliance.service.refusal import FORBIDDEN, UNAUTHORISED, RequestRefused
-from runtime.appliance.service.store import ServiceStore
 from runtime.errors import ConfigRefused
 from runtime.ports import Clock
 

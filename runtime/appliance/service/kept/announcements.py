@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from runtime.appliance.service.records import Happening
-from runtime.appliance.service.store import ServiceStore
+from runtime.appliance.service.kept.records import Happening
+from runtime.appliance.service.kept.store import ServiceStore
 from runtime.errors import StorageFailed
 from runtime.ports import Clock
 from runtime.report.printable import printable
