@@ -22,7 +22,8 @@ from runtime.cli.process import (
     leave_cores_to_threads_of_ours,
     print_whatever_comes,
 )
-from runtime.cli.service_verbs import queue, serving, token
+from runtime.cli.queue_verbs import queue
+from runtime.cli.service_verbs import serving, token
 
 app = typer.Typer(
     name="nightscope",
