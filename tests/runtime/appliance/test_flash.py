@@ -1,45 +1,20 @@
-"""A bundle on its way to devices: over something like ssh, over a real sshd, onto a stick."""
+"""A bundle on its way to devices: over something like ssh, onto a stick."""
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import shlex
-import shutil
-import socket
-import stat
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from getpass import getuser
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
-from rich.console import Console
 
 from runtime.appliance.flash import stick
-from runtime.cli.commands.flash import flash, gravest
+from runtime.cli.commands.flash import gravest
 from runtime.errors import ConfigRefused, ModelRefused, StorageFailed
-from runtime.inference.store import read_state
 from tests.runtime.appliance.devices import NAME
+from tests.runtime.appliance.flashing import send, speaking
 
-if TYPE_CHECKING:
-    Forge = Any
 Maker = Callable[..., bytes]
-ROOT = Path(__file__).resolve().parents[3]
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-
-
-def send(bundle: Path, *hosts: str, **options: Any) -> tuple[dict[str, Any], str]:
-    """Return what flashing gives, and all that an engineer sees."""
-    console = Console(file=io.StringIO(), width=200)
-    given = {"path": None, "ssh": "ssh", "remote": "nightscope", "again": False, **options}
-    told = flash(bundle=bundle, hosts=hosts, console=console, **given)
-    assert isinstance(console.file, io.StringIO)
-    return told, console.file.getvalue()
 
 
 @pytest.fixture
@@ -47,22 +22,6 @@ def bundle(maker: Maker, tmp_path: Path) -> Path:
     path = tmp_path / "to-send.nsb"
     path.write_bytes(maker("1.0.0"))
     return path
-
-
-@pytest.fixture
-def news(maker: Maker, tmp_path: Path) -> Path:
-    """Return a version that no release has shipped."""
-    path = tmp_path / "news.nsb"
-    path.write_bytes(maker("9.0.0"))
-    return path
-
-
-def speaking(tmp_path: Path, lines: str) -> str:
-    """Return the name of a program that stands for ssh and the device behind it."""
-    program = tmp_path / "ssh"
-    program.write_text(f"#!/bin/sh\ncd {shlex.quote(str(tmp_path))}\n{lines}\n")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    return str(program)
 
 
 ACCEPTED = json.dumps(
@@ -195,118 +154,3 @@ def test_a_stick_that_lies_is_found_out(
 def test_a_stick_that_is_not_mounted_is_named(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigRefused, match=r"is not there.*mounted"):
         send(bundle, path=tmp_path / "nowhere")
-
-
-@dataclass(frozen=True)
-class Server:
-    """A real sshd for this user alone, and a device behind it."""
-
-    ssh: str
-    remote: str
-    store: Path
-    host: str
-
-
-@pytest.fixture
-def server(tmp_path: Path, forge: Forge) -> Iterator[Server]:
-    """Start sshd on a free port with keys of its own, and a second state directory behind it."""
-    if SSHD is None:
-        if os.environ.get("NIGHTSCOPE_SSHD") == "required":
-            pytest.fail("there is no sshd: apt-get install openssh-server")
-        pytest.skip("there is no sshd")
-    home = tmp_path / "sshd"
-    home.mkdir(mode=0o700)
-    for key in ("host", "user"):
-        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(home / key)]
-        subprocess.run(make, check=True)
-    shutil.copy(home / "user.pub", home / "authorized")
-    port = _free_port()
-    (home / "config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {home}/host\nPidFile none\n"
-        f"AuthorizedKeysFile {home}/authorized\nStrictModes no\nUsePAM no\n"
-        "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n"
-    )
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)
-    # Told to listen on a port, it opens that before it says so.
-    command = [SSHD, "-D", "-e", "-f", str(home / "config")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
-            for line in process.stderr:
-                if "listening" in line:
-                    break
-            public = (home / "host.pub").read_text()
-            (home / "known").write_text(f"[127.0.0.1]:{port} {public}")
-            device = tmp_path / "second"
-            environment = {
-                "NIGHTSCOPE_STORE": device / "models",
-                "NIGHTSCOPE_KEYS": forge.keys,
-                "XDG_CACHE_HOME": device / "cache",
-                "PYTHONPATH": ROOT,
-            }
-            words = " ".join(f"{name}={shlex.quote(str(at))}" for name, at in environment.items())
-            yield Server(
-                ssh=f"ssh -F none -p {port} -i {home}/user -o IdentitiesOnly=yes "
-                f"-o UserKnownHostsFile={home}/known -o StrictHostKeyChecking=yes",
-                remote=f"env {words} {shlex.quote(sys.executable)} -m runtime",
-                store=device / "models",
-                host=f"{getuser()}@127.0.0.1",
-            )
-        finally:
-            process.terminate()
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-@pytest.mark.slow
-def test_over_a_real_sshd_to_a_second_state_directory(
-    server: Server, news: Path, maker: Maker, tmp_path: Path
-) -> None:
-    to = {"ssh": server.ssh, "remote": server.remote}
-    told, seen = send(news, server.host, **to)
-    assert told["exit_code"] == 0, seen
-    assert "accepted: strip-match 9.0.0 is active (it was 1.1.0)" in seen
-    kept = read_state(server.store).model(NAME).kept
-    assert kept is not None
-    assert kept.version == "9.0.0"
-
-    _, seen = send(news, server.host, **to)
-    assert "is active there already" in seen
-
-    newer = tmp_path / "newer.nsb"
-    newer.write_bytes(maker("9.1.0"))
-    told, seen = send(newer, server.host, **to)
-    assert told["exit_code"] == 6
-    assert "refused: bundle strip-match 9.1.0 cannot come while version 9.0.0 is on trial" in seen
-
-
-@pytest.mark.slow
-def test_a_real_connection_that_is_cut_goes_on_where_it_was(
-    server: Server, news: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first ssh gets the begin of the bundle, and no more."""
-    monkeypatch.setattr("runtime.appliance.flash.ssh.PAUSE_S", 0.0)
-    cutting = speaking(
-        tmp_path,
-        f'if [ ! -e once ]; then touch once; head -c 6000 | {server.ssh} "$@"; exit; fi\n'
-        f'exec {server.ssh} "$@"',
-    )
-    told, seen = send(news, server.host, ssh=cutting, remote=server.remote)
-    assert told["exit_code"] == 0, seen
-    assert "accepted (called 2 times)" in seen
-    assert not list((server.store / "incoming").iterdir())
-
-
-@pytest.mark.slow
-def test_a_device_that_does_not_know_the_engineer_is_not_reached(
-    server: Server, news: Path, tmp_path: Path
-) -> None:
-    other = server.ssh.replace("/user ", "/nobody ")
-    told, seen = send(news, server.host, ssh=other)
-    assert told["exit_code"] == 4
-    assert "Permission denied" in seen
