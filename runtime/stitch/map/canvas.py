@@ -23,6 +23,7 @@ from numcodecs import blosc
 from numpy.typing import DTypeLike
 from zarr.codecs import BloscCodec
 
+from runtime.stitch.map.boxes import Box
 from runtime.tile import Pixels
 
 CHUNK_PX = 512
@@ -41,7 +42,6 @@ LZ4_LEVEL = 5
 without, in a third of the time."""
 
 Chunk = tuple[int, int]
-Bounds = tuple[int, int, int, int]
 Run = Callable[[Callable[[Chunk], object], Sequence[Chunk]], object]
 
 
@@ -64,7 +64,7 @@ class Canvas:
     """
 
     def __init__(
-        self, folder: Path, *, info: CanvasInfo, bounds_px: Bounds, group: zarr.Group | None = None
+        self, folder: Path, *, info: CanvasInfo, bounds_px: Box, group: zarr.Group | None = None
     ) -> None:
         self.bounds_px = bounds_px
         self._folder, self._info = folder, info
@@ -112,7 +112,18 @@ class Canvas:
         """Whether it is said to be drawn to the end."""
         return self._finished
 
-    def box_px(self, chunk: Chunk) -> Bounds:
+    def load(self, level: int, chunk: Chunk) -> Pixels:
+        """Return a chunk's pixels as far as the level reaches; zeros for one never written."""
+        try:
+            packed = self._file(level, chunk).read_bytes()
+        except FileNotFoundError:
+            whole = np.zeros((CHUNK_PX, CHUNK_PX), self._info.dtype)
+        else:
+            whole = unpacked(packed, self._info.dtype)
+        height, width = self._extent(level, chunk)
+        return cast(Pixels, whole[:height, :width])
+
+    def box_px(self, chunk: Chunk) -> Box:
         """Return the mosaic box (x0, y0, x1, y1) of a level 0 chunk, cut at the canvas edge."""
         x0, y0, x1, y1 = self.bounds_px
         left, top = x0 + chunk[1] * CHUNK_PX, y0 + chunk[0] * CHUNK_PX
@@ -128,7 +139,7 @@ class Canvas:
             for column in range(left // CHUNK_PX, right // CHUNK_PX + 1):
                 yield row, column
 
-    def block_px(self, block: Chunk) -> Bounds:
+    def block_px(self, block: Chunk) -> Box:
         """Return the mosaic box (x0, y0, x1, y1) of a block, cut at the canvas edge."""
         x0, y0, x1, y1 = self.bounds_px
         left, top = x0 + block[1] * BLOCK_PX, y0 + block[0] * BLOCK_PX
@@ -159,22 +170,11 @@ class Canvas:
         quarters = []
         for below in ((row, column), (row, column + 1), (row + 1, column), (row + 1, column + 1)):
             at_hand = fresh.get(below)
-            quarters.append(self._load(level - 1, below) if at_hand is None else at_hand)
+            quarters.append(self.load(level - 1, below) if at_hand is None else at_hand)
         upper, lower = np.hstack(quarters[:2]), np.hstack(quarters[2:])
         pixels = halve(np.vstack([upper, lower]))
         self._store(level, chunk, pixels)
         return pixels
-
-    def _load(self, level: int, chunk: Chunk) -> Pixels:
-        """Return a chunk's pixels as far as the level reaches; zeros for one never written."""
-        try:
-            packed = self._file(level, chunk).read_bytes()
-        except FileNotFoundError:
-            whole = np.zeros((CHUNK_PX, CHUNK_PX), self._info.dtype)
-        else:
-            whole = unpacked(packed, self._info.dtype)
-        height, width = self._extent(level, chunk)
-        return cast(Pixels, whole[:height, :width])
 
     def _store(self, level: int, chunk: Chunk, pixels: Pixels) -> None:
         """Write a chunk; none at all for zeros, which is how zarr has it."""
@@ -261,18 +261,7 @@ class Canvas:
         return {"name": self._info.name, "axes": axes, "type": "mean", "datasets": datasets}
 
 
-def outward(box_px: Iterable[float]) -> Bounds:
-    """Return the smallest box of whole pixels around one (x0, y0, x1, y1)."""
-    x0, y0, x1, y1 = box_px
-    return int(np.floor(x0)), int(np.floor(y0)), int(np.ceil(x1)), int(np.ceil(y1))
-
-
-def joined(a: Bounds, b: Bounds) -> Bounds:
-    """Return the smallest box around two."""
-    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
-
-
-def level_shapes(bounds_px: Bounds) -> list[tuple[int, int]]:
+def level_shapes(bounds_px: Box) -> list[tuple[int, int]]:
     """Return the (height, width) of every level of a canvas."""
     height, width = bounds_px[3] - bounds_px[1], bounds_px[2] - bounds_px[0]
     shapes = [(height, width)]

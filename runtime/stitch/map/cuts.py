@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.stitch.map.warp import Box, Image, View
+from runtime.stitch.map.boxes import Box
+from runtime.stitch.map.warp import Image, View
 
 ALONG_PX, ACROSS_PX = 8, 4
 """Size of the cells the path goes through: a mean over 32 pixels keeps noise from leading it."""

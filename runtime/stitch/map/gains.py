@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from runtime.stitch.map.warp import Box, Image, View, source_px
+from runtime.stitch.map.boxes import Box
+from runtime.stitch.map.warp import Image, View, source_px
 from runtime.tile import Placement
 
 BLOCK_PX = 16

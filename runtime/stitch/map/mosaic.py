@@ -11,7 +11,6 @@ A new canvas is drawn beside the old one and takes its place by renaming.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -24,7 +23,8 @@ from numpy.typing import DTypeLike
 
 from runtime.distortion import Distortion
 from runtime.stitch.map.behind import Behind
-from runtime.stitch.map.canvas import Bounds, Canvas, CanvasInfo, Chunk, joined, outward
+from runtime.stitch.map.boxes import Box, joined, meet, outward
+from runtime.stitch.map.canvas import Canvas, CanvasInfo, Chunk
 from runtime.stitch.map.gains import field, solve_shaded, solve_tones
 from runtime.stitch.map.kept import KeptTiles
 from runtime.stitch.map.ledger import Change, Ledger, Shown, block_of, chunks_of
@@ -33,6 +33,7 @@ from runtime.stitch.map.remains import mend, old_of
 from runtime.stitch.map.render import Style
 from runtime.stitch.map.scene import Scene
 from runtime.stitch.map.warp import Warp
+from runtime.stitch.map.whereabouts import Whereabouts
 from runtime.stitch.match.borders import ReadPixels
 from runtime.stitch.workers import on_all_cores
 from runtime.tile import Placement
@@ -87,7 +88,7 @@ class Mosaic:
         self._distortion, self._warp = distortion, Warp(tile_shape_px, distortion)
         self._kept = KeptTiles()
         self._behind = Behind()
-        self._tiles_of: defaultdict[Chunk, set[str]] = defaultdict(set)
+        self._lying = Whereabouts(max(tile_shape_px))
         self._shown = Shown()
         self._ledger = self._ledger_of(folder)
         self._canvas: Canvas | None = None
@@ -108,11 +109,11 @@ class Mosaic:
             drawn = self._shown.places.get(name)
             self._behind.put(place, inf if drawn is None else self._distance_px(place, drawn))
         places = [_rounded(place) for place in self._behind.take(REDRAWN_TILES)]
-        dirty = self._move(places) if places else set[Chunk]()
-        if not dirty | self._shown.torn:
+        parts = self._parts(self._move(places)) if places else {}
+        if not parts.keys() | self._shown.torn:
             return 0
-        self._announce(places, self._tone(places, pixels), dirty, whole=False)
-        written = self._draw(pixels, whole=False)
+        self._announce(places, self._tone(places, pixels), set(parts), whole=False)
+        written = self._draw(pixels, parts=parts)
         self._publish()
         return written
 
@@ -148,7 +149,7 @@ class Mosaic:
             mend(self._folder)
             return 0
         self._announce(list(places.values()), list(overlaps.values()), after.torn, whole=True)
-        written = self._draw(pixels, whole=True)
+        written = self._draw(pixels, parts=None)
         canvas.settle()
         self._ledger.condense(
             self._change(list(places.values()), list(overlaps.values()), whole=True)
@@ -170,7 +171,7 @@ class Mosaic:
                 self._show(shown)
                 return
 
-    def _new_canvas(self, bounds_px: Bounds) -> Canvas:
+    def _new_canvas(self, bounds_px: Box) -> Canvas:
         """Begin an empty canvas out of sight; what is shown so far has to be drawn anew on it."""
         rmtree(self._aside, ignore_errors=True)
         canvas = self._canvas = Canvas(self._aside, info=self._info, bounds_px=bounds_px)
@@ -178,7 +179,7 @@ class Mosaic:
         self._ledger.begin()
         self._untold = True
         self._show(replace(self._shown, torn=set(), rough=set(), unlifted=set()))
-        self._shown.torn = {chunk for chunk, tiles in self._tiles_of.items() if tiles}
+        self._shown.torn = {c for hull in self._lying.hulls for c in canvas.chunks_of(hull)}
         return canvas
 
     def _canvas_for(self, places: Iterable[Placement]) -> Canvas:
@@ -228,34 +229,37 @@ class Mosaic:
     def _show(self, shown: Shown) -> None:
         """Take over what the map shows, or will once its torn chunks are drawn."""
         self._shown = shown
-        self._tiles_of.clear()
+        self._lying.clear()
         for place in shown.places.values():
-            self._enter(place)
-
-    def _enter(self, place: Placement) -> set[Chunk]:
-        chunks = self._chunks(place)
-        for chunk in chunks:
-            self._tiles_of[chunk].add(place.tile_id)
-        return chunks
+            self._lying.put(place.tile_id, self._warp.hull_px(place))
 
     def _chunks(self, place: Placement) -> set[Chunk]:
         if self._canvas is None:
             return set()
         return set(self._canvas.chunks_of(self._warp.hull_px(place)))
 
-    def _move(self, places: list[Placement]) -> set[Chunk]:
-        """Put tiles in their new places; return the chunks they left and those they entered."""
+    def _move(self, places: list[Placement]) -> list[Box]:
+        """Put tiles in their new places; return the boxes they left and those they entered."""
         self._canvas_with_room(places)
-        dirty: set[Chunk] = set()
+        touched = []
         for place in places:
-            before = self._shown.places.get(place.tile_id)
-            if before is not None:
-                for chunk in self._chunks(before):
-                    self._tiles_of[chunk].discard(place.tile_id)
-                    dirty.add(chunk)
+            hull = self._warp.hull_px(place)
+            before = self._lying.put(place.tile_id, hull)
             self._shown.places[place.tile_id] = place
-            dirty |= self._enter(place)
-        return dirty
+            touched += [outward(each) for each in (before, hull) if each is not None]
+        return touched
+
+    def _parts(self, touched: list[Box]) -> dict[Chunk, Box]:
+        """Return which part of each chunk some boxes touch; all of it where it was torn before."""
+        canvas, parts = self._canvas, dict[Chunk, Box]()
+        assert canvas is not None
+        for box in touched:
+            for chunk in canvas.chunks_of(box):
+                own = canvas.box_px(chunk)
+                part = own if chunk in self._shown.torn else meet(own, box)
+                if part is not None:
+                    parts[chunk] = joined(parts.get(chunk, part), part)
+        return parts
 
     def _tone(self, moved: list[Placement], pixels: ReadPixels) -> list[Overlap]:
         """Fit moved tiles to their neighbours, which stay as they are; return the overlaps."""
@@ -276,9 +280,7 @@ class Mosaic:
         return found
 
     def _touching(self, place: Placement) -> Iterator[str]:
-        near = {name for chunk in self._chunks(place) for name in self._tiles_of[chunk]}
-        near.discard(place.tile_id)
-        for name in sorted(near):
+        for name in sorted(self._lying.within(self._warp.hull_px(place)) - {place.tile_id}):
             if neighbours(place, self._shown.places[name], self._warp):
                 yield name
 
@@ -347,15 +349,17 @@ class Mosaic:
             whole,
         )
 
-    def _draw(self, pixels: ReadPixels, *, whole: bool) -> int:
-        """Draw what is torn, block by block; return the number of chunks written."""
+    def _draw(self, pixels: ReadPixels, *, parts: Mapping[Chunk, Box] | None) -> int:
+        """Draw what is torn, block by block, of chunks in `parts` no more than that; return the
+        number of chunks written.
+        """
         canvas, shown = self._canvas, self._shown
         if canvas is None:
             return 0
         style = Style(self._warp, self._info.dtype, field(shown.shading, self._tile_shape_px))
-        scene = Scene(canvas, shown, self._tiles_of, style)
+        scene = Scene(canvas, shown, self._lying, style)
         written = 0
-        for block, chunks in scene.drawn(self._read(pixels), whole=whole):
+        for block, chunks in scene.drawn(self._read(pixels), parts=parts):
             self._ledger.done(block)
             shown.torn.difference_update(chunks_of(block))
             written += chunks

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from runtime.stitch.map.boxes import Box
 from runtime.stitch.map.cuts import Floats, SeamCut, costs, least_paths
 from runtime.stitch.map.gains import SharedTones, compare
-from runtime.stitch.map.warp import Box, Warp
+from runtime.stitch.map.warp import Warp
 from runtime.stitch.match.borders import ReadPixels
 from runtime.stitch.workers import on_all_cores
 from runtime.tile import Pixels, Placement

@@ -1,19 +1,26 @@
 """Draw what a map shows, block by block, on all cores.
 
-A block is drawn in one piece: what a tile gives at a place could differ in its last digit with the
-box it is drawn in. So a map drawn in whole blocks does not depend on which of them were drawn when.
+While a scan runs only that part of a chunk is drawn that a tile came into or left, over what the
+chunk has: a chunk may hold hundreds of small tiles, and each that comes shall not draw them all.
+
+A settled block is drawn in one piece: what a tile gives at a place could differ in its last digit
+with the box it is drawn in. So a map drawn in whole blocks does not depend on which of them were
+drawn when.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 
-from runtime.stitch.map.canvas import Bounds, Canvas, Chunk
+from runtime.stitch.map.boxes import Box, joined, meet, span
+from runtime.stitch.map.canvas import Canvas, Chunk
+from runtime.stitch.map.cuts import SeamCut
 from runtime.stitch.map.ledger import Shown, block_of
+from runtime.stitch.map.overlaps import Pair
 from runtime.stitch.map.render import Layer, Style, draw
+from runtime.stitch.map.whereabouts import Whereabouts
 from runtime.stitch.match.borders import ReadPixels
 from runtime.stitch.workers import on_all_cores
 from runtime.tile import Pixels
@@ -21,58 +28,69 @@ from runtime.tile import Pixels
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is to be shown on a canvas: `tiles_of` names the tiles that touch each chunk."""
+    """What is to be shown on a canvas, where `lying` says which tiles lie where."""
 
     canvas: Canvas
     shown: Shown
-    tiles_of: Mapping[Chunk, Set[str]]
+    lying: Whereabouts
     style: Style
 
-    def drawn(self, read: ReadPixels, *, whole: bool) -> Iterator[tuple[Chunk, int]]:
-        """Draw the torn chunks, or the whole blocks they lie in.
+    def drawn(
+        self, read: ReadPixels, *, parts: Mapping[Chunk, Box] | None
+    ) -> Iterator[tuple[Chunk, int]]:
+        """Draw the torn chunks, or with no `parts` the whole blocks they lie in.
 
-        Yields each block when it is on the disk, with the number of its chunks that were written.
+        Of a torn chunk in `parts` only that mosaic box shows what it should not. Yields each block
+        when it is on the disk, with the number of its chunks that were written.
         """
         torn: defaultdict[Chunk, set[Chunk]] = defaultdict(set)
         for chunk in self.shown.torn:
             torn[block_of(chunk)].add(chunk)
         blocks = sorted(torn, key=_along_a_curve)
-        jobs = (self._job(b, set() if whole else torn[b], read) for b in blocks)
+        jobs = (
+            self._whole(block, read) if parts is None else self._torn(torn[block], parts, read)
+            for block in blocks
+        )
         yield from zip(blocks, on_all_cores(jobs), strict=True)
 
-    def _job(self, block: Chunk, chunks: set[Chunk], read: ReadPixels) -> Callable[[], int]:
-        """Read what a block shows; return what draws the given chunks of it, or all."""
-        canvas = self.canvas
-        if chunks:
-            box = _hull(canvas.box_px(chunk) for chunk in chunks)
-        else:
-            box = canvas.block_px(block)
-            chunks = set(canvas.chunks_of(box))
-        names = {name for chunk in canvas.chunks_of(box) for name in self.tiles_of.get(chunk, ())}
-        places, tones = self.shown.places, self.shown.tones
+    def _whole(self, block: Chunk, read: ReadPixels) -> Callable[[], int]:
+        box = self.canvas.block_px(block)
+        return self._job(set(self.canvas.chunks_of(box)), box, read)
+
+    def _torn(
+        self, chunks: set[Chunk], parts: Mapping[Chunk, Box], read: ReadPixels
+    ) -> Callable[[], int]:
+        boxes = (parts.get(chunk) or self.canvas.box_px(chunk) for chunk in chunks)
+        return self._job(chunks, joined(*boxes), read)
+
+    def _job(self, chunks: set[Chunk], box: Box, read: ReadPixels) -> Callable[[], int]:
+        """Read what a mosaic box shows; return what draws it in the given chunks."""
+        canvas, places, tones = self.canvas, self.shown.places, self.shown.tones
         # Tiles that nothing confirms lie under those that something does.
-        order = sorted(names, key=lambda name: (not places[name].flag, name))
+        order = sorted(self.lying.within(box), key=lambda name: (not places[name].flag, name))
         layers = [Layer(read(name), places[name], tones[name]) for name in order]
-        overlaps = (self.shown.overlaps.get(pair) for pair in combinations(sorted(names), 2))
-        cuts = {
-            each.pair: each.cut for each in overlaps if each is not None and each.cut is not None
-        }
 
         def work() -> int:
-            drawn = draw(layers, cuts, box_px=box, style=self.style)
-            canvas.put({chunk: _part(drawn, box, canvas.box_px(chunk)) for chunk in sorted(chunks)})
+            drawn = draw(layers, self._cut, box_px=box, style=self.style)
+            canvas.put({chunk: self._renewed(chunk, drawn, box) for chunk in sorted(chunks)})
             return len(chunks)
 
         return work
 
+    def _cut(self, pair: Pair) -> SeamCut | None:
+        overlap = self.shown.overlaps.get(pair)
+        return None if overlap is None else overlap.cut
 
-def _hull(boxes: Iterable[Bounds]) -> Bounds:
-    left, top, right, bottom = zip(*boxes, strict=True)
-    return min(left), min(top), max(right), max(bottom)
-
-
-def _part(pixels: Pixels, whole: Bounds, box: Bounds) -> Pixels:
-    return pixels[box[1] - whole[1] : box[3] - whole[1], box[0] - whole[0] : box[2] - whole[0]]
+    def _renewed(self, chunk: Chunk, drawn: Pixels, box: Box) -> Pixels:
+        """Return a chunk with what was drawn of a box in it."""
+        own = self.canvas.box_px(chunk)
+        inside = meet(own, box)
+        if inside == own:
+            return drawn[span(own, box)]
+        pixels = self.canvas.load(0, chunk).copy()
+        if inside is not None:
+            pixels[span(inside, own)] = drawn[span(inside, box)]
+        return pixels
 
 
 def _along_a_curve(block: Chunk) -> int:

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from runtime.errors import InputRefused
-from runtime.stitch.map.canvas import CHUNK_PX, Bounds, Chunk, level_shapes, unpacked
+from runtime.stitch.map.boxes import Box
+from runtime.stitch.map.canvas import CHUNK_PX, Chunk, level_shapes, unpacked
 from runtime.tile import Pixels
 
 WRITING_NS = 5 * 10**9
@@ -34,7 +35,7 @@ class SeenMap:
 
     folder: Path
     epoch: str
-    bounds_px: Bounds
+    bounds_px: Box
     shapes: tuple[tuple[int, int], ...]
     dtype: str
     pixel_size_um: float | None

@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.distortion import Distortion
+from runtime.stitch.map.boxes import Box
 from runtime.stitch.map.kept import KeptTiles
 from runtime.stitch.map.overlaps import Pair, nearby, overlap_box
-from runtime.stitch.map.warp import Box, Image, View, Warp
+from runtime.stitch.map.warp import Image, View, Warp
 from runtime.stitch.match.blank import BLANK_RATIO, texture_ratio
 from runtime.stitch.match.borders import ReadPixels
 from runtime.stitch.match.correlation import Correlation, Stack, ncc

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.distortion import Distortion
+from runtime.stitch.map.boxes import Box
 from runtime.tile import Pixels, Placement
 
 CUBIC = -0.5
@@ -38,7 +39,6 @@ NO_SECOND_MAP = np.empty(0, np.float32)
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def drawn(tiles, *, cuts=None, box_px=BOX, distortion=None, shading=None):
     """Draw (place, pixels), the lowest first."""
     style = Style(Warp(SHAPE_PX, distortion), np.uint16, shading)
     layers = [Layer(pixels, at, Tone()) for at, pixels in tiles]
-    return draw(layers, cuts or {}, box_px=box_px, style=style).astype(np.float64)
+    return draw(layers, (cuts or {}).get, box_px=box_px, style=style).astype(np.float64)
 
 
 def rms_off_the_section(image, box_px=BOX):
@@ -212,7 +212,7 @@ def test_shading_is_taken_out_of_what_is_drawn():
 def drawn_at(tile, box_px, **place):
     style = Style(Warp(tile.shape), np.uint16)
     layer = Layer(tile, Placement(tile_id="a", **place), Tone())
-    return draw([layer], {}, box_px=box_px, style=style)
+    return draw([layer], {}.get, box_px=box_px, style=style)
 
 
 def test_tiles_are_drawn_to_the_fraction_of_a_pixel():
