@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
-from runtime.calibrated.loaded import known_correction, led_pair_record
 from runtime.cli.screen import WIDEST, plain, show
 from runtime.config.settings import (
     FocusFirst,
@@ -20,18 +19,13 @@ from runtime.config.settings import (
 )
 from runtime.errors import ConfigRefused
 from runtime.focus.autofocus import Focused
-from runtime.focus.loop import find_focus
-from runtime.focus.search import FocusRequest
 from runtime.focus.sight import Lamp
 from runtime.instrument.opening import open_microscope
 from runtime.instrument.rig import Rig
-from runtime.night.measurers import measurers
+from runtime.night.focus_here import focus_here, named_objective, network_for_focus
 from runtime.offline.curve_plot import draw_curves
 from runtime.record.storage import write_durably
 from runtime.report.ending import Ending
-
-if TYPE_CHECKING:
-    from runtime.tasks.focus.regressor import DefocusRegressor
 
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "settings.toml"
 NEEDS_ATTENTION = 5
@@ -59,16 +53,23 @@ def run(
     code is 0 for "ok" alone. The light is off afterwards, whatever happens.
     """
     instrument = _instrument(settings, simulated_in=out if simulator else None, first=first)
-    named = _objective(instrument, objective)
-    network = _network(instrument)  # what is refused is refused before anything moves
+    named = named_objective(instrument, objective)
+    network = network_for_focus(instrument)  # what is refused is refused before anything moves
     x_um, y_um = instrument.calibration.textured_field_um if place_um is None else place_um
     with opened(instrument) as rig:
         rig.stage.home()
         rig.turret.select(objective=named)
         rig.approach(x_um=x_um, y_um=y_um)
         here_um = rig.position().z_um if start_z_um is None else start_z_um
-        request = _request(rig, instrument, named, start_z_um=here_um, range_um=range_um)
-        found = _found(rig, instrument, named, Lamp(**lamp), request, network)
+        found = focus_here(
+            rig,
+            instrument,
+            objective=named,
+            lamp=Lamp(**lamp),
+            start_z_um=here_um,
+            range_um=range_um,
+            network=network,
+        )
         stands_um, simulated = rig.position().z_um, rig.simulated
     png = _drawn(found, out)
     for line in bars(found.verdict.curve, width=min(console.width, WIDEST)):
@@ -104,71 +105,6 @@ def _instrument(settings: Path, *, simulated_in: Path | None, first: str | None)
     if first is None:
         return instrument
     return instrument.model_copy(update={"focus": FocusSection.model_validate({"first": first})})
-
-
-def _objective(instrument: Settings, named: str | None) -> str:
-    if named is not None and named not in instrument.objectives:
-        raise ConfigRefused(
-            "unknown objective",
-            value=named,
-            limit=", ".join(instrument.objectives),
-            remedy="name one of these",
-        )
-    return named or instrument.mounted
-
-
-def _request(
-    rig: Rig, instrument: Settings, objective: str, *, start_z_um: float, range_um: float
-) -> FocusRequest:
-    low, high = rig.stage.limits.z_um
-    if not low <= start_z_um <= high:
-        raise ConfigRefused(
-            "z to start from is outside the stage's travel",
-            value=f"{start_z_um:g} µm",
-            limit=f"{low:g} to {high:g} µm",
-            remedy="choose --z inside it",
-        )
-    return FocusRequest(
-        start_z_um=start_z_um,
-        range_um=range_um,
-        depth_of_field_um=instrument.objectives[objective].depth_of_field_um,
-        limits_um=rig.stage.limits.z_um,
-    )
-
-
-def _found(
-    rig: Rig,
-    instrument: Settings,
-    objective: str,
-    lamp: Lamp,
-    request: FocusRequest,
-    network: DefocusRegressor | None,
-) -> Focused:
-    if lamp.channel not in rig.light.channels:
-        raise ConfigRefused(
-            "unknown light",
-            value=lamp.channel,
-            limit=", ".join(rig.light.channels),
-            remedy="name one of these with --light",
-        )
-    pair = led_pair_record(rig, instrument, objective=objective)
-    folder = instrument.calibration.folder
-    return find_focus(
-        rig,
-        request=request,
-        lamp=lamp,
-        correct=known_correction(rig, objective=objective, folder=folder).apply,
-        singles=measurers(instrument, pair, objective=objective, network=network),
-    )
-
-
-def _network(instrument: Settings) -> DefocusRegressor | None:
-    """Return the network for defocus where one is to look first."""
-    if instrument.focus.first != "network":
-        return None
-    from runtime.tasks.focus.finder import regressor_of
-
-    return regressor_of(instrument.models, instrument.models.focus)
 
 
 def _drawn(found: Focused, out: Path) -> Path | None:
