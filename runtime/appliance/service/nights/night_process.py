@@ -6,21 +6,19 @@ knows that a night is still under way, whoever started it, and does not start it
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runtime.appliance.service.process_lock import ProcessLock
 from runtime.record.storage import make_folder
 
-PROCESSES = Path("/proc")
 LONGEST_RESULT = 1 << 20
 
 
@@ -35,8 +33,8 @@ class NightProcess:
     _started: subprocess.Popen[bytes] | None = field(default=None)
 
     @property
-    def _lock(self) -> Path:
-        return self.folder / f"{self.name}.lock"
+    def _lock(self) -> ProcessLock:
+        return ProcessLock(self.folder / f"{self.name}.lock")
 
     @property
     def _result(self) -> Path:
@@ -48,10 +46,9 @@ class NightProcess:
         A terminal that interrupts the service does not interrupt the night as well.
         """
         make_folder(self.folder)
-        lock = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        lock = self._lock.take()
         result = os.open(self._result, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._started = subprocess.Popen(
                 [sys.executable, "-m", "runtime", *arguments, "--json"],
                 stdin=subprocess.DEVNULL,
@@ -67,25 +64,15 @@ class NightProcess:
         """Return whether it still runs."""
         if self._started is not None:
             self._started.poll()  # so that one that is over leaves the table of processes
-        try:
-            lock = os.open(self._lock, os.O_RDWR)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(lock)
-        return False
+        return self._lock.held()
 
     def ask_to_stop(self) -> None:
         """Have it finish the tile in hand; asked again, it does not wait for that."""
-        self._send(signal.SIGTERM)
+        self._lock.send(signal.SIGTERM, self._started)
 
     def kill(self) -> None:
         """End it as a power cut would: the board goes dark by itself, and nothing safe is lost."""
-        self._send(signal.SIGKILL)
+        self._lock.send(signal.SIGKILL, self._started)
 
     def has_said(self) -> bool:
         """Return whether one that ended said its last word, and nobody has heard it yet."""
@@ -109,33 +96,3 @@ class NightProcess:
         self._result.unlink(missing_ok=True)
         told = told if isinstance(told, dict) else {}
         return (told.get("exit_code", code) if code is None else code), told
-
-    def _send(self, number: int) -> None:
-        for pid in self._holders():
-            # It may have ended by itself, and its number then be another one's.
-            with suppress(ProcessLookupError):
-                held = os.pidfd_open(pid)
-                try:
-                    if pid in self._holders():
-                        signal.pidfd_send_signal(held, number)
-                finally:
-                    os.close(held)
-
-    def _holders(self) -> list[int]:
-        """Return the processes, other than this one, that have the lock's file open."""
-        if self._started is not None and self._started.poll() is None:
-            return [self._started.pid]
-        return [
-            int(process.name)
-            for process in PROCESSES.iterdir()
-            if process.name.isdecimal()
-            and int(process.name) != os.getpid()
-            and _has_open(process, self._lock)
-        ]
-
-
-def _has_open(process: Path, file: Path) -> bool:
-    try:
-        return any(one.readlink() == file.resolve() for one in (process / "fd").iterdir())
-    except OSError:  # another user's, or over
-        return False
