@@ -92,10 +92,13 @@ class Objective(Strict):
 
 
 class MotionSection(Strict):
-    """How the control loop moves: the final approach is always from below by `approach_um`."""
+    """How the control loop moves: the final approach is always from below by `approach_um`. A
+    person who moves the stage by hand may change z by `jog_z_um` at once.
+    """
 
     approach_um: Positive = 12.0
     approach_z_um: Positive = 6.0
+    jog_z_um: Positive = 50.0
     settle_ms: Annotated[float, Field(ge=0)] = 60.0
 
 

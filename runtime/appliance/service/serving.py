@@ -30,7 +30,10 @@ from runtime.appliance.service.api.app import application
 from runtime.appliance.service.api.bounded_protocol import BoundedProtocol
 from runtime.appliance.service.api.broker import Broker
 from runtime.appliance.service.api.endpoints import Endpoints
+from runtime.appliance.service.api.instrument_endpoints import InstrumentEndpoints
 from runtime.appliance.service.api.model_endpoints import LARGE, ModelEndpoints
+from runtime.appliance.service.by_hand.instrument_process import InstrumentProcess
+from runtime.appliance.service.by_hand.lease import InstrumentLease
 from runtime.appliance.service.courier import Courier
 from runtime.appliance.service.kept.announcements import Announcements
 from runtime.appliance.service.kept.records import Happening
@@ -75,9 +78,11 @@ class Service:
     broker: Broker
     announcements: Announcements
     keeper: Keeper
+    lease: InstrumentLease
     queue: PlanQueue
     metrics: ServiceMetrics
     models: ModelEndpoints
+    objectives: tuple[str, ...]
     calibration: CalibrationSection
     clock: Clock
 
@@ -90,6 +95,13 @@ class Service:
         section.state.chmod(0o700)
         store = ServiceStore(section.state / STORE)
         broker, announcements = Broker(), Announcements(store, clock)
+        lease = InstrumentLease(
+            store=store,
+            announcements=announcements,
+            clock=clock,
+            settings=file,
+            process=InstrumentProcess(section.state / "by_hand.lock"),
+        )
         keeper = Keeper(
             store=store,
             section=section,
@@ -98,11 +110,13 @@ class Service:
             clock=clock,
             process=lambda name: NightProcess(section.state / "nights", name),
             on_news=lambda run, tiles, events: _publish(broker, run, tiles, events),
+            taken=lease.taken,
         )
         announcements.listen(lambda happening: broker.publish("event", _as_event(happening)))
 
         def state() -> dict[str, Any]:
-            return state_of(keeper, store.items(), instrument=settings.instrument.name)
+            name, by_hand = settings.instrument.name, lease.shown()
+            return state_of(keeper, store.items(), instrument=name, by_hand=by_hand)
 
         def heartbeat() -> Heartbeat:
             return heartbeat_of(keeper, store.in_hand(), clock.now_s())
@@ -123,14 +137,30 @@ class Service:
             broker=broker,
             announcements=announcements,
             keeper=keeper,
+            lease=lease,
             queue=PlanQueue(
                 store=store, section=section, settings=file, announcements=announcements
             ),
             metrics=metrics,
             models=ModelEndpoints(settings, clock, announcements),
+            objectives=tuple(settings.objectives),
             calibration=settings.calibration,
             clock=clock,
         )
+
+    def step(self) -> None:
+        """Take one step: whoever has the instrument by hand first, then the nights."""
+        self.lease.step()
+        self.keeper.step()
+
+    def end(self) -> None:
+        """Have the night and whoever has the instrument by hand come to an end."""
+        self.keeper.draining = self.lease.draining = True
+
+    def works(self) -> bool:
+        """Return whether something still runs that is to end first."""
+        hand = self.keeper.hand
+        return self.lease.busy or (hand is not None and hand.process.alive())
 
     def app(self) -> Any:
         """Return the application."""
@@ -141,9 +171,10 @@ class Service:
             state=self.metrics.state,
             tls=self.section.tls,
         )
+        instrument = InstrumentEndpoints(self.lease, self.objectives)
         shown = room.routes(self.section.runs, self.clock, self.calibration)
         return application(
-            (*endpoints.rows(), *self.models.rows()),
+            (*endpoints.rows(), *instrument.rows(), *self.models.rows()),
             tokens=self.tokens,
             metrics=self.metrics,
             more=[*(_below("/api/v1", one) for one in shown), *page.routes()],
@@ -187,13 +218,13 @@ async def _run(service: Service, listener: socket.socket) -> None:
         if ending.is_set():
             server.should_exit = True
         ending.set()
-        service.keeper.draining = True
+        service.end()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked)
     with ThreadPoolExecutor(1, thread_name_prefix="keeper") as thread:
         # The thread that starts nights keeps the niceness that they inherit.
-        await loop.run_in_executor(thread, service.keeper.step)
+        await loop.run_in_executor(thread, service.step)
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BEHIND_THE_NIGHT)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         keeping = asyncio.create_task(_keep(service, thread, server))
@@ -215,7 +246,7 @@ async def _keep(service: Service, thread: ThreadPoolExecutor, server: uvicorn.Se
     ready = False
     while True:
         try:
-            await loop.run_in_executor(thread, service.keeper.step)
+            await loop.run_in_executor(thread, service.step)
         except StorageFailed as error:
             log.error("%s", error)
         heart = await loop.run_in_executor(thread, told.tell)
@@ -223,7 +254,7 @@ async def _keep(service: Service, thread: ThreadPoolExecutor, server: uvicorn.Se
             tell(READY=1)
             ready = True
         tell(WATCHDOG=1, STATUS=_words(heart))
-        if service.keeper.draining and not _works(service.keeper):
+        if service.keeper.draining and not service.works():
             return
         await asyncio.sleep(TICK_S)
 
@@ -249,10 +280,6 @@ class _Told:
         except OSError as error:
             log.error("heartbeat: %s", error)
         return heart
-
-
-def _works(keeper: Keeper) -> bool:
-    return keeper.hand is not None and keeper.hand.process.alive()
 
 
 def _below(prefix: str, route: Route) -> Route:

@@ -1,4 +1,4 @@
-"""A service of which everything is real but the nights' processes and the clock."""
+"""A service of which everything is real but the clock and whatever moves the instrument."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from runtime.config.settings import load_settings
 from runtime.instant import Instant
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
+from tests.runtime.appliance.made_up_instrument import MadeUpInstrument
 from tests.simulated import SIMULATED
 
 PLAN = """
@@ -87,11 +88,14 @@ class MadeUpProcess:
 
 @dataclass
 class ServiceBench:
-    """One controller: its folder outlives its services, `processes` its nights."""
+    """One controller: its folder outlives its services, `processes` its nights, `instrument` what
+    has that open by hand.
+    """
 
     folder: Path
     clock: HandClock = field(default_factory=HandClock)
     processes: dict[str, MadeUpProcess] = field(default_factory=dict)
+    instrument: MadeUpInstrument = field(default_factory=MadeUpInstrument)
     settings: str = SIMULATED
     service: Service | None = None
 
@@ -105,11 +109,12 @@ class ServiceBench:
         file.write_text(f"{self.settings}\n{models}\n[service]\nport = 0\n{more}")
         self.service = Service.of(load_settings(file), file, self.clock)
         self.service.keeper.process = lambda name: self.processes.setdefault(name, MadeUpProcess())
+        self.service.lease.process = self.instrument
         return self.service
 
     def steps(self, count: int = 3, *, each_s: float = 0.5) -> None:
         for _ in range(count):
-            self.service.keeper.step()
+            self.service.step()
             self.clock.sleep(duration_s=each_s)
 
     def item(self, number: int = 1) -> Any:

@@ -37,7 +37,8 @@ CREATED, OK = 201, 200
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiEndpoint:
     """One endpoint. `role` is None where no token is needed; `answers` describes what is answered
-    when it is done, `refusals` the statuses it refuses with beyond those of every endpoint.
+    when it is done, `refusals` the statuses it refuses with beyond those of every endpoint. A body
+    that is `optional` may be left out.
     """
 
     method: str
@@ -46,6 +47,8 @@ class ApiEndpoint:
     summary: str
     handler: Handler
     body: type[Strict] | None = None
+    optional: bool = False
+    query: type[Strict] | None = None
     status: int = OK
     answers: str = "application/json"
     refusals: tuple[int, ...] = ()
@@ -136,7 +139,7 @@ class Endpoints:
 
     async def me(self, request: Request) -> Response:
         """Answer who asks."""
-        return JSONResponse(_me(_principal(request)))
+        return JSONResponse(_me(principal_of(request)))
 
     # -- looking -----------------------------------------------------------------------------
 
@@ -161,7 +164,7 @@ class Endpoints:
 
     async def add(self, request: Request) -> Response:
         """Queue a plan."""
-        body, by = await read_body(request, NewPlanBody), _principal(request).name
+        body, by = await read_body(request, NewPlanBody), principal_of(request).name
 
         def add() -> QueuedPlan:
             return self.queue.add(body.plan, by=by, settings=body.settings, start_at=body.start_at)
@@ -171,7 +174,7 @@ class Endpoints:
     async def change(self, request: Request) -> Response:
         """Change a plan that waits."""
         number, body = _number(request), await read_body(request, ChangedPlanBody)
-        by, queue = _principal(request).name, self.queue
+        by, queue = principal_of(request).name, self.queue
 
         def change() -> QueuedPlan:
             if body.position is not None:
@@ -184,14 +187,14 @@ class Endpoints:
 
     async def remove(self, request: Request) -> Response:
         """Take a plan out of the queue."""
-        number, by = _number(request), _principal(request).name
+        number, by = _number(request), principal_of(request).name
         return self._item(await run_in_threadpool(lambda: self.queue.remove(number, by=by)))
 
     # -- the night in hand -------------------------------------------------------------------
 
     def _asking(self, verb: str, wanted: Wanted, summary: str) -> ApiEndpoint:
         async def ask(request: Request) -> Response:
-            body, by = await read_body(request, NightBody), _principal(request).name
+            body, by = await read_body(request, NightBody), principal_of(request).name
             return self._item(
                 await run_in_threadpool(lambda: self.queue.ask(wanted, by=by, night=body.night))
             )
@@ -202,13 +205,14 @@ class Endpoints:
             role="operate",
             handler=ask,
             body=NightBody,
+            optional=True,
             summary=summary,
             refusals=(400, 409, 422),
         )
 
     async def skip(self, request: Request) -> Response:
         """Give up a tile or a region."""
-        body, by = await read_body(request, SkipBody), _principal(request).name
+        body, by = await read_body(request, SkipBody), principal_of(request).name
 
         def skip() -> list[str]:
             return self.queue.skip(by=by, tile=body.tile, region=body.region, night=body.night)
@@ -227,7 +231,8 @@ ASKED: tuple[tuple[str, Wanted, str], ...] = (
 )
 
 
-def _principal(request: Request) -> Principal:
+def principal_of(request: Request) -> Principal:
+    """Return who asks, as the gate found out."""
     principal = request.scope["principal"]
     assert isinstance(principal, Principal)
     return principal

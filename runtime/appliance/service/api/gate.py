@@ -147,7 +147,9 @@ class Gate:
         if path == METRICS:
             return "look"
         if path.startswith(API) or path == API.rstrip("/"):
-            return self.roles(path, method) or ("look" if reading else "administer")
+            # Whoever answers a GET answers its HEAD.
+            asked = "GET" if method == "HEAD" else method
+            return self.roles(path, asked) or ("look" if reading else "administer")
         return None if reading else "administer"
 
     def _who(self, scope: Scope) -> Principal:

@@ -15,9 +15,8 @@ from starlette.types import Message, Receive
 from runtime.appliance.models.examination import Examine, examine
 from runtime.appliance.models.install import install
 from runtime.appliance.models.trials import confirm, roll_back, settle
-from runtime.appliance.service.api.endpoints import ApiEndpoint
+from runtime.appliance.service.api.endpoints import ApiEndpoint, principal_of
 from runtime.appliance.service.kept.announcements import Announcements
-from runtime.appliance.service.kept.tokens import Principal
 from runtime.config.settings import Settings
 from runtime.inference.archive import MAX_BUNDLE_BYTES
 from runtime.inference.shelf import ModelShelf, shelf_of
@@ -67,7 +66,7 @@ class ModelEndpoints:
 
     async def install(self, request: Request) -> Response:
         """Take a bundle as it comes, and answer when it is active, on trial, or was refused."""
-        by = _name(request)
+        by = principal_of(request).name
 
         def work() -> dict[str, Any]:
             models = self.settings.models
@@ -87,7 +86,7 @@ class ModelEndpoints:
 
     async def confirm(self, request: Request) -> Response:
         """End a trial."""
-        name, by = request.path_params["name"], _name(request)
+        name, by = request.path_params["name"], principal_of(request).name
 
         def work() -> dict[str, Any]:
             version = confirm(self.settings.models, name)
@@ -98,7 +97,7 @@ class ModelEndpoints:
 
     async def roll_back(self, request: Request) -> Response:
         """Go back to the version before."""
-        name, by = request.path_params["name"], _name(request)
+        name, by = request.path_params["name"], principal_of(request).name
 
         def work() -> dict[str, Any]:
             gone, now = roll_back(self.settings.models, name, reason=f"by {by}")
@@ -158,9 +157,3 @@ def _row(row: dict[str, Any], shelf: ModelShelf) -> dict[str, Any]:
         else None,
         "previous": others[0] if installed and others else None,
     }
-
-
-def _name(request: Request) -> str:
-    principal = request.scope["principal"]
-    assert isinstance(principal, Principal)
-    return principal.name

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from runtime.appliance.service.api.endpoints import ApiEndpoint
+from runtime.config.strict import Strict
 
 REFUSED = {"$ref": "#/components/schemas/Refused"}
 OF_EVERY = (401, 403, 408, 413, 429)
@@ -60,7 +61,7 @@ def description(rows: Iterable[ApiEndpoint], *, version: str) -> dict[str, Any]:
 
 
 def _operation(row: ApiEndpoint) -> dict[str, Any]:
-    schema = {"type": "string"} if row.answers.startswith("text/") else {"type": "object"}
+    schema = {"type": "object"} if row.answers == "application/json" else {"type": "string"}
     refused = {*row.refusals, *(OPEN if row.role is None else OF_EVERY)}
     operation: dict[str, Any] = {
         "summary": row.summary,
@@ -87,6 +88,7 @@ def _operation(row: ApiEndpoint) -> dict[str, Any]:
         for name, schema in PARAMETERS.items()
         if f"{{{name}}}" in row.path
     ]
+    parameters += [] if row.query is None else _in_query(row.query)
     if parameters:
         operation["parameters"] = parameters
     if row.takes != "application/json":
@@ -94,10 +96,19 @@ def _operation(row: ApiEndpoint) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": {row.takes: bundle}}
     if row.body is not None:
         operation["requestBody"] = {
-            "required": row.body.__name__ != "NightBody",
+            "required": not row.optional,
             "content": {"application/json": {"schema": row.body.model_json_schema()}},
         }
     return operation
+
+
+def _in_query(record: type[Strict]) -> list[dict[str, Any]]:
+    schema = record.model_json_schema()
+    needed = schema.get("required", ())
+    return [
+        {"name": name, "in": "query", "required": name in needed, "schema": what}
+        for name, what in schema["properties"].items()
+    ]
 
 
 def _words(path: str) -> str:

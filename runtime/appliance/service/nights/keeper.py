@@ -60,7 +60,8 @@ class InHand:
 @dataclass(slots=True, kw_only=True)
 class Keeper:
     """One step a tick. `process` gives the process of a night by name, `settings` the file that is
-    used where a plan names none, `on_news` hears of tiles and of the nights' own logs.
+    used where a plan names none, `on_news` hears of tiles and of the nights' own logs. `taken` says
+    in words who has the instrument open by hand, which is nobody where it says nothing.
     """
 
     store: ServiceStore
@@ -70,6 +71,7 @@ class Keeper:
     clock: Clock
     process: Process
     on_news: Callable[[str, list[TileNews], list[NightEvent]], None]
+    taken: Callable[[], str] = lambda: ""
     hand: InHand | None = None
     waits_for: str = ""
     draining: bool = False
@@ -169,8 +171,8 @@ class Keeper:
         if self.draining or self.clock.now_s() < hand.again_s or not self._clock_is_right():
             return
         folder = self.folder_of(item)
-        if is_held(folder):
-            self.waits_for = ELSEWHERE
+        if waits_for := self.taken() or (ELSEWHERE if is_held(folder) else ""):
+            self.waits_for = waits_for
             return
         self.waits_for = ""
         if folder.journal.is_file():
@@ -198,15 +200,21 @@ class Keeper:
             for item in self.store.items()
             if item.state == "waiting" and (item.start_at is None or item.start_at <= now.wall_s)
         ]
+        waited_for, self.waits_for = self.waits_for, self.waits_for if due else ""
         if not due or self.draining or not self._clock_is_right():
+            return
+        if taken := self.taken():
+            if taken != waited_for:
+                self.announcements.say("waiting", f"{due[0].name} waits: {taken}")
+            self.waits_for = taken
             return
         run = f"{_day(now)}-{_slug(due[0].name)}-{due[0].id}"
         self.store.change(
             due[0].id,
-            # It may have been held, or moved to a later time, since it was read.
+            # It may have been held since it was read, or the instrument taken in hand.
             lambda item: (
                 replace(item, state="running", run=run, wanted="run")
-                if item.state == "waiting"
+                if item.state == "waiting" and not self.taken()
                 else item
             ),
         )

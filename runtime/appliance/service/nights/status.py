@@ -74,8 +74,14 @@ def heartbeat_of(keeper: Keeper, item: QueuedPlan | None, now_s: float) -> Heart
     )
 
 
-def state_of(keeper: Keeper, items: Iterable[QueuedPlan], *, instrument: str) -> dict[str, Any]:
-    """Return the state as the API gives it."""
+def state_of(
+    keeper: Keeper,
+    items: Iterable[QueuedPlan],
+    *,
+    instrument: str,
+    by_hand: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the state as the API gives it; `by_hand` is who has the instrument open so."""
     items = list(items)
     item = next((one for one in items if one.in_hand), None)
     now = keeper.clock.instant()
@@ -83,6 +89,7 @@ def state_of(keeper: Keeper, items: Iterable[QueuedPlan], *, instrument: str) ->
         "night": None if item is None else _night(keeper, item),
         "queue": _queue(items),
         "waits_for": keeper.waits_for,
+        "by_hand": by_hand,
         "disk_free_bytes": int(free_mb(standing_folder(keeper.section.runs)) * 1e6),
         "clock": datetime.fromtimestamp(now.wall_s, tz=UTC).isoformat(timespec="seconds"),
         "instrument": instrument,

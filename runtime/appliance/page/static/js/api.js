@@ -21,21 +21,32 @@ async function told(answer) {
   }
 }
 
-/** Ask and return the answer's JSON; throws Refusal. What changes something bears the header that
- *  no other site can send with our cookie. */
-export async function ask(method, path, body) {
-  const headers = { "X-Nightscope": "1" };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+async function answered(path, request) {
   let answer;
   try {
-    answer = await fetch(ROOT + path, {
-      method, headers, body: body === undefined ? undefined : JSON.stringify(body),
-    });
+    answer = await fetch(ROOT + path, request);
   } catch {
     throw new Refusal(0, { what: "the service does not answer", remedy: "Check the connection" });
   }
   if (!answer.ok) throw new Refusal(answer.status, await told(answer));
+  return answer;
+}
+
+/** Ask and return the answer's JSON; throws Refusal. What changes something bears the header that
+ *  no other site can send with our cookie; what is `last` is sent even if the page goes. */
+export async function ask(method, path, body, { last = false } = {}) {
+  const headers = { "X-Nightscope": "1" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const answer = await answered(path, {
+    method, headers, keepalive: last, body: body === undefined ? undefined : JSON.stringify(body),
+  });
   return answer.status === 204 ? null : answer.json();
+}
+
+/** Return a picture and the headers that came with it; throws Refusal. */
+export async function picture(path) {
+  const answer = await answered(path, { cache: "no-store" });
+  return { image: await createImageBitmap(await answer.blob()), headers: answer.headers };
 }
 
 export const get = (path) => ask("GET", path);

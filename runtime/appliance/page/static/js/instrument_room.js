@@ -1,5 +1,6 @@
-// For the technician: how the calibrations stand, the newest frame, and a number for its sharpness.
+// For the technician: the instrument by hand, the newest frame of a night, and the calibrations.
 
+import { byHand } from "./by_hand.js";
 import { get } from "./api.js";
 import { el, part, table } from "./dom.js";
 import { house } from "./house.js";
@@ -10,22 +11,22 @@ const LOOK_MS = 1000, NOTHING_MS = 10000;
 
 /** Show the instrument in `place` until `signal` ends it. */
 export async function instrumentRoom(place, signal) {
-  const live = new LiveFrame("The newest frame"), aid = focusAid();
+  const live = new LiveFrame("The newest frame"), hand = el("div");
+  const newest = el("section", { class: "part" }, el("h2", {}, "Newest frame"), live.node);
   const status = el("div", {}, el("p", { class: "soft" }, "Loading…"));
-  place.replaceChildren(el("div", { class: "instrument" },
-    el("section", { class: "part" }, el("h2", {}, "Newest frame"), live.node, aid.node),
-    part("Calibration", status)));
-  look(live, aid, signal);
+  place.replaceChildren(hand, el("div", { class: "instrument" }, newest, part("Calibration", status)));
+  byHand(hand, signal);
+  look(live, signal);
   await standing(status);
 }
 
 /** Look again and again while the page is seen; never before the last look has come. */
-async function look(live, aid, signal) {
+async function look(live, signal) {
   while (!signal.aborted) {
     const words = house.state?.night ? "Of the night that runs" : "Of the newest run";
     const there = !document.hidden && await live.renew(words);
-    if (there) aid.take(live.sharpness);
-    await new Promise((resolve) => setTimeout(resolve, there ? LOOK_MS : NOTHING_MS));
+    const soon = there && house.state?.night;
+    await new Promise((resolve) => setTimeout(resolve, soon ? LOOK_MS : NOTHING_MS));
   }
 }
 
@@ -52,20 +53,4 @@ function standings(records) {
     el("span", { class: "values" }, (one.values ?? []).map((value) => el("span", {}, value))),
     one.error ?? one.advice ?? "",
   ]));
-}
-
-function focusAid() {
-  const now = el("meter", { min: 0, max: 1, value: 0, "aria-label": "Sharpness, of the best so far" });
-  const words = el("output", { class: "soft" }, "");
-  let best = 0;
-  const node = el("div", { class: "aid" }, el("h3", {}, "Focus aid"), now, words,
-    el("button", { class: "quiet", onclick: () => { best = 0; } }, "Begin anew"));
-  return {
-    node,
-    take(value) {
-      best = Math.max(best, value);
-      now.value = best > 0 ? value / best : 0;
-      words.textContent = ` ${(100 * now.value).toFixed(0)} % of the sharpest since you began`;
-    },
-  };
 }
