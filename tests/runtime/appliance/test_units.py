@@ -1,5 +1,6 @@
 """What systemd is told, and what it says to that."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,8 @@ UNITS = ROOT / "runtime/appliance/units"
 UNIT = UNITS / "nightscope.service"
 MOST_EXPOSED = 30
 """Tenths: an exposure of 3.0 is what systemd itself calls OK."""
+PLACES = (os.environ.get("PATH", ""), "/usr/libexec/podman", "/usr/lib/podman")
+QUADLET = shutil.which("quadlet", path=":".join(PLACES))
 analyses = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
 )
@@ -51,6 +54,35 @@ def test_the_unit_is_exposed_to_little(unit):
     bare = unit.with_name("bare.service")
     bare.write_text("[Service]\nExecStart=/bin/true\n")
     assert analysed("security", "--offline=true", limit, bare).returncode != 0
+
+
+@analyses
+@pytest.mark.skipif(QUADLET is None, reason="podman's quadlet is not installed")
+def test_podman_makes_a_unit_of_the_container_that_systemd_finds_nothing_wrong_with(tmp_path):
+    def made(folder):
+        done = subprocess.run(
+            [QUADLET, "-dryrun", "-no-kmsg-log"],
+            env={"QUADLET_UNIT_DIRS": str(folder)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout.partition("---nightscope.service---\n")[2]
+
+    shutil.copy(UNITS / "nightscope.container", tmp_path)
+    code, text = made(tmp_path)
+    assert code == 0
+    assert "ExecStart=/usr/bin/podman run --name systemd-%N" in text
+    unit = tmp_path / UNIT.name
+    unit.write_text(text.replace("/usr/bin/podman", "/bin/true"))
+    said = analysed("verify", unit)
+    assert (said.returncode, said.stdout + said.stderr) == (0, "")
+
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    quadlet = (UNITS / "nightscope.container").read_text()
+    (wrong / "nightscope.container").write_text(quadlet.replace("ReadOnly=", "ReadsOnly="))
+    assert made(wrong)[0] != 0  # it would have said so
 
 
 @pytest.mark.parametrize("name", ["socket", "@nightscope-test"])
@@ -99,7 +131,7 @@ def test_container_and_compose_file_show_the_same_places_and_devices():
     compose = yaml.safe_load((UNITS / "compose.yaml").read_text())["services"]["nightscope"]
     quadlet = (UNITS / "nightscope.container").read_text()
     for place in compose["volumes"]:
-        assert place.partition(":")[2] in quadlet
+        assert f"Volume={place}\n" in quadlet
     for rule in compose["device_cgroup_rules"]:
         assert f"--device-cgroup-rule='{rule}'" in quadlet
     assert f"PublishPort={compose['ports'][0]}" in quadlet
