@@ -204,3 +204,17 @@ def test_every_file_a_document_names_is_there() -> None:
         )
     }
     assert sorted(f"{page}: {name}" for page, name in named if not (ROOT / name).exists()) == []
+
+
+def test_every_test_that_a_document_names_is_there() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    there: set[str] = set()
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        there |= {file.name, *re.findall(r"def (test_\w+)\(", file.read_text("utf-8"))}
+    named = {
+        (page.name, name)
+        for page in pages
+        for name in re.findall(r"`(?:[\w/]+/)?(test_\w+(?:\.py)?)`", page.read_text("utf-8"))
+    }
+    assert named
+    assert sorted(f"{page}: {name}" for page, name in named if name not in there) == []
