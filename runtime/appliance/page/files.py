@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -31,11 +33,21 @@ KINDS = {".js": "text/javascript", ".svg": "image/svg+xml"}
 def routes() -> list[Route]:
     """Return the routes of the page: `/`, and `/static/...` for each of its files by name."""
     found = sorted(path for path in STATIC.rglob("*") if path.is_file())
-    pages = [_route(f"/static/{path.relative_to(STATIC).as_posix()}", path) for path in found]
-    return [_route("/", STATIC / "index.html"), *pages]
+    files = {path.relative_to(STATIC).as_posix(): _sender(path) for path in found}
+
+    async def named(request: Request) -> Response:
+        sender = files.get(request.path_params["file"])
+        if sender is None:
+            raise HTTPException(404)
+        return await sender(request)
+
+    return [
+        Route("/", files["index.html"], methods=["GET"]),
+        Route("/static/{file:path}", named, methods=["GET"]),
+    ]
 
 
-def _route(address: str, path: Path) -> Route:
+def _sender(path: Path) -> Callable[[Request], Awaitable[Response]]:
     content = path.read_bytes()
     kind = KINDS.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "text/plain"
     tag = f'"{blake2b(content, digest_size=12).hexdigest()}"'
@@ -46,4 +58,4 @@ def _route(address: str, path: Path) -> Route:
             return Response(status_code=304, headers=headers)
         return Response(content, headers=headers, media_type=kind)
 
-    return Route(address, send, methods=["GET"])
+    return send

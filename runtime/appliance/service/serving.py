@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from starlette.routing import Route
 
 from runtime.appliance import page
 from runtime.appliance.service.api.app import application
@@ -32,6 +31,7 @@ from runtime.appliance.service.api.broker import Broker
 from runtime.appliance.service.api.endpoints import Endpoints
 from runtime.appliance.service.api.instrument_endpoints import InstrumentEndpoints
 from runtime.appliance.service.api.model_endpoints import LARGE, ModelEndpoints
+from runtime.appliance.service.api.shown import page_rows, view_rows
 from runtime.appliance.service.by_hand.instrument_process import InstrumentProcess
 from runtime.appliance.service.by_hand.lease import InstrumentLease
 from runtime.appliance.service.courier import Courier
@@ -51,7 +51,7 @@ from runtime.appliance.service.nights.status import (
     state_of,
 )
 from runtime.appliance.service.sd_notify import tell
-from runtime.appliance.views import room
+from runtime.appliance.views import views
 from runtime.config.service_settings import ServiceSection
 from runtime.config.settings import CalibrationSection, Settings, load_settings
 from runtime.errors import ConfigRefused, StorageFailed
@@ -172,12 +172,17 @@ class Service:
             tls=self.section.tls,
         )
         instrument = InstrumentEndpoints(self.lease, self.objectives)
-        shown = room.routes(self.section.runs, self.clock, self.calibration)
+        shown = views(self.section.runs, self.clock, self.calibration)
         return application(
-            (*endpoints.rows(), *instrument.rows(), *self.models.rows()),
+            (
+                *endpoints.rows(),
+                *instrument.rows(),
+                *self.models.rows(),
+                *view_rows(shown),
+                *page_rows(page.routes()),
+            ),
             tokens=self.tokens,
             metrics=self.metrics,
-            more=[*(_below("/api/v1", one) for one in shown), *page.routes()],
             large=LARGE,
             heartbeat=self.metrics.heartbeat,
             requests_per_s=self.section.requests_per_s,
@@ -280,11 +285,6 @@ class _Told:
         except OSError as error:
             log.error("heartbeat: %s", error)
         return heart
-
-
-def _below(prefix: str, route: Route) -> Route:
-    """Return a route of a view where the API is; a mount would answer for what is not its own."""
-    return Route(f"{prefix}{route.path}", route.endpoint, methods=list(route.methods or ()))
 
 
 def _server(service: Service) -> uvicorn.Server:

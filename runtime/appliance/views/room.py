@@ -1,12 +1,12 @@
-"""The addresses of the read-only views, below the API's own."""
+"""The read-only views, a row an address, below the API's own."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import Route
 
 from runtime.appliance.views.answers import ASK_AGAIN, NotThere, answered, json_answer, number
 from runtime.appliance.views.calibration_answer import calibration_answer
@@ -15,12 +15,14 @@ from runtime.appliance.views.run_pictures import RunPictures
 from runtime.appliance.views.shelf import Shelf
 from runtime.appliance.views.shown_map import map_answer
 from runtime.appliance.views.tile_answer import tile_answer
+from runtime.appliance.views.view import ApiView
 from runtime.appliance.views.watched_run import WatchedRun
 from runtime.clock import SystemClock
 from runtime.config.settings import CalibrationSection
 from runtime.ports import Clock
 from runtime.report.run_data import read_tile
 
+JPEG = "image/jpeg"
 SHOWN = ("report.html", "map.png")
 """Files that a browser shows; it stores the others."""
 SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
@@ -28,9 +30,9 @@ SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox
 for."""
 
 
-def routes(
+def views(
     root: Path, clock: Clock | None = None, calibration: CalibrationSection | None = None
-) -> list[Route]:
+) -> list[ApiView]:
     """Return the read-only views of the runs below a folder, and of the instrument's calibrations,
     to be mounted where the API is.
 
@@ -39,25 +41,33 @@ def routes(
     """
     clock = clock or SystemClock()
     shelf, section = Shelf(root, clock), calibration or CalibrationSection()
-    views, pictures = RunViews(shelf), RunPictures(shelf)
+    told, pictures = RunViews(shelf), RunPictures(shelf)
 
     def standing(request: Request) -> Response:
         return json_answer(request, calibration_answer(section, clock.instant()))
 
-    found = {
-        "/runs": views.runs,
-        "/runs/{run}": views.run,
-        "/runs/{run}/tiles": views.tiles,
-        "/runs/{run}/tiles/{n}": views.tile,
-        "/runs/{run}/tiles/{n}/image.jpg": pictures.tile,
-        "/runs/{run}/map.json": views.map,
-        "/runs/{run}/map/{level}/{x}_{y}.jpg": pictures.part,
-        "/runs/{run}/events": views.events,
-        "/runs/{run}/files/{name}": views.file,
-        "/live.jpg": pictures.newest,
-        "/calibration": standing,
-    }
-    return [Route(path, answered(view), methods=["GET"]) for path, view in found.items()]
+    found = (
+        ApiView(path="/runs", answer=told.runs, summary="Every run in short, the newest first"),
+        ApiView(path="/runs/{run}", answer=told.run, summary="All about a run but its tiles"),
+        ApiView(path="/runs/{run}/tiles", answer=told.tiles, asks=("since",),
+             summary="A run's tiles, or those that changed since a cursor"),
+        ApiView(path="/runs/{run}/tiles/{n}", answer=told.tile,
+             summary="A tile: label, focus curve, seams, and why it is doubtful"),
+        ApiView(path="/runs/{run}/tiles/{n}/image.jpg", answer=pictures.tile, media=JPEG,
+             asks=("width",), summary="A tile's frame, corrected, its contrast stretched"),
+        ApiView(path="/runs/{run}/map.json", answer=told.map, asks=("since", "epoch"),
+             summary="What the map's parts are, and which were drawn since"),
+        ApiView(path="/runs/{run}/map/{level}/{x}_{y}.jpg", answer=pictures.part, media=JPEG,
+             asks=("w", "v", "e"), summary="A part of the map"),
+        ApiView(path="/runs/{run}/events", answer=told.events, asks=("since",),
+             summary="What a run logged, from an entry on"),
+        ApiView(path="/runs/{run}/files/{name}", answer=told.file, media="*/*",
+             summary="A file of a run: report, map, tables"),
+        ApiView(path="/live.jpg", answer=pictures.newest, media=JPEG, asks=("width",),
+             summary="The frame that a night took last"),
+        ApiView(path="/calibration", answer=standing, summary="How the calibrations stand"),
+    )  # fmt: skip
+    return [replace(view, answer=answered(view.answer)) for view in found]
 
 
 class RunViews:

@@ -7,7 +7,9 @@ from typing import Any
 
 import httpx
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
+
+from runtime.appliance.views.view import ApiView
 
 
 class Asking:
@@ -15,6 +17,11 @@ class Asking:
 
     def __init__(self, routes: list[BaseRoute]) -> None:
         self._app = Starlette(routes=routes)
+
+    @classmethod
+    def of_views(cls, views: list[ApiView]) -> Asking:
+        """Return a client of the given views, where they say they are."""
+        return cls([Route(view.path, view.answer) for view in views])
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Return the answer to a GET; `if_none_match` stands for If-None-Match."""

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.appliance.views import routes
+from runtime.appliance.views import views
 from runtime.appliance.views.shown_map import ShownWindow, um_from_px
 from runtime.record.glimpse import glimpses
 from runtime.record.journal import Journal
@@ -61,7 +61,7 @@ def growing(night: Path, tmp_path: Path) -> Growing:
 
 @pytest.fixture
 def asking(growing: Growing) -> Asking:
-    return Asking(routes(growing.folder.parent))
+    return Asking.of_views(views(growing.folder.parent))
 
 
 def grey_of(asking: Asking, path: str) -> np.ndarray:

@@ -1,12 +1,14 @@
 """The description agrees with the service: whatever is sent, what comes back is described there."""
 
 import json
+import re
 from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from runtime.appliance.views import views
 from tests.runtime.appliance.service_bench import PLAN, served
 
 JSON = st.recursive(
@@ -32,15 +34,36 @@ def service(tmp_path_factory):
         yield service
 
 
+OPEN = {("get", "/"), ("get", "/health"), ("get", "/static/{file}"), ("post", "/api/v1/session")}
+
+
 def test_every_endpoint_is_described_with_its_role_and_refusals(service):
     document = service.document
-    for path, verbs in document["paths"].items():
-        for method, operation in verbs.items():
-            open_to_all = (method, path) == ("post", "/api/v1/session")
-            assert bool(operation["security"]) != open_to_all
-            assert open_to_all or {"401", "403", "429"} <= set(operation["responses"])
-    ids = [one["operationId"] for verbs in document["paths"].values() for one in verbs.values()]
+    operations = {
+        (method, path): operation
+        for path, verbs in document["paths"].items()
+        for method, operation in verbs.items()
+    }
+    assert {key for key, one in operations.items() if not one["security"]} == OPEN
+    for key, operation in operations.items():
+        assert key in OPEN or {"401", "403", "429"} <= set(operation["responses"])
+        assert key in OPEN or "Needs the role" in operation["description"]
+        named = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"}
+        assert named == set(re.findall(r"{(\w+)}", key[1]))
+    ids = [operation["operationId"] for operation in operations.values()]
     assert len(set(ids)) == len(ids)
+
+
+def test_views_pictures_and_what_they_are_asked_are_described(service, tmp_path):
+    paths = service.document["paths"]
+    assert {"/metrics", "/health", "/api/v1/openapi.json", "/api/v1/instrument/jog"} <= set(paths)
+    for view in views(tmp_path):
+        told = paths[f"/api/v1{view.path}"]["get"]
+        assert list(told["responses"]["200"]["content"]) == [view.media]
+        asks = {one["name"] for one in told.get("parameters", ()) if one["in"] == "query"}
+        assert asks == set(view.asks)
+    frame = paths["/api/v1/instrument/frame"]["get"]["parameters"]
+    assert [one["name"] for one in frame if one["required"]] == ["lease"]
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -51,7 +74,7 @@ def test_whatever_is_sent_the_answer_is_described(service, data):
     method = data.draw(st.sampled_from(sorted(paths[path])))
     role = data.draw(st.sampled_from(["operate", "administer", "look", None]))
     body = data.draw(BODIES)
-    filled = path.replace("{id}", quote(data.draw(IDS), safe=""))
+    filled = re.sub(r"{\w+}", lambda _: quote(data.draw(IDS), safe=""), path)
     service.bench.clock.sleep(duration_s=60)  # guesses are forgiven
     content = body if isinstance(body, bytes) else body.encode()
     answer = service(method.upper(), filled, content, role=role)

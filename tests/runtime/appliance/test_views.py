@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.appliance.views import routes
+from runtime.appliance.views import views
 from runtime.appliance.views.tile_rows import COLUMNS, kind_of
 from runtime.calibrated.record import CalibrationRecord
 from runtime.config.settings import CalibrationSection
@@ -35,14 +35,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def asking(root: Path) -> Asking:
-    return Asking(routes(root))
+    return Asking.of_views(views(root))
 
 
 @pytest.fixture
 def own(root: Path, tmp_path: Path) -> tuple[Path, Asking]:
     """Return a copy of the folder, to do with what one likes, and who asks about it."""
     shutil.copytree(root, tmp_path / "runs")
-    return tmp_path / "runs", Asking(routes(tmp_path / "runs"))
+    return tmp_path / "runs", Asking.of_views(views(tmp_path / "runs"))
 
 
 def rows(answer: dict) -> dict[str, dict]:
@@ -280,7 +280,7 @@ def test_how_calibrations_stand_is_told(root: Path, tmp_path: Path) -> None:
         )  # fmt: skip
         (tmp_path / f"{record.name}@0001-then.json").write_text(record.model_dump_json())
     (tmp_path / "distortion-10x@0001-then.json").write_text("{")
-    answer = Asking(routes(root, HandClock(), section)).json("/calibration")
+    answer = Asking.of_views(views(root, HandClock(), section)).json("/calibration")
     standing = {row["kind"]: row for row in answer["records"]}
     assert {kind: row["state"] for kind, row in standing.items()} == {
         "dark": "good",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from runtime.appliance.service.api.endpoints import ApiEndpoint
@@ -33,46 +34,36 @@ def application(
     tokens: Tokens,
     metrics: ServiceMetrics,
     heartbeat: Callable[[], Heartbeat],
-    more: Iterable[BaseRoute] = (),
     large: dict[str, int] | None = None,
     requests_per_s: float,
     now_s: Callable[[], float],
     tls: bool,
     version: str,
 ) -> ASGIApp:
-    """Return the service's application; `more` are routes of others, which need a token below /api
-    and none elsewhere, `large` the bytes of bodies that are larger than others, by path.
+    """Return the service's application: these endpoints and its own; `large` are the bytes of
+    bodies that are larger than others, by path.
     """
-
-    async def health(_: Request) -> Response:
-        heart = heartbeat()
-        return JSONResponse(heart.as_json(), 200 if heart.ok else UNHEALTHY)
-
-    async def figures(_: Request) -> Response:
-        page = await run_in_threadpool(metrics.page)
-        return Response(page, headers={"content-type": CONTENT_TYPE})
-
-    document = description(rows, version=version)
+    rows = (*rows, *_own(metrics, heartbeat))
+    document: dict[str, Any] = {}
 
     async def openapi(_: Request) -> Response:
         return JSONResponse(document)
 
-    def methods_at(path: str) -> list[str]:
-        return [row.method for row in rows if _is_at(row.path, path)]
+    rows = (
+        *rows,
+        ApiEndpoint(
+            method="GET", path=OPENAPI, role="look", handler=openapi, summary="This description"
+        ),
+    )
+    document |= description(rows, version=version)
 
     async def not_there(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return _not_there(request, error, methods_at(request.url.path))
+        path = request.url.path
+        return _not_there(request, error, [r.method for r in rows if _is_at(r.path, path)])
 
-    routes = [
-        Route(HEALTH, health),
-        Route(METRICS, figures),
-        Route(OPENAPI, openapi),
-        *(Route(row.path, row.handler, methods=[row.method]) for row in rows),
-        *more,
-    ]
     app = Starlette(
-        routes=routes,
+        routes=[Route(row.path, row.handler, methods=[row.method]) for row in rows],
         exception_handlers={NightscopeError: _refused, HTTPException: not_there},
     )
     return Gate(
@@ -84,6 +75,31 @@ def application(
         large=large or {},
         tls=tls,
     )
+
+
+def _own(
+    metrics: ServiceMetrics, heartbeat: Callable[[], Heartbeat]
+) -> tuple[ApiEndpoint, ApiEndpoint]:
+    """Return what is asked of the service itself: health and figures."""
+
+    async def health(_: Request) -> Response:
+        heart = heartbeat()
+        return JSONResponse(heart.as_json(), 200 if heart.ok else UNHEALTHY)
+
+    async def figures(_: Request) -> Response:
+        page = await run_in_threadpool(metrics.page)
+        return Response(page, headers={"content-type": CONTENT_TYPE})
+
+    return (
+        ApiEndpoint(
+            method="GET", path=HEALTH, role=None, handler=health, also=(UNHEALTHY,),
+            summary="Whether a night that runs goes on; 503 where it stands still",
+        ),
+        ApiEndpoint(
+            method="GET", path=METRICS, role="look", handler=figures, answers="text/plain",
+            summary="Figures for Prometheus",
+        ),
+    )  # fmt: skip
 
 
 def _roles(rows: tuple[ApiEndpoint, ...]) -> Callable[[str, str], Role | None]:

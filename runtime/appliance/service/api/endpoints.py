@@ -30,15 +30,17 @@ from runtime.appliance.service.nights.status import item_as_json
 from runtime.appliance.service.refusal import TOO_MANY, UNKNOWN, RequestRefused
 from runtime.config.strict import Strict
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response] | Response]
 CREATED, OK = 201, 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiEndpoint:
     """One endpoint. `role` is None where no token is needed; `answers` describes what is answered
-    when it is done, `refusals` the statuses it refuses with beyond those of every endpoint. A body
-    that is `optional` may be left out.
+    when it is done, with `status` or one of `also`, `refusals` the statuses it refuses with beyond
+    those of every endpoint. A body that is `optional` may be left out; `asks` names words of the
+    query that are text, `query` is the record of others. What is `unchanged` since a browser asked
+    last is not sent again.
     """
 
     method: str
@@ -49,8 +51,11 @@ class ApiEndpoint:
     body: type[Strict] | None = None
     optional: bool = False
     query: type[Strict] | None = None
+    asks: tuple[str, ...] = ()
+    unchanged: bool = False
     status: int = OK
     answers: str = "application/json"
+    also: tuple[int, ...] = ()
     refusals: tuple[int, ...] = ()
     takes: str = "application/json"
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from runtime.appliance.service.api.endpoints import ApiEndpoint
-from runtime.config.strict import Strict
 
 REFUSED = {"$ref": "#/components/schemas/Refused"}
 OF_EVERY = (401, 403, 408, 413, 429)
 """Statuses that any endpoint that needs a token may refuse with."""
 OPEN = (408, 413, 429)
 TEXT = {"type": ["string", "null"]}
-PARAMETERS: dict[str, dict[str, Any]] = {
-    "id": {"type": "integer", "minimum": 0},
-    "name": {"type": "string", "minLength": 1},
-}
+NUMBERS = ("id", "n", "level", "x", "y")
+"""Parts of addresses that are numbers from 0; the others are names."""
+NAMED = re.compile(r"{(\w+)(?::path)?}")
 SCHEMAS: dict[str, Any] = {
     "Refused": {
         "type": "object",
@@ -41,7 +40,7 @@ def description(rows: Iterable[ApiEndpoint], *, version: str) -> dict[str, Any]:
     """Return the OpenAPI document of these endpoints."""
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
-        paths.setdefault(row.path, {})[row.method.lower()] = _operation(row)
+        paths.setdefault(_address(row.path), {})[row.method.lower()] = _operation(row)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -61,35 +60,15 @@ def description(rows: Iterable[ApiEndpoint], *, version: str) -> dict[str, Any]:
 
 
 def _operation(row: ApiEndpoint) -> dict[str, Any]:
-    schema = {"type": "object"} if row.answers == "application/json" else {"type": "string"}
-    refused = {*row.refusals, *(OPEN if row.role is None else OF_EVERY)}
     operation: dict[str, Any] = {
         "summary": row.summary,
         "operationId": f"{row.method.lower()}_{_words(row.path)}",
         "security": [] if row.role is None else [{"token": []}, {"cookie": []}],
-        "responses": {
-            str(row.status): {
-                "description": row.summary,
-                "content": {row.answers: {"schema": schema}},
-            },
-            **{
-                str(status): {
-                    "description": "refused",
-                    "content": {"application/json": {"schema": REFUSED}},
-                }
-                for status in sorted(refused)
-            },
-        },
+        "responses": _responses(row),
     }
     if row.role is not None:
         operation["description"] = f"Needs the role '{row.role}'."
-    parameters = [
-        {"name": name, "in": "path", "required": True, "schema": schema}
-        for name, schema in PARAMETERS.items()
-        if f"{{{name}}}" in row.path
-    ]
-    parameters += [] if row.query is None else _in_query(row.query)
-    if parameters:
+    if parameters := [*_in_path(row.path), *_in_query(row)]:
         operation["parameters"] = parameters
     if row.takes != "application/json":
         bundle = {"schema": {"type": "string", "format": "binary"}}
@@ -102,15 +81,44 @@ def _operation(row: ApiEndpoint) -> dict[str, Any]:
     return operation
 
 
-def _in_query(record: type[Strict]) -> list[dict[str, Any]]:
-    schema = record.model_json_schema()
-    needed = schema.get("required", ())
+def _responses(row: ApiEndpoint) -> dict[str, Any]:
+    kind = "object" if row.answers == "application/json" else "string"
+    told = {row.answers: {"schema": {"type": kind}}}
+    responses: dict[str, Any] = {
+        str(status): {"description": row.summary, "content": told}
+        for status in (row.status, *row.also)
+    }
+    if row.unchanged:
+        responses["304"] = {"description": "as it was when it was asked for last"}
+    refused = {"application/json": {"schema": REFUSED}}
+    for status in sorted({*row.refusals, *(OPEN if row.role is None else OF_EVERY)}):
+        responses[str(status)] = {"description": "refused", "content": refused}
+    return responses
+
+
+def _in_path(path: str) -> list[dict[str, Any]]:
+    number, name = {"type": "integer", "minimum": 0}, {"type": "string", "minLength": 1}
     return [
-        {"name": name, "in": "query", "required": name in needed, "schema": what}
-        for name, what in schema["properties"].items()
+        {"name": one, "in": "path", "required": True, "schema": number if one in NUMBERS else name}
+        for one in NAMED.findall(path)
+    ]
+
+
+def _in_query(row: ApiEndpoint) -> list[dict[str, Any]]:
+    record = {} if row.query is None else row.query.model_json_schema()
+    needed = record.get("required", ())
+    schemas = record.get("properties", {}) | {name: {"type": "string"} for name in row.asks}
+    return [
+        {"name": name, "in": "query", "required": name in needed, "schema": schema}
+        for name, schema in schemas.items()
     ]
 
 
 def _words(path: str) -> str:
-    parts = [part.strip("{}") for part in path.split("/") if part]
-    return "_".join(part for part in parts if part not in ("api", "v1"))
+    parts = [part for part in re.split(r"\W+", _address(path)) if part]
+    return "_".join(part for part in parts if part not in ("api", "v1")) or "page"
+
+
+def _address(path: str) -> str:
+    """Return a route's path as OpenAPI writes it."""
+    return NAMED.sub(r"{\1}", path)
