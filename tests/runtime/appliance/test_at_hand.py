@@ -22,7 +22,7 @@ WIDTH = {"width_px": 100}
 def begin(tmp_path):
     """Open a bench and have it at hand; asked for twice it is another."""
 
-    def begun(bench, objective=None):
+    def begun(bench, objective="10x"):
         settings = parse_settings(SETTINGS, source=tmp_path / "settings.toml")
         with bench.open(settings) as rig:
             return AtHand.begin(rig, settings, objective=objective)
@@ -121,7 +121,7 @@ def test_another_objective_is_swung_in_and_one_that_is_not_there_refused(begin):
     bench = Bench()
     assert begin(bench, objective="20x").about()["objective"] == "20x"
     assert bench.mounted == "20x"
-    with pytest.raises(ConfigRefused, match="unknown objective; value 40x; limit 10x, 20x"):
+    with pytest.raises(ConfigRefused, match="not mounted; value 40x; limit 10x, 20x"):
         begin(Bench(), objective="40x")
 
 
@@ -133,7 +133,9 @@ def test_a_board_that_stays_lit_is_not_opened_unless_it_is_accepted(tmp_path):
         rig = replace(bench.rig(), without_failsafe=lit)
         if text == SETTINGS:
             with pytest.raises(ConfigRefused, match="old-board does not go dark by itself"):
-                AtHand.begin(rig, settings, objective=None)
+                AtHand.begin(rig, settings, objective="10x")
             assert not bench.homed
         else:
-            assert AtHand.begin(rig, settings, objective=None).about()["unwatched"] == ["old-board"]
+            assert AtHand.begin(rig, settings, objective="10x").about()["unwatched"] == [
+                "old-board"
+            ]

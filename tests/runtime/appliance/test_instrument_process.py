@@ -136,6 +136,13 @@ def test_a_driver_that_hangs_takes_neither_the_service_nor_the_light_along(
     opened(service)
 
 
+def test_an_objective_that_is_not_there_is_refused_before_anything_is_opened(service, plant):
+    refused = service("POST", f"{INSTRUMENT}/open", {"objective": "40x"})
+    assert (refused.status, refused.json["error"]["limit"]) == (409, "10x")
+    assert plant.moves == 0
+    assert service("GET", INSTRUMENT).json["by_hand"] is None
+
+
 def test_a_service_that_dies_leaves_a_process_that_goes_dark_and_ends(service, plant):
     key = opened(service)
     service("GET", f"{INSTRUMENT}/frame?lease={key}")

@@ -20,7 +20,6 @@ from runtime.instrument.rig import Rig
 from runtime.night.fitness import check_failsafe, check_mounted
 from runtime.night.focus_here import (
     focus_here,
-    named_objective,
     network_for_focus,
     refuse_unknown_light,
 )
@@ -41,22 +40,21 @@ class AtHand:
     correct: Callable[[Pixels], Pixels]
 
     @classmethod
-    def begin(cls, rig: Rig, settings: Settings, *, objective: str | None) -> AtHand:
+    def begin(cls, rig: Rig, settings: Settings, *, objective: str) -> AtHand:
         """Home the stage and go to the calibration's textured field, at the z where it stands.
 
         Raises ConfigRefused for a board that stays lit when its host dies and was not accepted, and
-        for an objective that is not there.
+        for an objective that is not mounted.
         """
-        named = named_objective(settings, objective)
         check_failsafe(rig, settings)
-        check_mounted((named,), rig)
+        check_mounted((objective,), rig)
         rig.stage.home()
-        rig.turret.select(objective=named)
+        rig.turret.select(objective=objective)
         x_um, y_um = settings.calibration.textured_field_um
         rig.approach(x_um=x_um, y_um=y_um)
         folder = settings.calibration.folder
-        correct = known_correction(rig, objective=named, folder=folder).apply
-        return cls(rig=rig, settings=settings, objective=named, correct=correct)
+        correct = known_correction(rig, objective=objective, folder=folder).apply
+        return cls(rig=rig, settings=settings, objective=objective, correct=correct)
 
     @property
     def room(self) -> StageLimits:

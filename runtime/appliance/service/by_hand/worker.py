@@ -21,6 +21,7 @@ from runtime.errors import ConfigRefused, InputRefused, ModelRefused, Nightscope
 from runtime.focus.sight import Lamp
 from runtime.instrument.errors import LimitHit
 from runtime.instrument.opening import open_microscope
+from runtime.night.focus_here import named_objective
 
 IDLE_S = 0.01
 UNMOVED = (ConfigRefused, InputRefused, ModelRefused, LimitHit, Stopped)
@@ -45,9 +46,10 @@ def work(line: OrderLine, *, settings: str, objective: str | None, quiet_s: floa
     Raises NightscopeError where the instrument cannot be opened, or fails.
     """
     instrument = _of(Path(settings))
+    named = named_objective(instrument, objective)  # what is refused is refused in the dark
     with open_microscope(instrument) as rig:
         if quiet_s:
-            _obey_all(line, AtHand.begin(rig, instrument, objective=objective), quiet_s=quiet_s)
+            _obey_all(line, AtHand.begin(rig, instrument, objective=named), quiet_s=quiet_s)
     line.tell({"done": {}})
 
 
