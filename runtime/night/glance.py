@@ -112,10 +112,37 @@ def alike(one: Glance, other: Glance) -> float:
     """Return how far two frames show the same detail in the same pixels: the correlation of the
     median block, 1 for the same, about 0 for others.
     """
-    a, b = (np.asarray(glance.detail, np.float32) for glance in (one, other))
-    side = min(BLOCK_PX, *one.detail.shape)
+    return _agreement(one.detail, other.detail)
+
+
+def like_itself(one: Glance, *, shift_px: tuple[float, float]) -> float:
+    """Return how far a frame shows the same detail as itself, `shift_px` (x, y) of the camera away,
+    or as far on that way as leaves half of it: a correlation, as `alike`. A membrane or a scratch
+    that runs that way does, and of a move along it no pixel tells.
+    """
+    height, width = one.detail.shape
+    dx, dy = (shift / one.shrink for shift in shift_px)
+    share = 0.5 / max(abs(dx) / width, abs(dy) / height, 0.5)
+    x, y = round(share * dx), round(share * dy)
+    return _agreement(*_overlapping(one.detail, one.detail, x, y))
+
+
+def _agreement(one: NDArray[np.int8], other: NDArray[np.int8]) -> float:
+    """Return the correlation of the median block of two pictures' detail."""
+    a, b = (np.asarray(detail, np.float32) for detail in (one, other))
+    side = min(BLOCK_PX, *one.shape)
     both, left, right = (shrunk(p * q, side) for p, q in ((a, b), (a, a), (b, b)))
     return float(np.median(both / np.sqrt(np.maximum(left * right, 1.0))))
+
+
+def _overlapping(
+    one: NDArray[np.int8], other: NDArray[np.int8], dx: int, dy: int
+) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """Return what two pictures share if `one` lies (dx, dy) of their pixels from `other`."""
+    height, width = one.shape
+    here = one[max(-dy, 0) : height - max(dy, 0), max(-dx, 0) : width - max(dx, 0)]
+    there = other[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
+    return here, there
 
 
 def brightness(
@@ -148,8 +175,7 @@ def fit(
     reach = int(np.ceil(reach_px / one.shrink)) + 1
     if min(height - abs(dy), width - abs(dx)) < SMALLEST_PX + 2 * reach:
         return None
-    here = one.detail[max(-dy, 0) : height - max(dy, 0), max(-dx, 0) : width - max(dx, 0)]
-    there = other.detail[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
+    here, there = _overlapping(one.detail, other.detail, dx, dy)
     if min(_tells(here), _tells(there)) < TELLS:
         return None
     inner = here[reach:-reach, reach:-reach].astype(np.float32)
