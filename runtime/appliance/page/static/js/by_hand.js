@@ -9,6 +9,7 @@ import { jogPad } from "./jog_pad.js";
 import { draw } from "./live.js";
 
 const REST_MS = 150, HIDDEN_MS = 500;
+const PASSING = [0, 422, 429]; // the connection, a lamp that there is not, too much asked: it is still open
 
 /** Show in `place` whether the instrument may be opened, and what it shows then, until `signal`
  *  ends it: leaving closes it. */
@@ -82,10 +83,12 @@ async function look(place, hand, over, goesOn) {
       figures.textContent = light(told);
       figures.classList.toggle("late", told.saturated > 0.01);
     } catch (refusal) {
-      if (refusal.status !== 422 && goesOn() && !(refusal.status === 409 && busy)) return over(refusal.message);
+      if (!goesOn()) return undefined;
+      if (!PASSING.includes(refusal.status) && !busy) return over(refusal.message);
       figures.textContent = refusal.message;
+      figures.classList.add("late");
     }
-    await pause(REST_MS);
+    await pause(figures.classList.contains("late") ? HIDDEN_MS : REST_MS);
   }
   return undefined;
 }
