@@ -5,15 +5,16 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from runtime.errors import InstrumentDoubted, MemoryShort, Stopped
+from runtime.errors import ComputeStuck, InstrumentDoubted, MemoryShort, Stopped
+from runtime.patience import LONGEST_S, Patience, never
 from runtime.ports import Clock
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-WAIT_S = 0.01
 # Ends of a scan that speak against nothing that is on the belt.
 ORDERLY = (Stopped, InstrumentDoubted)
 
@@ -30,7 +31,8 @@ class Conveyor(Generic[Item]):
     board's watchdog stays fed. While the belt is empty, `idle` is called over and over; it does a
     piece of what can wait, and returns False when there is nothing more. A failure of either stops
     the belt and is raised in the control loop. Leaving the block normally, or by one of `ORDERLY`,
-    first finishes what is on the belt.
+    first finishes what is on the belt. A thread that is stuck is left behind: as soon as somebody
+    `asked` to stop or the block is left by another error, else in the end (`runtime.patience`).
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class Conveyor(Generic[Item]):
         size: int,
         clock: Clock,
         idle: Callable[[], bool] = nothing_more,
+        asked: Callable[[], bool] = never,
     ) -> None:
-        self._work, self._idle = work, idle
+        self._work, self._idle, self._asked = work, idle, asked
+        self._done, self._abandoned = 0, False
         self._belt: queue.Queue[Item | None] = queue.Queue(maxsize=size)
         self._clock = clock
         self._failure: BaseException | None = None
@@ -60,7 +64,17 @@ class Conveyor(Generic[Item]):
         """Hand an item over; raises what `work` raised on an earlier one."""
         self._offer(item)
 
+    def _patience(self, asked: Callable[[], bool]) -> Patience:
+        return Patience(
+            self._thread,
+            clock=self._clock,
+            asked=asked,
+            progress=lambda: self._done,
+            longest_s=LONGEST_S,
+        )
+
     def _offer(self, item: Item | None) -> None:
+        patience = self._patience(self._asked)
         while True:
             if self._failure is not None:
                 raise self._failure
@@ -69,7 +83,7 @@ class Conveyor(Generic[Item]):
             try:
                 self._belt.put_nowait(item)
             except queue.Full:
-                self._clock.sleep(duration_s=WAIT_S)
+                self._wait(patience)
             else:
                 return
 
@@ -79,40 +93,54 @@ class Conveyor(Generic[Item]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._abandoned:
+            return
         orderly = kind is None or issubclass(kind, ORDERLY)
         if orderly and self._failure is None:
             self._offer(None)
         else:
             self._abandon()
-        while self._thread.is_alive():
-            self._clock.sleep(duration_s=WAIT_S)
+        self._see_off(orderly)
         if orderly and self._failure is not None:
             raise self._failure
 
-    def _abandon(self) -> None:
-        """Throw away what waits; it was never journaled, so a resumed run takes it again."""
+    def _see_off(self, orderly: bool) -> None:
+        """Wait for the thread; where it is stuck, an error that is under way goes first."""
+        patience = self._patience(self._asked if orderly else lambda: True)
         while self._thread.is_alive():
             try:
-                self._belt.put_nowait(None)
-            except queue.Full:
-                try:
-                    self._belt.get_nowait()
-                except queue.Empty:
-                    continue
-            else:
+                self._wait(patience)
+            except (Stopped, ComputeStuck):
+                if orderly:
+                    raise
                 return
+
+    def _wait(self, patience: Patience) -> None:
+        try:
+            patience.wait()
+        except (Stopped, ComputeStuck):
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        """Throw away what waits; it was never journaled, so a resumed run takes it again."""
+        self._abandoned = True
+        with suppress(queue.Full):  # then it does not wait
+            self._belt.put_nowait(None)
 
     def _run(self) -> None:
         try:
             while (item := self._next()) is not None:
                 self._work(item)
+                self._done += 1
         except BaseException as error:  # noqa: BLE001 - handed to the control loop whole
             self._failure = error
 
     def _next(self) -> Item | None:
-        while self._belt.empty() and self._idle():
-            pass
-        return self._belt.get()
+        while self._belt.empty() and not self._abandoned and self._idle():
+            self._done += 1
+        item = self._belt.get()
+        return None if self._abandoned else item
 
 
 class Errand(Generic[Result]):
@@ -125,9 +153,13 @@ class Errand(Generic[Result]):
         self._thread = threading.Thread(target=self._run, name="errand", daemon=True)
         self._thread.start()
 
-    def done(self) -> bool:
-        """Return whether it is over, one way or the other."""
-        return not self._thread.is_alive()
+    def wait(self, *, clock: Clock, asked: Callable[[], bool] = never) -> None:
+        """Wait for it by the clock that feeds the board; raises Stopped where somebody `asked` to
+        stop and it does not end.
+        """
+        patience = Patience(self._thread, clock=clock, asked=asked)
+        while self._thread.is_alive():
+            patience.wait()
 
     def result(self) -> Result:
         """Wait for what the work returns, or raise its error.
@@ -153,10 +185,12 @@ def begin(work: Callable[[], Result]) -> Errand[Result]:
     return Errand(work)
 
 
-def result_of(errand: Errand[Result], *, clock: Clock) -> Result:
-    """Return the result of begun work, or raise its error; the board is fed meanwhile."""
-    while not errand.done():
-        clock.sleep(duration_s=WAIT_S)
+def result_of(errand: Errand[Result], *, clock: Clock, asked: Callable[[], bool] = never) -> Result:
+    """Return the result of begun work, or raise its error; the board is fed meanwhile.
+
+    Raises Stopped where somebody `asked` to stop and the work does not end.
+    """
+    errand.wait(clock=clock, asked=asked)
     return errand.result()
 
 
@@ -167,6 +201,11 @@ def _died() -> MemoryShort:
     )
 
 
-def alongside(work: Callable[[], Result], *, clock: Clock) -> Result:
-    """Return the result of long work on a worker; meanwhile the control loop feeds the board."""
-    return result_of(begin(work), clock=clock)
+def alongside(
+    work: Callable[[], Result], *, clock: Clock, asked: Callable[[], bool] = never
+) -> Result:
+    """Return the result of long work on a worker; meanwhile the control loop feeds the board.
+
+    Raises Stopped as `result_of` does.
+    """
+    return result_of(begin(work), clock=clock, asked=asked)

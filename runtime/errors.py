@@ -127,6 +127,12 @@ class MemoryShort(NightscopeError):
     exit_code = 7
 
 
+class ComputeStuck(NightscopeError):
+    """Work on one tile does not end."""
+
+    exit_code = 7
+
+
 class Stopped(NightscopeError):
     """A person or the system asked the run to stop; it can be resumed."""
 

@@ -336,6 +336,11 @@ CASES = (
         name="compute thread: dies without a word", child=dies_without_a_word, codes=(DISK,),
         says="ended without a word",
     ),
+    Case(
+        name="compute thread: stuck, and the night asked to stop (SIGTERM)",
+        child=at_a_tile(lambda: time.sleep(10**6)), acts=ask(signal.SIGTERM), codes=(STOPPED,),
+        says="was left behind",
+    ),
     Case(name="process: killed (`kill -9`)", acts=kill, codes=(KILLED,)),
     Case(
         name="computer: restarts", acts=kill, codes=(KILLED,), resumed_as=another_boot,

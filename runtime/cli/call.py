@@ -11,8 +11,10 @@ from typing import Any, NoReturn
 import typer
 from rich.console import Console
 
+from runtime.cli.process import leave_at_once
 from runtime.cli.screen import plain
 from runtime.errors import ConfigRefused, NightscopeError
+from runtime.patience import left_behind
 from runtime.record.trouble import trouble_is_told
 from runtime.report.printable import printable
 
@@ -76,6 +78,8 @@ def call(target: str, as_json: bool, **arguments: Any) -> None:
         )
     if as_json:
         print(json.dumps(result))  # noqa: T201
+    if left_behind():
+        leave_at_once(code)
     raise typer.Exit(code)
 
 

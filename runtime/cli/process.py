@@ -5,9 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from contextlib import suppress
 from errno import EIO, EPIPE
 from io import BufferedWriter, RawIOBase, TextIOWrapper
-from typing import Any
+from typing import Any, NoReturn
 
 M_MMAP_THRESHOLD = -3
 """`mallopt`'s parameter; see mallopt(3)."""
@@ -97,3 +98,13 @@ def leave_cores_to_threads_of_ours() -> None:
     cores do not help, while BLAS keeps those busy with waiting.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def leave_at_once(code: int) -> NoReturn:
+    """End the process without waiting for its threads: Python waits for those of pools, and one
+    that is stuck never ends.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)

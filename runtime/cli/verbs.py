@@ -33,7 +33,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="An overnight microscope scan without a host workstation. Exit codes: 0 done; 1 internal "
     "error; 2 usage; 3 bad configuration or plan; 4 hardware; 5 finished, with "
-    "something that needs attention; 6 model refused; 7 disk full or failing, or memory short; "
+    "something that needs attention; 6 model refused; 7 disk full or failing, memory short, "
+    "or compute stuck; "
     "8 model rolled back; 130 stopped, resumable.",
 )
 app.add_typer(night)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from runtime.config.plan import Plan, PlannedTile
-from runtime.conveyor import Conveyor, alongside
+from runtime.conveyor import Conveyor, Result, alongside
 from runtime.errors import CameraFailed, HardwareFailed, Stopped
 from runtime.instrument.rig import Rig
 from runtime.night.acquire import Acquirer
@@ -83,9 +83,8 @@ class Pipeline:
         self._take("overview", self.plan.objective, self.planned)
         self._look_again()
         self._visit(self._regions())
-        alongside(self.intake.settle, clock=self.rig.clock)
-        alongside(self._tell_slips, clock=self.rig.clock)
-        alongside(self.intake.judge, clock=self.rig.clock)
+        for work in (self.intake.settle, self._tell_slips, self.intake.judge):
+            self._alongside(work)
         self.journal.add_timings(self.meter.drain())
 
     def _tell_slips(self) -> None:
@@ -110,7 +109,7 @@ class Pipeline:
 
     def _look_again(self) -> None:
         """Look again at all overlaps that are left: where regions and seams lie depends on them."""
-        while alongside(self.second_looks.one, clock=self.rig.clock):
+        while self._alongside(self.second_looks.one):
             self._stop_if_asked()
 
     def _regions(self) -> list[Region]:
@@ -118,7 +117,7 @@ class Pipeline:
         if self.plan.visits is None:
             return []
         if self.journal.fact("regions_found") is None:
-            alongside(self.intake.settle, clock=self.rig.clock)
+            self._alongside(self.intake.settle)
             tiles, journal = self.journal.tiles("overview"), self.journal
             journal.set_regions(
                 find_regions(tiles, journal.labels(), journal.placements(), self.plan.visits)
@@ -209,7 +208,11 @@ class Pipeline:
             size=self.queue_tiles,
             clock=self.rig.clock,
             idle=self.second_looks.one,
+            asked=self.should_stop,
         )
+
+    def _alongside(self, work: Callable[[], Result]) -> Result:
+        return alongside(work, clock=self.rig.clock, asked=self.should_stop)
 
     def _stop_if_asked(self) -> None:
         if self.should_stop():

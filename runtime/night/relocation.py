@@ -293,7 +293,9 @@ class Relocation:
     def _place(self, sight: _Sight) -> Place | NoPlace:
         near_um = sight.at.x_um, sight.at.y_um
         return alongside(
-            lambda: self.scene.place(sight.pixels, near_um=near_um), clock=self.rig.clock
+            lambda: self.scene.place(sight.pixels, near_um=near_um),
+            clock=self.rig.clock,
+            asked=self.should_stop,
         )
 
     def _height(self, at_um: UM, tiles: Sequence[str], sight: _Sight | None = None) -> Height:

@@ -98,10 +98,11 @@ class Night:
         opening, warming = begin(self._models), begin(warm_stitching)
         if self.settings.calibration.automatic and not self.journal.fact("calibrated"):
             # A model that is refused is refused before anything moves.
-            self._calibrate(opening.result())
+            self._calibrate(result_of(opening, clock=self.clock, asked=self.should_stop))
         with self.open_microscope(self.settings, truth=self.folder.truth) as rig:
-            result_of(warming, clock=rig.clock)  # a tile's budget has no time for a compiler
-            self._scan(rig, result_of(opening, clock=rig.clock))
+            # A tile's budget has no time for a compiler.
+            result_of(warming, clock=rig.clock, asked=self.should_stop)
+            self._scan(rig, result_of(opening, clock=rig.clock, asked=self.should_stop))
 
     def _models(self) -> RunModels:
         return models_of(self.folder, self.journal, self.plan, self.settings)

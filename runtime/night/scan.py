@@ -10,7 +10,7 @@ import numpy as np
 from runtime.calibrated.loaded import Calibrated
 from runtime.config.plan import Focus, Plan, PlannedTile
 from runtime.config.settings import Settings
-from runtime.conveyor import alongside, begin, result_of
+from runtime.conveyor import Errand, Result, begin, result_of
 from runtime.focus.belief import Height
 from runtime.focus.first_looks import spread
 from runtime.focus.history import ANCHORS, STARTED, Before
@@ -81,13 +81,16 @@ class Scan:
             try:
                 with self.meter.readying():
                     self._anchor_focus(planned)
-                intake, second_looks = result_of(preparing, clock=self.rig.clock)
+                intake, second_looks = self._result_of(preparing)
                 self._pipeline(planned, intake, second_looks, watcher).run()
             except self.rig.trouble as error:
                 origin.find_again(error)
                 self._return_to_last_tile()
             else:
                 return
+
+    def _result_of(self, errand: Errand[Result]) -> Result:
+        return result_of(errand, clock=self.rig.clock, asked=self.should_stop)
 
     def _pipeline(
         self,
@@ -97,9 +100,8 @@ class Scan:
         watcher: Watcher,
     ) -> Pipeline:
         watchman = self._watchman()
-        alongside(
-            lambda: watchman.recall(lambda tile: intake.read_back(tile)[1]), clock=self.rig.clock
-        )
+        recalling = begin(lambda: watchman.recall(lambda tile: intake.read_back(tile)[1]))
+        self._result_of(recalling)
         return Pipeline(
             plan=self.plan,
             planned=planned,

@@ -1,12 +1,14 @@
 """The belt between the control loop and compute."""
 
 import threading
+import time
 
 import pytest
 
+from runtime import patience
 from runtime.clock import SystemClock
 from runtime.conveyor import Conveyor, Errand, alongside
-from runtime.errors import MemoryShort, Stopped
+from runtime.errors import ComputeStuck, MemoryShort, Stopped
 
 
 class CountingClock(SystemClock):
@@ -189,3 +191,77 @@ def test_a_thread_that_dies_without_a_word_is_not_waited_for(monkeypatch):
     ):
         belt._thread.join()
         belt.put(1)
+
+
+class Stuck:
+    """Work that does not end until it is sent home."""
+
+    def __init__(self):
+        self.begun, self.home = threading.Event(), threading.Event()
+
+    def __call__(self, *_):
+        self.begun.set()
+        self.home.wait(60)
+
+
+@pytest.fixture
+def stuck(monkeypatch):
+    """Work that does not end, waited for as long as fits a test."""
+    monkeypatch.setattr(patience, "GRACE_S", 0.1)
+    work = Stuck()
+    yield work
+    work.home.set()
+    for thread in threading.enumerate():
+        if thread.name in ("compute", "errand"):
+            thread.join(5)
+    assert not patience.left_behind()
+
+
+@pytest.mark.parametrize("items", [1, 9])
+def test_asked_to_stop_nobody_waits_for_work_that_is_stuck(stuck, items):
+    """With nine the control loop waits for room, with one for the last of them."""
+    belt = Conveyor(stuck, size=2, clock=SystemClock(), asked=lambda: True)
+    with pytest.raises(Stopped, match="was left behind"), belt:
+        for n in range(items):
+            belt.put(n)
+        raise Stopped("asked")
+    assert patience.left_behind()
+
+
+def test_nobody_asked_and_one_tile_takes_for_ever(stuck, monkeypatch):
+    monkeypatch.setattr("runtime.conveyor.LONGEST_S", 0.2)
+    with (
+        pytest.raises(ComputeStuck, match=r"too long; limit 0.2 s"),
+        Conveyor(stuck, size=2, clock=SystemClock()) as belt,
+    ):
+        belt.put(1)
+
+
+def test_an_error_that_ends_the_night_is_told_though_work_is_stuck(stuck):
+    with pytest.raises(KeyError), Conveyor(stuck, size=1, clock=SystemClock()) as belt:
+        belt.put(1)
+        stuck.begun.wait(5)
+        raise KeyError
+    assert patience.left_behind()
+
+
+def test_asked_to_stop_nobody_waits_for_an_errand_that_is_stuck(stuck):
+    with pytest.raises(Stopped, match="was left behind"):
+        alongside(stuck, clock=SystemClock(), asked=lambda: True)
+
+
+def test_work_that_goes_on_is_waited_for_however_long_it_takes_in_all(monkeypatch):
+    """A slow machine finishes the tiles in hand after it was asked to stop."""
+    monkeypatch.setattr(patience, "GRACE_S", 0.3)
+    seen = []
+
+    def work(item):
+        time.sleep(0.02)
+        seen.append(item)
+
+    waits = CountingClock()
+    with Conveyor(work, size=2, clock=waits, asked=lambda: True) as belt:
+        for n in range(40):
+            belt.put(n)
+    assert seen == list(range(40))
+    assert waits.sleeps * patience.WAIT_S > patience.GRACE_S

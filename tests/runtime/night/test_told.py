@@ -3,10 +3,11 @@
 import errno
 import os
 import signal
+import threading
 
 import pytest
 
-from runtime.errors import MemoryShort, StorageFailed
+from runtime.errors import MemoryShort, Stopped, StorageFailed
 from runtime.record import tile_file
 from runtime.record.journal import Journal
 from runtime.stitch.map.mosaic import Mosaic
@@ -104,4 +105,34 @@ def test_a_reason_that_cannot_be_written_does_not_hide_the_reason(night, monkeyp
         failing(patch, Journal, "event", StorageFailed("the disk failed"), times=9)
         with pytest.raises(MemoryShort):
             night.go_on()
+    assert night.go_on()["exit_code"] == 0
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_asked_to_stop_while_compute_is_stuck_it_pauses_all_the_same(night, monkeypatch, signals):
+    """One signal is enough, at whatever the control loop waits; a second one hurries it."""
+    monkeypatch.setattr("runtime.patience.GRACE_S", 1.0)
+    home, update = threading.Event(), Mosaic.update
+
+    def stuck(*values):
+        return home.wait(60) if night.bench.frames else update(*values)
+
+    def stop(bench):
+        for _ in range(signals):
+            signal.raise_signal(signal.SIGTERM)
+
+    night.bench.on_frame = at_frame(2, stop)
+    with monkeypatch.context() as patch:
+        patch.setattr(Mosaic, "update", stuck)
+        with pytest.raises((Stopped, KeyboardInterrupt)) as ended:
+            night.go_on()
+    assert isinstance(ended.value, Stopped) == (signals == 1)
+    state, reason = ending(night)
+    assert state == "paused"
+    assert ("left behind" if signals == 1 else "at once") in reason
+    assert reason in (night.path / "report.html").read_text()
+    home.set()
+    for thread in threading.enumerate():
+        if thread.name == "compute":
+            thread.join(5)
     assert night.go_on()["exit_code"] == 0
