@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import AfterValidator, Field, StrictBool, StrictInt, TypeAdapter
 
 from runtime.instant import Instant
 from runtime.tile import FocusVerdict, Label, Region, Shift, Shot
@@ -171,6 +171,31 @@ class Event:
 
 
 _Number = Annotated[float, Field(allow_inf_nan=False)]
+_Strict = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+_Pair = Annotated[list[_Strict], Field(min_length=2, max_length=2)]
+
+
+def _with_an_inverse(matrix: list[list[float]]) -> list[list[float]]:
+    (m00, m01), (m10, m11) = matrix
+    if m00 * m11 == m01 * m10:
+        raise ValueError(f"{matrix} has no inverse")
+    return matrix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroundFact:
+    """What a map takes beside tiles and placements; see `runtime.night.mapping.Ground`."""
+
+    shape_px: Annotated[list[StrictInt], Field(min_length=2, max_length=2)]
+    full_scale: StrictInt
+    simulated: StrictBool
+    stage_from_px: Annotated[
+        list[_Pair], Field(min_length=2, max_length=2), AfterValidator(_with_an_inverse)
+    ]
+    stage_sigma_um: _Strict
+    bounds_px: Annotated[list[_Strict], Field(min_length=4, max_length=4)]
+
+
 _KINDS: dict[Any, tuple[str, ...]] = {
     str: ("name", "state", "configuration", "paths_from"),
     bool: ("simulated", "calibrated", "origin_left", "lamp_faded", "focus_sinks"),
@@ -180,9 +205,10 @@ _KINDS: dict[Any, tuple[str, ...]] = {
     ),
     Instant: ("created", "finished"),
     dict[str, Any]: (
-        "ground", "plan", "settings", "model", "session", "recording", "map_quality", "map_png",
+        "plan", "settings", "model", "session", "recording", "map_quality", "map_png",
         "microscope",
     ),
+    GroundFact: ("ground",),
     dict[str, dict[str, str]]: ("bundles",),
     dict[str, str]: ("plugs", "unwritten"),
     dict[str, _Number]: ("depth_of_field_um", "messages"),
@@ -190,8 +216,10 @@ _KINDS: dict[Any, tuple[str, ...]] = {
     list[int]: ("begun_at",),
     list[dict[str, Any]]: ("calibrations", "focus_anchors", "origins_found"),
 }  # fmt: skip
+OF_ONE_KIND = (Instant, GroundFact)
+"""Kinds that say themselves how strictly they are read."""
 FACTS: dict[str, TypeAdapter[Any]] = {
-    key: TypeAdapter(kind, config=None if kind is Instant else {"strict": True})
+    key: TypeAdapter(kind, config=None if kind in OF_ONE_KIND else {"strict": True})
     for kind, keys in _KINDS.items()
     for key in keys
 }

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from runtime.cli.commands.runs import report
 from runtime.cli.commands.verify import rebuild, verify
 from runtime.errors import ConfigRefused, InputRefused, ModelRefused
 from runtime.night import finish as finishing
 from runtime.record.run_folder import RunFolder
+from runtime.report.run_data import read_run
 from tests.night_fakes import PLAN, SETTINGS, Bench, Night
 from tests.runtime.night.test_journey import outcome
 
@@ -193,3 +195,25 @@ def test_a_run_without_tiles_has_nothing_to_rebuild(tmp_path):
     folder.create(plan_text=PLAN, settings_text=SETTINGS)
     with pytest.raises(InputRefused, match="holds no tile"):
         rebuild(run=folder.path, console=Console(quiet=True))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda ground: ground.pop("stage_from_px"),
+        lambda ground: ground.update(stage_from_px=[[1.0, 2.0], [2.0, 4.0]]),
+        lambda ground: ground.update(shape_px=[128]),
+        lambda ground: ground.update(bounds_px="everywhere"),
+    ],
+)
+def test_what_a_map_lies_on_is_named_where_the_journal_was_damaged(night, spoil):
+    with night.journal() as journal:
+        ground = journal.fact("ground")
+        spoil(ground)
+        journal.note(ground=ground)
+    quiet = Console(quiet=True)
+    for ask in (rebuild, report):
+        with pytest.raises(InputRefused, match=r"journal\.sqlite: cannot be read"):
+            ask(run=night.path, console=quiet)
+    with night.journal() as journal, pytest.raises(InputRefused, match="cannot be read"):
+        read_run(night.path, journal)
