@@ -90,27 +90,34 @@ class DefocusRegressor:
 
 
 def told(said: Sequence[Outputs], record: Defocusing) -> FrameDefocus:
-    """Return what the outputs for the crops of one frame say together: their median.
+    """Return what the outputs for the crops of one frame say together.
 
-    Crops err alike, as they show one specimen: σ is that of the middle one, not less for their
-    number, and not less than they disagree.
+    That is the most likely defocus if they err apart, each by the Laplace distribution that it
+    tells of itself: their median, each weighing the inverse of its spread. They err alike, though,
+    as they show one specimen: σ is what they expect on such an average, not less for their number,
+    and not less than they disagree.
     """
     if not said:
         return FrameDefocus(z_um=0.0, sigma_um=math.inf)
     z_um = _column(said, DEFOCUS)
     sigmas_um = record.sigma_scale * TO_SIGMA * _column(said, SPREAD)
-    middle_um, sigma_um = float(np.median(z_um)), float(np.median(sigmas_um))
+    weights = 1 / sigmas_um
+    middle_um, sigma_um = _median(z_um, weights), float(1 / weights.mean())
     if abs(middle_um) > END * record.range_um:
         return FrameDefocus(z_um=middle_um, sigma_um=math.inf)
-    apart = float(np.median(np.abs(z_um - middle_um) / sigmas_um))
+    off_um = np.abs(z_um - middle_um)
     doubt = ""
-    if apart > APART_SIGMAS:
+    if np.median(off_um / sigmas_um) > APART_SIGMAS:
         doubt = (
             f"the parts of its frame say {z_um.min():.1f} to {z_um.max():.1f} µm, each sure to "
             f"{sigma_um:.1f}: it is no frame of the kind that the network was trained on"
         )
-    spread_um = 1.4826 * float(np.median(np.abs(z_um - middle_um)))
+    spread_um = 1.4826 * _median(off_um, weights)
     return FrameDefocus(z_um=middle_um, sigma_um=max(sigma_um, spread_um), doubt=doubt)
+
+
+def _median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    return float(np.quantile(values, 0.5, weights=weights, method="inverted_cdf"))
 
 
 def _column(said: Sequence[Outputs], name: str) -> NDArray[np.float64]:

@@ -42,16 +42,20 @@ def regressing(forge: Forge) -> Forge:
 
 
 @pytest.mark.parametrize("backend", backends())
-def test_a_frame_is_what_its_crops_say_on_the_median(regressing: Forge, backend: Backend) -> None:
+def test_a_frame_is_the_weighted_median_of_its_crops(regressing: Forge, backend: Backend) -> None:
     regressor = DefocusRegressor(opened(regressing, backend))
     frame = tiny.textured((128, 128))
     crops = informative(frame, side_px=tiny.SIDE, most=6)
     assert len(crops) == 6
-    z_um = [float(tiny.said(one)[DEFOCUS][0, 0]) for one in crops]
-    expected_um = [float(tiny.said(one)[SPREAD][0, 0]) for one in crops]
+    z_um = np.array([float(tiny.said(one)[DEFOCUS][0, 0]) for one in crops])
+    weights = 1 / np.array([float(tiny.said(one)[SPREAD][0, 0]) for one in crops])
     found = regressor.measure(frame)
-    assert found.z_um == pytest.approx(np.median(z_um), abs=1e-5)
-    assert found.sigma_um == pytest.approx(1.5 * math.sqrt(2) * np.median(expected_um), rel=1e-5)
+    below, above = (
+        weights[one].sum() for one in (z_um < found.z_um - 1e-5, z_um > found.z_um + 1e-5)
+    )
+    assert np.abs(z_um - found.z_um).min() < 1e-5
+    assert max(below, above) <= weights.sum() / 2
+    assert found.sigma_um == pytest.approx(1.5 * math.sqrt(2) / weights.mean(), rel=1e-5)
     assert not found.doubt
 
 
@@ -106,6 +110,15 @@ def test_crops_that_disagree_widen_sigma_and_those_that_do_so_surely_are_doubted
     assert not unsure.doubt
     sure = told(outputs((2.0, 0.1), (8.0, 0.1), (-9.0, 0.1)), RECORD)
     assert "the parts of its frame say -9.0 to 8.0 µm" in sure.doubt
+
+
+def test_a_crop_counts_by_how_sure_it_is() -> None:
+    one_knows = told(outputs((9.0, 8.0), (3.0, 0.5), (-7.0, 8.0)), RECORD)
+    assert one_knows.z_um == 3.0
+    assert one_knows.sigma_um == pytest.approx(RECORD.sigma_scale * 2**0.5 * 3 / (2 + 2 / 8))
+    two_know = told(outputs((9.0, 8.0), (3.0, 0.5), (3.4, 0.5), (-7.0, 8.0), (-7.5, 8.0)), RECORD)
+    assert two_know.z_um == 3.0
+    assert not two_know.doubt
 
 
 def test_at_the_end_of_the_range_it_does_not_know_how_far() -> None:
