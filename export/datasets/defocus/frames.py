@@ -18,21 +18,35 @@ FRAME_STREAM = 37
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFrame:
     """A frame (y, x), how far above focus it was taken, and of what: a kind of specimen, on which
-    most is clear slide where it is `sparse`.
+    most is clear slide where it is `sparse`. `beyond` is what lies outside the range.
     """
 
     pixels: Pixels
     z_um: float
     kind: str
     sparse: bool
+    beyond: bool = False
 
 
 def known_frames(
-    scenery: Scenery, count: int, *, seed: int, shape: tuple[int, int] = FRAME_PX
+    scenery: Scenery,
+    count: int,
+    *,
+    seed: int,
+    beyond: bool = False,
+    shape: tuple[int, int] = FRAME_PX,
 ) -> Iterator[KnownFrame]:
-    """Yield so many frames of every kind, and as many sparse ones, the same for one seed."""
+    """Yield so many frames of every kind, and as many sparse ones, the same for one seed; all of
+    them within the range, or all `beyond` it.
+    """
     for number in range(2 * count * len(KINDS)):
         rng = np.random.default_rng([seed, FRAME_STREAM, number])
         kind, sparse = list(KINDS)[number % len(KINDS)], number // len(KINDS) % 2 == 1
-        stack = scenery.draw(rng, shape, kind=kind, sparse=sparse)
-        yield KnownFrame(pixels=stack.frame(0), z_um=float(stack.z_um[0]), kind=kind, sparse=sparse)
+        stack = scenery.draw(rng, shape, kind=kind, sparse=sparse, beyond=beyond)
+        yield KnownFrame(
+            pixels=stack.frame(0),
+            z_um=float(stack.z_um[0]),
+            kind=kind,
+            sparse=sparse,
+            beyond=beyond,
+        )

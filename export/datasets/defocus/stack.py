@@ -25,6 +25,8 @@ from runtime.tile import Pixels
 ELECTRONS, READ_ELECTRONS = (1500.0, 8000.0), 8.0
 # A source of some size takes seven times as long: so often one is drawn.
 WIDE_SHARE = 0.1
+# What lies beyond the range lies no further than so many times it.
+BEYOND = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +57,11 @@ class Scenery:
         *,
         kind: str | None = None,
         sparse: bool = False,
+        beyond: bool = False,
         planes: int = 1,
     ) -> KnownStack:
-        """Return a field of `shape` at so many chance places within the range, of a kind drawn too
-        where none is named.
+        """Return a field of `shape` at so many chance places within the range, or all beyond it, of
+        a kind drawn too where none is named.
         """
         kind = kind or str(rng.choice(list(KINDS)))
         optics = self.optics
@@ -67,10 +70,11 @@ class Scenery:
         )
         tilts = _tilts(optics, rng)
         pixel_um = rng.uniform(*optics.pixel_size_um)
-        reach_px = math.ceil(reach_um(lens, defocus_um=optics.range_um, tilts=tilts) / pixel_um)
+        z_um = _distances(rng, optics.range_um, planes, beyond=beyond)
+        furthest_um = optics.range_um * (BEYOND if beyond else 1)
+        reach_px = math.ceil(reach_um(lens, defocus_um=furthest_um, tilts=tilts) / pixel_um)
         whole = tuple(scipy.fft.next_fast_len(side + 2 * reach_px) for side in shape)
         field = draw_specimen(self.source, kind, rng, (whole[0], whole[1]), sparse=sparse)
-        z_um = rng.uniform(-optics.range_um, optics.range_um, planes)
         electrons = math.exp(rng.uniform(*np.log(ELECTRONS)))
         top, left = ((all_of - side) // 2 for all_of, side in zip(whole, shape, strict=True))
         lit = intensities(field, lens, pixel_um=pixel_um, defoci_um=z_um.tolist(), tilts=tilts)
@@ -79,6 +83,14 @@ class Scenery:
             for one in lit
         ]
         return KnownStack(frames=np.stack(frames), z_um=z_um.astype(np.float32))
+
+
+def _distances(
+    rng: np.random.Generator, range_um: float, planes: int, *, beyond: bool
+) -> NDArray[np.float64]:
+    if not beyond:
+        return rng.uniform(-range_um, range_um, planes)
+    return rng.uniform(range_um, BEYOND * range_um, planes) * rng.choice([-1.0, 1.0], planes)
 
 
 def _tilts(optics: OpticsRanges, rng: np.random.Generator) -> tuple[Tilt, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from export.bundle.artefacts import Artefacts
 from export.datasets.defocus.frames import KnownFrame, known_frames
 from export.evaluate.focus.results import DENSE, EVERY, DefocusRow, FocusResults
-from export.evaluate.focus.score import SPARSE, FrameAnswer, asked, score
+from export.evaluate.focus.score import BEYOND, SPARSE, FrameAnswer, asked, score
 from export.evaluate.focus.table import markdown
 from export.progress import Progress, silent
 from export.tasks.focus.build import build
@@ -36,7 +36,7 @@ def evaluate(
     progress: Progress = silent,
 ) -> FocusResults:
     """Return the scores of every configuration and seed, in fp32 and int8, on `frames` frames of
-    each kind, dense and sparse, of the specimens for validation.
+    each kind, dense and sparse, of the specimens for validation, and on as many beyond the range.
 
     Table and numbers in `out` are complete after each. Trainings in `out` are taken up where they
     are. Raises ConfigRefused for configurations whose frames are not the same.
@@ -45,7 +45,11 @@ def evaluate(
     _check_comparable(read, configs)
     out.mkdir(parents=True, exist_ok=True)
     scenery = read_fields(read[0], folder, seed=0).validation.scenery
-    shown = list(known_frames(scenery, frames, seed=TEST_SEED))
+    shown = [
+        one
+        for beyond in (False, True)
+        for one in known_frames(scenery, frames, seed=TEST_SEED, beyond=beyond)
+    ]
     rows: list[DefocusRow] = []
     results = FocusResults(settings={}, rows=())
     for seed in range(seeds):
@@ -80,7 +84,7 @@ def _rows(
 
 def _groups(answers: list[FrameAnswer]) -> Iterator[tuple[str, list[FrameAnswer]]]:
     yield EVERY, answers
-    yield DENSE, [one for one in answers if not one.group.startswith(SPARSE)]
+    yield DENSE, [one for one in answers if not one.group.startswith((SPARSE, BEYOND))]
     for group in dict.fromkeys(one.group for one in answers):
         yield group, [one for one in answers if one.group == group]
 
@@ -111,7 +115,8 @@ def _in_words(config: FocusConfig, frames: int) -> dict[str, str]:
     optics, data, recipe = config.optics, config.data, config.recipe
     crops = data.fields * data.planes * recipe.epochs
     return {
-        "frames": f"{frames} of each kind, and as many sparse ones, of {_names(data.validation)}",
+        "frames": f"{frames} of each kind, and as many sparse ones, of {_names(data.validation)}; "
+        "as many again up to twice as far as the range",
         "trained on": f"{crops} crops of {config.side_px} px of {_names(data.train)}",
         "range": f"±{optics.range_um:g} µm",
         "depth of field": f"{optics.depth_of_field_um:.1f} µm",

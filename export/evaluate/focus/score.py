@@ -13,15 +13,15 @@ from export.datasets.defocus.frames import KnownFrame
 from export.tasks.focus.sigma import UnpackedRegressor
 from runtime.tasks.focus.regressor import FrameDefocus
 
-SPARSE = "sparse"
+SPARSE, BEYOND = "sparse", "beyond the range"
 # The loop uses a σ of no more than this share of the depth of field.
 USABLE = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameAnswer:
-    """A frame's group, "amplitude", "weak phase" or "mixed", with "sparse" before it where it is;
-    its true defocus, what was told, and the processor's milliseconds for it.
+    """A frame's group, "amplitude", "weak phase" or "mixed", with "sparse" before it where it is,
+    or "beyond the range"; its true defocus, what was told, and the processor's milliseconds for it.
     """
 
     group: str
@@ -59,7 +59,7 @@ def asked(reader: UnpackedRegressor, frames: Iterable[KnownFrame]) -> list[Frame
         begun = time.process_time()
         told = reader.measure(one.pixels)
         took_ms = 1e3 * (time.process_time() - begun)
-        group = f"{SPARSE} {one.kind}" if one.sparse else one.kind
+        group = BEYOND if one.beyond else f"{SPARSE} {one.kind}" if one.sparse else one.kind
         found.append(FrameAnswer(group=group, z_um=one.z_um, told=told, took_ms=took_ms))
     return found
 

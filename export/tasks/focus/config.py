@@ -24,13 +24,16 @@ class FieldData(Strict):
     every specimen, and textures made up; validation has specimens and textures of its own.
 
     `textures` is the share of fields cut from made-up textures, `sparse` that of fields that are
-    mostly clear slide, `fields` how many an epoch shows, each at `planes` distances from focus.
+    mostly clear slide, `beyond` that of fields to learn from which lie outside the range, up to
+    twice as far, so that what does is told as such; `fields` is how many an epoch shows, each at
+    `planes` distances from focus.
     """
 
     train: tuple[Path, ...] = ()
     validation: tuple[Path, ...] = ()
     textures: Share = 0.1
     sparse: Share = 0.1
+    beyond: Share = 0.15
     planes: Annotated[int, Field(ge=1, le=32)] = 4
     fields: Annotated[int, Field(ge=8)] = 2000
     validation_fields: Annotated[int, Field(ge=6)] = 96

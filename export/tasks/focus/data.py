@@ -49,6 +49,7 @@ def read_fields(config: FocusConfig, folder: Path | None, *, seed: int) -> Field
             planes=data.planes,
             parts=config.inputs,
             sparse=data.sparse,
+            beyond=data.beyond,
             seed=number,
         )
 

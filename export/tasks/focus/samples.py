@@ -21,7 +21,7 @@ class FieldSamples:
     """`count` fields of a square crop each, at several distances from focus.
 
     In an epoch they are drawn by its generators; as they are, by `seed` and their number, and then
-    kinds take turns and none is sparse.
+    kinds take turns, none is sparse and none beyond the range.
     """
 
     scenery: Scenery
@@ -30,6 +30,7 @@ class FieldSamples:
     planes: int
     parts: tuple[Part, ...]
     sparse: float
+    beyond: float
     seed: int
 
     def __len__(self) -> int:
@@ -54,6 +55,7 @@ class FieldSamples:
             held = np.random.default_rng([self.seed, HELD_STREAM, index])
             kind = list(KINDS)[index % len(KINDS)]
             return self.scenery.draw(held, shape, kind=kind, planes=self.planes)
+        sparse, beyond = rng.random(2) < (self.sparse, self.beyond)
         return self.scenery.draw(
-            rng, shape, sparse=bool(rng.random() < self.sparse), planes=self.planes
+            rng, shape, sparse=bool(sparse), beyond=bool(beyond), planes=self.planes
         )

@@ -13,8 +13,8 @@ MEASURES = {
 }
 NOTES = (
     "Images are single crops here, drawn with their truth by waves: amplitude, weak phase and",
-    "mixed specimens in turn, 1,500 to 8,000 electrons a pixel. A frame is the median of up to six",
-    "crops.",
+    "mixed specimens in turn, 1,500 to 8,000 electrons a pixel. A frame is the weighted median of",
+    "up to six crops.",
 )
 
 
@@ -46,6 +46,7 @@ def words_of(config: FocusConfig) -> Words:
         limits=(
             "- It was trained on simulated pictures alone.",
             "- Thick specimens, and several layers, it has never seen.",
-            "- Beyond its range it says the end of it, or anything.",
+            "- Up to twice its range it was taught to say so, or to be unsure; further away it may",
+            "  say anything.",
         ),
     )
