@@ -137,6 +137,16 @@ def test_frames_of_every_kind_come_dense_and_sparse_and_hold_something() -> None
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(frames, again, strict=True))
 
 
+def test_what_is_beyond_the_range_is_so_on_both_sides_and_only_where_it_is_asked_for() -> None:
+    scenery = Scenery(source=MadeSource(), optics=OPTICS)
+    far = list(known_frames(scenery, 2, seed=3, beyond=True, shape=(64, 64)))
+    range_um = OPTICS.range_um
+    assert all(one.beyond and range_um <= abs(one.z_um) <= 2 * range_um for one in far)
+    assert {np.sign(one.z_um) for one in far} == {-1, 1}
+    near = known_frames(scenery, 2, seed=3, shape=(64, 64))
+    assert all(not one.beyond and abs(one.z_um) <= range_um for one in near)
+
+
 def test_measures_of_known_answers() -> None:
     true = np.float32([[-10, 10], [2, -20]])
     told = np.float32([[-9, -11], [-1, -20]])
@@ -188,6 +198,7 @@ def test_sigma_is_scaled_until_it_covers_what_it_should() -> None:
         ("sine = [0.195, 0.205]", "sine = [0.205, 0.195]", "does not rise"),
         ("[0.485, 0.503]", "[0.485, 0.6]", "do not hold the aperture"),
         ("planes = 4", "planes = 4\ntextures = 0.0", "nothing to draw from"),
+        ("beyond = 0", "beyond = 1.5", r"data\.beyond"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -116,9 +116,9 @@ def test_the_verb_trains_judges_and_writes_a_table(configs: list[Path], tmp_path
     results = evaluate(configs, None, out=out, seeds=1, frames=1)
     assert results.names("inputs") == ["image", "spectrum"]
     assert results.names("precision") == ["fp32", "int8"]
-    assert {"all", "dense", "sparse mixed"} <= set(results.names("group"))
+    assert {"all", "dense", "sparse mixed", "beyond the range"} <= set(results.names("group"))
     held = json.loads((out / "results.json").read_text())
-    assert len(held["rows"]) == len(results.rows) == 2 * 2 * 8
+    assert len(held["rows"]) == len(results.rows) == 2 * 2 * 9
     table = (out / "table.md").read_text()
     assert "## weak phase\n" in table
     assert "- trained on: 64 crops of 64 px of made-up textures\n" in table

@@ -16,6 +16,7 @@ source = 0.01
 range_um = 12.0
 [data]
 planes = 4
+beyond = 0
 fields = 48
 validation_fields = 12
 [network]
