@@ -90,7 +90,8 @@ def _distances(
 ) -> NDArray[np.float64]:
     if not beyond:
         return rng.uniform(-range_um, range_um, planes)
-    return rng.uniform(range_um, BEYOND * range_um, planes) * rng.choice([-1.0, 1.0], planes)
+    away_um = rng.uniform(range_um, BEYOND * range_um, planes)
+    return np.asarray(away_um * rng.choice([-1.0, 1.0], planes), np.float64)
 
 
 def _tilts(optics: OpticsRanges, rng: np.random.Generator) -> tuple[Tilt, ...]:
