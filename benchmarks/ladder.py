@@ -3,12 +3,12 @@
 64 tiles of 512 x 512, 16 bit, of known truth (`peers/grids.py`), matched by the product's own
 stitcher three times: by phase correlation alone, with SIFT behind it, and with a network behind
 both. A pair is right when its match lies within 2 px of the truth: the median of its points, so
-that tiles that turn are asked for their angle too. All are counted as matched, and as held: what
-the pose graph believes of them once all tiles are placed. "of phase" is the ratio of those that
-are held and right, all seeds together; "ms" the processor's time a pair, tiles' own and all
-threads. Of mussel sections many tiles are empty resin, which is made constant first: two pictures
-of one place do not share their noise. How many pairs show specimen in a quarter of their overlap
-is told beside.
+that tiles that turn are asked for their angle too. All are counted as matched, and as held: which
+of its places the pose graph believes, where it believes any, once all tiles are placed. "of phase"
+is the ratio of those that are held and right, all seeds together; "ms" the processor's time a pair,
+tiles' own and all threads. Of mussel sections many tiles are empty resin, which is made constant
+first: two pictures of one place do not share their noise. How many pairs show specimen in a quarter
+of their overlap is told beside.
 
 Noise is told in multiples of the signal: the deviation over 57 px, in the mean of the places that
 show something. Each seed takes another place of the specimen. In the scans called apart, tiles
@@ -183,9 +183,14 @@ def share_shown(grid: Grid, shown: NDArray[np.bool_], a: int, b: int) -> float |
     return float(shown[top:bottom, left:right].mean())
 
 
-def off_px(grid: Grid, shift: Shift, names: Sequence[str]) -> float:
-    """Return how far apart the points truly lie that a match holds together, their median."""
+def off_px(
+    grid: Grid, shift: Shift, names: Sequence[str], way: tuple[float, float] = (0.0, 0.0)
+) -> float:
+    """Return how far apart the points truly lie that a match holds together, their median; with b
+    at another of its places, a `way` further.
+    """
     in_a, in_b = (np.array([getattr(p, end) for p in shift.pairs]) for end in ("a_px", "b_px"))
+    in_b = in_b - way
     return float(np.median(grid.apart_px(names.index(shift.a), in_a, names.index(shift.b), in_b)))
 
 
@@ -207,20 +212,24 @@ def climbed(
         found = stitcher.add(name, tile, x_um=x, y_um=y, earlier=grid.tiles.__getitem__)
         shifts += found.shifts
     took_s = process_time() - began_s
-    held = {(s.a, s.b) for s in stitcher.seams(stitcher.solve()) if s.method != "none"}
+    seams = {(s.a, s.b): s for s in stitcher.seams(stitcher.solve()) if s.method != "none"}
     shares = {s: share_shown(grid, shown, names.index(s.a), names.index(s.b)) for s in shifts}
     # Exchanged tiles may overlap by luck: such a pair is no question here.
     asked = [s for s in shifts if not case.apart or shares[s] is None]
     matched = [s for s in asked if s.method != "none"]
-    right = {(s.a, s.b) for s in matched if off_px(grid, s, names) < WRONG_PX}
-    wrong = {(s.a, s.b) for s in matched} - right
+    right = sum(off_px(grid, s, names) < WRONG_PX for s in matched)
+    held = [(s, seams[s.a, s.b]) for s in matched if (s.a, s.b) in seams]
+    held_right = sum(
+        off_px(grid, s, names, (seam.dx_px - s.dx_px, seam.dy_px - s.dy_px)) < WRONG_PX
+        for s, seam in held
+    )
     return Tally(
         asked=len(asked),
         shown=sum((shares[s] or 0.0) >= SHOWN_SHARE for s in asked),
-        right=len(right),
-        wrong=len(wrong),
-        held_right=len(right & held),
-        held_wrong=len(wrong & held),
+        right=right,
+        wrong=len(matched) - right,
+        held_right=held_right,
+        held_wrong=len(held) - held_right,
         cost_ms=took_s / len(shifts) * 1e3,
     )
 

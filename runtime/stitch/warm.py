@@ -6,6 +6,10 @@ from functools import cache
 
 import numpy as np
 
+from runtime.stitch.match.agreed import Agreed
+from runtime.stitch.match.placed import Placed
+from runtime.stitch.match.strips import StripPair
+from runtime.stitch.match.turned import RigidMotion
 from runtime.stitch.stitcher import Stitcher
 from runtime.tile import Pixels
 
@@ -18,7 +22,8 @@ def warm_kernels() -> None:
     """Compile or load the kernels; half a minute the first time on a machine, seconds after, and
     nothing again in one process.
 
-    By stitching a dozen tiles of noise: the kernels come in the types that a scan asks them for.
+    By stitching a dozen tiles of noise, and placing the cells of one of them in itself: the kernels
+    come in the types that a scan asks them for.
     """
     extent = (SIDE_PX + ROWS * STEP_PX, SIDE_PX + COLUMNS * STEP_PX)
     noise = np.random.default_rng(0).integers(0, 4000, extent, dtype=np.uint16)
@@ -33,3 +38,6 @@ def warm_kernels() -> None:
         stitcher.add(name, tile(x, y), x_um=x, y_um=y, earlier=lambda one: tile(*places[one]))
         stitcher.moved()
     stitcher.solve()
+    cells = np.indices((SIDE_PX, SIDE_PX))[:, ::8, ::8].reshape(2, -1).T.astype(np.float64)
+    itself = StripPair(tile(0, 0), tile(0, 0), (0, 0), (0, 0), (0.0, 0.0), 0)
+    Placed.of(itself, Agreed(RigidMotion(0.0, np.zeros(2)), cells, cells))

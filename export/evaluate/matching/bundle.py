@@ -1,5 +1,5 @@
-"""A small LoFTR as the device runs it: a signed bundle for the task "match", on windows along the
-seam, as the ladder's last rung looks at them.
+"""A small LoFTR as the device runs it: a signed bundle for the task "match", asked as the ladder's
+last rung asks it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from runtime.inference.bundle import open_bundle
 from runtime.inference.manifest import Precision
 from runtime.inference.opening import Model, open_model
 from runtime.inference.session import Choice
-from runtime.stitch.match.learned import cells
+from runtime.stitch.match.learned import match_learned
 from runtime.tasks.match.matcher import StripMatcher
-from runtime.tasks.match.record import CELL_PX, Matching
+from runtime.tasks.match.record import Matching
 from runtime.tasks.registry import RECORDS
 
 
@@ -34,16 +34,13 @@ class BundleMatcher:
         self._matcher = StripMatcher(_opened(path, precision))
 
     def match(self, pair: TilePair) -> PointMatches:
-        """Return the cells that choose each other, each as sure as the next: the ladder has no
-        other use for them.
-        """
-        strips = pair.strips
-        if any(strip.min() == strip.max() for strip in (strips.a, strips.b)):
+        """Return the points on which the rung's match rests, none where it has none."""
+        match = match_learned(pair.strips, self._matcher)
+        if match is None:
             return PointMatches.none()
-        a_px, b_px = cells(strips, self._matcher)
-        # Windows overlap a little: what both of them found counts once.
-        _, once = np.unique(np.floor(a_px / CELL_PX), axis=0, return_index=True)
-        return PointMatches.of_crops(strips, a_px[once], b_px[once], np.ones(len(once)))
+        in_a, in_b = (np.array([getattr(p, end) for p in match.pairs]) for end in ("a_px", "b_px"))
+        spread = np.array([np.trace(point.covariance_px2) for point in match.pairs])
+        return PointMatches(in_a, in_b, 1 / spread)
 
 
 def _opened(path: Path, precision: Precision) -> Model:

@@ -15,6 +15,7 @@ import numpy as np
 from runtime.errors import ConfigRefused
 from runtime.stitch.match.angles import match_angles
 from runtime.stitch.match.learned import CellFinder, match_learned
+from runtime.stitch.match.nearby import SURE_PX
 from runtime.stitch.match.phase import Peak, band_pass, candidates, judged, reachable_ncc
 from runtime.stitch.match.refined import Match, nearer, refined
 from runtime.stitch.match.rivals import lead_nats
@@ -225,9 +226,15 @@ def ladder(matcher: str, network: Network) -> tuple[Rung, ...]:
 
 
 def climb(rungs: tuple[Rung, ...], cut: Cut, chance: tuple[float, ...]) -> Match | None:
-    """Return the first match any rung is sure of, or None."""
-    for rung in rungs:
-        match = rung(cut, chance)
-        if match is not None:
-            return match
-    return None
+    """Return the first match any rung is sure of, or None.
+
+    A place that is known to `SURE_PX` only, both axes together, is none: where a line through an
+    otherwise faint overlap is all that agrees, any place along it does, and its σ says so.
+    """
+    found = (rung(cut, chance) for rung in rungs)
+    return next((match for match in found if match is not None and _sure(match)), None)
+
+
+def _sure(match: Match) -> bool:
+    (xx, _), (_, yy) = match.covariance_px2
+    return (xx + yy) / 2 <= SURE_PX**2

@@ -15,13 +15,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.stitch.match.agreed import Points, beyond_chance
+from runtime.stitch.match.agreed import Agreed, Points, beyond_chance
 from runtime.stitch.match.correlation import Floats
-from runtime.stitch.match.nearby import Nearby, nearby
+from runtime.stitch.match.nearby import Nearby, nearby, seen_near
 from runtime.stitch.match.phase import stays_put
-from runtime.stitch.match.refined import Match, match_turned
+from runtime.stitch.match.placed import Placed
+from runtime.stitch.match.refined import Match, as_covariance, match_turned
 from runtime.stitch.match.strips import Strip, StripPair
-from runtime.tile import Covariance, Pixels, PointPair
+from runtime.tile import Pixels, PointPair
 
 NEAR_PX = 3.0
 """Refining moves a place by less, or has lost it."""
@@ -54,9 +55,10 @@ class _Window:
 def match_learned(pair: StripPair, finder: CellFinder) -> Match | None:
     """Return the match that the network's cells agree on, None where as many do by chance.
 
-    It is refined where blocks of pixels say anything, else told as cells and pixels together have
-    it, and there is none where pixels find no place near that of the cells. Strips of one grey
-    level have no match; others are shown to the network even if they look blank, as faint ones do.
+    Where the pixels around most cells say where they lie, it rests on the cells, so placed. Else it
+    is refined where blocks of pixels say anything, or told as cells and all pixels together have
+    it. There is none where pixels find no place near that of the cells. Strips of one grey level
+    have no match; others are shown to the network even if they look blank, as faint ones do.
     """
     if any(strip.min() == strip.max() for strip in (pair.a, pair.b)):
         return None
@@ -67,14 +69,34 @@ def match_learned(pair: StripPair, finder: CellFinder) -> Match | None:
     found = beyond_chance(pair, cells(pair, finder), mirrored)
     if found is None:
         return None
+    match = _by_cells(pair, found) or _by_all_pixels(pair, found)
+    if match is None or stays_put(match.shift_px):
+        return None
+    return replace(match, inliers=len(found.a_px))
+
+
+def _by_cells(pair: StripPair, found: Agreed) -> Match | None:
+    """Return the match of cells that their own pixels place, None where most have too few."""
+    placed = Placed.of(pair, found)
+    if placed is None:
+        return None
+    seen = seen_near(pair, placed.motion, placed.a_px.mean(axis=0))
+    if seen is None:
+        return None
+    dx, dy = placed.shift_px.tolist()
+    turn_rad, covariance = placed.motion.rotation_rad, as_covariance(placed.covariance_px2)
+    ncc = float(seen.ncc.max())
+    return Match((dx, dy), turn_rad, covariance, ncc, "loftr", placed.pairs)
+
+
+def _by_all_pixels(pair: StripPair, found: Agreed) -> Match | None:
+    """Return the match near which cells agree, None where pixels find none there."""
     place = nearby(pair, found)
     match = None if place is None else match_turned(pair, place.motion, method="loftr")
     if place is not None and (match is None or _apart_px(match, place) > NEAR_PX):
         # Where every block is noise, refining leads anywhere.
         match = _told(place)
-    if match is None or stays_put(match.shift_px):
-        return None
-    return replace(match, inliers=len(found.a_px))
+    return match
 
 
 def _apart_px(match: Match, place: Nearby) -> float:
@@ -86,13 +108,12 @@ def _told(place: Nearby) -> Match:
     """Return the match of a place that is known as a whole."""
     a_px = place.middle_px + np.array([[-1.0], [1.0]]) * place.arm_px
     b_px = place.motion.into_b(a_px)
-    (xx, xy), (_, yy) = place.covariance_px2.tolist()
-    of_one: Covariance = ((2 * xx, 2 * xy), (2 * xy, 2 * yy))
+    of_one = as_covariance(2 * place.covariance_px2)
     dx, dy = (a_px - b_px).mean(axis=0).tolist()
     return Match(
         (dx, dy),
         place.motion.rotation_rad,
-        ((xx, xy), (xy, yy)),
+        as_covariance(place.covariance_px2),
         place.ncc,
         "loftr",
         tuple(

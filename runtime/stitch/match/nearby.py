@@ -58,17 +58,38 @@ class Nearby:
     ncc: float
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """How well pixels agree at ways (n, 2) off a place, `ncc` (n,), and how far that scatters where
+    nothing agrees.
+    """
+
+    off_px: Floats
+    ncc: Floats
+    chance: float
+
+
+def seen_near(pair: StripPair, motion: RigidMotion, middle_px: Floats) -> Surroundings | None:
+    """Return how well all pixels agree around a motion, at a place (2,) of a, None where noise does
+    as well.
+    """
+    shift = np.rint(middle_px - motion.into_b(middle_px[None])[0]).astype(np.int64)
+    around, near, far = _places(pair, shift)
+    ncc = _ncc(pair, motion, shift, around)
+    chance = float(ncc[far].std())
+    if chance == 0.0 or float(ncc[near].max()) < LEAST_SIGMAS * chance:
+        return None
+    return Surroundings((around[near] - shift).astype(np.float64), ncc[near], chance)
+
+
 def nearby(pair: StripPair, agreed: Agreed) -> Nearby | None:
     """Return the place that cells and pixels find most likely, None where the pixels find none."""
     middle, turn_sigma = agreed.a_px.mean(axis=0), _turn_sigma_rad(agreed)
     motion = _believed(agreed, turn_sigma)
-    shift = np.rint(middle - motion.into_b(middle[None])[0]).astype(np.int64)
-    around, near, far = _places(pair, shift)
-    ncc = _ncc(pair, motion, shift, around)
-    chance, best = float(ncc[far].std()), float(ncc[near].max())
-    if chance == 0.0 or best < LEAST_SIGMAS * chance:
+    seen = seen_near(pair, motion, middle)
+    if seen is None:
         return None
-    off, covariance = _weighed(around[near] - shift, ncc[near], chance)
+    off, covariance = _weighed(seen)
     sigma_px = float(np.sqrt(np.trace(covariance) / 2))
     if sigma_px > SURE_PX:
         return None
@@ -79,7 +100,7 @@ def nearby(pair: StripPair, agreed: Agreed) -> Nearby | None:
         covariance,
         middle + off,
         along * min(sigma_px / turn_sigma, float(reach.max()) / 2),
-        best,
+        float(seen.ncc.max()),
     )
 
 
@@ -121,9 +142,10 @@ def _ncc(pair: StripPair, motion: RigidMotion, shift: Ints, around: Ints) -> Flo
     return np.array([peak.ncc for peak in peaks])
 
 
-def _weighed(off: Floats, ncc: Floats, chance: float) -> tuple[Floats, Floats]:
+def _weighed(seen: Surroundings) -> tuple[Floats, Floats]:
     """Return the mean and covariance of the places, by the likelihood of pixels and of cells."""
-    nats = ncc.max() * ncc / chance**2 - (off**2).sum(axis=1) / (2 * CELLS_PX**2)
+    off = seen.off_px
+    nats = seen.ncc.max() * seen.ncc / seen.chance**2 - (off**2).sum(axis=1) / (2 * CELLS_PX**2)
     weight = np.exp(nats - nats.max())
     weight /= weight.sum()
     mean = weight @ off

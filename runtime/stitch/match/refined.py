@@ -52,7 +52,7 @@ def refined(pair: StripPair, shift_px: tuple[int, int], *, ncc: float, method: s
     return Match(
         (float(dx), float(dy)),
         turn_rad,
-        _covariance(blocks.covariance_px2),
+        as_covariance(blocks.covariance_px2),
         ncc,
         method,
         points,
@@ -88,12 +88,12 @@ def match_turned(
         return None
     dx, dy = found.shift_px.tolist()
     points = tuple(
-        PointPair(a_px=tuple(a), b_px=tuple(b), covariance_px2=_covariance(covariance))
+        PointPair(a_px=tuple(a), b_px=tuple(b), covariance_px2=as_covariance(covariance))
         for a, b, covariance in zip(
             found.a_px.tolist(), found.b_px.tolist(), found.covariances_px2, strict=True
         )
     )
-    covariance = _covariance(found.covariance_px2)
+    covariance = as_covariance(found.covariance_px2)
     return Match((dx, dy), found.rotation_rad, covariance, found.ncc, method, points)
 
 
@@ -111,7 +111,8 @@ def _raw(pair: StripPair) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return pair.a.astype(np.float32), pair.b.astype(np.float32)
 
 
-def _covariance(covariance_px2: Floats) -> Covariance:
+def as_covariance(covariance_px2: Floats) -> Covariance:
+    """Return a covariance (2, 2) as matches tell it."""
     (xx, xy), (_, yy) = covariance_px2.tolist()
     return ((xx, xy), (xy, yy))
 
@@ -124,7 +125,7 @@ def _point_pairs(
     in_a = blocks.centres_px + start_px + pair.origin_a
     in_b = in_a - shift_px - blocks.shifts_px
     return tuple(
-        PointPair(a_px=(ax, ay), b_px=(bx, by), covariance_px2=_covariance(covariance))
+        PointPair(a_px=(ax, ay), b_px=(bx, by), covariance_px2=as_covariance(covariance))
         for (ax, ay), (bx, by), covariance in zip(
             in_a.tolist(), in_b.tolist(), blocks.covariances_px2, strict=True
         )

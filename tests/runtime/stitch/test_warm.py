@@ -1,12 +1,14 @@
 import numpy as np
 
 from runtime.stitch.graph import elimination_kernel, linear_kernel, near_kernel
-from runtime.stitch.match import likelihood_kernel
+from runtime.stitch.match import likelihood_kernel, placed_kernel
+from runtime.stitch.match.placed import Placed
 from runtime.stitch.stitcher import Stitcher
 from runtime.stitch.warm import warm_kernels
 from tests.runtime.stitch.stitch_scans import SHAPE_PX, add, scan
+from tests.runtime.stitch.test_placed import Turned
 
-MODULES = (elimination_kernel, linear_kernel, near_kernel, likelihood_kernel)
+MODULES = (elimination_kernel, linear_kernel, near_kernel, likelihood_kernel, placed_kernel)
 
 
 def compiled() -> dict[str, int]:
@@ -28,5 +30,7 @@ def test_a_scan_finds_its_kernels_compiled() -> None:
         add(stitcher, tile)
         stitcher.moved()
     stitcher.solve()
+    turned = Turned(1.0, seed=0)
+    assert Placed.of(turned.pair, turned.cells()) is not None
     assert {name for name, count in compiled().items() if count > before[name]} == set()
     assert sum(before.values()) > 10  # what others call comes from the cache uncounted
