@@ -30,6 +30,13 @@ LABELLED = PLAN.replace("rows: 4, columns: 4", "rows: 3, columns: 3") + "model: 
 VISITING = LABELLED + "visits: {labels: [tissue], objective: 20x, max_regions: 1, max_tiles: 2}\n"
 
 
+LONG = (
+    PLAN.replace("rows: 4, columns: 4", "rows: 10, columns: 8")
+    .replace("focus: {", "exposure_ms: 1275\nbrightness: 0.004\nfocus: {policy: every-tile, ")
+)  # fmt: skip
+"""A plan of twenty simulated minutes, in as much light as the others."""
+
+
 def fault(kind: str, **more: object) -> str:
     """Return the section of a fault that begins in the middle of the night."""
     lines = {"kind": f'"{kind}"', "after_frames": MIDDLE} | more
@@ -300,6 +307,11 @@ CASES = (
     Case(
         name="stage: slips by 6 µm", faults=fault("slips", slip_um=[5.0, -3.5]),
         codes=(TOLD,), says="slipped", then=(TOLD,), equal=False,
+    ),
+    Case(
+        name="stage: z sinks by 100 µm an hour", plan=LONG,
+        faults=fault("sinks", sink_um_per_h=100.0), codes=(TOLD,), says="focus has climbed by",
+        then=(TOLD,), equal=False,
     ),
     # -- board
     Case(name="board: unplugged, plugged in elsewhere", faults=fault("board-unplugged"),
