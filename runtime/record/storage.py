@@ -6,16 +6,29 @@ import errno
 import hashlib
 import os
 import shutil
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import tifffile
 
-from runtime.errors import ConfigRefused, InputRefused
+from runtime.errors import ConfigRefused, InputRefused, NightscopeError
 from runtime.plain_file import reason_of
 from runtime.record.trouble import FULL, again, told, trouble_is_told
 from runtime.tile import Pixels
+
+# What reading a tile raises whose bytes were overwritten; decoders have errors of their own, which
+# are all a RuntimeError.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+)
 
 
 def make_folder(path: Path) -> None:
@@ -94,7 +107,9 @@ def read_pixels(path: Path) -> Pixels:
     """
     try:
         pixels: Pixels = again(lambda: _pixels(path))
-    except (OSError, ValueError, tifffile.TiffFileError) as error:
+    except NightscopeError:
+        raise
+    except UNREADABLE as error:
         raise InputRefused(
             f"tile file {path} cannot be read: {error}", remedy="restore it from a copy"
         ) from None

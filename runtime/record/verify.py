@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from runtime.errors import InputRefused
 from runtime.plain_file import reason_of
 from runtime.record.journal import Journal
 from runtime.record.ledger import digest_of
@@ -56,6 +57,18 @@ def flaws(
         if what is not None:
             yield Flaw(kind=kind, file=file, what=what, tile_id=tile_id)
         said(done, len(wanted))
+
+
+def refuse_altered_tiles(folder: RunFolder, journal: Journal) -> None:
+    """Raise InputRefused for the first tile of the map whose file is not the one that was taken."""
+    for tile in journal.tiles("overview"):
+        what = _wrong(folder, tile.file.file, tile.file.sha256)
+        if what is not None:
+            raise InputRefused(
+                f"tile file {folder.path / tile.file.file}: {what}",
+                remedy="restore it from a copy, or `nightscope resume` takes it again while the "
+                "specimen lies where it lay",
+            )
 
 
 def _wrong(folder: RunFolder, file: str, sha256: str) -> str | None:

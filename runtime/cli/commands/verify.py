@@ -15,7 +15,7 @@ from runtime.night.run import conclude
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder, RunLock
 from runtime.record.trouble import damage_is_named
-from runtime.record.verify import Flaw, flaws
+from runtime.record.verify import Flaw, flaws, refuse_altered_tiles
 
 WHOLE, FLAWED = 0, 5
 
@@ -59,6 +59,8 @@ def rebuild(
 ) -> dict[str, Any]:
     """Make a run's map, exports and report again from its tiles, `labels` and `matches` too where
     they are asked for; return the run's summary.
+
+    Raises InputRefused where a tile is not what was taken: no map shows what nobody saw.
     """
     folder = RunFolder(run)
     if not folder.journal.is_file():
@@ -70,6 +72,7 @@ def rebuild(
             plan, settings = folder.configuration(journal)
             if labels and plan.model is None:
                 raise ConfigRefused(f"{run} has no model to label with", remedy="omit --labels")
+            refuse_altered_tiles(folder, journal)
             make_again(
                 folder, journal, plan, settings, SystemClock(), labels=labels, matches=matches
             )

@@ -5,7 +5,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from rich.console import Console
 
 from runtime.cli.commands.runs import report
@@ -217,3 +219,16 @@ def test_what_a_map_lies_on_is_named_where_the_journal_was_damaged(night, spoil)
             ask(run=night.path, console=quiet)
     with night.journal() as journal, pytest.raises(InputRefused, match="cannot be read"):
         read_run(night.path, journal)
+
+
+def overwrite(file):
+    """Leave a picture that can be read, and is another."""
+    tifffile.imwrite(file, np.zeros_like(tifffile.imread(file)))
+
+
+@pytest.mark.parametrize("spoil", [overwrite, Path.unlink, lambda file: file.write_bytes(b"II*")])
+def test_no_map_is_made_of_a_tile_that_is_not_what_was_taken(night, original, spoil):
+    spoil(next((night.path / "tiles").glob("r001_c000*")))
+    with pytest.raises(InputRefused, match=r"r001_c000.*(altered|missing).*takes it again"):
+        rebuild(run=night.path, console=Console(quiet=True))
+    assert drawn(night) == drawn(original)

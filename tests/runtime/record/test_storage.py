@@ -5,7 +5,9 @@ import os
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from runtime.errors import InputRefused, StorageFailed
 from runtime.record.storage import (
@@ -60,3 +62,21 @@ def test_an_unreadable_tile_is_named(tmp_path, content):
         (tmp_path / "bad.tif").write_bytes(content)
     with pytest.raises(InputRefused, match=r"bad\.tif cannot be read"):
         read_pixels(tmp_path / "bad.tif")
+
+
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw", "packbits"])
+def test_a_tile_overwritten_anywhere_is_named_or_read(tmp_path, compression):
+    """Decoders end with errors of their own."""
+    whole = tmp_path / "whole.tif"
+    pixels = np.random.default_rng(0).integers(0, 4096, (48, 64), dtype=np.uint16)
+    tifffile.imwrite(whole, pixels, compression=compression)
+    content, refused = whole.read_bytes(), 0
+    for at in range(0, len(content) - 8, 97):
+        bad = bytearray(content)
+        bad[at : at + 8] = b"\xa5" * 8
+        (tmp_path / "bad.tif").write_bytes(bad)
+        try:
+            read_pixels(tmp_path / "bad.tif")
+        except InputRefused:
+            refused += 1
+    assert refused
