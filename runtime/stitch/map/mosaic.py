@@ -41,6 +41,9 @@ from runtime.tile import Placement
 REDRAWN_TILES = 2
 """How many moved tiles an update draws again beside the new one."""
 
+FEW_TILES = 9
+"""So many are drawn as soon as what a chunk shows is read."""
+
 LEDGER = "drawn.jsonl"
 GROWTH_TILES = 1.0
 """Room added, in tiles, on every side when a tile falls off the canvas."""
@@ -250,13 +253,14 @@ class Mosaic:
         return touched
 
     def _parts(self, touched: list[Box]) -> dict[Chunk, Box]:
-        """Return which part of each chunk some boxes touch; all of it where it was torn before."""
+        """Return which part of each chunk boxes touch; all of one that is torn or has few tiles."""
         canvas, parts = self._canvas, dict[Chunk, Box]()
         assert canvas is not None
         for box in touched:
             for chunk in canvas.chunks_of(box):
                 own = canvas.box_px(chunk)
-                part = own if chunk in self._shown.torn else meet(own, box)
+                few = len(self._lying.within(own)) <= FEW_TILES
+                part = own if few or chunk in self._shown.torn else meet(own, box)
                 if part is not None:
                     parts[chunk] = joined(parts.get(chunk, part), part)
         return parts
@@ -350,9 +354,7 @@ class Mosaic:
         )
 
     def _draw(self, pixels: ReadPixels, *, parts: Mapping[Chunk, Box] | None) -> int:
-        """Draw what is torn, block by block, of chunks in `parts` no more than that; return the
-        number of chunks written.
-        """
+        """Draw what is torn, of chunks in `parts` no more than that; return how many it wrote."""
         canvas, shown = self._canvas, self._shown
         if canvas is None:
             return 0
