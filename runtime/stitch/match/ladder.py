@@ -14,6 +14,7 @@ import numpy as np
 
 from runtime.errors import ConfigRefused
 from runtime.stitch.match.angles import match_angles
+from runtime.stitch.match.blocks import Layout
 from runtime.stitch.match.learned import CellFinder, match_learned
 from runtime.stitch.match.nearby import SURE_PX
 from runtime.stitch.match.phase import Peak, band_pass, candidates, judged, reachable_ncc
@@ -52,6 +53,9 @@ LUCKY_PAIRS, LUCKY_SHARE = 2, 0.7
 """So few blocks, of strips that agree by less than this share of what their noise would leave,
 agree by luck: right matches of faint tiles have 0.8 and more, wrong ones of sparse tiles that turn
 0.6 and less."""
+
+LEAST_TOLD = 0.5
+"""Of the blocks along a seam so many must tell a place where another one is as good."""
 
 LEAD = 0.03
 """By how much turned tiles must agree better than straight ones."""
@@ -146,7 +150,19 @@ def by_phase(cut: Cut, chance: tuple[float, ...]) -> Match | None:
     turned = None if wide is None else match_angles(wide, chance)
     if straight is None or (turned is not None and turned.ncc > straight.ncc + LEAD):
         return turned
-    return None if pair is None or _lucky(straight, pair) else straight
+    if pair is None or _lucky(straight, pair) or _slides(straight, pair):
+        return None
+    return straight
+
+
+def _slides(match: Match, pair: StripPair) -> bool:
+    """Return whether several places are alike to the few blocks that tell any.
+
+    All along a seam that is a lattice, of which the stage and other seams choose a place; of a
+    faint one it is an edge that runs through a corner, with no place on it.
+    """
+    told = len(match.pairs) / len(Layout.of(*pair.a.shape).corners)
+    return bool(match.alternatives) and told < LEAST_TOLD
 
 
 def _lucky(match: Match, pair: StripPair) -> bool:
