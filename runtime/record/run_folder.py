@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -16,7 +17,7 @@ from runtime.config.plan_file import load_plan
 from runtime.config.reached import corrected_plugs, with_plugs
 from runtime.config.settings import SealedModelsSection, Settings, load_settings
 from runtime.config.strict import Strict
-from runtime.errors import ConfigRefused, InputRefused, ModelRefused
+from runtime.errors import ConfigRefused, InputRefused, ModelRefused, NightscopeError
 from runtime.record.journal import Journal
 from runtime.record.ledger import entries
 from runtime.record.place import put_in_place, refuse_occupied
@@ -28,10 +29,11 @@ from runtime.record.storage import (
     write_durably,
     written_durably,
 )
-from runtime.record.trouble import trouble_is_told
+from runtime.record.trouble import nothing_to_resume, trouble_is_told
 
 BALLAST_BYTES = 1 << 20
 LOCK = ".lock"
+BEGIN_AGAIN = "then begin the run again: none was begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,12 @@ class RunFolder:
         refuse_occupied(place)
         aside = RunFolder(place.with_name(f".{place.name}.part"))
         make_folder(aside.path)
-        with RunLock(aside), trouble_is_told(f"making {place}"):
+        with (
+            nothing_to_resume(BEGIN_AGAIN),
+            RunLock(aside),
+            _gone_if_refused(aside.path),
+            trouble_is_told(f"making {place}"),
+        ):
             aside.empty()
             for folder in (aside.tiles, aside.regions, aside.calibration, aside.models):
                 make_folder(folder)
@@ -259,6 +266,16 @@ class RunFolder:
                 f"plan or settings in {self.path} changed since the run began",
                 remedy="restore plan.yaml and settings.toml, or start a new run",
             )
+
+
+@contextmanager
+def _gone_if_refused(folder: Path) -> Iterator[None]:
+    """Take a folder away whose making is refused: what could not be made needs no room."""
+    try:
+        yield
+    except NightscopeError:
+        rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _copy(file: Path, folder: Path) -> str:

@@ -95,6 +95,18 @@ def trouble_is_told(doing: str = "") -> Iterator[None]:
         raise said from error
 
 
+@contextmanager
+def nothing_to_resume(remedy: str) -> Iterator[None]:
+    """Have trouble that is told inside, where there is no run yet, end with this remedy instead of
+    the advice to resume one.
+    """
+    try:
+        yield
+    except (StorageFailed, MemoryShort) as error:
+        cure = error.remedy.replace(RESUME, remedy)
+        raise type(error)(error.what, value=error.value, limit=error.limit, remedy=cure) from error
+
+
 def again(work: Callable[[], Result]) -> Result:
     """Return what work returns, done once more where storage failed; work can be done twice.
 

@@ -1,12 +1,14 @@
 """A run begins whole: whatever a crash cuts short before that is no run, and can begin again."""
 
+import errno
 import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
-from runtime.errors import ConfigRefused, ModelRefused
+from runtime.errors import ConfigRefused, ModelRefused, StorageFailed
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder, RunLock
 from tests import night_fakes
@@ -166,3 +168,27 @@ def test_the_keys_of_a_run_are_its_own_whatever_the_environment_names(tmp_path, 
     assert settings.models.keyring == folder.models / "keys"
     assert settings.models.backend == "onnxruntime"
     assert settings.model_dump(mode="json")["models"]["folder"] == str(folder.models)
+
+
+@pytest.mark.parametrize("error", [errno.EFBIG, errno.ENOSPC, errno.EIO])
+def test_where_there_is_no_run_yet_nobody_is_told_to_resume_it(
+    tmp_path, record, bundle, monkeypatch, error
+):
+    """A stick of FAT32, a full disk, a failing one: what is told can be done."""
+
+    sync = os.fsync
+
+    def fails(number):
+        if stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(error, os.strerror(error))
+        sync(number)
+
+    folder = RunFolder(tmp_path / "night")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fails)
+        with pytest.raises(StorageFailed, match="then begin the run again") as told:
+            begin(folder, record, bundle)
+    assert "resume" not in str(told.value)
+    assert {path.name for path in tmp_path.iterdir()} == {record.name, bundle.parent.name}
+    begin(folder, record, bundle)
+    assert begun(folder)[0] == "created"
