@@ -48,13 +48,13 @@ class Outlook:
 
     @property
     def rows(self) -> int:
-        """Return how many rows of tiles there are."""
-        return 1 + max(tile.row for tile in self.planned)
+        """Return how many rows of tiles there are; numbers are left out where there is a gap."""
+        return len({tile.row for tile in self.planned})
 
     @property
     def columns(self) -> int:
-        """Return how many columns of tiles there are."""
-        return 1 + max(tile.column for tile in self.planned)
+        """Return how many columns of tiles there are, as `rows` does."""
+        return len({tile.column for tile in self.planned})
 
     @property
     def words(self) -> tuple[str, ...]:

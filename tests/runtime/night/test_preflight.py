@@ -195,6 +195,14 @@ def test_what_is_left_is_counted_with_its_visits_and_its_room(tmp_path: Path) ->
     assert seen.words[-1].startswith("will calibrate first")
 
 
+def test_tiles_with_gaps_between_them_are_counted_in_rows_that_there_are(tmp_path: Path) -> None:
+    plan = parse_plan_text(
+        "name: bench\nobjective: 10x\nsequence: {grid_plan: {rows: 2, columns: 3, overlap: -50}}\n",
+        source="plan.yaml",
+    )
+    assert look(tmp_path, plan).words[0] == "bench: 6 tiles (2 x 3)"
+
+
 def test_no_more_frames_of_regions_are_expected_than_there_are_tiles() -> None:
     wanted = "{labels: [tissue], objective: 20x, max_regions: 1000000, frames_per_region: 25}"
     assert visits_at_most(plan_of(PLAN + VISITS, visits=wanted), 9) == 9
