@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from runtime.config.plan import Plan
-from runtime.config.strict import FLATTER
+from runtime.config.strict import FLATTER, no_such_value
 from runtime.config.useq_import import FIELDS, plan_from_useq, with_sequence
 from runtime.errors import ConfigRefused
 from runtime.plain_file import read_text
@@ -52,9 +52,7 @@ def parse_plan_text(text: str, *, source: Path | str) -> Plan:
         raise ConfigRefused(f"{source}: is nested too deeply", remedy=FLATTER) from None
     except (ValueError, OverflowError) as error:
         # A number or a date as YAML writes them, and no number or date.
-        raise ConfigRefused(
-            f"{source}: holds no such value: {error}", remedy="mend or quote it"
-        ) from None
+        raise no_such_value(source, error) from None
     if not isinstance(values, dict):
         raise ConfigRefused(f"{source}: holds no plan", remedy="start with 'name: ...'")
     unnamed = next((key for key in values if not isinstance(key, str)), None)

@@ -22,7 +22,7 @@ from runtime.config.port_settings import (
     TurretSection,
 )
 from runtime.config.service_settings import ServiceSection
-from runtime.config.strict import FLATTER, Strict
+from runtime.config.strict import FLATTER, Strict, no_such_value
 from runtime.errors import ConfigRefused
 from runtime.plain_file import read_text
 
@@ -338,9 +338,7 @@ def parse_settings(text: str, *, source: Path, base: Path | None = None) -> Sett
         raise ConfigRefused(f"{source}: is nested too deeply", remedy=FLATTER) from None
     except (ValueError, OverflowError) as error:
         # A number or a date as TOML writes them, and no number or date.
-        raise ConfigRefused(
-            f"{source}: holds no such value: {error}", remedy="mend or quote it"
-        ) from None
+        raise no_such_value(source, error) from None
     return _anchored(Settings.read(values, source=source), base or source.parent)
 
 

@@ -25,6 +25,13 @@ FLATTER = "take out the brackets or the indentation that do not belong there"
 Record = TypeVar("Record")
 
 
+def no_such_value(source: Path | str, error: Exception) -> ConfigRefused:
+    """Return the refusal of a file with what is written as a number or a date, and is none."""
+    # Python's own words are advice to whoever wrote this program.
+    what = "a number of too many digits" if "digits" in str(error) else str(error)
+    return ConfigRefused(f"{source}: holds no such value: {what}", remedy="mend or quote it")
+
+
 class Strict(BaseModel):
     """Base of every settings and plan section."""
 
