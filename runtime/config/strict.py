@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 
 from runtime.errors import ConfigRefused
@@ -45,6 +52,28 @@ class Strict(BaseModel):
         Raises ConfigRefused naming the file, the key, the value, the limit and the mend.
         """
         return read_record(cls, values, source=source)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _yes_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse a yes or no in the place of a number, which it would be the number 1 or 0 in."""
+        meant = _leaves(cls.model_fields[str(info.field_name)].annotation)
+        listed = value if isinstance(value, list | tuple) else [value]
+        if (
+            meant & {int, float}
+            and bool not in meant
+            and any(isinstance(one, bool) for one in listed)
+        ):
+            raise ValueError("a number is meant, and no yes or no")
+        return value
+
+
+def _leaves(annotation: Any) -> set[Any]:
+    """Return the types that an annotation is made of."""
+    inner = get_args(annotation)
+    # What is annotated with may have no hash, and is no type.
+    own = {annotation} if isinstance(annotation, type) else set[Any]()
+    return own.union(*map(_leaves, inner))
 
 
 def read_record(record: type[Record], values: dict[str, Any], *, source: Path | str) -> Record:

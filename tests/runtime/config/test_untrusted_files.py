@@ -67,6 +67,10 @@ SETTINGS: dict[str, tuple[str | bytes, str]] = {
     "digits": ("a = " + "9" * 5000, r"holds no such value: a number of too many digits\. mend"),
     "many keys": ("".join(f"k{i} = 1\n" for i in range(300)), "more"),
     "too large": ("#" * 2**19, "too large"),
+    "yes for a number": (
+        "[stage]\ndriver='simulated'\n[motion]\napproach_um = true\n",
+        "approach_um' is True; a number is meant",
+    ),
     "NaN": ("[stage]\ndriver='simulated'\n[motion]\napproach_um = nan\n", "approach_um' is nan"),
     "infinite": (
         "[stage]\ndriver='simulated'\n[motion]\napproach_um = inf\n",
