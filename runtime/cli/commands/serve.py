@@ -13,6 +13,7 @@ from rich.console import Console
 from runtime.appliance.service import serving
 from runtime.appliance.service.kept.store import ServiceStore
 from runtime.appliance.service.kept.tokens import Tokens
+from runtime.appliance.service.service import STORE
 from runtime.cli.table import table
 from runtime.clock import SystemClock
 from runtime.config.settings import load_settings
@@ -67,4 +68,4 @@ def revoke(*, name: str, settings: Path, console: Console) -> dict[str, Any]:
 
 
 def _store(settings: Path) -> closing[ServiceStore]:
-    return closing(ServiceStore(load_settings(settings).service.state / serving.STORE))
+    return closing(ServiceStore(load_settings(settings).service.state / STORE))

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runtime.appliance.service import serving
 from runtime.appliance.service.kept.records import ROLES
-from runtime.appliance.service.serving import Service
+from runtime.appliance.service.listening import server_of
+from runtime.appliance.service.service import Service
 from runtime.config.settings import load_settings
 from runtime.instant import Instant
 from runtime.record.journal import Journal
@@ -195,7 +195,7 @@ def served(folder: Path, more: str = "", *, examine: Any = None) -> Iterator[Ser
     if examine is not None:
         service = replace(service, models=replace(service.models, examine=examine))
     tokens = {role: service.tokens.make(name=f"{role}er", role=role) for role in ROLES}
-    server = serving._server(service)
+    server = server_of(service)
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
     thread.start()
