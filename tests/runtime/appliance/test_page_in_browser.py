@@ -51,7 +51,11 @@ class Night:
             session={"pid": 1} | asdict(began), tiles_planned=25,
             plan={"name": "corner", "objective": "10x"},
             settings={"instrument": {"name": "bench"}},
-            ground={"stage_from_px": ((0.5, 0.0), (0.0, 0.5))},
+            ground={
+                "shape_px": [SIDE, SIDE], "full_scale": 4095, "simulated": True,
+                "stage_from_px": [[0.5, 0.0], [0.0, 0.5]], "stage_sigma_um": 2.0,
+                "bounds_px": [0.0, 0.0, 5.0 * SIDE, 5.0 * SIDE],
+            },
         )  # fmt: skip
 
     def take(self, count: int = 1, *, doubtful: bool = False) -> None:
