@@ -11,7 +11,7 @@ from tests.runtime.appliance.asking import Asking
 
 OWN = sorted(path for path in STATIC.rglob("*") if path.is_file() and "vendor" not in path.parts)
 SCRIPTS = {path.name: path.read_text() for path in OWN if path.suffix == ".js"}
-IMPORT = re.compile(r"import\s*\{([^}]*)\}\s*from\s*\"\./([\w.]+)\"")
+IMPORT = re.compile(r"import\s*\{([^}]*)\}\s*from\s*\"\.\.?/(?:\w+/)?([\w.]+)\"")
 EXPORT = re.compile(r"export (?:async )?(?:const|function|class) (\w+)")
 
 
@@ -70,6 +70,17 @@ def test_every_script_imports_what_another_exports() -> None:
         if len(re.findall(rf"\b{wanted}\b", SCRIPTS[name])) > 1
     }
     assert set(imports) - used == set()
+
+
+def test_every_import_names_a_file_that_is_there() -> None:
+    named = [
+        (path.parent / source).resolve()
+        for path in OWN
+        if path.suffix == ".js"
+        for source in re.findall(r"from\s*\"([^\"]+)\"", path.read_text())
+    ]
+    assert len(named) > 40
+    assert [path for path in named if not path.is_file()] == []
 
 
 def test_scripts_are_short() -> None:

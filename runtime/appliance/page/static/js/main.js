@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { bar } from "./bar.js";
 import { el } from "./dom.js";
 import { attempt, hear, house } from "./house.js";
-import { instrumentRoom } from "./instrument_room.js";
+import { instrumentRoom } from "./instrument/instrument_room.js";
 import { modelsRoom } from "./models_room.js";
 import { runRoom } from "./night_room.js";
 import { queueRoom } from "./queue_room.js";

@@ -3,10 +3,10 @@
 import { get } from "./api.js";
 import { el, show } from "./dom.js";
 import { Events } from "./events.js";
-import { FocusMap } from "./focus_map.js";
+import { FocusMap } from "./map/focus_map.js";
 import { hear, house } from "./house.js";
 import { LiveFrame } from "./live.js";
-import { MapView } from "./map_view.js";
+import { MapView } from "./map/map_view.js";
 import { paced } from "./pace.js";
 import { attention, budgets, calibration, files, heading, regions } from "./run_words.js";
 import { TilePanel } from "./tile_panel.js";

@@ -1,12 +1,12 @@
 // The instrument by hand: opened for this page, looked through, moved, focused, and closed again.
 
-import { get } from "./api.js";
-import { el, part } from "./dom.js";
+import { get } from "../api.js";
+import { el, part } from "../dom.js";
 import { focusAid } from "./focus_aid.js";
 import { Hand } from "./hand.js";
-import { attempt, hear, house, may } from "./house.js";
+import { attempt, hear, house, may } from "../house.js";
 import { jogPad } from "./jog_pad.js";
-import { draw } from "./live.js";
+import { draw } from "../live.js";
 
 const REST_MS = 150, HIDDEN_MS = 500;
 const PASSING = [0, 422, 429]; // the connection, a lamp that there is not, too much asked: it is still open

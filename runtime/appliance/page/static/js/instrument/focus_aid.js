@@ -1,8 +1,8 @@
 // The focus aid: how sharp the frame is, as a number and a trace, beside the sharpest so far.
 
-import { curve } from "./curve.js";
-import { el, svg } from "./dom.js";
-import { attempt } from "./house.js";
+import { curve } from "../curve.js";
+import { el, svg } from "../dom.js";
+import { attempt } from "../house.js";
 
 const REMEMBERED = 120, WIDTH = 320, HEIGHT = 64, EDGE = 4;
 const RANGES_UM = [20, 60, 120, 300];

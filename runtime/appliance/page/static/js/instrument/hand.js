@@ -1,6 +1,6 @@
 // The instrument by hand: a lease of it, and the orders that only who holds it may give.
 
-import { ask, picture } from "./api.js";
+import { ask, picture } from "../api.js";
 
 const WIDTH_PX = 800;
 

@@ -1,11 +1,11 @@
 // For the technician: the instrument by hand, the newest frame of a night, and the calibrations.
 
 import { byHand } from "./by_hand.js";
-import { get } from "./api.js";
-import { el, part, table } from "./dom.js";
-import { house } from "./house.js";
-import { LiveFrame } from "./live.js";
-import { date } from "./times.js";
+import { get } from "../api.js";
+import { el, part, table } from "../dom.js";
+import { house } from "../house.js";
+import { LiveFrame } from "../live.js";
+import { date } from "../times.js";
 
 const LOOK_MS = 1000, NOTHING_MS = 10000;
 

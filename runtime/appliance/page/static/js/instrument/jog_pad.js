@@ -1,7 +1,7 @@
 // Moves the stage by chosen steps: buttons named for the stage's axes, and keys while they have focus.
 
-import { el } from "./dom.js";
-import { attempt } from "./house.js";
+import { el } from "../dom.js";
+import { attempt } from "../house.js";
 
 const STEPS_UM = [1, 10, 100, 1000], Z_STEPS_UM = [0.5, 1, 2, 5, 10, 20, 50, 100];
 const KEYS = {

@@ -1,7 +1,7 @@
 // The focus surface: the height of every tile, where it lies on the map.
 
-import { sequential } from "./colours.js";
-import { el } from "./dom.js";
+import { sequential } from "../colours.js";
+import { el } from "../dom.js";
 
 const SIDE = 420;
 

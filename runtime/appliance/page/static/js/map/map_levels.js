@@ -1,6 +1,6 @@
 // The live map's parts: which there are, and which were drawn again since.
 
-import { address, get, Refusal } from "./api.js";
+import { address, get, Refusal } from "../api.js";
 
 /** A map as the service describes it, and where its parts are. */
 export class MapLevels {

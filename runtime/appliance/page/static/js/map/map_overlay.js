@@ -1,8 +1,8 @@
 // What lies over the map: tiles, regions, the stage, a scale bar. One canvas, drawn when it moved.
 
-import { classColour, KINDS, sequential, serious } from "./colours.js";
-import { el } from "./dom.js";
-import { house } from "./house.js";
+import { classColour, KINDS, sequential, serious } from "../colours.js";
+import { el } from "../dom.js";
+import { house } from "../house.js";
 
 /** Draws over a viewer's map what a `MapView` knows of it. */
 export class Overlay {

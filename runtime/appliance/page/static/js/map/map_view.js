@@ -1,6 +1,6 @@
 // The map: it grows while one looks, zooms, and says where the stage is.
 
-import { el } from "./dom.js";
+import { el } from "../dom.js";
 import { Overlay } from "./map_overlay.js";
 import { MapLevels } from "./map_levels.js";
 
