@@ -106,7 +106,7 @@ def read_text(path: Path, *, what: str, most_bytes: int, refuse: Refusal) -> str
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def reason_of(error: OSError | ValueError) -> str:
+def reason_of(error: Exception) -> str:
     """Return in words why a file could not be opened: an invalid name is no error of the system."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from runtime.errors import ConfigRefused
 from runtime.plain_file import reason_of
-from runtime.record.storage import sync_folder
+from runtime.record.storage import no_folder, sync_folder
 
 OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
+
+
+def place_of(out: Path) -> Path:
+    """Return where a run that is to lie in `out` is put, its links followed.
+
+    Raises ConfigRefused for a name that no folder can have, and for links that lead in a ring.
+    """
+    try:
+        place = out.resolve()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            place.stat()
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: of a ring
+        raise no_folder(out, reason_of(error)) from None
+    return place
 
 
 def refuse_occupied(place: Path) -> None:

@@ -20,7 +20,7 @@ from runtime.config.strict import Strict
 from runtime.errors import ConfigRefused, InputRefused, ModelRefused, NightscopeError
 from runtime.record.journal import Journal
 from runtime.record.ledger import entries
-from runtime.record.place import put_in_place, refuse_occupied
+from runtime.record.place import place_of, put_in_place, refuse_occupied
 from runtime.record.storage import (
     hash_of,
     make_folder,
@@ -144,7 +144,7 @@ class RunFolder:
         place is no run; the next `create` clears it away. Raises ConfigRefused where something else
         lives already.
         """
-        place = self.path.resolve()
+        place = place_of(self.path)
         make_folder(place.parent)
         refuse_occupied(place)
         aside = RunFolder(place.with_name(f".{place.name}.part"))

@@ -44,7 +44,7 @@ def make_folder(path: Path) -> None:
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno in FULL:
             raise told(error, f"making {path}") or error from error
-        raise _no_folder(path, reason_of(error)) from None
+        raise no_folder(path, reason_of(error)) from None
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -147,16 +147,17 @@ def standing_folder(path: Path) -> Path:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, ValueError) as error:
-            raise _no_folder(path, reason_of(error)) from None
+            raise no_folder(path, reason_of(error)) from None
         if not folder.is_dir():
-            raise _no_folder(path, f"{folder} is no folder")
+            raise no_folder(path, f"{folder} is no folder")
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise _no_folder(path, f"{folder} may not be written to")
+            raise no_folder(path, f"{folder} may not be written to")
         return folder
-    raise _no_folder(path, "there is no root")
+    raise no_folder(path, "there is no root")
 
 
-def _no_folder(path: Path, reason: str) -> ConfigRefused:
+def no_folder(path: Path, reason: str) -> ConfigRefused:
+    """Return the refusal of a folder to write to, naming it and why."""
     return ConfigRefused(
         f"folder {path}: cannot be made: {reason}",
         remedy="name a folder that can be written to with --out",

@@ -26,7 +26,7 @@ from runtime.night.preflight import preflight
 from runtime.night.run import Calibrate, carry_out
 from runtime.night.seal import seal
 from runtime.record.journal import Journal
-from runtime.record.place import refuse_occupied
+from runtime.record.place import place_of, refuse_occupied
 from runtime.record.run_folder import RunFolder
 from runtime.report.ending import Ending
 from runtime.report.night_ending import night_ending
@@ -107,7 +107,7 @@ def look_ahead(plan: Plan, settings: Settings, *, out: Path) -> Outlook:
 
     Raises NightscopeError for what would end it.
     """
-    refuse_occupied(out.resolve())
+    refuse_occupied(place_of(out))
     check_settings(plan, settings)
     classifier = open_classifier(plan, settings)
     finder_of(settings.models)

@@ -13,6 +13,7 @@ from runtime.cli.commands import doctor
 from runtime.cli.process import print_whatever_comes
 from runtime.cli.verbs import app
 from runtime.errors import ConfigRefused
+from runtime.record.place import place_of
 from runtime.record.run_folder import RunFolder
 from runtime.record.storage import make_folder
 
@@ -41,6 +42,17 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, name: str) -> Non
     with pytest.raises(ConfigRefused, match=r"folder .*: cannot be made: .*--out") as refusal:
         make_folder(tmp_path / name)
     assert len(str(refusal.value)) < 500
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "ring", "ring/run"])
+def test_a_name_that_no_run_can_have_is_refused_where_it_is_looked_ahead(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "ring").symlink_to("ring")
+    with pytest.raises(ConfigRefused, match=r"folder .*: cannot be made: .*--out"):
+        place_of(tmp_path / name)
+    with pytest.raises(ConfigRefused, match=r"folder .*: cannot be made: .*--out"):
+        RunFolder(tmp_path / name).create(plan_text="", settings_text="")
 
 
 def test_a_run_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
