@@ -1,4 +1,4 @@
-"""Waiting for a thread that computes, and giving up on one that does not end."""
+"""Waiting for a thread, and giving up on one that does not end."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ _left_behind: list[threading.Thread] = []
 def never() -> bool:
     """Return that nobody asked to stop."""
     return False
+
+
+def leave_behind(thread: threading.Thread) -> None:
+    """Give up a thread that does not end: the process ends without it."""
+    _left_behind.append(thread)
 
 
 def left_behind() -> bool:
@@ -65,19 +70,16 @@ class Patience:
         if self._asked():
             self._asked_s += WAIT_S
         if self._asked_s > GRACE_S:
-            self._leave()
+            leave_behind(self._thread)
             raise Stopped(
                 "stopped on request; a compute thread did not end its work, and was left behind",
                 limit=f"{GRACE_S:g} s",
                 remedy="`nightscope resume` continues",
             )
         if self._waited_s > self._longest_s:
-            self._leave()
+            leave_behind(self._thread)
             raise ComputeStuck(
                 "a compute thread has been at one tile for too long",
                 limit=f"{self._longest_s:g} s",
                 remedy="see that the disk answers; `nightscope resume` goes on from there",
             )
-
-    def _leave(self) -> None:
-        _left_behind.append(self._thread)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -20,6 +21,7 @@ from runtime.instrument.camera.capture import (
     open_capture,
     refuse_absent,
 )
+from runtime.patience import leave_behind
 from runtime.ports import ANY_EXPOSURE_MS, CameraFrame, CameraInfo, Clock
 from runtime.tile import Pixels
 
@@ -63,6 +65,7 @@ class OpenCvCamera:
         """
         self._source, self._clock, self._timeout_s = source, clock, timeout_s
         self._owner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="camera")
+        self._thread = self._owner.submit(threading.current_thread).result()
         self._exposure_ms: float | None = None
         self._closed = False
         refuse_absent(source)
@@ -186,6 +189,7 @@ class OpenCvCamera:
         deadline_s = self._clock.now_s() + limit_s
         while not future.done():
             if self._clock.now_s() > deadline_s:
+                leave_behind(self._thread)
                 raise CameraFailed(
                     f"camera {self._source} stalled",
                     value="no frame",

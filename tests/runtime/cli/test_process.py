@@ -1,12 +1,16 @@
 import gc
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from runtime.cli.call import load
 from runtime.cli.process import give_back_what_is_freed
+
+ROOT = Path(__file__).parents[3]
 
 # Tiles between small blocks that stay, after one large block has come and gone.
 SCAN = """
@@ -110,3 +114,30 @@ def test_a_terminal_that_was_closed_is_no_reason_to_end() -> None:
     process.stdin.write(b"x")
     process.stdin.close()
     assert process.wait(60) == 7
+
+
+STUCK = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from runtime.cli.call import call
+from runtime.errors import CameraFailed
+from runtime.patience import leave_behind
+
+def verb(console):
+    pool = ThreadPoolExecutor(1)
+    thread = pool.submit(threading.current_thread).result()
+    pool.submit(threading.Event().wait)
+    leave_behind(thread)
+    raise CameraFailed("the camera stalled")
+
+call("__main__:verb", True)
+"""
+
+
+def test_a_verb_ends_though_a_thread_is_stuck_that_python_would_wait_for() -> None:
+    """A driver that hangs, the pool that a stuck compute thread waits for."""
+    ended = subprocess.run(
+        [sys.executable, "-c", STUCK], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert (ended.returncode, json.loads(ended.stdout)["kind"]) == (4, "CameraFailed")
+    assert ended.stderr == "nightscope: the camera stalled\n"

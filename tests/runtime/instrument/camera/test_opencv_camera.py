@@ -1,3 +1,4 @@
+import threading
 from threading import Event
 
 import cv2
@@ -8,6 +9,7 @@ from runtime.clock import SystemClock
 from runtime.errors import CameraFailed
 from runtime.instrument.camera.capture import as_grey, refuse_absent
 from runtime.instrument.camera.opencv import OpenCvCamera
+from runtime.patience import left_behind
 
 PERIOD_S = 0.02
 
@@ -136,7 +138,13 @@ def test_a_stalled_driver_is_given_up_while_the_clock_is_pumped(opened):
     device.stall = Event()
     with pytest.raises(CameraFailed, match=r"stalled; value no frame; limit .*replug"):
         camera.capture(exposure_ms=1)
+    assert left_behind(), "Python would wait for it when the process ends"
     device.stall.set()
+    camera.close()
+    for thread in threading.enumerate():
+        if thread.name.startswith("camera"):
+            thread.join(5)
+    assert not left_behind()
 
 
 def test_a_busy_device_is_said_to_be_busy(opened):
