@@ -1,9 +1,12 @@
 # The device image: everything a microscope's controller needs, nothing that trains.
 #   docker build -t nightscope .
 # How plans, settings, keys and devices get in, and results out: docs/image.md.
-FROM python:3.11-slim-bookworm AS builder
+FROM debian:bookworm-slim AS builder
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends binutils python3-pip \
+ && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY runtime runtime
@@ -11,20 +14,35 @@ COPY firmware_bridge firmware_bridge
 COPY calibration calibration
 COPY export export
 COPY --chmod=755 runtime/appliance/units/slim.sh /usr/local/bin/slim
+# `true` keeps everything that pip installed.
+ARG SLIM=slim
+# `no` leaves the models to ONNX Runtime.
+ARG OPENVINO=yes
 # OpenVINO works without its telemetry package; with it, every device would report to its vendor.
 # This image's glibc is new enough for its wheels on Arm too.
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /dist . \
  && python3 -m venv --without-pip /opt/nightscope \
- && pip --python /opt/nightscope install --no-cache-dir "$(echo /dist/nightscope-*.whl)[openvino]" \
+ && pip --python /opt/nightscope install --no-cache-dir --no-compile \
+      "$(echo /dist/nightscope-*.whl)[openvino]" \
  && pip --python /opt/nightscope uninstall --yes openvino-telemetry \
- && slim /opt/nightscope
+ && { [ "$OPENVINO" = yes ] || pip --python /opt/nightscope uninstall --yes openvino; } \
+ && "$SLIM" /opt/nightscope
+# Imports every module: nothing that is needed was taken out, and what is used has its bytecode.
+RUN /opt/nightscope/bin/python -c "import importlib, pkgutil; import calibration, firmware_bridge, runtime; \
+      [importlib.import_module(m.name) for top in (calibration, firmware_bridge, runtime) \
+       for m in pkgutil.walk_packages(top.__path__, top.__name__ + '.') \
+       if not m.name.endswith('__main__') and ('$OPENVINO' == 'yes' or 'openvino' not in m.name)]" \
+ && /opt/nightscope/bin/python -m compileall -q /opt/nightscope/lib/python3.11/site-packages/apprise
 
-FROM python:3.11-slim-bookworm
+FROM debian:bookworm-slim
 
 LABEL org.opencontainers.image.title="nightscope" \
       org.opencontainers.image.description="Overnight microscope scans on the instrument's own controller" \
       org.opencontainers.image.licenses="Apache-2.0"
 
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends python3 \
+ && rm -rf /var/lib/apt/lists/*
 # Serial ports belong to dialout, cameras to video. /etc/nightscope is the instrument's, and only read.
 RUN useradd --uid 10001 --create-home --home-dir /var/lib/nightscope --groups dialout,video nightscope \
  && mkdir -p /etc/nightscope

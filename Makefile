@@ -19,7 +19,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # Bash's own `time`, so that every step says how long it took.
 timed = @echo "== $(1)"; TIMEFORMAT="-- $(1): %1R s"; time $(BIN)/$(2)
 
-.PHONY: help demo test test-slow test-export test-firmware test-wheel check format bench clean
+.PHONY: help demo test test-slow test-export test-firmware test-wheel test-image check format bench clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -44,6 +44,9 @@ test-export: $(VENV)/.export ## training, quantising, packing: installs torch
 test-firmware: $(VENV)/.dev ## the reference firmware: its core, fuzzed; its images under simavr
 	$(FIRMWARE) firmware test-core fuzz
 	$(PYTEST) -m firmware $(ARGS)
+
+test-image: $(VENV)/.dev ## the image, built, does what docs/image.md says line by line; where containers run
+	$(BIN)/python -m pytest -m image -rs $(ARGS)
 
 # A build folder of an earlier checkout would put its old files into the wheel.
 test-wheel: $(BIN)/python ## the wheel, alone in a new environment, far from the checkout, runs the demo
