@@ -6,7 +6,7 @@ FROM debian:bookworm-slim AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends binutils python3-pip \
- && rm -rf /var/lib/apt/lists/*
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY runtime runtime
@@ -42,7 +42,7 @@ LABEL org.opencontainers.image.title="nightscope" \
 
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends python3 \
- && rm -rf /var/lib/apt/lists/*
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 # Serial ports belong to dialout, cameras to video. /etc/nightscope is the instrument's, and only read.
 RUN useradd --uid 10001 --create-home --home-dir /var/lib/nightscope --groups dialout,video nightscope \
  && mkdir -p /etc/nightscope

@@ -24,7 +24,7 @@ done
 find "$packages" -depth -type d \( -name tests -o -name test \) -path '*/*/*' \
   -not -path '*/numpy/testing/*' -exec rm -rf {} +
 find "$packages" -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.h' -o -name '*.hpp' \
-  -o -name '*.lib' \) -delete
+  -o -name '*.a' -o -name '*.lib' \) -delete
 find "$packages" -depth -type d -name __pycache__ -exec rm -rf {} +
 
 # Names for a debugger. Only here: a library whose table of libraries was rewritten when its wheel
