@@ -33,3 +33,23 @@ def span(part: Box, whole: Box) -> tuple[slice, slice]:
         slice(part[1] - whole[1], part[3] - whole[1]),
         slice(part[0] - whole[0], part[2] - whole[0]),
     )
+
+
+def merged(boxes: Iterable[Box]) -> list[Box]:
+    """Return boxes that cover some, any two joined that hold no less than the box around them."""
+    apart: list[Box] = []
+    for box in boxes:
+        grown = box
+        while near := [each for each in apart if _fills(each, grown)]:
+            apart.remove(near[0])
+            grown = joined(near[0], grown)
+        apart.append(grown)
+    return apart
+
+
+def _fills(a: Box, b: Box) -> bool:
+    return _area(joined(a, b)) <= _area(a) + _area(b)
+
+
+def _area(box: Box) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])

@@ -11,6 +11,7 @@ A new canvas is drawn beside the old one and takes its place by renaming.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -252,18 +253,17 @@ class Mosaic:
             touched += [outward(each) for each in (before, hull) if each is not None]
         return touched
 
-    def _parts(self, touched: list[Box]) -> dict[Chunk, Box]:
+    def _parts(self, touched: list[Box]) -> dict[Chunk, list[Box]]:
         """Return which part of each chunk boxes touch; all of one that is torn or has few tiles."""
-        canvas, parts = self._canvas, dict[Chunk, Box]()
+        canvas, parts = self._canvas, defaultdict[Chunk, list[Box]](list)
         assert canvas is not None
         for box in touched:
             for chunk in canvas.chunks_of(box):
                 own = canvas.box_px(chunk)
                 few = len(self._lying.within(own)) <= FEW_TILES
                 part = own if few or chunk in self._shown.torn else meet(own, box)
-                if part is not None:
-                    parts[chunk] = joined(parts.get(chunk, part), part)
-        return parts
+                parts[chunk] += [] if part is None else [part]
+        return {chunk: some for chunk, some in parts.items() if some}
 
     def _tone(self, moved: list[Placement], pixels: ReadPixels) -> list[Overlap]:
         """Fit moved tiles to their neighbours, which stay as they are; return the overlaps."""
@@ -353,7 +353,7 @@ class Mosaic:
             whole,
         )
 
-    def _draw(self, pixels: ReadPixels, *, parts: Mapping[Chunk, Box] | None) -> int:
+    def _draw(self, pixels: ReadPixels, *, parts: Mapping[Chunk, list[Box]] | None) -> int:
         """Draw what is torn, of chunks in `parts` no more than that; return how many it wrote."""
         canvas, shown = self._canvas, self._shown
         if canvas is None:

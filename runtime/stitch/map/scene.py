@@ -1,6 +1,6 @@
 """Draw what a map shows, block by block, on all cores.
 
-While a scan runs only that part of a chunk is drawn that a tile came into or left, over what the
+While a scan runs only those boxes of a chunk are drawn that a tile came into or left, over what the
 chunk has: a chunk may hold hundreds of small tiles, and each that comes shall not draw them all.
 
 A settled block is drawn in one piece: what a tile gives at a place could differ in its last digit
@@ -11,10 +11,10 @@ drawn when.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from runtime.stitch.map.boxes import Box, joined, meet, span
+from runtime.stitch.map.boxes import Box, meet, merged, span
 from runtime.stitch.map.canvas import Canvas, Chunk
 from runtime.stitch.map.cuts import SeamCut
 from runtime.stitch.map.ledger import Shown, block_of
@@ -36,12 +36,12 @@ class Scene:
     style: Style
 
     def drawn(
-        self, read: ReadPixels, *, parts: Mapping[Chunk, Box] | None
+        self, read: ReadPixels, *, parts: Mapping[Chunk, Sequence[Box]] | None
     ) -> Iterator[tuple[Chunk, int]]:
         """Draw the torn chunks, or with no `parts` the whole blocks they lie in.
 
-        Of a torn chunk in `parts` only that mosaic box shows what it should not. Yields each block
-        when it is on the disk, with the number of its chunks that were written.
+        Of a torn chunk in `parts` only those mosaic boxes show what they should not. Yields each
+        block when it is on the disk, with the number of its chunks that were written.
         """
         torn: defaultdict[Chunk, set[Chunk]] = defaultdict(set)
         for chunk in self.shown.torn:
@@ -55,41 +55,47 @@ class Scene:
 
     def _whole(self, block: Chunk, read: ReadPixels) -> Callable[[], int]:
         box = self.canvas.block_px(block)
-        return self._job(set(self.canvas.chunks_of(box)), box, read)
+        return self._job(set(self.canvas.chunks_of(box)), [box], read)
 
     def _torn(
-        self, chunks: set[Chunk], parts: Mapping[Chunk, Box], read: ReadPixels
+        self, chunks: set[Chunk], parts: Mapping[Chunk, Sequence[Box]], read: ReadPixels
     ) -> Callable[[], int]:
-        boxes = (parts.get(chunk) or self.canvas.box_px(chunk) for chunk in chunks)
-        return self._job(chunks, joined(*boxes), read)
+        boxes = (parts.get(chunk) or [self.canvas.box_px(chunk)] for chunk in sorted(chunks))
+        return self._job(chunks, merged(box for some in boxes for box in some), read)
 
-    def _job(self, chunks: set[Chunk], box: Box, read: ReadPixels) -> Callable[[], int]:
-        """Read what a mosaic box shows; return what draws it in the given chunks."""
-        canvas, places, tones = self.canvas, self.shown.places, self.shown.tones
-        # Tiles that nothing confirms lie under those that something does.
-        order = sorted(self.lying.within(box), key=lambda name: (not places[name].flag, name))
-        layers = [Layer(read(name), places[name], tones[name]) for name in order]
+    def _job(self, chunks: set[Chunk], boxes: list[Box], read: ReadPixels) -> Callable[[], int]:
+        """Read what some mosaic boxes show; return what draws it in the given chunks."""
+        seen = [(box, self._layers(box, read)) for box in boxes]
 
         def work() -> int:
-            drawn = draw(layers, self._cut, box_px=box, style=self.style)
-            canvas.put({chunk: self._renewed(chunk, drawn, box) for chunk in sorted(chunks)})
+            pieces = [
+                (box, draw(layers, self._cut, box_px=box, style=self.style)) for box, layers in seen
+            ]
+            self.canvas.put({chunk: self._renewed(chunk, pieces) for chunk in sorted(chunks)})
             return len(chunks)
 
         return work
+
+    def _layers(self, box: Box, read: ReadPixels) -> list[Layer]:
+        places, tones = self.shown.places, self.shown.tones
+        # Tiles that nothing confirms lie under those that something does.
+        order = sorted(self.lying.within(box), key=lambda name: (not places[name].flag, name))
+        return [Layer(read(name), places[name], tones[name]) for name in order]
 
     def _cut(self, pair: Pair) -> SeamCut | None:
         overlap = self.shown.overlaps.get(pair)
         return None if overlap is None else overlap.cut
 
-    def _renewed(self, chunk: Chunk, drawn: Pixels, box: Box) -> Pixels:
-        """Return a chunk with what was drawn of a box in it."""
+    def _renewed(self, chunk: Chunk, pieces: Sequence[tuple[Box, Pixels]]) -> Pixels:
+        """Return a chunk with what was drawn of the boxes in it."""
         own = self.canvas.box_px(chunk)
-        inside = meet(own, box)
-        if inside == own:
-            return drawn[span(own, box)]
+        shared = [(part, box, drawn) for box, drawn in pieces if (part := meet(own, box))]
+        for part, box, drawn in shared:
+            if part == own:
+                return drawn[span(own, box)]
         pixels = self.canvas.load(0, chunk).copy()
-        if inside is not None:
-            pixels[span(inside, own)] = drawn[span(inside, box)]
+        for part, box, drawn in shared:
+            pixels[span(part, own)] = drawn[span(part, box)]
         return pixels
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import zarr
 
+from runtime.stitch.map.boxes import merged
 from runtime.stitch.map.canvas import CHUNK_PX, Canvas
 from runtime.stitch.map.mosaic import Mosaic
 from runtime.stitch.map.whereabouts import Whereabouts
@@ -74,6 +75,33 @@ def test_a_tile_draws_no_more_than_it_touches(live):
     beside = {f"r{row}_c{column}" for row in (5, 6, 7) for column in (1, 2, 3)}
     assert CHUNK_PX > SIDE_PX + STEP_PX * ACROSS
     assert set(read) == beside
+
+
+def test_tiles_that_move_far_apart_draw_nothing_between(tmp_path):
+    mosaic = dense(tmp_path)
+    for name, place in places().items():
+        mosaic.update({name: place}, pixels)
+    moved = {
+        "r1_c1": Placement(tile_id="r1_c1", x_px=51.3, y_px=51.7),
+        "r6_c6": Placement(tile_id="r6_c6", x_px=201.3, y_px=201.7),
+    }
+    read = []
+    dense(tmp_path).update(moved, lambda name: read.append(name) or pixels(name))
+    assert set(read) == {
+        f"r{row + y}_c{column + x}"
+        for row, column in ((1, 1), (6, 6))
+        for y in (-1, 0, 1)
+        for x in (-1, 0, 1)
+    }
+
+
+def test_boxes_are_joined_only_where_that_adds_nothing():
+    """Four chunks, two of which come in parts, make one; what lies apart, or askew, stays so."""
+    chunks = [(0, 0, 5, 5), (5, 5, 10, 10), (0, 5, 5, 10), (5, 0, 10, 3), (5, 3, 10, 5)]
+    assert merged(chunks) == [(0, 0, 10, 10)]
+    apart = [(0, 0, 5, 5), (7, 7, 9, 9)]
+    assert merged(apart) == apart
+    assert merged([(0, 0, 8, 8), (1, 1, 9, 9)]) == [(0, 0, 9, 9)]
 
 
 def test_what_is_drawn_in_parts_is_what_is_drawn_whole(live):
