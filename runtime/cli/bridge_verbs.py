@@ -100,3 +100,20 @@ def bridge_chaos(
         gap=gap,
         seed=seed,
     )
+
+
+@bridge.command("emulate")
+def bridge_emulate(
+    brand: Annotated[
+        str, typer.Argument(metavar="BRAND", help="native, sangaboard, grbl or illuminate.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Be a board that is not there, on a port of its own, to try the other verbs without one.
+
+    `nightscope bridge emulate grbl`
+
+    `nightscope bridge emulate native`
+    """
+    board = load("firmware_bridge.tools.emulate:emulated")
+    call("runtime.cli.commands.bridge:emulate", as_json, board=board, brand=brand)

@@ -1,5 +1,6 @@
 """Exercise and monitor: what they find, and that the monitor shows every kind of frame."""
 
+import io
 import re
 from dataclasses import replace
 from itertools import product
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from firmware_bridge.board.bench_plant import BENCH_BOARD, BenchPlant
 from firmware_bridge.board.pty_host import PtyHost
@@ -15,14 +17,18 @@ from firmware_bridge.drivers.grbl.emulator import GrblFirmware
 from firmware_bridge.drivers.illuminate.emulator import IlluminateFirmware
 from firmware_bridge.drivers.native.board import NativeBoard, NativeOptions
 from firmware_bridge.drivers.native.emulator import BoardEmulator
+from firmware_bridge.drivers.registry import BRANDS
 from firmware_bridge.drivers.sangaboard.emulator import V1, SangaboardFirmware
 from firmware_bridge.errors import FirmwareIncompatible
+from firmware_bridge.find.detect import probe
 from firmware_bridge.frames.codec import DELIMITER, Frame, FrameType, decode, encode
 from firmware_bridge.frames.protocol import REQUEST_LENGTH, BoardStatus, Opcode
 from firmware_bridge.line.chaos import ChaosProxy
 from firmware_bridge.line.faults import Faults
+from firmware_bridge.tools.emulate import emulated
 from firmware_bridge.tools.exercise import exercise
 from firmware_bridge.tools.monitor import Monitor, in_words, watch
+from runtime.cli.commands.bridge import emulate
 from runtime.clock import SystemClock
 
 SPECIFICATION = Path(__file__).parents[2] / "docs" / "protocol.md"
@@ -166,3 +172,24 @@ def test_specification_lists_every_opcode_and_its_example_is_true():
     assert decode(host.strip(DELIMITER)).opcode == Opcode.STATUS
     status = BoardStatus.unpack(decode(board.strip(DELIMITER)).payload)
     assert (status.steps, status.level, status.objective) == ((100, -2, 0), 0, 1)
+
+
+@pytest.mark.parametrize("brand", [row.name for row in BRANDS])
+def test_every_brand_can_be_tried_without_a_board(brand, monkeypatch):
+    """As a technician does: the port that is printed is probed, then Ctrl-C."""
+    found, said = [], io.StringIO()
+
+    class Technician(SystemClock):
+        def sleep(self, *, duration_s):
+            found.extend(probe([said.getvalue().split()[1].rstrip(":")], clock=SystemClock()))
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("runtime.cli.commands.bridge.SystemClock", Technician)
+    told = emulate(board=emulated, brand=brand, console=Console(file=said, width=200))
+    assert [finding.driver for finding in found] == [brand]
+    assert told == {"port": found[0].port.device, "brand": brand}
+
+
+def test_a_brand_that_nobody_knows_is_not_emulated(clock):
+    with pytest.raises(FirmwareIncompatible, match="arduino"):
+        emulated("arduino", clock=clock)

@@ -1,8 +1,9 @@
-"""`nightscope bridge exercise | probe | monitor | chaos`: a technician at the serial line."""
+"""`nightscope bridge ...`: a technician at the serial line."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -130,10 +131,22 @@ def chaos(
         return _until_ctrl_c(line, clock, console)
 
 
+def emulate(*, board: Callable[..., Any], brand: str, console: Console) -> dict[str, Any]:
+    """Be a board of a brand until Ctrl-C; the host opens the printed port."""
+    clock = SystemClock()
+    with bridge_trouble_is_hardware(), board(brand, clock=clock) as host:
+        console.print(f"open {host.port}: an emulated {brand} board; nothing moves. Ctrl-C ends")
+        _wait_for_ctrl_c(clock)
+        return {"port": host.port, "brand": brand}
+
+
 def _until_ctrl_c(proxy: Any, clock: SystemClock, console: Console) -> dict[str, Any]:
     console.print(f"open {proxy.port} in place of the board's own port; Ctrl-C ends")
-    try:
+    _wait_for_ctrl_c(clock)
+    return {"port": proxy.port, "bytes_damaged": proxy.damaged}
+
+
+def _wait_for_ctrl_c(clock: SystemClock) -> None:
+    with suppress(KeyboardInterrupt):
         while True:
             clock.sleep(duration_s=LOOK_EVERY_S)
-    except KeyboardInterrupt:
-        return {"port": proxy.port, "bytes_damaged": proxy.damaged}
