@@ -31,7 +31,7 @@ def text_in_words(heard: bytes) -> list[str] | None:
 
 
 def _words(piece: bytes) -> str:
-    return _named(piece[0]) if piece[0] in REALTIME else piece.decode("ascii").rstrip("\r\n")
+    return piece.decode("ascii").rstrip("\r\n") if piece.endswith(b"\n") else _named(piece[0])
 
 
 def _named(byte: int) -> str:

@@ -25,6 +25,7 @@ from firmware_bridge.frames.codec import DELIMITER, Frame, FrameType, decode, en
 from firmware_bridge.frames.protocol import REQUEST_LENGTH, BoardStatus, Opcode
 from firmware_bridge.line.chaos import ChaosProxy
 from firmware_bridge.line.faults import Faults
+from firmware_bridge.text.words import text_in_words
 from firmware_bridge.tools.emulate import emulated
 from firmware_bridge.tools.exercise import exercise
 from firmware_bridge.tools.monitor import Monitor, in_words, watch
@@ -141,6 +142,14 @@ def test_monitor_shows_lines_of_text_as_they_are(clock):
     assert "board → host  ok" in text
     assert "host → board  <jog cancel>" in text
     assert "DAMAGED" not in text
+
+
+@pytest.mark.parametrize(
+    ("heard", "words"),
+    [(b"\x9f", ["<byte 0x9f>"]), (b"?\r\n", ["?"]), (b"?", ["<status ?>"]), (b"\xff", None)],
+)
+def test_a_byte_that_means_nothing_has_words_too(heard, words):
+    assert text_in_words(heard) == words
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20))
