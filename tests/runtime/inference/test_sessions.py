@@ -4,6 +4,7 @@ import fcntl
 import json
 import subprocess
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,10 @@ from runtime.clock import SystemClock
 from runtime.errors import ModelRefused
 from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import Bundle, open_bundle
+from runtime.inference.candidates import open_choice
 from runtime.inference.selection import choose, chosen
 from runtime.inference.selftest import golden_outputs, verify
-from runtime.inference.session import Backend, Choice
+from runtime.inference.session import Backend, Choice, Session
 from runtime.instant import Instant
 from runtime.offline.model_bench import bench
 from runtime.tasks.registry import RECORDS
@@ -138,6 +140,23 @@ def the_note(cache: Path) -> Path:
     """The only choice that is remembered there."""
     [note] = cache.glob("*.json")
     return note
+
+
+def test_a_session_is_closed_before_the_next_one_is_measured(
+    shipped: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at once are the most memory that a night ever needs for its models."""
+    opened: list[weakref.ref[Session]] = []
+
+    def opening(*asked: Any, **how: Any) -> Session:
+        assert all(before() is None for before in opened)
+        session = open_choice(*asked, **how)
+        opened.append(weakref.ref(session))
+        return session
+
+    monkeypatch.setattr("runtime.inference.selection.open_choice", opening)
+    chosen(shipped, allowed=("onnxruntime",), threads=1, cache=None, clock=SteppingClock())
+    assert len(opened) == 2
 
 
 @pytest.mark.slow
