@@ -45,7 +45,7 @@ class Conveyor(Generic[Item]):
         asked: Callable[[], bool] = never,
     ) -> None:
         self._work, self._idle, self._asked = work, idle, asked
-        self._done, self._abandoned = 0, False
+        self._done, self._left = 0, False
         self._belt: queue.Queue[Item | None] = queue.Queue(maxsize=size)
         self._clock = clock
         self._failure: BaseException | None = None
@@ -93,13 +93,13 @@ class Conveyor(Generic[Item]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._abandoned:
+        if self._left:
             return
         orderly = kind is None or issubclass(kind, ORDERLY)
         if orderly and self._failure is None:
             self._offer(None)
         else:
-            self._abandon()
+            self._make_room_for_the_end()
         self._see_off(orderly)
         if orderly and self._failure is not None:
             raise self._failure
@@ -119,14 +119,22 @@ class Conveyor(Generic[Item]):
         try:
             patience.wait()
         except (Stopped, ComputeStuck):
-            self._abandon()
+            self._left = True
+            self._make_room_for_the_end()  # should it ever come back, it takes nothing more
             raise
 
-    def _abandon(self) -> None:
-        """Throw away what waits; it was never journaled, so a resumed run takes it again."""
-        self._abandoned = True
-        with suppress(queue.Full):  # then it does not wait
-            self._belt.put_nowait(None)
+    def _make_room_for_the_end(self) -> None:
+        """Put the end on the belt without waiting. What that pushes off was never journaled, so a
+        resumed run takes it again.
+        """
+        while self._thread.is_alive():
+            try:
+                self._belt.put_nowait(None)
+            except queue.Full:
+                with suppress(queue.Empty):
+                    self._belt.get_nowait()
+            else:
+                return
 
     def _run(self) -> None:
         try:
@@ -137,10 +145,10 @@ class Conveyor(Generic[Item]):
             self._failure = error
 
     def _next(self) -> Item | None:
-        while self._belt.empty() and not self._abandoned and self._idle():
+        while self._belt.empty() and not self._left and self._idle():
             self._done += 1
         item = self._belt.get()
-        return None if self._abandoned else item
+        return None if self._left else item
 
 
 class Errand(Generic[Result]):

@@ -122,6 +122,21 @@ def test_another_error_abandons_the_belt_without_hanging():
     assert len(seen) < 4
 
 
+def test_another_error_leaves_no_item_that_there_was_room_for():
+    """The tile that was whole when the cable came out is kept."""
+    gate, seen = threading.Event(), []
+
+    def work(item):
+        gate.wait(5)
+        seen.append(item)
+
+    with pytest.raises(KeyError), Conveyor(work, size=4, clock=Busy(gate.set)) as belt:
+        for n in range(3):
+            belt.put(n)
+        raise KeyError
+    assert seen == [0, 1, 2]
+
+
 def test_alongside_waits_and_passes_failures_on():
     done = []
     alongside(lambda: done.append(1), clock=SystemClock())
