@@ -162,7 +162,7 @@ def _slides(match: Match, pair: StripPair) -> bool:
     faint one it is an edge that runs through a corner, with no place on it.
     """
     told = len(match.pairs) / len(Layout.of(*pair.a.shape).corners)
-    return bool(match.alternatives) and told < LEAST_TOLD
+    return bool(match.alternatives) and match.ncc < FAINT and told < LEAST_TOLD
 
 
 def _lucky(match: Match, pair: StripPair) -> bool:

@@ -31,5 +31,7 @@ def test_of_two_places_that_few_blocks_tell_none_is_the_match():
     other = Alternative(dx_px=275.0, dy_px=-7.0, ncc=0.3, lead_nats=1.0)
     assert _slides(replace(one, alternatives=(other,)), pair)
     assert not _slides(one, pair)
+    # Where they agree that well it is no noise.
+    assert not _slides(replace(one, alternatives=(other,), ncc=0.9), pair)
     # Of a lattice most blocks tell, and other seams choose.
     assert not _slides(replace(one, alternatives=(other,), pairs=one.pairs * 2), pair)
