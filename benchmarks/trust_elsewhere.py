@@ -51,7 +51,8 @@ def doubted(images: LabelledImages, guard: Guard, data: Data) -> str:
     for index in range(len(images)):
         pixels = images.load(index)
         views = [pixels[view] for view in views_of(images, index, data.field)]
-        verdicts.append(guard.judge([guard.look(one, sample(one, guard.spec)) for one in views]))
+        seen = [guard.look(one, sample(one, guard.spec)) for one in views]
+        verdicts.append(guard.judge(seen, score=1.0))
     return f"{sum(bool(verdict.doubt) for verdict in verdicts)} of {len(verdicts)}"
 
 
@@ -64,8 +65,11 @@ def row(data: Data, spec: PreprocessSpec) -> list[str]:
         spec=spec,
         mean=fitted.mean,
         whitening=fitted.whitening,
+        specimen_whitening=fitted.specimen_whitening,
         limit=fitted.limit,
+        specimen_limit=fitted.specimen_limit,
         blank_limit=fitted.blank_limit,
+        least_score=0.0,
     )
     test = data.parts.test
     sets = (data.parts.validation, test, spoilt(test, inverted), spoilt(test, blurred))

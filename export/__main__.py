@@ -109,6 +109,38 @@ def pack(
     typer.echo(json.dumps({"bundle": str(out), "bytes": out.stat().st_size}))
 
 
+@app.command("refit-guard")
+def refit_guard(
+    source: Annotated[Path, typer.Option("--from", metavar="BUNDLE", help="A classifier's .nsb.")],
+    config: Config,
+    key: Annotated[Path, typer.Option(metavar="PEM", help="Private Ed25519 key.")],
+    out: Annotated[Path, typer.Option(metavar="BUNDLE", help="The .nsb file to write.")],
+    version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Its version.")],
+    data: Data = None,
+    seed: Annotated[int, typer.Option(help="As in the training.")] = 0,
+    card: Annotated[
+        Path | None, typer.Option(metavar="MD", help="In place of the bundle's own card.")
+    ] = None,
+) -> None:
+    """Fit the guard of a packed classifier anew and sign it; its networks stay, byte for byte.
+
+    `nightscope export refit-guard --from old.nsb --config mussel_tissue.toml --key signing.pem
+    --version 1.4.0 --out mussel-tissue-1.4.0.nsb`
+    """
+    from export.bundle.pack import pack as pack_bundle
+    from export.bundle.unpack import unpack
+    from export.tasks.classify.refit import refit_guard as refit
+    from runtime.config.settings import ModelsSection
+
+    artefacts = unpack(source, keys=ModelsSection().keyring)
+    if card is not None:
+        artefacts = replace(artefacts, card=card.read_text(encoding="utf-8"))
+    with shown() as progress:
+        made = refit(artefacts, config, data, version=version, seed=seed, progress=progress)
+    pack_bundle(made, key=key, out=out)
+    typer.echo(json.dumps({"bundle": str(out), "trust": made.about["task"]["trust"]}, indent=1))
+
+
 @app.command()
 def key(out: Annotated[Path, typer.Option(metavar="PEM")]) -> None:
     """Make a signing key, as `nightscope key new` does; devices trust its public half.

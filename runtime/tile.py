@@ -341,6 +341,7 @@ class FocusVerdict:
         _finite("FocusVerdict", z_um=self.z_um)
 
 
+DoubtAbout = Literal["", "specimen", "instrument", "score"]
 BLANK_DOUBT = "blank: nothing in it beyond noise"
 
 
@@ -350,7 +351,9 @@ class Label:
 
     `strangeness` is how unlike the training set the picture is, 1 at the model's limit, None for a
     model without a guard; beyond the limit `doubt` says in words why the label is not to be
-    trusted. A doubt that is `BLANK_DOUBT` is an answer rather than a fault.
+    trusted, and `doubt_about` whether for the specimen, which is none that the model knows or shows
+    nothing, for the instrument, which records it as training did not, or for the score alone. A
+    doubt that is `BLANK_DOUBT` is an answer rather than a fault.
     """
 
     name: str
@@ -359,6 +362,14 @@ class Label:
     model: str = ""
     strangeness: float | None = None
     doubt: str = ""
+    doubt_about: DoubtAbout = ""
+
+    @property
+    def tells_where(self) -> bool:
+        """Return whether regions may be looked for on its word: a doubt about the specimen forbids
+        it; one about the instrument or the score leaves the plan's own least score to decide.
+        """
+        return self.doubt_about != "specimen"
 
     @property
     def trusted(self) -> bool:

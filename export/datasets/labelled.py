@@ -24,7 +24,8 @@ class LabelledImages:
     division. `variants` are the dihedral variants to train on: all eight, or the first alone where
     images were drawn at random angles already. `cells` is (n, classes, y, x) float32, the share of
     each class in each part of an image, where it is known. `redraw(i, rng)` reads image i as
-    another exposure might have recorded it, where that is known.
+    another exposure might have recorded it, where that is known; `light(i)` is what image i was
+    recorded from, (y, x) float32, 1 where it is white, before any camera, where that is known.
     """
 
     source: str
@@ -39,13 +40,14 @@ class LabelledImages:
     variants: tuple[int, ...] = ALL_VARIANTS
     cells: NDArray[np.float32] | None = None
     redraw: Callable[[int, np.random.Generator], Pixels] | None = None
+    light: Callable[[int], NDArray[np.float32]] | None = None
 
     def __len__(self) -> int:
         return len(self.target)
 
     def subset(self, chosen: NDArray[np.int64]) -> LabelledImages:
         """Return the images at those indices, in that order."""
-        load, redraw = self.load, self.redraw
+        load, redraw, light = self.load, self.redraw, self.light
         return replace(
             self,
             load=lambda index: load(int(chosen[index])),
@@ -57,6 +59,7 @@ class LabelledImages:
             part=None if self.part is None else self.part[chosen],
             cells=None if self.cells is None else self.cells[chosen],
             redraw=None if redraw is None else lambda index, rng: redraw(int(chosen[index]), rng),
+            light=None if light is None else lambda index: light(int(chosen[index])),
         )
 
     def counts(self) -> dict[str, int]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from export.config.data import SectionConfig, SectionsData
 from export.datasets.augment import expose, random_exposure
+from export.datasets.cameras import Light, light_of
 from export.datasets.labelled import AS_IT_IS, LabelledImages
 from export.datasets.overview import overview_tiles
 from export.datasets.patches import HEIGHT_PX, WIDTH_PX, Patch, draw_patch
@@ -44,6 +45,9 @@ class _Pool:
 
     def redraw(self, index: int, rng: np.random.Generator) -> Pixels:
         return expose(self.patch(index)[0].pixels, random_exposure(rng), rng)
+
+    def light(self, index: int) -> Light:
+        return np.asarray(np.clip(self.patch(index)[0].pixels / 255, 0, 1), np.float32)
 
     def tissue(self, index: int) -> NDArray[np.float32]:
         return self.patch(index)[0].tissue
@@ -82,6 +86,12 @@ def read_sections(
     def redraw(index: int, rng: np.random.Generator) -> Pixels:
         return train.redraw(index, rng) if index < train.count else load(index)
 
+    def light(index: int) -> Light:
+        beyond = index - train.count
+        if beyond < check.count:
+            return train.light(index) if beyond < 0 else check.light(beyond)
+        return light_of(scans[beyond - check.count].pixels)
+
     specimens = (f"{whole.name} train rows", f"{whole.name} validation rows", test.name)
     total = sum(counts)
     return LabelledImages(
@@ -99,6 +109,7 @@ def read_sections(
         variants=AS_IT_IS,
         cells=_cells(tissue),
         redraw=redraw,
+        light=light,
     )
 
 

@@ -42,7 +42,7 @@ def model_verify(
 
     `nightscope model verify mussel-tissue`
 
-    `nightscope model verify runtime/models/mussel-tissue-1.3.0.nsb --json`
+    `nightscope model verify runtime/models/mussel-tissue-1.4.0.nsb --json`
     """
     call("runtime.cli.commands.model:verify", as_json, bundle=bundle, settings=settings)
 
@@ -61,7 +61,7 @@ def model_bench(
 
     `nightscope model bench mussel-tissue`
 
-    `nightscope model bench runtime/models/mussel-tissue-1.3.0.nsb --tiles 300 --json`
+    `nightscope model bench runtime/models/mussel-tissue-1.4.0.nsb --tiles 300 --json`
     """
     given = {"bundle": bundle, "tiles": tiles, "threads": threads, "settings": settings}
     call("runtime.cli.commands.model:bench", as_json, **given)

@@ -22,14 +22,15 @@ def find_regions(
     The most probable tile of a wanted label starts a region, which grows over edge-sharing
     neighbours of the same label, in order of probability, to at most `wanted.max_tiles`; the next
     tile left over starts the next. Growing from the peaks rather than cutting up connected areas
-    keeps every region compact around its peak. Labels that are not to be trusted take no part. Ties
-    break by tile id, so the result depends on the labels alone.
+    keeps every region compact around its peak. Labels doubted for the
+    specimen take no part; a doubt about the instrument is none about where to look. Ties break by
+    tile id, so the result depends on the labels alone.
     """
     candidates = {
         (tile.shot.row, tile.shot.column): (tile, labels[tile.tile_id])
         for tile in tiles
         if tile.tile_id in labels
-        and labels[tile.tile_id].trusted
+        and labels[tile.tile_id].tells_where
         and labels[tile.tile_id].name in wanted.labels
         and labels[tile.tile_id].score >= wanted.min_score
     }

@@ -17,6 +17,8 @@ from runtime.report.wording import counted
 
 NAMED = 4
 """How many tiles a sentence gives before it only counts."""
+USUAL_DOUBTS = 0.05
+"""Share of labels that a guard may doubt for an instrument that is the one it was fitted for."""
 KINDS = {
     "skipped": "given up",
     "retake": "to be taken again",
@@ -33,6 +35,7 @@ def attention(run: RunData, found: Sequence[Finding], stages: Sequence[StageTime
     late = [stage.stage for stage in stages if stage.late]
     return (
         *_tiles(found),
+        *_instrument(run),
         *_visits(run),
         *run.noticed,
         *([f"late, beyond their budgets: {', '.join(late)}"] if late else []),
@@ -55,6 +58,17 @@ def _tiles(found: Sequence[Finding]) -> list[str]:
     ]
 
 
+def _instrument(run: RunData) -> list[str]:
+    """Say where so many labels are doubted for the instrument that it is no accident of a tile."""
+    doubted = sum(label.doubt_about == "instrument" for label in run.labels.values())
+    if doubted <= USUAL_DOUBTS * len(run.labels):
+        return []
+    return [
+        f"{counted(doubted, 'label')} doubted for the instrument: if focus and exposure are as "
+        "they should be, `nightscope calibrate guard` on a good specimen"
+    ]
+
+
 def _visits(run: RunData) -> list[str]:
     """Say which of the visits that were wanted there were not."""
     plan: Mapping[str, Any] = run.facts["plan"] or {}
@@ -70,7 +84,8 @@ def _visits(run: RunData) -> list[str]:
         return [f"no region to visit was found: no tile was labelled {names}"]
     return [
         f"no region to visit was found: of {counted(len(likely), 'tile')} labelled {names} the "
-        f"surest has a score of {max(likely):.2f}; visits want {least:g}, trusted, in groups of "
+        f"surest has a score of {max(likely):.2f}; visits want {least:g}, without a doubt "
+        "about the specimen, in groups of "
         f"{wanted['min_tiles']}"
     ]
 

@@ -52,7 +52,7 @@ def findings(run: RunData) -> list[Finding]:
     for tile_id, label in run.labels.items():
         if not label.trusted:
             kind = "blank" if label.doubt == BLANK_DOUBT else "doubt"
-            reason = f"label '{label.name}' not to be trusted; {label.doubt}"
+            reason = f"label '{label.name}' not to be trusted; {label.doubt} ({label.doubt_about})"
             found.append(Finding(tile_id=tile_id, kind=kind, reason=reason))
     for tile_id, placement in run.placements.items():
         if placement.flag:

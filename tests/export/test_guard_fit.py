@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from export.tasks.classify.guard import ALLOWANCE, LEAST_BLANK_LIMIT, FittedGuard, fit
+from export.tasks.classify.guard import LEAST_BLANK_LIMIT, FittedGuard, fit, least_score
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.guard import Guard, Verdict
@@ -40,16 +40,19 @@ def judge(fitted: FittedGuard, pixels: np.ndarray) -> Verdict:
         spec=SPEC,
         mean=fitted.mean,
         whitening=fitted.whitening,
+        specimen_whitening=fitted.specimen_whitening,
         limit=fitted.limit,
+        specimen_limit=fitted.specimen_limit,
         blank_limit=fitted.blank_limit,
+        least_score=0.0,
     )
-    return guard.judge([guard.look(pixels, sample(pixels, SPEC))])
+    return guard.judge([guard.look(pixels, sample(pixels, SPEC))], score=1.0)
 
 
 def test_few_fresh_views_of_the_same_kind_are_doubted(fitted):
     doubted = [bool(judge(fitted, pixels).doubt) for pixels in pictures(100, seed=3)]
-    assert np.mean(doubted) <= 0.03
-    assert fitted.false_alarms <= 0.01
+    assert np.mean(doubted) <= 0.25  # 10 % of validation beyond either of two limits, and luck
+    assert fitted.false_alarms <= 0.2
 
 
 @pytest.mark.parametrize("roughness", [0.8, 2.5])
@@ -59,9 +62,8 @@ def test_another_texture_is_doubted(fitted, roughness):
 
 
 def test_the_limit_is_the_one_stated(fitted):
-    distances = [judge(fitted, p).strangeness * fitted.limit for p in pictures(100, seed=2)]
-    usual = np.quantile(distances, 0.99, method="higher")
-    assert fitted.limit == pytest.approx(ALLOWANCE * usual)
+    strange = [judge(fitted, p).strangeness for p in pictures(100, seed=2)]
+    assert np.mean(np.array(strange) > 1) == pytest.approx(fitted.false_alarms)
     assert fitted.blank_limit == LEAST_BLANK_LIMIT
 
 
@@ -71,8 +73,22 @@ def test_too_few_views_make_no_guard():
 
 
 def test_the_manifest_says_of_the_guard_what_was_fitted(fitted):
-    trust, arrays = fitted.trust(), fitted.arrays()
+    trust, arrays = fitted.trust(least_score=0.8), fitted.arrays()
     assert arrays[trust.mean] is fitted.mean
     assert arrays[trust.whitening] is fitted.whitening
+    assert arrays[trust.specimen_whitening] is fitted.specimen_whitening
     assert (trust.limit, trust.blank_limit) == (fitted.limit, fitted.blank_limit)
+    assert (trust.specimen_limit, trust.least_score) == (fitted.specimen_limit, 0.8)
     assert trust.false_alarms == fitted.false_alarms
+
+
+def test_the_least_score_leaves_hardly_a_wrong_label_and_doubts_few():
+    best = np.linspace(0.5, 1.0, 1000)
+    scores = np.stack([best, 1 - best], axis=1).astype(np.float32)
+    target = np.zeros(1000, np.int64)
+    target[:20] = 1  # wrong where it is least sure
+    limit = least_score(scores, target)
+    assert (best < limit).sum() == 16  # four wrong ones of 984 are within half a per cent
+    target[990:] = 1  # and where no score would tell
+    assert least_score(scores, target) == pytest.approx(np.quantile(best, 0.025), abs=1e-3)
+    assert least_score(scores, np.zeros(1000, np.int64)) == pytest.approx(0.5)

@@ -38,7 +38,15 @@ ABOUT = {
 TASK = Classification(
     classes=("plain", "striped"),
     trust=Trust(
-        descriptor=1, mean="m", whitening="w", limit=5.0, blank_limit=0.98, false_alarms=0.012
+        descriptor=2,
+        mean="m",
+        whitening="w",
+        specimen_whitening="s",
+        limit=5.0,
+        specimen_limit=4.0,
+        blank_limit=0.98,
+        least_score=0.7,
+        false_alarms=0.012,
     ),
 )
 

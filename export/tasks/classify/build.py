@@ -23,7 +23,7 @@ from export.networks.fusion import FusedClassifier
 from export.progress import Progress, silent
 from export.quantise import Quantised, model_outputs, part_outputs, quantise
 from export.tasks.classify.fuse import train_classifier
-from export.tasks.classify.guard import fit_guard
+from export.tasks.classify.guard import FittedGuard, fit_guard, least_score
 from export.tasks.classify.judge import ClassJudge
 from export.tasks.classify.metrics import measure
 from export.tasks.classify.words import words_of
@@ -33,7 +33,7 @@ from runtime.inference.view_input import FieldOfView, ViewInput
 from runtime.inference.windows import TOLERANCE
 from runtime.preprocess.inputs import Inputs
 from runtime.preprocess.spec import PreprocessSpec
-from runtime.tasks.classify.record import SCORES, Classification
+from runtime.tasks.classify.record import SCORES, Classification, Trust
 from runtime.tile import Pixels
 
 # How far a score may lie from the expected one on a back end that was not seen.
@@ -107,14 +107,18 @@ def build(
             progress=progress,
         ),
     )
+    validated = exported.outputs(prepared.validation)
     guard = fit_guard(data.parts, data.field, spec, progress=progress)
-    task = Classification(classes=config.classes, trust=None if guard is None else guard.trust())
+    task = Classification(
+        classes=config.classes,
+        trust=None if guard is None else _trust(guard, validated["int8"], prepared.validation),
+    )
     about = _about(config, data, task, spec) | {
         "networks": {"cuts": [VOTE + stream for stream in parts.streams]},
         "origin": {
             "training": _training(config, data, classifier, seed=seed),
             "quantisation": _quantisation(exported.quantised),
-            "metrics": _metrics(exported, prepared),
+            "metrics": _metrics(validated, exported.outputs(prepared.test), prepared),
         },
     }
     return Artefacts(
@@ -183,15 +187,21 @@ def _quantisation(quantised: Quantised) -> dict[str, Any]:
     }
 
 
-def _metrics(exported: _Exported, prepared: PreparedSplit) -> dict[str, dict[str, float]]:
+def _trust(guard: FittedGuard, validated: Outputs, part: PreparedViews) -> Trust:
+    scores = part.image_scores(validated[SCORES])
+    return guard.trust(least_score=least_score(scores, part.image_target))
+
+
+def _metrics(
+    validated: dict[str, Outputs], tested: dict[str, Outputs], prepared: PreparedSplit
+) -> dict[str, dict[str, float]]:
     """Return by precision the metrics of images on validation, and on test as "test_...".
 
     Of int8 also the "agreement": the share of images that it decides as fp32 does.
     """
-    sets = {"": prepared.validation, "test_": prepared.test}
+    sets = {"": (prepared.validation, validated), "test_": (prepared.test, tested)}
     found: dict[str, dict[str, float]] = {"fp32": {}, "int8": {}}
-    for prefix, part in sets.items():
-        said = exported.outputs(part)
+    for prefix, (part, said) in sets.items():
         fp32, int8 = (_judge(part).decide(said[name]) for name in ("fp32", "int8"))
         found["int8"][f"{prefix}agreement"] = float((fp32 == int8).mean())
         for precision, outputs in said.items():

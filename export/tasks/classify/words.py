@@ -69,6 +69,7 @@ def _limits(task: Classification) -> Iterator[str]:
     if task.trust is None:
         yield "- It has no guard: tiles unlike its training are labelled like any other."
         return
-    yield "- Tiles unlike its training (contrast, sharpness, saturation, blank) are marked as"
-    yield f"  doubted, not left out; {task.trust.false_alarms:.1%} of the validation views were."
-    yield "  What is strange in its shapes alone is not noticed."
+    yield "- Tiles unlike its training (blank, another specimen, another contrast, sharpness or"
+    yield "  exposure) and labels it is unsure of are marked as doubted, not left out;"
+    yield f"  {task.trust.false_alarms:.1%} of the validation views were, recorded by many cameras"
+    yield "  of 8 to 16 bits. What is strange in its shapes alone is not noticed."

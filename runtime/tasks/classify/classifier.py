@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,7 @@ from runtime.inference.task import Records, Work
 from runtime.inference.view_input import ViewInput
 from runtime.inference.windows import view_slices, windows
 from runtime.preprocess.inputs import Inputs, Sampled, assemble, sample
-from runtime.tasks.classify.guard import UNGUARDED, Guard, Verdict
+from runtime.tasks.classify.guard import UNGUARDED, Evidence, Guard
 from runtime.tasks.classify.record import SCORES, Classification
 from runtime.tile import Label, Picture, Pixels
 
@@ -25,18 +26,19 @@ ONLY: Records = {"classify": Classification}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedPicture:
-    """A picture ready to be classified: the networks' inputs for each of its views, and the guard's
-    verdict.
+    """A picture ready to be classified: the networks' inputs for each of its views, and what the
+    guard saw of each, nothing for a model without one.
     """
 
     views: tuple[Inputs, ...]
-    verdict: Verdict
+    evidence: tuple[Evidence, ...]
 
 
 class TileClassifier:
     """Labels tiles with the model of one bundle; only `prepare` may run on several threads.
 
-    `classes` are in the order of the scores, `choice` is how the network runs.
+    `classes` are in the order of the scores, `choice` is how the network runs, `guard` what says
+    whether to trust a label, None for a model without one.
     """
 
     def __init__(self, model: Model, *, threads: int = 1) -> None:
@@ -44,7 +46,7 @@ class TileClassifier:
         self._session = model.session
         self._input = model.bundle.input(ViewInput)
         self._spec, self._lut = self._input.spec, self._input.table(model.bundle.array)
-        self._guard = Guard.of(model.bundle)
+        self.guard = Guard.of(model.bundle)
         self._threads = threads
         self.classes = model.bundle.task(Classification).classes
         self.choice = model.choice
@@ -71,6 +73,12 @@ class TileClassifier:
             choice=choice,
         )
         return cls(model, threads=threads)
+
+    def guarded(self, guard: Guard) -> TileClassifier:
+        """Return the same classifier with another guard."""
+        other = copy(self)
+        other.guard = guard
+        return other
 
     @property
     def work(self) -> Work[PreparedPicture, Label]:
@@ -143,28 +151,32 @@ class TileClassifier:
         )
         return PreparedPicture(
             views=tuple(assemble(one, self._spec, self._lut) for one in sampled),
-            verdict=self._verdict(views, sampled, raw_views),
+            evidence=self._evidence(views, sampled, raw_views),
         )
 
-    def _verdict(
+    def _evidence(
         self, views: list[Pixels], sampled: list[Sampled], raw_views: list[Pixels]
-    ) -> Verdict:
-        if self._guard is None:
-            return UNGUARDED
+    ) -> tuple[Evidence, ...]:
+        if self.guard is None:
+            return ()
         looks = zip(views, sampled, raw_views, strict=True)
-        return self._guard.judge([self._guard.look(v, s, raw=r) for v, s, r in looks])
+        return tuple(self.guard.look(v, s, raw=r) for v, s, r in looks)
 
     def judge(self, prepared: PreparedPicture) -> Label:
         """Return the label of a prepared picture."""
         scores = np.mean([self._session.run(one)[SCORES][0] for one in prepared.views], axis=0)
         best = int(np.argmax(scores))
+        verdict = UNGUARDED
+        if self.guard is not None:
+            verdict = self.guard.judge(list(prepared.evidence), score=float(scores[best]))
         return Label(
             name=self.classes[best],
             score=float(scores[best]),
             scores={name: float(s) for name, s in zip(self.classes, scores, strict=True)},
             model=f"{self.name} {self.version}",
-            strangeness=prepared.verdict.strangeness,
-            doubt=prepared.verdict.doubt,
+            strangeness=verdict.strangeness,
+            doubt=verdict.doubt,
+            doubt_about=verdict.about,
         )
 
     def _too_little(

@@ -1,55 +1,69 @@
-"""A descriptor of a tile: some forty numbers on its grey levels and texture, none on its content.
+"""A descriptor of a view: some seventy numbers on its grey levels and texture, none on its content.
 
-Every number is a count turned into a proportion or a ratio, so that light and gain cancel; the
-counts are of integers and the same everywhere. Proportions p enter as arcsin(sqrt(p)), whose
-variance does not depend on p (Anscombe 1948, doi:10.1093/biomet/35.3-4.246).
+Texture is counted on the intensity map and on maps of half, a quarter and an eighth of its points,
+where the noise of the camera and the steps of its digits are averaged away: the same specimen in 8,
+10, 12 or 16 bits has the same texture. How noisy, sharp, lined and bright the picture is stands
+beside it, in features of their own.
+
+Every number is a count turned into a proportion, or a ratio, so that light and gain cancel; sums
+are of integers and the same everywhere. Proportions p enter as arcsin(sqrt(p)), whose variance does
+not depend on p (Anscombe 1948, doi:10.1093/biomet/35.3-4.246).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.preprocess.inputs import Sampled
+from runtime.preprocess.lbp import lbp_codes
 from runtime.preprocess.spec import PreprocessSpec, sample_points
 from runtime.tile import Pixels
 
 # Goes into the bundle: a limit fitted on one descriptor says nothing about another.
-DESCRIPTOR_VERSION: Final = 1
+DESCRIPTOR_VERSION: Final = 2
 DARK_PERCENTILE, BRIGHT_PERCENTILE = 5, 90
-# Steps of the intensity map well below its dark level (-1) and above its bright one (0). What lies
-# between is what a tile shows; beyond, how dark and light end is the instrument's and the stain's.
-OUTER_LEVELS = ((-np.inf, -1.5), (-1.5, -1.0), (0.25, 0.5), (0.5, np.inf))
-LAGS_PX = (1, 2, 8)
-# The intensity map is counted in 8-bit steps.
-STEPS = 255
+# Of the intensity map, whose dark level is -1 and bright level 0.
+LEVELS = (-1.5, -1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5)
+# Maps are of whole numbers; texture is counted in 8-bit steps of them.
+STEPS, FINE = 255, 128
+MAPS, TEXTURED = 5, 4
 BINS = 10
+# What rounding leaves of a difference, in steps, keeps the logarithm of a flat map finite.
+LEAST_GAP = 0.85
+BLANK_LAG = 8
 
 Feature = NDArray[np.float64]
+Map = NDArray[np.uint16]
 
+GROUPS: Final[tuple[str, ...]] = (
+    "saturated",
+    "black",
+    *["contrast"] * (1 + len(LEVELS)),
+    *["sharpness"] * 2,
+    *["lines"] * 4,
+    *["structure"] * (MAPS - 1 + 2 * TEXTURED),
+    *(f"texture {2**level}" for level in range(TEXTURED) for _ in range(BINS)),
+)
+"""Which group each feature of `describe` belongs to. "texture n" counts n points of the intensity
+map as one.
+"""
 
-def feature_groups(radii_px: tuple[int, ...]) -> tuple[str, ...]:
-    """Return which group each feature of `describe` belongs to: "saturated", "black", "contrast",
-    "sharpness", or "texture r" with r the LBP radius in pixels.
-    """
-    return (
-        "saturated",
-        "black",
-        *["contrast"] * (1 + len(OUTER_LEVELS)),
-        *["sharpness"] * (1 + len(LAGS_PX)),
-        *(f"texture {radius}" for radius in radii_px for _ in range(BINS)),
-    )
+SPECIMEN: Final = np.array(
+    [name == "structure" or name in ("texture 2", "texture 4", "texture 8") for name in GROUPS]
+)
+"""Which features tell of the specimen rather than of the instrument, (features,) of bool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """`features` (features,) float64, all finite, in the order of `feature_groups`. `blankness` is
-    the mean difference of neighbouring points of the map over that of points eight apart: near 0
-    for a picture, 1 for white noise and for a map without differences.
+    """`features` (features,) float64, all finite, in the order of `GROUPS`. `blankness` is the mean
+    difference of neighbouring points of the map over that of points eight apart: near 0 for a
+    picture, 1 for white noise and for a map without differences.
     """
 
     features: Feature
@@ -64,24 +78,31 @@ def describe(
     `pixels` is (y, x) uint8 or uint16, `sampled` what `sample` makes of it by `spec`, `raw` the
     same view before flat-field correction, which smears the value saturated pixels share. The
     features: the shares of raw pixels at the view's own highest and lowest value; the logarithm of
-    contrast over bright level; the shares of the intensity map in `OUTER_LEVELS`; the logarithms of
-    the mean difference of neighbouring pixels over the contrast and of map points 1, 2 and 8 apart;
-    for each radius the histogram of rotation-invariant uniform codes (Ojala, Pietikainen, Maenpaa
-    2002, doi:10.1109/TPAMI.2002.1017623).
+    contrast over bright level; the shares of the intensity map below `LEVELS`; the logarithms of
+    the mean difference of neighbouring pixels over the contrast, and of neighbouring points; how
+    much more points differ down than across, on three maps, and the sums of rows than of columns;
+    differences of neighbours on the four coarser maps; on four maps the shares of points well above
+    and below those around them, and the histogram of rotation-invariant uniform codes (Ojala,
+    Pietikainen, Maenpaa 2002, doi:10.1109/TPAMI.2002.1017623).
     """
     grid = _Grid.of(pixels.shape, spec)
-    steps = _steps(sampled.intensity, spec)
-    apart = [_mean_difference(steps, lag) for lag in LAGS_PX]
+    maps = _pyramid(sampled, spec)
+    down, across = (np.array([_gap(m, axis) for m in maps]) for axis in (0, 1))
+    gaps = np.log((down + across) / 2 + LEAST_GAP)
     features = [
         _end_shares(grid.values(pixels if raw is None else raw)),
-        _contrast_and_roughness(grid, pixels, levels=_outer_shares(steps, spec)),
-        # The offset keeps the logarithm of a map without differences finite.
-        np.log(np.array(apart) + 0.1),
-        *(_code_shares(codes) for codes in sampled.codes),
+        _contrast_and_roughness(grid, pixels, levels=_level_shares(maps[0], spec)),
+        gaps[:1],
+        np.log((down[:3] + LEAST_GAP) / (across[:3] + LEAST_GAP)),
+        _lines(maps[0]),
+        gaps[1:],
+        *(_spots(one) for one in maps[:TEXTURED]),
+        *(_code_shares(one) for one in maps[:TEXTURED]),
     ]
+    far = _gap(maps[0], 1, lag=BLANK_LAG)
     return Description(
         features=np.concatenate(features),
-        blankness=apart[0] / apart[-1] if apart[-1] > 0 else 1.0,
+        blankness=float(across[0]) / far if far > 0 else 1.0,
     )
 
 
@@ -105,6 +126,31 @@ class _Grid:
         return np.asarray(pixels[self.rows].take(columns, axis=1))
 
 
+def _pyramid(sampled: Sampled, spec: PreprocessSpec) -> list[Map]:
+    """Return the intensity map in steps, and four more, each of half the points of the last."""
+    scale = np.float32(STEPS * FINE / (spec.highest - spec.lowest))
+    maps = [np.rint((sampled.intensity - np.float32(spec.lowest)) * scale).astype(np.uint16)]
+    for _ in range(MAPS - 1):
+        height, width = (max(side // 2, 1) for side in maps[-1].shape)
+        smaller = cv2.resize(maps[-1], (width, height), interpolation=cv2.INTER_AREA)
+        maps.append(np.asarray(smaller, np.uint16))
+    return maps
+
+
+def _gap(one: Map, axis: int, *, lag: int = 1) -> float:
+    """Return the mean absolute difference of points `lag` apart, in 8-bit steps."""
+    lag = min(lag, one.shape[axis] - 1)
+    if lag < 1:
+        return 0.0
+    a, b = (one[lag:], one[:-lag]) if axis == 0 else (one[:, lag:], one[:, :-lag])
+    return _mean_gap(a, b) / FINE
+
+
+def _mean_gap(a: Pixels, b: Pixels) -> float:
+    """Return the mean absolute difference; the sum is of integers and exact."""
+    return cv2.norm(a, b, cv2.NORM_L1) / a.size
+
+
 def _end_shares(values: Pixels) -> Feature:
     ends = [np.count_nonzero(values == values.max()), np.count_nonzero(values == values.min())]
     return _stabilised(np.array(ends), values.size)
@@ -126,37 +172,37 @@ def _level(below: NDArray[np.int64], percentile: int) -> int:
     return int(np.searchsorted(below, (below[-1] - 1) * percentile // 100, side="right"))
 
 
-def _steps(intensity: NDArray[np.float32], spec: PreprocessSpec) -> NDArray[np.uint8]:
-    scale = np.float32(STEPS / (spec.highest - spec.lowest))
-    return ((intensity - np.float32(spec.lowest)) * scale).astype(np.uint8)
+def _level_shares(one: Map, spec: PreprocessSpec) -> Feature:
+    scale = STEPS * FINE / (spec.highest - spec.lowest)
+    edges = [round((level - spec.lowest) * scale) for level in LEVELS]
+    return _stabilised(np.array([np.count_nonzero(one < edge) for edge in edges]), one.size)
 
 
-def _outer_shares(steps: NDArray[np.uint8], spec: PreprocessSpec) -> Feature:
-    below = np.concatenate([[0], np.cumsum(_counts(steps))])
-    scale = STEPS / (spec.highest - spec.lowest)
-    edges = np.clip((np.array(OUTER_LEVELS) - spec.lowest) * scale, 0, STEPS + 1)
-    at = below[np.ceil(edges).astype(np.int64)]
-    return _stabilised(at[:, 1] - at[:, 0], steps.size)
+def _lines(one: Map) -> Feature:
+    """Return how much more a row differs from those beside it than a column does."""
+    sums = [one.sum(axis=axis, dtype=np.int64) for axis in (1, 0)]
+    rows, columns = (
+        np.abs(np.diff(line, 2)).sum() / max(one.size, 1) / FINE + LEAST_GAP / 8 for line in sums
+    )
+    return np.array([np.log(rows / columns)])
 
 
-def _mean_difference(steps: NDArray[np.uint8], lag: int) -> float:
-    """Return the mean absolute difference along rows between points `lag` apart."""
-    lag = min(lag, steps.shape[1] - 1)
-    return _mean_gap(steps[:, lag:], steps[:, : steps.shape[1] - lag])
+def _spots(one: Map) -> Feature:
+    """Return the shares of points that stand out above and below the mean of 3 x 3 by more than
+    points do on the average.
+    """
+    out = 9 * one.astype(np.float32) - cv2.boxFilter(one, cv2.CV_32F, (3, 3), normalize=False)
+    usual = cv2.norm(out, cv2.NORM_L1) / out.size + 9 * FINE * LEAST_GAP / 2
+    counts = [np.count_nonzero(out > usual), np.count_nonzero(out < -usual)]
+    return _stabilised(np.array(counts), out.size)
 
 
-def _mean_gap(a: Pixels, b: Pixels) -> float:
-    """Return the mean absolute difference; the sum is of integers and exact."""
-    return cv2.norm(a, b, cv2.NORM_L1) / a.size
-
-
-def _code_shares(codes: NDArray[np.uint8]) -> Feature:
-    return _stabilised(np.bincount(UNIFORM, weights=_counts(codes), minlength=BINS), codes.size)
-
-
-def _counts(values: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return how often each of the 256 values occurs."""
-    return cv2.calcHist([values], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+def _code_shares(one: Map) -> Feature:
+    rows, columns = (np.arange(side) for side in one.shape)
+    coarse = (one // FINE).astype(np.uint8)
+    codes = lbp_codes(coarse, rows=rows, columns=columns, radii_px=(1,))[0]
+    counted: Any = cv2.calcHist([codes], [0], None, [256], [0, 256]).ravel()
+    return _stabilised(np.bincount(UNIFORM, weights=counted, minlength=BINS), codes.size)
 
 
 def _stabilised(counts: NDArray[np.int64] | Feature, total: int) -> Feature:

@@ -1,10 +1,12 @@
-"""The guard: how far a tile lies from the training set, and in words why its label is doubted.
+"""The guard: how far a tile lies from what the model knows, in words why its label is doubted, and
+whether that is the specimen's fault or the instrument's.
 
 Mahalanobis distance of the tile's descriptor from the training set's (Lee et al. 2018,
 arXiv:1807.03888, on our own features instead of a network's). The whitening is the symmetric one of
 the correlations (ZCA-cor; Kessy, Lewin, Strimmer 2018, doi:10.1080/00031305.2016.1277159), whose
 components stay closest to the features they come from: so the squares add up to the distance, and
-the largest group of them names the reason.
+the largest group of them names the reason. The features that tell of the specimen are asked once
+more by themselves: where they are as usual, what is unusual is the instrument.
 """
 
 from __future__ import annotations
@@ -20,39 +22,50 @@ from runtime.inference.bundle import Bundle
 from runtime.inference.view_input import ViewInput
 from runtime.preprocess.inputs import Sampled
 from runtime.preprocess.spec import PreprocessSpec
-from runtime.tasks.classify.descriptor import describe, feature_groups
+from runtime.tasks.classify.descriptor import GROUPS, SPECIMEN, Feature, describe
 from runtime.tasks.classify.record import Classification
-from runtime.tile import BLANK_DOUBT, Pixels
+from runtime.tile import BLANK_DOUBT, DoubtAbout, Pixels
 
 REASONS = {
     "saturated": "saturated: many pixels at the brightest value",
     "black": "underexposed: many pixels at the darkest value",
     "contrast": "contrast unlike training",
     "sharpness": "sharpness or noise unlike training",
+    "lines": "lines along one axis unlike training",
+    "structure": "coarse structure unlike training",
+    "texture 1": "finest grain unlike training",
 }
+# What was cut off at either end of the grey scale is lost, whoever's fault that is.
+CLIPPED = ("saturated", "black")
+UNSURE = "unsure: no class has a score as high as right ones have"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """How unlike the training set one tile is: `strangeness` is 1 at the limit, None without a
-    guard; `doubt` is "" below the limit, and beyond it names what is most unusual.
+    guard; `doubt` is "" below the limit, and beyond it names what is most unusual, `about` what it
+    is a doubt.
     """
 
     strangeness: float | None
     doubt: str
+    about: DoubtAbout
 
 
 # What a model packed without a guard says of every tile.
-UNGUARDED = Verdict(strangeness=None, doubt="")
+UNGUARDED = Verdict(strangeness=None, doubt="", about="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The distance of one view: `squares` (features,) add up to its square; `blankness` as in
-    `Description`.
+    """One view: its `features` (features,) as in `Description`, as is `blankness`; `squares`
+    (features,) add up to the square of its distance, and `specimen` is that of the specimen's
+    features alone.
     """
 
-    squares: NDArray[np.float64]
+    features: Feature
+    squares: Feature
+    specimen: float
     blankness: float
 
 
@@ -61,14 +74,19 @@ class Guard:
     """The distribution of the training set's descriptors, and the limits of what is trusted.
 
     `mean` (features,) and `whitening` (features, features) are float64 over the descriptor of
-    `spec`; `limit` is the distance, `blank_limit` the blankness, beyond which a tile is doubted.
+    `spec`, `specimen_whitening` is that of the specimen's features; a tile is doubted beyond the
+    distances `limit` and `specimen_limit` and beyond the blankness `blank_limit`, a label below
+    `least_score`.
     """
 
     spec: PreprocessSpec
-    mean: NDArray[np.float64]
+    mean: Feature
     whitening: NDArray[np.float64]
+    specimen_whitening: NDArray[np.float64]
     limit: float
+    specimen_limit: float
     blank_limit: float
+    least_score: float
 
     @classmethod
     def of(cls, bundle: Bundle) -> Guard | None:
@@ -79,41 +97,65 @@ class Guard:
         trust, spec = bundle.task(Classification).trust, bundle.input(ViewInput).spec
         if trust is None:
             return None
-        features = len(feature_groups(spec.radii_px))
+        features, telling = len(GROUPS), int(SPECIMEN.sum())
         return cls(
             spec=spec,
             mean=_array(bundle, trust.mean, (features,)),
             whitening=_array(bundle, trust.whitening, (features, features)),
+            specimen_whitening=_array(bundle, trust.specimen_whitening, (telling, telling)),
             limit=trust.limit,
+            specimen_limit=trust.specimen_limit,
             blank_limit=trust.blank_limit,
+            least_score=trust.least_score,
         )
 
     def look(self, pixels: Pixels, sampled: Sampled, *, raw: Pixels | None = None) -> Evidence:
         """Return the evidence of one view; the arguments are those of `describe`."""
         found = describe(pixels, sampled, self.spec, raw=raw)
-        away = self.whitening @ (found.features - self.mean)
-        return Evidence(squares=away**2, blankness=found.blankness)
+        away = found.features - self.mean
+        return Evidence(
+            features=found.features,
+            squares=(self.whitening @ away) ** 2,
+            specimen=float(np.sum((self.specimen_whitening @ away[SPECIMEN]) ** 2)),
+            blankness=found.blankness,
+        )
 
-    def judge(self, views: list[Evidence]) -> Verdict:
-        """Return the verdict on a tile from all its views.
+    def judge(self, views: list[Evidence], *, score: float) -> Verdict:
+        """Return the verdict on a tile from all its views and the score of its label.
 
         Distances are joined as their root mean square: one view far off counts, while a tile of
         many views is not doubted for being many.
         """
         squares = np.mean([view.squares for view in views], axis=0)
         blank = float(np.mean([view.blankness for view in views])) / self.blank_limit
-        distance = float(np.sqrt(squares.sum())) / self.limit
-        strangeness = max(distance, blank)
-        if strangeness <= 1:
-            return Verdict(strangeness=strangeness, doubt="")
-        doubt = BLANK_DOUBT if blank > 1 else self._reason(squares)
-        return Verdict(strangeness=strangeness, doubt=doubt)
+        whole = float(np.sqrt(squares.sum())) / self.limit
+        specimen = float(np.sqrt(np.mean([v.specimen for v in views]))) / self.specimen_limit
+        strangeness = max(whole, specimen, blank)
+        if blank > 1:
+            return Verdict(strangeness=strangeness, doubt=BLANK_DOUBT, about="specimen")
+        if strangeness > 1:
+            reason, about = _reason(squares, specimen=specimen > 1)
+            return Verdict(strangeness=strangeness, doubt=reason, about=about)
+        unsure = score < self.least_score
+        return Verdict(
+            strangeness=strangeness,
+            doubt=UNSURE if unsure else "",
+            about="score" if unsure else "",
+        )
 
-    def _reason(self, squares: NDArray[np.float64]) -> str:
-        groups = np.array(feature_groups(self.spec.radii_px))
-        worst = max(dict.fromkeys(groups.tolist()), key=lambda g: float(squares[groups == g].sum()))
-        kind, _, radius = worst.partition(" ")
-        return REASONS.get(kind, f"texture unlike training at r = {radius} px")
+
+def _reason(squares: Feature, *, specimen: bool) -> tuple[str, DoubtAbout]:
+    """Return the group with the largest part in a distance, in words, and what it is about."""
+    groups = np.array(GROUPS)
+    sums = {g: float(squares[groups == g].sum()) for g in dict.fromkeys(GROUPS)}
+    worst = max(sums, key=sums.__getitem__)
+    if worst in CLIPPED:
+        return REASONS[worst], "specimen"
+    told = set(groups[specimen == SPECIMEN].tolist()).difference(CLIPPED)
+    worst = max(told, key=sums.__getitem__)
+    points = worst.removeprefix("texture ")
+    reason = REASONS.get(worst, f"texture unlike training at {points} points")
+    return reason, "specimen" if specimen else "instrument"
 
 
 def _array(bundle: Bundle, name: str, shape: tuple[int, ...]) -> NDArray[Any]:

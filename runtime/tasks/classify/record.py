@@ -18,16 +18,20 @@ SCORES = "scores"
 class Trust(Strict):
     """The guard's numbers: see `runtime.tasks.classify.guard`.
 
-    `mean` and `whitening` name .npy files over descriptor `descriptor`; a tile further than `limit`
-    from the mean, or blanker than `blank_limit`, is doubted. `false_alarms` is the share of
-    validation views that lay beyond the limit.
+    `mean`, `whitening` and `specimen_whitening` name .npy files over descriptor `descriptor`; a
+    tile further than `limit` from the mean, further than `specimen_limit` by the specimen's
+    features alone, or blanker than `blank_limit`, is doubted, and so is a label whose score is
+    below `least_score`. `false_alarms` is the share of validation views that lay beyond a limit.
     """
 
-    descriptor: Literal[1]
+    descriptor: Literal[2]
     mean: str
     whitening: str
+    specimen_whitening: str
     limit: Annotated[float, Field(gt=0)]
+    specimen_limit: Annotated[float, Field(gt=0)]
     blank_limit: Annotated[float, Field(gt=0)]
+    least_score: Annotated[float, Field(ge=0, lt=1)]
     false_alarms: Annotated[float, Field(ge=0, le=1)]
 
 
@@ -44,7 +48,8 @@ class Classification(TaskRecord):
 
     def files(self) -> tuple[str, ...]:
         """Return the files of the guard."""
-        return () if self.trust is None else (self.trust.mean, self.trust.whitening)
+        trust = self.trust
+        return () if trust is None else (trust.mean, trust.whitening, trust.specimen_whitening)
 
     def answers(self) -> str:
         """Return the classes."""

@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,9 +51,20 @@ def test_diagonal_tiles_are_not_neighbours():
 def test_a_doubted_label_sends_the_scan_nowhere():
     tiles, labels, placements = _scan({(0, 0): 0.99, (0, 1): 0.9, (0, 2): 0.8, (2, 2): 0.95})
     for doubted in ("r0_c0", "r2_c2"):
-        labels[doubted] = replace(labels[doubted], strangeness=2.0, doubt="saturated")
+        labels[doubted] = replace(labels[doubted], doubt="x", doubt_about="specimen")
     regions = find_regions(tiles, labels, placements, WANTED)
     assert [r.tile_ids for r in regions] == [("r0_c1", "r0_c2")]
+
+
+@pytest.mark.parametrize("about", ["instrument", "score"])
+def test_a_doubt_that_is_not_about_the_specimen_keeps_no_region_back(about):
+    tiles, labels, placements = _scan({(0, 0): 0.99, (0, 1): 0.9, (2, 2): 0.95})
+    doubted = {
+        name: replace(label, doubt="noise", doubt_about=about) for name, label in labels.items()
+    }
+    assert find_regions(tiles, doubted, placements, WANTED) == find_regions(
+        tiles, labels, placements, WANTED
+    )
 
 
 def test_a_score_at_the_limit_counts_and_one_below_it_does_not():

@@ -1,7 +1,6 @@
 """What a tile looks like in numbers, and whether the model is to be believed on it."""
 
 import csv
-import itertools
 from functools import cache
 
 import cv2
@@ -16,13 +15,14 @@ from runtime.offline.classify import classify_folder
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.classifier import TileClassifier
-from runtime.tasks.classify.descriptor import UNIFORM, describe, feature_groups
-from runtime.tasks.classify.guard import REASONS, Evidence, Guard, Verdict
+from runtime.tasks.classify.descriptor import GROUPS as NAMES
+from runtime.tasks.classify.descriptor import SPECIMEN, UNIFORM, describe
+from runtime.tasks.classify.guard import REASONS, UNSURE, Evidence, Guard, Verdict
 from runtime.tasks.registry import RECORDS
 from runtime.tile import BLANK_DOUBT, Picture
 
 SPEC = PreprocessSpec()
-GROUPS = np.array(feature_groups(SPEC.radii_px))
+GROUPS = np.array(NAMES)
 FULL_SCALE = 4095
 
 
@@ -60,13 +60,22 @@ def guard() -> Guard:
         spec=SPEC,
         mean=features(picture()),
         whitening=np.eye(len(GROUPS)) / 0.05,
-        limit=5.0,
+        specimen_whitening=np.eye(int(SPECIMEN.sum())) / 0.05,
+        limit=8.0,
+        specimen_limit=8.0,
         blank_limit=0.98,
+        least_score=0.7,
     )
 
 
-def judge(pixels: np.ndarray, *, raw: np.ndarray | None = None) -> Verdict:
-    return guard().judge([guard().look(pixels, sample(pixels, SPEC), raw=raw)])
+def judge(pixels: np.ndarray, *, raw: np.ndarray | None = None, score: float = 1.0) -> Verdict:
+    return guard().judge([guard().look(pixels, sample(pixels, SPEC), raw=raw)], score=score)
+
+
+def evidence(squares: np.ndarray, *, specimen: float = 0.0) -> Evidence:
+    return Evidence(
+        features=np.zeros(len(GROUPS)), squares=squares, specimen=specimen, blankness=0.1
+    )
 
 
 @pytest.mark.parametrize("name", ["picture", "constant", "noise", "black", "tiny", "uint8"])
@@ -92,10 +101,20 @@ def test_gain_hardly_matters():
     assert np.abs(features(picture()) - features(picture() * np.uint16(4))).max() < 0.02
 
 
-def test_turning_hardly_matters():
+def test_turning_hardly_matters_to_what_tells_of_the_specimen():
     pixels = picture()[:448, :448]
     away = features(pixels) - features(np.ascontiguousarray(np.rot90(pixels)))
-    assert np.abs(away[np.char.startswith(GROUPS, "texture")]).max() < 0.02
+    assert np.abs(away[SPECIMEN]).max() < 0.03
+
+
+@pytest.mark.parametrize("bits", [8, 10, 16])
+def test_the_depth_hardly_matters_to_what_tells_of_the_specimen(bits):
+    """The texture of the finest maps does change: 8 bits have ties that 12 have not."""
+    pixels = picture()
+    numbers = np.rint(pixels / FULL_SCALE * (2**bits - 1))
+    other = numbers.astype(np.uint8 if bits == 8 else np.uint16)
+    away = np.abs(features(other) - features(pixels))[SPECIMEN]
+    assert away.max() < 0.05
 
 
 def test_uniform_codes_do_not_change_when_the_ring_turns():
@@ -142,27 +161,44 @@ def test_clipped_pixels_are_named(name, value):
     raw[:160] = value
     verdict = judge(picture(), raw=raw)
     assert verdict.strangeness > 1
-    assert verdict.doubt == REASONS[name]
+    assert (verdict.doubt, verdict.about) == (REASONS[name], "specimen")
 
 
 def test_a_blank_is_named_whatever_else_is_strange():
-    assert judge(noise()).doubt == BLANK_DOUBT
+    verdict = judge(noise(), score=0.1)
+    assert (verdict.doubt, verdict.about) == (BLANK_DOUBT, "specimen")
+
+
+def test_a_label_of_a_low_score_is_doubted_for_it_and_no_other():
+    assert judge(picture(), score=0.69).doubt == UNSURE
+    assert judge(picture(), score=0.69).about == "score"
+    assert judge(picture(), score=0.7).doubt == ""
 
 
 @pytest.mark.parametrize("group", sorted(set(GROUPS)))
 def test_the_largest_part_of_the_distance_names_the_reason(group):
     squares = np.ones(len(GROUPS))
     squares[group == GROUPS] = 1000
-    doubt = guard().judge([Evidence(squares=squares, blankness=0.1)]).doubt
-    radius = group.removeprefix("texture ")
-    assert doubt == REASONS.get(group, f"texture unlike training at r = {radius} px")
+    of_specimen = bool(SPECIMEN[group == GROUPS].all())
+    found = guard().judge([evidence(squares, specimen=1000.0 * of_specimen)], score=1.0)
+    points = group.removeprefix("texture ")
+    assert found.doubt == REASONS.get(group, f"texture unlike training at {points} points")
+    clipped = group in ("saturated", "black")
+    assert found.about == ("specimen" if of_specimen or clipped else "instrument")
+
+
+def test_a_specimen_is_doubted_only_for_its_own_features():
+    squares = np.where(SPECIMEN, 10.0, 3.0)
+    found = guard().judge([evidence(squares, specimen=10.0)], score=1.0)
+    assert found.about == "instrument"
+    assert guard().judge([evidence(squares, specimen=100.0)], score=1.0).about == "specimen"
 
 
 def test_one_strange_view_counts_but_many_usual_ones_do_not_add_up():
-    usual = Evidence(squares=np.full(len(GROUPS), 0.5), blankness=0.1)
-    strange = Evidence(squares=np.full(len(GROUPS), 20.0), blankness=0.1)
-    assert guard().judge([usual] * 16).doubt == ""
-    assert guard().judge([usual] * 16 + [strange]).doubt != ""
+    usual = evidence(np.full(len(GROUPS), 0.5))
+    strange = evidence(np.full(len(GROUPS), 20.0))
+    assert guard().judge([usual] * 16, score=1.0).doubt == ""
+    assert guard().judge([usual] * 16 + [strange], score=1.0).doubt != ""
 
 
 def _seen(pixels: np.ndarray) -> Picture:
@@ -171,15 +207,22 @@ def _seen(pixels: np.ndarray) -> Picture:
 
 def _with_guard(forge, *, mean: np.ndarray | None = None):
     watch = guard()
-    arrays = {"m.npy": watch.mean if mean is None else mean, "w.npy": watch.whitening}
+    arrays = {
+        "m.npy": watch.mean if mean is None else mean,
+        "w.npy": watch.whitening,
+        "s.npy": watch.specimen_whitening,
+    }
     for name, array in arrays.items():
         forge.replace_array(name, array)
     forge.manifest["task"]["trust"] = {
-        "descriptor": 1,
+        "descriptor": 2,
         "mean": "m.npy",
         "whitening": "w.npy",
+        "specimen_whitening": "s.npy",
         "limit": watch.limit,
+        "specimen_limit": watch.specimen_limit,
         "blank_limit": watch.blank_limit,
+        "least_score": 0.0,
         "false_alarms": 0.01,
     }
     return forge.write()
@@ -220,15 +263,13 @@ def test_a_guard_that_does_not_fit_is_refused(forge, mean):
         Guard.of(bundle)
 
 
-def test_groups_cover_the_descriptor_of_any_radii():
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 64), (96, 3)])
+def test_groups_cover_the_descriptor_of_any_map(height, width):
+    spec = PreprocessSpec(height_px=height, width_px=width, inputs=("intensity",))
     pixels = picture()[:64, :64]
-    for radii in itertools.chain.from_iterable(
-        itertools.combinations((1, 2, 3), n) for n in range(4)
-    ):
-        inputs = ("intensity", *(f"lbp{radius}" for radius in radii))
-        spec = PreprocessSpec(inputs=inputs)
-        found = describe(pixels, sample(pixels, spec), spec)
-        assert len(found.features) == len(feature_groups(spec.radii_px))
+    found = describe(pixels, sample(pixels, spec), spec).features
+    assert found.shape == GROUPS.shape
+    assert np.isfinite(found).all()
 
 
 def test_the_table_of_a_folder_says_which_labels_are_in_doubt(shipped, choices, tmp_path):
