@@ -13,6 +13,7 @@ from calibration import (
     dark,
     distortion,
     flat_field,
+    guard,
     led_pair,
     objective_offset,
 )
@@ -37,14 +38,16 @@ class Run(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routine:
     """One routine. Every `once_per` there is has a record of its own; a run does without those
-    that are not `required`, and "all" without those that this microscope does not serve.
+    that are not `required`, and "all" without those that this microscope does not serve, or that
+    are asked for `by_name` alone, as they take for good what lies under the objective.
     """
 
     kind: Kind
-    once_per: Literal["camera", "stage", "objective", "other objective"]
+    once_per: Literal["camera", "stage", "objective", "overview objective", "other objective"]
     run: Run
     about: str
     required: bool = True
+    by_name: bool = False
     serves: Callable[[Rig, Settings], bool] = lambda _rig, _settings: True
 
 
@@ -81,6 +84,14 @@ _TABLE = (
         required=False,
         serves=led_pair.serves,
     ),
+    Routine(
+        kind="guard",
+        once_per="overview objective",
+        run=guard.run,
+        about="what good tiles look like to the model that judges them",
+        required=False,
+        by_name=True,
+    ),
 )
 ROUTINES: Mapping[str, Routine] = {routine.kind: routine for routine in _TABLE}
 
@@ -114,6 +125,7 @@ def run_routine(
         routine
         for routine in _TABLE
         if routine.serves(rig, settings)
+        and not routine.by_name
         and not (routine.once_per == "other objective" and objective == settings.lowest_objective)
     ]
     wanted = served if name == "all" else [ROUTINES[name]]
@@ -177,7 +189,7 @@ def _serves(rig: Rig, settings: Settings, routine: Routine, objective: str) -> b
 
 def _require(rig: Rig, settings: Settings, routine: Routine, objective: str) -> None:
     """Raise CalibrationRefused unless the routine's newest record may be used."""
-    of_objective = routine.once_per in ("objective", "other objective")
+    of_objective = routine.once_per.endswith("objective")
     pair = f"{settings.lowest_objective}>{objective}"
     require_record(
         rig,

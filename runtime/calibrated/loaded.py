@@ -34,8 +34,9 @@ PIXEL_SIZE_LIMIT = 0.05
 class Calibrated:
     """Valid calibrations of the overview objective and of those that visit.
 
-    `distortion` is the overview's, None where none was measured; `led_pairs` those of the
-    objectives that look with a pair first; `records` are all of them, for report and journal.
+    `distortion` is the overview's, None where none was measured, as is `guard`, the record of what
+    good tiles look like to the model; `led_pairs` those of the objectives that look with a pair
+    first; `records` are all of them, for report and journal.
     """
 
     overview: str
@@ -44,6 +45,7 @@ class Calibrated:
     offsets_um: dict[str, tuple[float, float, float]]
     distortion: Distortion | None
     led_pairs: dict[str, CalibrationRecord]
+    guard: CalibrationRecord | None
     records: tuple[CalibrationRecord, ...]
 
     @classmethod
@@ -71,6 +73,7 @@ class Calibrated:
             | {name: reader.offset_um(overview, name) for name in objectives[1:]},
             distortion=reader.distortion(overview),
             led_pairs={name: pair for name in objectives if (pair := reader.led_pair(name))},
+            guard=reader.guard(overview),
             records=tuple(reader.records),
         )
 
@@ -100,6 +103,7 @@ class Calibrated:
             if bent is not None:
                 bend = distortion_of(bent, folder=folder, shape_px=recording.scan.shape_px)
                 records = (*records, bent)
+        guard = None if folder is None else _measured(folder, "guard", objective)
         return cls(
             overview=objective,
             matrices={objective: recording.stage_from_px},
@@ -107,7 +111,8 @@ class Calibrated:
             offsets_um={objective: (0.0, 0.0, 0.0)},
             distortion=bend,
             led_pairs={},
-            records=records,
+            guard=guard,
+            records=records if guard is None else (*records, guard),
         )
 
     @staticmethod
@@ -195,6 +200,11 @@ class _Reader:
         shape_px = info.height_px, info.width_px
         return distortion_of(record, folder=self.folder, shape_px=shape_px)
 
+    def guard(self, objective: str) -> CalibrationRecord | None:
+        if _measured(self.folder, "guard", objective) is None:
+            return None
+        return self.need("guard", objective)
+
     def led_pair(self, objective: str) -> CalibrationRecord | None:
         record = led_pair_record(self._rig, self._settings, objective=objective)
         self.records += [record] if record else []
@@ -205,6 +215,19 @@ def _measured(folder: Path, kind: Kind, objective: str) -> CalibrationRecord | N
     """Return the newest record of what a run can do without; one that failed measured none."""
     found = latest(folder, kind=kind, objective=objective)
     return found if found is not None and found.passed else None
+
+
+def guard_of(settings: Settings, *, pixel_size_um: float) -> CalibrationRecord | None:
+    """Return the newest record of the guard of an objective with pixels of that size, whatever its
+    age and hardware: of pictures taken some time, nobody can ask more. None where there is none.
+    """
+    folder = settings.calibration.folder
+    for name, objective in settings.objectives.items():
+        if abs(objective.pixel_size_um / pixel_size_um - 1) <= PIXEL_SIZE_LIMIT:
+            found = _measured(folder, "guard", name)
+            if found is not None:
+                return found
+    return None
 
 
 def _refuse_other_pixel_size(pixel_size_um: float, settings: Settings, *, objective: str) -> None:

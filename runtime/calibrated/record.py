@@ -20,7 +20,14 @@ from runtime.instant import Instant
 from runtime.plain_file import array_of, read_plain, read_text
 
 Kind = Literal[
-    "dark", "flat-field", "backlash", "camera-stage", "distortion", "objective-offset", "led-pair"
+    "dark",
+    "flat-field",
+    "backlash",
+    "camera-stage",
+    "distortion",
+    "objective-offset",
+    "led-pair",
+    "guard",
 ]
 DAY_S = 86400.0
 MOST_AHEAD_DAYS = 1.0

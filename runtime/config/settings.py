@@ -137,7 +137,8 @@ class ModelsSection(Strict):
 
     `cache` remembers which back end measured fastest here. `matcher` names the network that is
     asked for overlaps which nothing else can match: "auto" the shipped one if it is there, "none"
-    for none. `focus` names the one that `focus.first = "network"` asks; none ships.
+    for none. `focus` names the one that `focus.first = "network"` asks; none ships. `classifier` is
+    the one whose guard `calibrate guard` fits to the instrument, "auto" the only one there is.
     """
 
     folder: Path = SHIPPED_MODELS
@@ -151,6 +152,7 @@ class ModelsSection(Strict):
     backend: Literal["auto", "onnxruntime", "openvino"] = "auto"
     matcher: str = "auto"
     focus: str = "none"
+    classifier: str = "auto"
 
     @property
     def keyring(self) -> Path:

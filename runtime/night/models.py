@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtime.calibrated.record import CalibrationRecord
 from runtime.config.plan import Plan
 from runtime.config.settings import Settings
 from runtime.record.journal import Journal
@@ -26,6 +27,18 @@ class RunModels:
     classifier: TileClassifier | None
     finder: StripFinder | None
     regressor: DefocusRegressor | None
+
+    def guarded(self, record: CalibrationRecord | None, *, folder: Path) -> RunModels:
+        """Return the models with the classifier's guard as this instrument calibrated it, if it
+        did; the record's arrays lie in `folder`.
+
+        Raises CalibrationRefused for a record of another model.
+        """
+        if record is None or self.classifier is None:
+            return self
+        from runtime.tasks.classify.calibrated_guard import guarded
+
+        return replace(self, classifier=guarded(self.classifier, record, folder=folder))
 
 
 def models_of(folder: RunFolder, journal: Journal, plan: Plan, settings: Settings) -> RunModels:

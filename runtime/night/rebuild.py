@@ -52,9 +52,12 @@ def rebuild(
             f"{folder.path} holds no tile to make a map of",
             remedy=f"`nightscope resume {folder.path}` takes them",
         )
-    models = models_of(folder, journal, plan, settings)
-    ground = Ground.read(fact)
     records = [CalibrationRecord.model_validate(r) for r in journal.fact("calibrations") or ()]
+    guard = [r for r in records if (r.kind, r.objective) == ("guard", plan.objective)]
+    models = models_of(folder, journal, plan, settings).guarded(
+        guard[-1] if guard else None, folder=folder.calibration
+    )
+    ground = Ground.read(fact)
     stitcher, mosaic = map_of(
         folder,
         plan.name,

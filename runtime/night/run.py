@@ -157,6 +157,7 @@ class Night:
             calibrate=self._run_routines,
             clock=clock,
         )
+        models = models.guarded(calibrated.guard, folder=self.folder.calibration)
         seen = self._look_ahead(rig, models, calibrated)
         live = LiveLine(
             self.console,

@@ -11,6 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from runtime.calibrated.loaded import guard_of
+from runtime.calibrated.record import CalibrationRecord
+from runtime.config.settings import Settings
 from runtime.errors import InputRefused, ModelRefused
 from runtime.inference.signature import Keyring
 from runtime.instrument.camera.files import IMAGE_SUFFIXES, is_image_name
@@ -21,7 +24,8 @@ from runtime.offline.streaming import AnswerStream
 from runtime.record.storage import write_durably
 from runtime.report.ending import Ending, Sentences, by_reason, listed
 from runtime.report.printable import cell
-from runtime.report.wording import counted
+from runtime.report.wording import counted, date
+from runtime.tasks.classify.calibrated_guard import guarded
 from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tile import Label, Picture
 
@@ -46,6 +50,7 @@ def classify_folder(
     backend: Literal["auto", "onnxruntime", "openvino"] = "auto",
     threads: int = 1,
     cache: Path | None = None,
+    instrument: Settings | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write `out`, a CSV of file, label, score, one score per class, strangeness, doubt, error, its
@@ -55,11 +60,13 @@ def classify_folder(
     files that hold several ("frames" says which, in words). Signed and fractional numbers are read
     by one scale for the folder ("scale"). `backend` and `cache` are as in `open_model`. An image
     has the pixel size given, else the one that its file states, else that the model was trained
-    for, and "pixel_size_assumed" says so. A file that cannot be read, or labelled at its pixel
-    size, has no label and its error in the last column; "exit_code" is then 5. "left_out" are files
-    that are no images by name. A label with a doubt is not to be trusted; "doubted" counts them,
-    "doubts" by reason; "words" tell a person all that, "ending" by what it is good for. Raises
-    ModelRefused for the model or the pixel size given, InputRefused for a folder without images.
+    for, and "pixel_size_assumed" says so. The guard is as `instrument` calibrated it for pixels of
+    that size, if it did ("guard" names the record). A file that cannot be read, or labelled at its
+    pixel size, has no label and its error in the last column; "exit_code" is then 5. "left_out" are
+    files that are no images by name. A label with a doubt is not to be trusted; "doubted" counts
+    them, "doubts" by reason; "words" tell a person all that, "ending" by what it is good for.
+    Raises ModelRefused for the model or the pixel size given, InputRefused for a folder without
+    images.
     """
     _refuse_to_replace_an_image(out)
     files, left_out = _images(folder, out)
@@ -67,6 +74,7 @@ def classify_folder(
         model, keys=keys, backend=backend, threads=threads, cache=cache
     )
     sizes = _Sizes(given_um=pixel_size_um, assumed_um=classifier.pixel_size_um)
+    classifier, guard = _as_calibrated(classifier, instrument, pixel_size_um or sizes.assumed_um)
     classifier.check_pixel_size(pixel_size_um=pixel_size_um or sizes.assumed_um)
     read_as = scan_reading(files, bottom_first=bottom_first, choice=choice)
     loads = (
@@ -81,8 +89,29 @@ def classify_folder(
         "backend": str(classifier.choice),
         "left_out": left_out,
         "out": str(out),
+        "guard": None if guard is None else guard.name,
     }
-    return about | _told(rows, classifier.classes, left_out, sizes, read_as)
+    notes = (*_guard_words(guard), *sizes.words, *read_as.words)
+    return about | _told(rows, classifier.classes, left_out, sizes, read_as, notes)
+
+
+def _as_calibrated(
+    classifier: TileClassifier, instrument: Settings | None, pixel_size_um: float
+) -> tuple[TileClassifier, CalibrationRecord | None]:
+    """Return the classifier guarded as the instrument calibrated it, and by which record."""
+    if instrument is None:
+        return classifier, None
+    record = guard_of(instrument, pixel_size_um=pixel_size_um)
+    if record is None:
+        return classifier, None
+    return guarded(classifier, record, folder=instrument.calibration.folder), record
+
+
+def _guard_words(record: CalibrationRecord | None) -> Sentences:
+    if record is None:
+        return ()
+    made = date(record.made.wall_s)
+    return (f"what is doubted is as calibrated for {record.objective} on {made}",)
 
 
 def _told(
@@ -91,12 +120,13 @@ def _told(
     left_out: dict[str, str],
     sizes: _Sizes,
     read_as: ReadAs,
+    notes: Sentences,
 ) -> dict[str, Any]:
-    """Return what the summary says of the rows of a table."""
+    """Return what the summary says of the rows of a table; `notes` is what was taken for given."""
     failed = {row["file"]: row["error"] for row in rows if row["error"]}
     counts = {name: sum(row["label"] == name for row in rows) for name in classes}
     doubts = Counter(row["doubt"] for row in rows if row.get("doubt"))
-    ending = _ending(counts, doubts, failed, left_out, sizes, read_as)
+    ending = _ending(counts, doubts, failed, left_out, notes)
     return {
         "files": len(rows),
         "labels": counts,
@@ -162,8 +192,7 @@ def _ending(
     doubts: Counter[str],
     failed: dict[str, str],
     left_out: dict[str, str],
-    sizes: _Sizes,
-    read_as: ReadAs,
+    notes: Sentences,
 ) -> Ending:
     labels = ", ".join(f"{count} {name}" for name, count in counts.items())
     attention: list[str] = []
@@ -182,7 +211,7 @@ def _ending(
         others = (f"{counted(len(left_out), 'file')} left out: {by_reason(left_out, NAMED)}",)
     return Ending(
         done=(f"{counted(sum(counts.values()), 'image')} labelled: {labels}",),
-        assumed=(*sizes.words, *read_as.words),
+        assumed=notes,
         left_out=others,
         attention=tuple(attention),
     )

@@ -142,13 +142,13 @@ def make_settings():
 
 @pytest.fixture(scope="session")
 def make_rig(specimen):
-    def make(settings, *, specimen=specimen, distortion=None, side_light=None):
+    def make(settings, *, specimen=specimen, distortion=None, side_light=None, size_px=(256, 320)):
         world = World(
             seed=3,
             speed=1000.0,
             objectives=settings.objectives,
-            camera_width_px=320,
-            camera_height_px=256,
+            camera_width_px=size_px[1],
+            camera_height_px=size_px[0],
             specimen=specimen,
             distortion=distortion,
             side_light=side_light,

@@ -12,6 +12,7 @@ from rich.console import Console
 from runtime.cli.progress_bar import progress_bar
 from runtime.cli.screen import show
 from runtime.config.models_here import models_here
+from runtime.config.settings import load_settings
 from runtime.inference.shelf import shelf_of
 from runtime.instrument.camera.ome_frames import FrameChoice
 from runtime.offline.classify import classify_folder
@@ -50,6 +51,7 @@ def classify(
             threads=len(os.sched_getaffinity(0)),
             cache=models.cache,
             backend=models.backend,
+            instrument=None if settings is None else load_settings(settings),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     show(replace(summary.pop("ending"), results=(("table", out),)), console)

@@ -114,6 +114,11 @@ def look_ahead(plan: Plan, settings: Settings, *, out: Path) -> Outlook:
     with open_microscope(settings) as rig:
         calibrates = settings.calibration.automatic
         records = None if calibrates else Calibrated.load(rig, settings, objectives=plan.objectives)
+        if records is not None and records.guard is not None and classifier is not None:
+            from runtime.tasks.classify.calibrated_guard import guarded
+
+            shelf = settings.calibration.folder
+            classifier = guarded(classifier, records.guard, folder=shelf)
         return preflight(
             plan,
             settings,
