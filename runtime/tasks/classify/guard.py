@@ -37,6 +37,12 @@ REASONS = {
 }
 # What was cut off at either end of the grey scale is lost, whoever's fault that is.
 CLIPPED = ("saturated", "black")
+# Share of a doubted tile's pixels at one end from which on that is the reason, whatever else is.
+CLIPPED_SHARE = 0.1
+CLIPPED_IS_ABOUT: DoubtAbout = "specimen"
+# Blankness from which on a view has less and less that could be strange: of an emptier one fewer
+# points show texture, and a share of fewer varies more, its variance with one over their number.
+HALF_EMPTY = 0.42
 UNSURE = "unsure: no class has a score as high as right ones have"
 
 
@@ -60,7 +66,7 @@ UNGUARDED = Verdict(strangeness=None, doubt="", about="")
 class Evidence:
     """One view: its `features` (features,) as in `Description`, as is `blankness`; `squares`
     (features,) add up to the square of its distance, and `specimen` is that of the specimen's
-    features alone.
+    features alone, both of these the milder the less the view shows.
     """
 
     features: Feature
@@ -113,10 +119,13 @@ class Guard:
         """Return the evidence of one view; the arguments are those of `describe`."""
         found = describe(pixels, sampled, self.spec, raw=raw)
         away = found.features - self.mean
+        shown = min(1.0, max(0.0, 1 - found.blankness) / (1 - HALF_EMPTY))
+        squares = (self.whitening @ away) ** 2
+        squares[SPECIMEN] *= shown
         return Evidence(
             features=found.features,
-            squares=(self.whitening @ away) ** 2,
-            specimen=float(np.sum((self.specimen_whitening @ away[SPECIMEN]) ** 2)),
+            squares=squares,
+            specimen=shown * float(np.sum((self.specimen_whitening @ away[SPECIMEN]) ** 2)),
             blankness=found.blankness,
         )
 
@@ -134,7 +143,11 @@ class Guard:
         if blank > 1:
             return Verdict(strangeness=strangeness, doubt=BLANK_DOUBT, about="specimen")
         if strangeness > 1:
-            reason, about = _reason(squares, specimen=specimen > 1)
+            ends = np.mean([np.sin(v.features[: len(CLIPPED)]) ** 2 for v in views], axis=0)
+            if ends.max() > CLIPPED_SHARE:
+                reason, about = REASONS[CLIPPED[int(ends.argmax())]], CLIPPED_IS_ABOUT
+            else:
+                reason, about = _reason(squares, specimen=specimen > 1)
             return Verdict(strangeness=strangeness, doubt=reason, about=about)
         unsure = score < self.least_score
         return Verdict(
@@ -150,7 +163,7 @@ def _reason(squares: Feature, *, specimen: bool) -> tuple[str, DoubtAbout]:
     sums = {g: float(squares[groups == g].sum()) for g in dict.fromkeys(GROUPS)}
     worst = max(sums, key=sums.__getitem__)
     if worst in CLIPPED:
-        return REASONS[worst], "specimen"
+        return REASONS[worst], CLIPPED_IS_ABOUT
     told = set(groups[specimen == SPECIMEN].tolist()).difference(CLIPPED)
     worst = max(told, key=sums.__getitem__)
     points = worst.removeprefix("texture ")

@@ -17,7 +17,7 @@ from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.classifier import TileClassifier
 from runtime.tasks.classify.descriptor import GROUPS as NAMES
 from runtime.tasks.classify.descriptor import SPECIMEN, UNIFORM, describe
-from runtime.tasks.classify.guard import REASONS, UNSURE, Evidence, Guard, Verdict
+from runtime.tasks.classify.guard import HALF_EMPTY, REASONS, UNSURE, Evidence, Guard, Verdict
 from runtime.tasks.registry import RECORDS
 from runtime.tile import BLANK_DOUBT, Picture
 
@@ -185,6 +185,24 @@ def test_the_largest_part_of_the_distance_names_the_reason(group):
     assert found.doubt == REASONS.get(group, f"texture unlike training at {points} points")
     clipped = group in ("saturated", "black")
     assert found.about == ("specimen" if of_specimen or clipped else "instrument")
+
+
+def test_the_emptier_a_view_the_more_its_texture_may_vary():
+    """Half as much shown is half the square, of the specimen's features and of no others."""
+    full, empty = (
+        guard().look(pixels, sample(pixels, SPEC)) for pixels in (picture(seed=2), half_empty())
+    )
+    whitened = (guard().whitening @ (empty.features - guard().mean)) ** 2
+    shown = (1 - empty.blankness) / (1 - HALF_EMPTY)
+    assert full.blankness < HALF_EMPTY < empty.blankness
+    assert empty.squares[SPECIMEN] == pytest.approx(shown * whitened[SPECIMEN])
+    assert empty.squares[~SPECIMEN] == pytest.approx(whitened[~SPECIMEN])
+
+
+def half_empty() -> np.ndarray:
+    pixels = noise()
+    pixels[:, :60] = picture(seed=2)[:, :60]
+    return pixels
 
 
 def test_a_specimen_is_doubted_only_for_its_own_features():
