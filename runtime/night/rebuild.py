@@ -53,9 +53,8 @@ def rebuild(
             remedy=f"`nightscope resume {folder.path}` takes them",
         )
     records = [CalibrationRecord.model_validate(r) for r in journal.fact("calibrations") or ()]
-    guard = [r for r in records if (r.kind, r.objective) == ("guard", plan.objective)]
     models = models_of(folder, journal, plan, settings).guarded(
-        guard[-1] if guard else None, folder=folder.calibration
+        _guard(records, plan.objective), folder=folder.calibration
     )
     ground = Ground.read(fact)
     stitcher, mosaic = map_of(
@@ -98,6 +97,12 @@ def _look_again(intake: Intake, clock: Clock) -> None:
     looks.recall()
     while looks.one():
         pass
+
+
+def _guard(records: list[CalibrationRecord], objective: str) -> CalibrationRecord | None:
+    return next(
+        (r for r in reversed(records) if (r.kind, r.objective) == ("guard", objective)), None
+    )
 
 
 def _distortion(

@@ -119,7 +119,7 @@ def _hint(run: RunData, tile: StoredTile, at: Placement) -> list[str]:
     lines = [tile.tile_id]
     if label := run.labels.get(tile.tile_id):
         lines.append(f"{label.name}, {percent(label.score)}")
-        lines += [f"not to be trusted: {label.doubt}"] if label.doubt else []
+        lines += [f"not to be trusted: {label.doubt} ({label.doubt_about})"] if label.doubt else []
     if focus := run.focus.get(tile.tile_id):
         lines.append(f"z {signed_um(focus.verdict.z_um)} by {focus.source}")
     stage = tile.shot.stage
