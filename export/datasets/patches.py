@@ -14,8 +14,12 @@ HEIGHT_PX, WIDTH_PX = 448, 512
 # The tissue mask is drawn this many times coarser than the pixels.
 MASK_STEP = 8
 SCALES = (0.9, 1.1)
-# Bare slide shows beyond the section in this share of patches, behind a soft edge.
-CLEAR_SHARE, CLEAR_GREY, CLEAR_EDGE_PX = 0.15, (180, 255), (4.0, 40.0)
+# Bare slide shows beyond the section in this share of patches, behind a soft edge, in some of them
+# beyond a corner: of an overview of 7 x 7 tiles 24 lie at the rim.
+CLEAR_SHARE, CORNER_SHARE = 0.4, 0.4
+CLEAR_EDGE_PX, CLEAR_FROM_CENTRE_PX = (4.0, 40.0), (-150.0, 200.0)
+# A slide is any grey or, as often, nearly that of the resin, which lets almost all light through.
+CLEAR_GREY, RESIN_PERCENTILE, RESIN_TO_CLEAR = (180, 255), 75, (-10, 20)
 # Coverage bins drawn equally often: as they come, nine in ten patches would be plain resin.
 COVERAGE_BINS = ((0.0, 0.001), (0.001, 0.2), (0.2, 0.35), (0.35, 0.5), (0.5, 0.8), (0.8, 1.01))
 TRIES = 40
@@ -81,16 +85,29 @@ def _cut(
 
 
 def _clear_beyond(patch: Patch, rng: np.random.Generator) -> Patch:
-    """Return the patch with bare slide on one side of a random line."""
-    angle = rng.uniform(0, 2 * np.pi)
-    away = rng.uniform(-150, 200)
-    edge_px, grey = rng.uniform(*CLEAR_EDGE_PX), rng.uniform(*CLEAR_GREY)
-    fine = _beyond(HEIGHT_PX, WIDTH_PX, 1, angle, away, edge_px)
-    coarse = _beyond(HEIGHT_PX // MASK_STEP, WIDTH_PX // MASK_STEP, MASK_STEP, angle, away, edge_px)
+    """Return the patch with bare slide on one side of a random line, or beyond a corner."""
+    edges = [(rng.uniform(0, 2 * np.pi), rng.uniform(*CLEAR_FROM_CENTRE_PX))]
+    if rng.random() < CORNER_SHARE:
+        beside = edges[0][0] + rng.choice([-1, 1]) * np.pi / 2
+        edges.append((beside, rng.uniform(*CLEAR_FROM_CENTRE_PX)))
+    edge_px, grey = rng.uniform(*CLEAR_EDGE_PX), _slide_grey(patch, rng)
+    fine, coarse = (
+        np.maximum.reduce(
+            [_beyond(HEIGHT_PX // step, WIDTH_PX // step, step, *edge, edge_px) for edge in edges]
+        )
+        for step in (1, MASK_STEP)
+    )
     return Patch(
         pixels=patch.pixels + fine * (np.float32(grey) - patch.pixels),
         tissue=patch.tissue * (coarse < 0.5),
     )
+
+
+def _slide_grey(patch: Patch, rng: np.random.Generator) -> float:
+    if rng.random() < 0.5:
+        return rng.uniform(*CLEAR_GREY)
+    resin = float(np.percentile(patch.pixels[::8, ::8], RESIN_PERCENTILE))
+    return min(resin + rng.uniform(*RESIN_TO_CLEAR), 255.0)
 
 
 def _beyond(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -124,6 +125,17 @@ def test_patches_reach_every_bin_and_keep_mask_and_pixels_together() -> None:
         coarse = cv2.resize(patch.pixels, (64, 56), interpolation=cv2.INTER_AREA)
         if 0.1 < patch.coverage < 0.9:
             assert coarse[patch.tissue == 1].mean() < coarse[patch.tissue == 0].mean() - 20
+
+
+def test_many_patches_show_the_rim_and_often_it_is_hardly_a_step() -> None:
+    resin, rng = 180, np.random.default_rng(0)
+    image = np.full((900, 900), resin, np.uint8)
+    plain = replace(made_section(), image=image, tissue=np.zeros_like(image))
+    patches = [draw_patch(plain, rng).pixels for _ in range(60)]
+    steps = np.array([np.abs(pixels - resin).max() for pixels in patches])
+    rims = steps[steps > 0]
+    assert 0.25 < len(rims) / len(steps) < 0.55
+    assert 0.3 < np.mean(rims <= 20) < 0.9
 
 
 def test_a_scan_sees_the_disc_in_its_middle() -> None:

@@ -46,7 +46,9 @@ GROUPS: Final[tuple[str, ...]] = (
     *["contrast"] * (1 + len(LEVELS)),
     *["sharpness"] * 2,
     *["lines"] * 4,
-    *["structure"] * (MAPS - 1 + 2 * TEXTURED),
+    *["structure"] * (MAPS - 1),
+    *["texture 1"] * 2,
+    *["structure"] * 2 * (TEXTURED - 1),
     *(f"texture {2**level}" for level in range(TEXTURED) for _ in range(BINS)),
 )
 """Which group each feature of `describe` belongs to. "texture n" counts n points of the intensity
