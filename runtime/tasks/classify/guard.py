@@ -42,7 +42,7 @@ CLIPPED_SHARE = 0.1
 CLIPPED_IS_ABOUT: DoubtAbout = "specimen"
 # Blankness from which on a view has less and less that could be strange: of an emptier one fewer
 # points show texture, and a share of fewer varies more, its variance with one over their number.
-HALF_EMPTY = 0.36
+HALF_EMPTY = 0.42
 UNSURE = "unsure: no class has a score as high as right ones have"
 
 
