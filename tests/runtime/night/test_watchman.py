@@ -154,6 +154,16 @@ def test_a_lamp_that_fades_is_told_and_ends_no_night(tmp_path):
 
 
 @pytest.mark.slow
+def test_one_tile_does_not_tell_of_a_lamp_that_fades(tmp_path):
+    night = night_at(tmp_path, spoil=faults.dimmed_to(0.8), begins=6, ends=7)
+    summary = night.go_on()
+    with night.journal() as journal:
+        lamps = [state.lamp for state in journal.states().values()]
+    assert min(lamps) < 0.85
+    assert (summary["noticed"], summary["exit_code"]) == ([], 0)
+
+
+@pytest.mark.slow
 def test_focus_that_sinks_by_more_than_drift_is_told(tmp_path):
     def sink(bench):
         bench.own_s += 4.0
