@@ -340,5 +340,6 @@ def test_the_table_is_in_the_order_of_need():
         "backlash",
         "objective-offset",
         "led-pair",
+        "guard",
     ]
     assert all(routine.about for routine in ROUTINES.values())
