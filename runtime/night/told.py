@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
+from runtime.conveyor import begin, result_of
 from runtime.errors import NightscopeError
+from runtime.patience import left_behind
 from runtime.ports import Clock
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
@@ -31,8 +33,17 @@ def told_why(
     except BaseException as error:
         _attempt(lambda: folder.ballast.unlink(missing_ok=True))
         _attempt(partial(_note, journal, clock, error))
-        _attempt(write_report)
+        _attempt(partial(_in_time, write_report, clock) if left_behind() else write_report)
         raise
+
+
+def _in_time(step: Callable[[], object], clock: Clock) -> None:
+    """Do what may need a lock that a thread holds which was left behind, or leave it undone.
+
+    Without memory a thread that starts others waits for them for ever (CPython's `Thread.start`),
+    and keeps the lock of all pools meanwhile.
+    """
+    result_of(begin(step), clock=clock, asked=lambda: True)
 
 
 def _note(journal: Journal, clock: Clock, error: BaseException) -> None:

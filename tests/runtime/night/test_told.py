@@ -136,3 +136,26 @@ def test_asked_to_stop_while_compute_is_stuck_it_pauses_all_the_same(night, monk
         if thread.name == "compute":
             thread.join(5)
     assert night.go_on()["exit_code"] == 0
+
+
+def test_a_report_that_waits_for_a_thread_left_behind_does_not_hold_the_end(night, monkeypatch):
+    """As where memory ran out while a pool started a thread: it keeps the lock of all pools."""
+    monkeypatch.setattr("runtime.patience.GRACE_S", 1.0)
+    home, update = threading.Event(), Mosaic.update
+
+    def stuck(*values):
+        return home.wait(60) if night.bench.frames else update(*values)
+
+    night.bench.on_frame = at_frame(2, lambda bench: signal.raise_signal(signal.SIGTERM))
+    with monkeypatch.context() as patch:
+        patch.setattr(Mosaic, "update", stuck)
+        patch.setattr("runtime.night.finish.renew_report", lambda *_: home.wait(60))
+        with pytest.raises(Stopped, match="left behind"):
+            night.go_on()
+    assert ending(night)[0] == "paused"
+    assert not home.is_set()
+    home.set()
+    for thread in threading.enumerate():
+        if thread.name in ("compute", "errand"):
+            thread.join(5)
+    assert night.go_on()["exit_code"] == 0
