@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from runtime.threads import pool
 
 
 def frozen(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -34,14 +33,8 @@ def share_rows(work: Callable[[int, int], None], *, rows: int, threads: int) -> 
     if not others:
         work(*own)
         return
-    pool = _pool(threads - 1, os.getpid())
-    waiting = [pool.submit(work, first, last) for first, last in others]
+    rows_pool = pool("rows", threads - 1)
+    waiting = [rows_pool.submit(work, first, last) for first, last in others]
     work(*own)
     for future in waiting:
         future.result()
-
-
-@cache
-def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """Return the pool of a process: one inherited through a fork would have no threads."""
-    return ThreadPoolExecutor(threads, thread_name_prefix=f"rows-{process}")

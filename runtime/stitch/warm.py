@@ -11,6 +11,7 @@ from runtime.stitch.match.placed import Placed
 from runtime.stitch.match.strips import StripPair
 from runtime.stitch.match.turned import RigidMotion
 from runtime.stitch.stitcher import Stitcher
+from runtime.stitch.workers import workers
 from runtime.tile import Pixels
 
 SIDE_PX, STEP_PX, COLUMNS, ROWS = 96, 64, 4, 3
@@ -37,7 +38,9 @@ def warm_kernels() -> None:
     for name, (x, y) in places.items():
         stitcher.add(name, tile(x, y), x_um=x, y_um=y, earlier=lambda one: tile(*places[one]))
         stitcher.moved()
-    stitcher.solve()
+    # So the threads that draw the map are started, too, while there is memory for them.
+    with workers():
+        stitcher.solve()
     cells = np.indices((SIDE_PX, SIDE_PX))[:, ::8, ::8].reshape(2, -1).T.astype(np.float64)
     itself = StripPair(tile(0, 0), tile(0, 0), (0, 0), (0, 0), (0.0, 0.0), 0)
     Placed.of(itself, Agreed(RigidMotion(0.0, np.zeros(2)), cells, cells))

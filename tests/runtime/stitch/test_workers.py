@@ -1,7 +1,7 @@
 """Work on several cores: the same results in the same order, taken just ahead, errors told."""
 
 from functools import partial
-from threading import Barrier, current_thread
+from threading import Barrier, Event, Thread, current_thread
 
 import cv2
 import numpy as np
@@ -30,6 +30,33 @@ def test_jobs_are_taken_by_the_caller_and_only_just_ahead_of_the_work():
         assert next(cores.run(jobs())) == 0
     assert set(taken) == {current_thread()}
     assert len(taken) < 10
+
+
+def test_no_thread_is_started_in_the_middle_of_the_work(monkeypatch):
+    with workers() as cores:
+
+        def refused(_):
+            raise MemoryError
+
+        monkeypatch.setattr(Thread, "start", refused)
+        assert list(cores.run(partial(int, n) for n in "12345678")) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_when_one_fails_those_that_were_begun_have_ended():
+    begun, ended = Event(), Event()
+
+    def fails():
+        begun.wait(10)
+        raise OSError("the disk is gone")
+
+    def goes_on():
+        begun.set()
+        ended.wait(0.05)
+        ended.set()
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(on_all_cores([fails, goes_on]))
+    assert ended.is_set()
 
 
 def test_an_error_in_a_job_reaches_the_caller_and_opencv_gets_its_threads_back():
