@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from runtime.cli.process import (
 )
 from runtime.cli.queue_verbs import queue
 from runtime.cli.service_verbs import serving, token
+from runtime.errors import MemoryShort
 
 app = typer.Typer(
     name="nightscope",
@@ -52,6 +54,11 @@ app.add_typer(token, name="token")
 app.add_typer(queue, name="queue")
 
 INTERNAL_ERROR = 1
+NO_MEMORY = (
+    b"nightscope: memory ran short, even for saying where; what was journaled is safe: end other "
+    b"programs, or take smaller tiles, then 'nightscope resume RUN' goes on\n"
+)
+"""Ready, so that it can be said without asking for more."""
 
 
 def _say_version(wanted: bool) -> None:
@@ -78,12 +85,17 @@ def nightscope(
 
 
 def main() -> None:
-    """Run `nightscope`; an unforeseen error ends with one line, its trace, and exit code 1."""
+    """Run `nightscope`; an unforeseen error ends with one line, its trace, and exit code 1, and no
+    memory to tell by with that of `MemoryShort`.
+    """
     give_back_what_is_freed()
     leave_cores_to_threads_of_ours()
     print_whatever_comes()
     try:
         app()
+    except MemoryError:
+        os.write(2, NO_MEMORY)
+        raise SystemExit(MemoryShort.exit_code) from None
     except Exception as error:  # noqa: BLE001 - the one handler that catches everything
         _report_bug(error)
         raise SystemExit(INTERNAL_ERROR) from None

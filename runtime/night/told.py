@@ -14,6 +14,9 @@ from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
 from runtime.record.trouble import trouble_is_told
 
+KEPT_BYTES = 2**24
+"""Memory that a night keeps so that it can tell that there is none."""
+
 STOPPED_AT_ONCE = "stopped at once; the tile in hand is taken again"
 
 
@@ -22,14 +25,19 @@ def told_why(
     folder: RunFolder, journal: Journal, clock: Clock, write_report: Callable[[], object]
 ) -> Iterator[None]:
     """Write why a night ended into journal and report, whatever it was that ended it; on a full
-    disk the ballast makes room for that.
+    disk, or without memory, what was kept makes room for that.
 
     What the world did is raised as an error that says so. What cannot be written is left out: the
     first reason is the one to be told.
     """
+    kept = bytearray(KEPT_BYTES)
     try:
         with trouble_is_told():
-            yield
+            try:
+                yield
+            except BaseException:
+                kept.clear()
+                raise
     except BaseException as error:
         _attempt(lambda: folder.ballast.unlink(missing_ok=True))
         _attempt(partial(_note, journal, clock, error))

@@ -66,6 +66,21 @@ def test_blas_is_told_before_numpy_is_loaded_and_the_user_has_the_last_word(said
     assert out.split() == ["False", expected]
 
 
+def test_that_there_is_no_memory_is_said_without_any() -> None:
+    script = (
+        "import sys\n"
+        "import runtime.cli.verbs as verbs\n"
+        "def ended(*_):\n"
+        "    raise MemoryError\n"
+        "verbs.app = verbs._report_bug = ended\n"
+        "sys.stderr = None\n"
+        "verbs.main()\n"
+    )
+    said = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+    assert said.returncode == 7
+    assert said.stderr.startswith(b"nightscope: memory ran short")
+
+
 def test_what_is_freed_is_collected_again_once_a_verb_is_loaded() -> None:
     assert load("json:loads")("1") == 1
     assert gc.isenabled()

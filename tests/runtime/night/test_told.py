@@ -4,12 +4,16 @@ import errno
 import os
 import signal
 import threading
+import tracemalloc
 
 import pytest
 
+from runtime.clock import SystemClock
 from runtime.errors import MemoryShort, Stopped, StorageFailed
+from runtime.night.told import KEPT_BYTES, told_why
 from runtime.record import tile_file
 from runtime.record.journal import Journal
+from runtime.record.run_folder import RunFolder
 from runtime.stitch.map.mosaic import Mosaic
 from tests.night_fakes import Bench, Night
 from tests.runtime.night.test_journey import SMALL, at_frame
@@ -71,6 +75,28 @@ def test_memory_that_runs_short_pauses_the_night(night, monkeypatch, error):
             night.go_on()
     assert ending(night)[0] == "paused"
     assert night.go_on()["exit_code"] == 0
+
+
+def test_what_was_kept_of_memory_is_free_when_a_night_has_to_tell_that_there_is_none(night):
+    found = []
+
+    def measured():
+        found.append(tracemalloc.get_traced_memory()[0])
+
+    night.go_on()
+    folder = RunFolder(night.path)
+    tracemalloc.start()
+    try:
+        with (
+            night.journal() as journal,
+            pytest.raises(MemoryShort),
+            told_why(folder, journal, SystemClock(), measured),
+        ):
+            measured()
+            raise MemoryError
+    finally:
+        tracemalloc.stop()
+    assert found[0] - found[1] > 0.9 * KEPT_BYTES
 
 
 def test_a_fault_of_the_program_is_in_the_journal_too(night, monkeypatch):
