@@ -14,10 +14,9 @@ from pydantic import (
     ConfigDict,
     TypeAdapter,
     ValidationError,
-    ValidationInfo,
-    field_validator,
+    model_validator,
 )
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from runtime.errors import ConfigRefused
 
@@ -28,6 +27,7 @@ SHORT.maxlevel, SHORT.maxlist, SHORT.maxtuple, SHORT.maxdict = 2, 4, 4, 4
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 60
 SHOWN = 4
 """How many faults of one file a refusal names before it only counts."""
+NO_NUMBER = PydanticCustomError("value_error", "a number is meant, and no yes or no")
 FLATTER = "take out the brackets or the indentation that do not belong there"
 Record = TypeVar("Record")
 
@@ -53,19 +53,28 @@ class Strict(BaseModel):
         """
         return read_record(cls, values, source=source)
 
-    @field_validator("*", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _yes_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+    def _yes_is_no_number(cls, values: Any) -> Any:
         """Refuse a yes or no in the place of a number, which it would be the number 1 or 0 in."""
-        meant = _leaves(cls.model_fields[str(info.field_name)].annotation)
-        listed = value if isinstance(value, list | tuple) else [value]
-        if (
-            meant & {int, float}
-            and bool not in meant
-            and any(isinstance(one, bool) for one in listed)
-        ):
-            raise ValueError("a number is meant, and no yes or no")
-        return value
+        given = values if isinstance(values, dict) else {}
+        wrong = [
+            InitErrorDetails(type=NO_NUMBER, loc=(name,), input=given[name])
+            for name, field in cls.model_fields.items()
+            if name in given and _meant_as_number(field.annotation, given[name])
+        ]
+        if wrong:
+            raise ValidationError.from_exception_data(cls.__name__, wrong)
+        return values
+
+
+def _meant_as_number(annotation: Any, value: Any) -> bool:
+    """Return whether a yes or no, or a list with one, stands where numbers are meant."""
+    listed = value if isinstance(value, list | tuple) else [value]
+    if not any(isinstance(one, bool) for one in listed):
+        return False
+    meant = _leaves(annotation)
+    return bool(meant & {int, float}) and bool not in meant
 
 
 def _leaves(annotation: Any) -> set[Any]:

@@ -111,7 +111,7 @@ def test_a_patch_is_exposed_anew_and_shows_the_same_place(config: SectionsData) 
     assert once.dtype == images.load(3).dtype
     for other in (twice, images.load(3)):
         coarse = [cv2.resize(one, (16, 14), interpolation=cv2.INTER_AREA) for one in (once, other)]
-        assert np.corrcoef(coarse[0].ravel(), coarse[1].ravel())[0, 1] > 0.95
+        assert np.corrcoef(coarse[0].ravel(), coarse[1].ravel())[0, 1] > 0.9
 
 
 def test_patches_reach_every_bin_and_keep_mask_and_pixels_together() -> None:
@@ -134,7 +134,7 @@ def test_many_patches_show_the_rim_and_often_it_is_hardly_a_step() -> None:
     patches = [draw_patch(plain, rng).pixels for _ in range(60)]
     steps = np.array([np.abs(pixels - resin).max() for pixels in patches])
     rims = steps[steps > 0]
-    assert 0.25 < len(rims) / len(steps) < 0.55
+    assert 0.25 < len(rims) / len(steps) < 0.6
     assert 0.3 < np.mean(rims <= 20) < 0.9
 
 
