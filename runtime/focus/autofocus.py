@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from runtime.focus.curve import SATURATED, Observation
 from runtime.focus.search import REACHED, SIGMA_FLOOR, FocusRequest, ZRequest, focus_search
@@ -61,6 +61,21 @@ class Focused(NamedTuple):
 
     by: str
     verdict: FocusVerdict
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what JSON says of it: z and σ in micrometres, the curve as pairs of z and
+        sharpness.
+        """
+        verdict = self.verdict
+        return {
+            "status": verdict.status,
+            "z_um": verdict.z_um,
+            "sigma_z_um": verdict.sigma_z_um,
+            "by": self.by,
+            "exposures": verdict.exposures,
+            "curve": [list(point) for point in verdict.curve],
+            "reason": verdict.reason,
+        }
 
 
 class _Lost(Exception):

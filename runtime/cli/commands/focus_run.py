@@ -75,19 +75,12 @@ def run(
     for line in bars(found.verdict.curve, width=min(console.width, WIDEST)):
         console.file.write(plain(line, getattr(console.file, "encoding", None)) + "\n")
     show(_ending(found, png, stands_um=stands_um, simulated=simulated), console)
-    verdict = found.verdict
     return {
-        "status": verdict.status,
-        "z_um": verdict.z_um,
-        "sigma_z_um": verdict.sigma_z_um,
-        "by": found.by,
-        "exposures": verdict.exposures,
-        "curve": [list(point) for point in verdict.curve],
-        "reason": verdict.reason,
+        **found.as_json(),
         "stage_z_um": stands_um,
         "simulated": simulated,
         "png": None if png is None else str(png),
-        "exit_code": 0 if verdict.status == "ok" else NEEDS_ATTENTION,
+        "exit_code": 0 if found.verdict.status == "ok" else NEEDS_ATTENTION,
     }
 
 

@@ -138,17 +138,7 @@ class AtHand:
             network=network_for_focus(self.settings),
             should_stop=should_stop,
         )
-        verdict = found.verdict
-        return {
-            "status": verdict.status,
-            "z_um": verdict.z_um,
-            "sigma_z_um": verdict.sigma_z_um,
-            "by": found.by,
-            "exposures": verdict.exposures,
-            "curve": [list(point) for point in verdict.curve],
-            "reason": verdict.reason,
-            "stage_um": self._place(),
-        }
+        return {**found.as_json(), "stage_um": self._place()}
 
     def _place(self) -> list[float]:
         at = self.rig.position()
