@@ -90,8 +90,17 @@ def refuse_larger(path: Path, size: int, *, what: str, most_bytes: int, refuse: 
         )
 
 
-def read_text(path: Path, *, what: str, most_bytes: int, refuse: Refusal) -> str:
-    """Return a text in UTF-8. Raises `refuse` as `read_plain` does, and for what is no text."""
+def read_text(
+    path: Path,
+    *,
+    what: str,
+    most_bytes: int,
+    refuse: Refusal,
+    no_text: str = "save it as plain text in UTF-8",
+) -> str:
+    """Return a text in UTF-8. Raises `refuse` as `read_plain` does, and for what is no text;
+    `no_text` says what to do about that.
+    """
     content = read_plain(path, what=what, most_bytes=most_bytes, refuse=refuse)
     try:
         text = content.decode("utf-8-sig")
@@ -100,7 +109,7 @@ def read_text(path: Path, *, what: str, most_bytes: int, refuse: Refusal) -> str
             f"{what} {path}: not a text file",
             value=f"byte {content[error.start]:#04x} at {error.start}",
             limit="UTF-8",
-            remedy="save it as plain text in UTF-8",
+            remedy=no_text,
         ) from None
     # What text editors write on other systems, as Python's own reading of text has it.
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -127,7 +127,11 @@ def read_record_file(path: Path) -> CalibrationRecord:
     are no numbers.
     """
     text = read_text(
-        path, what="calibration record", most_bytes=MOST_BYTES, refuse=CalibrationRefused
+        path,
+        what="calibration record",
+        most_bytes=MOST_BYTES,
+        refuse=CalibrationRefused,
+        no_text=AGAIN,
     )
     try:
         values = json.loads(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import sys
+from contextlib import nullcontext
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -15,10 +16,11 @@ from runtime.cli.process import leave_at_once
 from runtime.cli.screen import plain
 from runtime.errors import ConfigRefused, NightscopeError
 from runtime.patience import left_behind
-from runtime.record.trouble import trouble_is_told
+from runtime.record.trouble import nothing_to_resume, trouble_is_told
 from runtime.report.printable import printable
 
 STOPPED = 130
+ONCE_MORE = "then give the command once more"
 
 
 def load(target: str) -> Any:
@@ -58,10 +60,19 @@ def call(target: str, as_json: bool, **arguments: Any) -> None:
 
     People read the verb's own output, on standard error when JSON is wanted on standard output.
     """
+    _call(target, as_json, arguments, resumable=False)
+
+
+def call_night(target: str, as_json: bool, **arguments: Any) -> None:
+    """Call a verb that takes a night, as `call` does: it leaves a run that one can go on with."""
+    _call(target, as_json, arguments, resumable=True)
+
+
+def _call(target: str, as_json: bool, arguments: dict[str, Any], *, resumable: bool) -> None:
     # Names of files and keys of settings stand in brackets too, and mean no colour.
     console = Console(stderr=as_json, markup=False, emoji=False)
     try:
-        with trouble_is_told():
+        with nullcontext() if resumable else nothing_to_resume(ONCE_MORE), trouble_is_told():
             result = load(target)(console=console, **arguments)
         code = int(result.pop("exit_code", 0))
     except NightscopeError as error:
@@ -72,10 +83,8 @@ def call(target: str, as_json: bool, **arguments: Any) -> None:
     except KeyboardInterrupt:
         code = STOPPED
         result = {"error": "stopped at once", "exit_code": STOPPED}
-        _complain(
-            "nightscope: stopped at once; what was journaled is safe: "
-            "'nightscope resume RUN' goes on"
-        )
+        goes_on = "; what was journaled is safe: 'nightscope resume RUN' goes on"
+        _complain("nightscope: stopped at once" + (goes_on if resumable else ""))
     if as_json:
         print(json.dumps(result))  # noqa: T201
     if left_behind():

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from runtime.cli.call import call, load
+from runtime.cli.call import call, call_night, load
 from runtime.cli.options import (
     HERE,
     AsJson,
@@ -49,7 +49,7 @@ def demo(
 
     `nightscope demo --out /tmp/night --seed 3 --speed 1 --json`
     """
-    call(
+    call_night(
         "runtime.cli.commands.demo:demo",
         as_json,
         out=out,
@@ -95,7 +95,7 @@ def run(
     if dry_run:
         given = {"plan": plan, "settings": settings, "out": out, "focus_map": focus_map}
         call("runtime.cli.commands.scan:check", as_json, **given)
-    call(
+    call_night(
         "runtime.cli.commands.scan:run",
         as_json,
         plan=plan,
@@ -123,7 +123,7 @@ def resume(
 
     `nightscope resume /data/2026-11-21 --origin-here --json`
     """
-    call(
+    call_night(
         "runtime.cli.commands.scan:resume",
         as_json,
         run=folder,

@@ -60,6 +60,12 @@ def test_a_damaged_record_is_named(tmp_path: Path, case: str) -> None:
     assert path.name in refused(path, content, read, refuse=CalibrationRefused, says=says)
 
 
+def test_a_record_that_is_no_text_is_made_again(tmp_path: Path) -> None:
+    (tmp_path / "dark@2026.json").write_bytes(bytes(range(128, 256)))
+    with pytest.raises(CalibrationRefused, match="remove the file and run the routine again"):
+        latest(tmp_path, kind="dark")
+
+
 def test_a_pipe_in_the_place_of_a_record_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "dark@2026.json")
     with pytest.raises(CalibrationRefused, match="is no plain file"):
