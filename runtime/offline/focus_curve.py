@@ -13,7 +13,7 @@ from runtime.focus.curve import Curve, Observation
 from runtime.focus.regions import informative_regions
 from runtime.focus.sharpness import MEASURES, Measure, saturated_fraction
 from runtime.offline.curve_plot import draw_curves
-from runtime.offline.focus_stack import Stack, find_stack, read_planes
+from runtime.offline.focus_stack import Stack, find_stack, read_planes, shown
 from runtime.record.storage import make_folder, write_durably
 from runtime.report.printable import cell
 
@@ -43,13 +43,14 @@ def focus_curve(
 
     Planes are ordered by the last number in their names; `step_um` is the z from one to the next.
     `full_scale` is where the camera saturates, by itself the lowest depth of 8, 10, 12, 14 or 16
-    bits that nothing exceeds. Pixels are measured as they are. "words" says what is wrong with
-    files and curves; then "exit_code" is 5. Raises InputRefused for a folder without a stack.
+    bits that nothing exceeds. Pixels are measured as they are, signed and fractional ones by one
+    scale. "words" says what is wrong with files and curves; then "exit_code" is 5. Raises
+    InputRefused for a folder without a stack.
     """
     stack = find_stack(folder)
     measured = _measure(stack, step_um, full_scale, region, progress)
     best = {name: _best(stack, curve) for name, curve in measured.curves.items()}
-    words = [*stack.words, *_doubts(best, measured, stack.stride)]
+    words = [*stack.words, *_doubts(best, measured, float(stack.stride))]
     make_folder(out)
     table, plot = out / "focus_curve.csv", out / "focus_curve.png"
     write_durably(table, _table(stack, measured, step_um))
@@ -60,7 +61,7 @@ def focus_curve(
         "best": best,
         "region_share": round(measured.region_share, 3),
         "left_out": stack.left_out,
-        "missing": list(stack.missing),
+        "missing": [shown(number) for number in stack.missing],
         "unsorted": list(stack.unsorted),
         "words": words,
         "csv": str(table),
@@ -76,7 +77,7 @@ def _measure(
     region: Region,
     progress: Progress | None,
 ) -> _Measured:
-    top = full_scale or stack.full_scale
+    top = stack.saturates_at(full_scale)
     measures, share = dict(MEASURES), 1.0
     if region == "informative":
         regions = informative_regions(read_planes(stack), full_scale=top)
@@ -86,7 +87,7 @@ def _measure(
     saturated = []
     for done, (plane, pixels) in enumerate(zip(stack.planes, read_planes(stack), strict=True), 1):
         saturated.append(saturated_fraction(pixels, full_scale=top))
-        z = plane.number if step_um is None else stack.depth(plane) * step_um
+        z = float(plane.number) if step_um is None else stack.depth(plane) * step_um
         for name, measure in measures.items():
             curves[name].observed.append(_seen(measure, pixels, z, saturated[-1]))
         if progress is not None:
@@ -111,24 +112,24 @@ def _best(stack: Stack, curve: Curve) -> dict[str, Any]:
     if curve.contrast < curve.least_contrast:
         doubts.append("rises no more than noise does")
     if curve.edge:
-        end = "first" if curve.edge == "low" else "last"
+        end = "first" if at == 0 else "last"
         doubts.append(f"is highest at the {end} plane: the sharpest may lie beyond")
     if curve.rival_tops_um:
         tops = ", ".join(f"{z:g}" for z in curve.rival_tops_um)
         doubts.append(f"has other tops, at {tops}")
     return {
-        "plane": plane.number,
+        "plane": shown(plane.number),
         "file": plane.path.name,
         "top": round(curve.rough_top_um, 3),
         "doubts": doubts,
     }
 
 
-def _doubts(best: dict[str, dict[str, Any]], measured: _Measured, stride: int) -> list[str]:
+def _doubts(best: dict[str, dict[str, Any]], measured: _Measured, stride: float) -> list[str]:
     said = [f"{name} {doubt}" for name, found in best.items() for doubt in found["doubts"]]
     chosen = sorted({found["plane"] for found in best.values()})
     # Where the top lies half way between two planes, noise says which of them is higher.
-    if chosen[-1] - chosen[0] > stride:
+    if chosen[-1] - chosen[0] > 1.5 * stride:
         said.append(f"the measures disagree: planes {', '.join(map(str, chosen))}")
     if max(measured.saturated) > 0 and measured.region_share == 1:
         said.append(
@@ -146,5 +147,5 @@ def _table(stack: Stack, measured: _Measured, step_um: float | None) -> bytes:
         z_um = "" if step_um is None else f"{stack.depth(plane) * step_um:g}"
         values = [f"{curve.observed[at].sharpness:.6g}" for curve in measured.curves.values()]
         share = f"{measured.saturated[at]:.6g}"
-        writer.writerow([plane.number, cell(plane.path.name), z_um, share, *values])
+        writer.writerow([shown(plane.number), cell(plane.path.name), z_um, share, *values])
     return buffer.getvalue().encode()

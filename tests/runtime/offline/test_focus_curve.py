@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
 from runtime.errors import InputRefused
 from runtime.focus.sharpness import MEASURES
@@ -146,7 +147,73 @@ def test_what_is_no_folder_is_refused(tmp_path):
 def test_the_full_scale_is_the_lowest_depth_that_nothing_exceeds(tmp_path, brightest, top):
     for number in range(3):
         write(tmp_path, f"{number}.png", np.full((8, 8), brightest * (number == 1), np.uint16))
-    assert find_stack(tmp_path).full_scale == top
+    assert find_stack(tmp_path).saturates_at(None) == top
+
+
+HEIGHTS = {
+    "below zero": [f"z{at}.tif" for at in range(-4, 5)],
+    "decimal": [f"z_{at / 2:+.1f}um.tif" for at in range(-4, 5)],
+    "decimal without a unit": [f"stack {1 + at / 2:g}.tif" for at in range(9)],
+}
+
+
+@pytest.mark.parametrize("names", HEIGHTS.values(), ids=HEIGHTS)
+def test_heights_are_in_the_order_of_z(tmp_path, names):
+    for at, name in enumerate(names):
+        write(tmp_path, name, plane(at - 5))
+    found = focus_curve(tmp_path, out=tmp_path / "out", step_um=0.5)
+    assert (found["left_out"], found["missing"]) == ({}, [])
+    assert {best["file"] for best in found["best"].values()} == {names[5]}
+    assert found["best"]["brenner"]["top"] == pytest.approx(2.5, abs=0.1)
+
+
+def test_a_date_among_the_numbers_makes_no_gap_of_millions(stack, tmp_path):
+    write(stack, "z20261130.png", plane(2))
+    found = focus_curve(stack, out=tmp_path / "out")
+    assert found["left_out"] == {"z20261130.png": "its number is far from the others'"}
+    assert (found["planes"], found["missing"]) == (9, [])
+
+
+def test_many_missing_planes_are_counted(stack, tmp_path):
+    (stack / "z09.png").rename(stack / "z99.png")
+    found = focus_curve(stack, out=tmp_path / "out")
+    assert found["missing"] == list(range(9, 99))
+    assert "missing: 9, 10, 11, 12, 13, 14, 15, 16 and 82 more" in found["words"]
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+def test_signed_and_fractional_pixels_are_measured_by_one_scale(tmp_path, kind):
+    for number in range(1, 10):
+        values = (plane(number - 6).astype(np.float32) - 1100) / (1 if kind is np.int16 else 4000)
+        tifffile.imwrite(tmp_path / f"z{number}.tif", values.astype(kind))
+    found = focus_curve(tmp_path, out=tmp_path / "out")
+    assert found["left_out"] == {}
+    assert {best["plane"] for best in found["best"].values()} == {6}
+    assert found["region_share"] > 0.5, "no cell is taken for saturated"
+
+
+def test_where_numbers_are_scaled_the_full_scale_is_still_the_files_own(tmp_path):
+    for number in range(3):
+        values = np.full((8, 8), -200 + 100 * number, np.int16)
+        tifffile.imwrite(tmp_path / f"z{number}.tif", values)
+    stack = find_stack(tmp_path)
+    brightest = stack.read_as.read(tmp_path / "z2.tif").max()
+    assert stack.saturates_at(0) == brightest
+    assert stack.saturates_at(None) > brightest
+
+
+def test_a_stage_that_stood_still_is_told_by_the_picture(stack, tmp_path):
+    (stack / "z04.png").write_bytes((stack / "z03.png").read_bytes())
+    found = focus_curve(stack, out=tmp_path / "out")
+    assert "is the picture of z03.png again" in found["left_out"]["z04.png"]
+    assert found["exit_code"] == 5
+
+
+def test_a_stack_taken_downwards_ends_where_its_last_plane_is(stack, tmp_path):
+    for number in (7, 8, 9):
+        (stack / f"z{number:02}.png").unlink()
+    found = focus_curve(stack, out=tmp_path / "out", step_um=-0.5)
+    assert "brenner is highest at the last plane: the sharpest may lie beyond" in found["words"]
 
 
 @pytest.mark.skipif(not (DATA / "focus_adipose").is_dir(), reason="needs the real stacks")
