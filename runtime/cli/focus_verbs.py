@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from runtime.cli.call import call
-from runtime.cli.options import AsJson, Out, SettingsFile
+from runtime.cli.options import AsJson, Out, SettingsFile, positive, step
 
 focus = typer.Typer(no_args_is_help=True, help="Focus, here and in recorded stacks.")
 
@@ -30,14 +30,17 @@ def focus_run(
         float | None, typer.Option("--z", metavar="UM", help="Where to begin; by itself, here.")
     ] = None,
     range_um: Annotated[
-        float, typer.Option(metavar="UM", min=1.0, help="How far to look, half of it either way.")
+        float,
+        typer.Option(
+            metavar="UM", min=1.0, callback=positive, help="How far to look, half of it either way."
+        ),
     ] = 60.0,
     light: Annotated[str, typer.Option(metavar="NAME", help="Channel of a sweep.")] = "brightfield",
     brightness: Annotated[
-        float, typer.Option(metavar="F", min=0.0, max=1.0, help="Of a sweep.")
+        float, typer.Option(metavar="F", max=1.0, callback=positive, help="Of a sweep.")
     ] = 0.5,
     exposure_ms: Annotated[
-        float, typer.Option(metavar="MS", min=0.001, help="Of a sweep's frame.")
+        float, typer.Option(metavar="MS", callback=positive, help="Of a sweep's frame.")
     ] = 10.0,
     first: Annotated[
         Literal["auto", "network", "led-pair", "sweep"] | None,
@@ -78,7 +81,8 @@ def focus_curve(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of one field's planes.")],
     out: Out = Path("focus-curve"),
     step_um: Annotated[
-        float | None, typer.Option(metavar="UM", help="z from one plane to the next, µm.")
+        float | None,
+        typer.Option(metavar="UM", callback=step, help="z from one plane to the next, µm."),
     ] = None,
     full_scale: Annotated[
         int | None,

@@ -27,6 +27,13 @@ def positive(number: float | None) -> float | None:
     return number
 
 
+def step(number: float | None) -> float | None:
+    """Return a step either way; refuse one that leads nowhere, or is no number."""
+    if number is not None:
+        positive(abs(number))
+    return number
+
+
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object as the last line of output.")
 ]

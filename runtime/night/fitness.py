@@ -116,10 +116,11 @@ def check_exposures(plan: Plan, rig: Rig) -> None:
     if plan.visits is not None:
         wanted["visits.exposure_ms"] = plan.visits.exposure_ms
     for key, exposure_ms in wanted.items():
-        _refuse_exposure(f"'{key}'", exposure_ms, shortest_ms, longest_ms)
+        refuse_exposure(f"'{key}'", exposure_ms, shortest_ms, longest_ms)
 
 
-def _refuse_exposure(what: str, exposure_ms: float, shortest_ms: float, longest_ms: float) -> None:
+def refuse_exposure(what: str, exposure_ms: float, shortest_ms: float, longest_ms: float) -> None:
+    """Raise ConfigRefused for an exposure, of `what`, that lies outside those of the camera."""
     if not shortest_ms <= exposure_ms <= longest_ms:
         raise ConfigRefused(
             f"{what} is no exposure that the camera can make",
@@ -224,7 +225,7 @@ def check_frames(plan: Plan, rig: Rig, planned: list[PlannedTile]) -> None:
                     limit=", ".join(rig.light.channels),
                     remedy="name one of these",
                 )
-            _refuse_exposure("'channels' exposure", frame.exposure_ms, *rig.camera.info.exposure_ms)
+            refuse_exposure("'channels' exposure", frame.exposure_ms, *rig.camera.info.exposure_ms)
             z_um = own_um + frame.above_um
             if not low + half_um <= z_um <= high - half_um:
                 raise ConfigRefused(

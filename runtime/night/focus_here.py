@@ -13,6 +13,7 @@ from runtime.focus.loop import find_focus
 from runtime.focus.search import FocusRequest
 from runtime.focus.sight import Lamp
 from runtime.instrument.rig import Rig
+from runtime.night.fitness import refuse_exposure
 from runtime.night.measurers import measurers
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ def focus_here(
     """Find focus where the stage stands, as a night does, and stay there; return what was found.
 
     It looks `range_um` around `start_z_um`, under the lamp where it sweeps. Raises ConfigRefused
-    for a light or a z that there is not, Stopped once `should_stop()` is true.
+    as `refuse_impossible` does, Stopped once `should_stop()` is true.
     """
-    refuse_unknown_light(rig, lamp.channel)
+    refuse_impossible(rig, lamp=lamp, start_z_um=start_z_um)
     pair = led_pair_record(rig, settings, objective=objective)
     folder = settings.calibration.folder
     return find_focus(
@@ -46,6 +47,20 @@ def focus_here(
         singles=measurers(settings, pair, objective=objective, network=network),
         should_stop=should_stop,
     )
+
+
+def refuse_impossible(rig: Rig, *, lamp: Lamp, start_z_um: float | None) -> None:
+    """Raise ConfigRefused for a light, an exposure or a z that there is not; nothing moves."""
+    refuse_unknown_light(rig, lamp.channel)
+    refuse_exposure("a sweep's exposure", lamp.exposure_ms, *rig.camera.info.exposure_ms)
+    low, high = rig.stage.limits.z_um
+    if start_z_um is not None and not low <= start_z_um <= high:
+        raise ConfigRefused(
+            "z to start from is outside the stage's travel",
+            value=f"{start_z_um:g} µm",
+            limit=f"{low:g} to {high:g} µm",
+            remedy="choose --z inside it",
+        )
 
 
 def network_for_focus(settings: Settings) -> DefocusRegressor | None:
@@ -83,14 +98,6 @@ def refuse_unknown_light(rig: Rig, channel: str) -> None:
 def _request(
     rig: Rig, settings: Settings, objective: str, *, start_z_um: float, range_um: float
 ) -> FocusRequest:
-    low, high = rig.stage.limits.z_um
-    if not low <= start_z_um <= high:
-        raise ConfigRefused(
-            "z to start from is outside the stage's travel",
-            value=f"{start_z_um:g} µm",
-            limit=f"{low:g} to {high:g} µm",
-            remedy="choose --z inside it",
-        )
     return FocusRequest(
         start_z_um=start_z_um,
         range_um=range_um,

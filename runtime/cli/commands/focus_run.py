@@ -22,9 +22,14 @@ from runtime.focus.autofocus import Focused
 from runtime.focus.sight import Lamp
 from runtime.instrument.opening import open_microscope
 from runtime.instrument.rig import Rig
-from runtime.night.focus_here import focus_here, named_objective, network_for_focus
+from runtime.night.focus_here import (
+    focus_here,
+    named_objective,
+    network_for_focus,
+    refuse_impossible,
+)
 from runtime.offline.curve_plot import draw_curves
-from runtime.record.storage import write_durably
+from runtime.record.storage import make_folder, write_durably
 from runtime.report.ending import Ending
 
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "settings.toml"
@@ -56,7 +61,10 @@ def run(
     named = named_objective(instrument, objective)
     network = network_for_focus(instrument)  # what is refused is refused before anything moves
     x_um, y_um = instrument.calibration.textured_field_um if place_um is None else place_um
+    swept = Lamp(**lamp)
     with opened(instrument) as rig:
+        refuse_impossible(rig, lamp=swept, start_z_um=start_z_um)
+        make_folder(out)
         rig.stage.home()
         rig.turret.select(objective=named)
         rig.approach(x_um=x_um, y_um=y_um)
@@ -65,7 +73,7 @@ def run(
             rig,
             instrument,
             objective=named,
-            lamp=Lamp(**lamp),
+            lamp=swept,
             start_z_um=here_um,
             range_um=range_um,
             network=network,
@@ -105,7 +113,6 @@ def _drawn(found: Focused, out: Path) -> Path | None:
     if not found.verdict.curve:
         return None
     png = out / "focus_run.png"
-    out.mkdir(parents=True, exist_ok=True)
     write_durably(png, draw_curves({"brenner": found.verdict.curve}, unit="z, um"))
     return png
 

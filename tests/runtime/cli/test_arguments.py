@@ -18,13 +18,15 @@ from runtime.record.run_folder import RunFolder
 from runtime.record.storage import make_folder
 
 
-@pytest.mark.parametrize("number", ["nan", "inf", "-1", "0"])
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "0"])
 @pytest.mark.parametrize(
     "arguments",
     [
         ("stitch", ".", "--stage-sigma-px"),
         ("classify", ".", "--model", "none", "--pixel-size-um"),
         ("demo", "--speed"),
+        ("focus", "run", "--exposure-ms"),
+        ("focus", "curve", ".", "--step-um"),
     ],
 )
 def test_a_number_that_is_none_is_refused_as_usage(
@@ -34,6 +36,15 @@ def test_a_number_that_is_none_is_refused_as_usage(
         app([*arguments, number])
     assert ended.value.code == 2
     assert "no number above 0" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("option", "number"), [("--range-um", "nan"), ("--range-um", "inf"), ("--brightness", "nan")]
+)
+def test_what_is_no_number_is_within_no_limits(option: str, number: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app(["focus", "run", option, number])
+    assert ended.value.code == 2
 
 
 @pytest.mark.parametrize("name", ["file", "file/run", "x" * 5000, "a\0b", "/proc/none/run"])

@@ -25,10 +25,9 @@ def focus(tmp_path):
         said = io.TextIOWrapper(kept, encoding="ascii", errors="strict", write_through=True)
         how = {"objective": None, "place_um": None, "start_z_um": None, "range_um": 60.0}
         result = run(
-            **how | {"lamp": LAMP, "first": None} | asked,
+            **how | {"lamp": LAMP, "first": None, "out": tmp_path / "out"} | asked,
             settings=settings,
             simulator=False,
-            out=tmp_path / "out",
             console=Console(file=said, width=60),
             opened=bench.open,
         )
@@ -76,6 +75,10 @@ def test_no_z_lies_beyond_the_stage(focus):
     [
         ({"objective": "40x"}, "unknown objective; value 40x; limit 10x, 20x"),
         ({"lamp": LAMP | {"channel": "led"}}, "unknown light; value led; limit brightfield"),
+        (
+            {"lamp": LAMP | {"exposure_ms": 9e9}},
+            "no exposure that the camera can make; value 9e.09 ms; limit 0.001 to 600000 ms",
+        ),
         ({"start_z_um": 300.0}, "outside the stage's travel; value 300 µm; limit -100 to 100 µm"),
         ({"first": "led-pair"}, "calibration 'led-pair for 10x' is missing"),
         ({"first": "network"}, "no model bundle 'none' in .*; limit .*mussel-tissue"),
@@ -87,3 +90,17 @@ def test_what_the_instrument_has_not_is_refused_by_name(focus, asked, message):
         focus(bench, **asked)
     assert bench.frames == []
     assert not bench.lit
+
+
+@pytest.mark.parametrize(
+    "asked", [{"lamp": LAMP | {"channel": "led"}}, {"start_z_um": float("nan")}, {"out": "file"}]
+)
+def test_it_is_refused_before_anything_moves(focus, tmp_path, asked):
+    (tmp_path / "file").touch()
+    if "out" in asked:
+        asked = {"out": tmp_path / asked["out"]}
+    bench = Bench()
+    with pytest.raises(NightscopeError):
+        focus(bench, **asked)
+    assert not bench.homed
+    assert bench.moves == []
