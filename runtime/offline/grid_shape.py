@@ -16,7 +16,7 @@ def holes(listing: Listing) -> list[tuple[int, int]]:
     """Return the (row, column) of places in a grid with a tile on either side, both ways, but none
     of their own. What is missing at the rim may never have been there: sections are round.
     """
-    if listing.overlap is None or listing.absent:
+    if listing.overlap is None or listing.skipped:
         return []
     rows, columns = _lines(listing)
     # Only lines that hold a tile are asked: a name may count to any number.
@@ -45,7 +45,7 @@ def at_the_rim(listing: Listing) -> str:
                 f"the last {name} is {reached} of {full} tiles long: taken for the end of the scan"
             )
     lacking = len(rows) * len(columns) - len(listing.tiles) - len(holes(listing))
-    if lacking <= 0 or listing.absent:
+    if lacking <= 0 or listing.skipped:
         return ""
     return (
         f"{lacking} of {len(rows)} × {len(columns)} places, at the rim, have no file: taken for"

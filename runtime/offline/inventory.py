@@ -55,11 +55,14 @@ a slide with sections at its ends stays below it, a stage that lost its count is
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A file that is not in the map: its name, what it is, and in one line what was seen."""
+    """A file that is not in the map: its name, what it is, and in one line what was seen; or a
+    `count` of them that are not there.
+    """
 
     name: str
     fate: Fate
     why: str
+    count: int = 1
 
 
 class Inventory:
@@ -89,8 +92,9 @@ class Inventory:
             del self._left_out[name]
             self._recent.pop(name, None)
         for name in listing.absent:
-            missing = "no such file" if listing.pattern is None else "a hole in the count"
-            self._leave_out(name, "absent", missing)
+            self._leave_out(name, "absent", "no such file")
+        for gap in listing.skipped:
+            self._leave_out(_numbers(gap), "absent", "a hole in the count", count=len(gap))
         for name in listing.unplaced:
             self._leave_out(name, "no place", "its position is no place on a stage")
         for row, column in holes(listing):
@@ -183,8 +187,8 @@ class Inventory:
             where = f"at ({tile.x_px:g}, {tile.y_px:g}) px"
             self._leave_out(tile.name, "far away", where)
 
-    def _leave_out(self, name: str, fate: Fate, why: str) -> None:
-        self._left_out.setdefault(name, LeftOut(name=name, fate=fate, why=why))
+    def _leave_out(self, name: str, fate: Fate, why: str, *, count: int = 1) -> None:
+        self._left_out.setdefault(name, LeftOut(name=name, fate=fate, why=why, count=count))
 
 
 def sharing_a_place(tiles: Sequence[RecordedTile]) -> list[list[RecordedTile]]:
@@ -248,6 +252,10 @@ def _usual(listing: Listing, read_as: ReadAs) -> Pixels:
             remedy="see to that one first",
         )
     return seen[counts.most_common(1)[0][0]]
+
+
+def _numbers(gap: range) -> str:
+    return f"number {gap[0]}" if len(gap) == 1 else f"numbers {gap[0]} to {gap[-1]}"
 
 
 def _not_named(listing: Listing) -> Iterable[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from runtime.errors import InputRefused
+from runtime.instrument.camera.files import MRC_SUFFIXES
 from runtime.instrument.camera.recorded import RecordedScan, RecordedTile
 from runtime.instrument.camera.tile_configuration import TileEntry, format_tile_configuration
 from runtime.offline.claims import Claim
@@ -21,10 +22,11 @@ SEEN_SHARE = 0.03
 MENDED = "TileConfiguration.mended.txt"
 RECORD = "mended.json"
 
+Y_MIRRORED = "y is mirrored: rows run from bottom to top"
 TURNS = {
     ((1, 0), (0, 1)): "",
     ((-1, 0), (0, 1)): "x is mirrored: columns run from right to left",
-    ((1, 0), (0, -1)): "y is mirrored: rows run from bottom to top",
+    ((1, 0), (0, -1)): Y_MIRRORED,
     ((-1, 0), (0, -1)): "x and y are both mirrored: the scan is turned by 180°",
     ((0, 1), (1, 0)): "x and y are swapped: rows are columns",
     ((0, -1), (1, 0)): "x and y are swapped and x is mirrored: the scan is turned by 90°",
@@ -85,6 +87,8 @@ def mending(claim: Claim, seen: Geometry, scan: RecordedScan, overlap: float | N
     remedy = "add --fix"
     if overlap is not None and says == (size,):
         remedy = f"give --overlap {np.mean(overlaps(seen, scan, overlap)):.2g}, or add --fix,"
+    if turn == Y_MIRRORED:
+        remedy = _upright(scan) or remedy
     (a, b), (c, d) = seen.matrix.tolist()
     return Mending(
         says=says,
@@ -93,6 +97,19 @@ def mending(claim: Claim, seen: Geometry, scan: RecordedScan, overlap: float | N
         matrix=((a, b), (c, d)),
         remedy=remedy,
     )
+
+
+def _upright(scan: RecordedScan) -> str:
+    """Return how the pictures may come to stand as the positions have it, "" where they do stand
+    upright: only MRC keeps its lowest row first, or not, without saying so.
+    """
+    if scan.read_as.bottom_first:
+        return "leave --flip out, or, where the files are right so, add --fix"
+    if any(tile.file.suffix.lower() in MRC_SUFFIXES for tile in scan.tiles):
+        return (
+            "add --flip, for MRC may keep its lowest row first, or, where the files do not, --fix"
+        )
+    return ""
 
 
 def _put(claim: Claim, matrix: Matrix, scan: RecordedScan) -> tuple[RecordedTile, ...]:

@@ -109,7 +109,8 @@ def _of_files(inventory: Inventory) -> tuple[str, ...]:
         some = [one for one in inventory.left_out if one.fate == fate]
         if some:
             reasons = by_reason({one.name: one.why for one in some}, NAMED)
-            words.append(f"{counted(len(some), 'file')} {meaning}: {reasons}")
+            files = counted(sum(one.count for one in some), "file")
+            words.append(f"{files} {meaning}: {reasons}")
     return tuple(words)
 
 

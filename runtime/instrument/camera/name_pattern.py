@@ -73,18 +73,14 @@ def nearly_fitting(names: Iterable[str], *, pattern: str) -> list[str]:
     return [name for name, numbers in near.items() if numbers not in taken]
 
 
-def holes_in_count(names: Iterable[str], *, pattern: str) -> list[str]:
-    """Return in words which numbers a count leaves out between its first and its last; nothing for
-    a pattern of rows and columns.
+def holes_in_count(names: Iterable[str], *, pattern: str) -> list[range]:
+    """Return which numbers a count leaves out between its first and its last; none for a pattern of
+    rows and columns.
     """
     if len(FIELD.findall(pattern)) != 1:
         return []
     there = sorted(number for (number,) in _numbers(names, pattern).values())
-    return [
-        f"number {low + 1}" if high - low == 2 else f"numbers {low + 1} to {high - 1}"
-        for low, high in pairwise(there)
-        if high - low > 1
-    ]
+    return [range(low + 1, high) for low, high in pairwise(there) if high - low > 1]
 
 
 def other_readings(names: Iterable[str], *, pattern: str) -> list[Reading]:

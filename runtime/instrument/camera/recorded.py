@@ -92,8 +92,9 @@ class Listing:
     """What a folder holds by its names and positions alone.
 
     Places count pixels, or steps of a grid whose tiles share `overlap` of a side and are named by
-    `pattern`. `absent` files are named, or left out of a count, and not there; `unplaced` ones are
-    there, and their position is no number; `nearly` fit the pattern but for capitals or suffix.
+    `pattern`. `absent` files are named and not there, `skipped` are the numbers that a count leaves
+    out; `unplaced` files are there, and their position is no number; `nearly` ones fit the pattern
+    but for capitals or suffix.
     """
 
     folder: Path
@@ -101,6 +102,7 @@ class Listing:
     overlap: float | None = None
     pattern: str | None = None
     absent: tuple[str, ...] = ()
+    skipped: tuple[range, ...] = ()
     unplaced: tuple[str, ...] = ()
     nearly: tuple[str, ...] = ()
 
@@ -257,7 +259,7 @@ def _from_names(folder: Path, pattern: str, overlap: float | None) -> Listing:
         ),
         overlap=overlap,
         pattern=pattern,
-        absent=tuple(holes_in_count(names, pattern=pattern)),
+        skipped=tuple(holes_in_count(names, pattern=pattern)),
         nearly=tuple(filter(is_image_name, nearly_fitting(names, pattern=pattern))),
     )
 

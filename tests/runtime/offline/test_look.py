@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import cv2
+import mrcfile
 import numpy as np
 import pytest
 
@@ -53,9 +54,9 @@ def configure(folder: Path, change: np.ndarray) -> None:
     (folder / "TileConfiguration.txt").write_text("\n".join(lines))
 
 
-def look(folder: Path, *, mend: bool = False, **how: object) -> Looked:
-    listing = list_scan(folder, **how)  # type: ignore[arg-type]
-    inventory = Inventory(listing)
+def look(folder: Path, *, mend: bool = False, flip: bool = False, **how: object) -> Looked:
+    listing = list_scan(folder, bottom_first=flip, **how)  # type: ignore[arg-type]
+    inventory = Inventory(listing, bottom_first=flip)
     seen = replace(inventory.scan, tiles=inventory.tiles)
     return Look(listing, seen, read=inventory.read, gate_px=24.0).look(mend=mend)
 
@@ -168,6 +169,26 @@ def test_a_wrong_overlap_is_refused_with_the_right_one(tmp_path: Path) -> None:
     write(tmp_path, lambda row, column: f"r{row}_c{column}.png")
     with pytest.raises(InputRefused, match=r"not 0\.3; .* give --overlap 0\.1[456]"):
         look(tmp_path, pattern=GRID, overlap=0.3)
+
+
+@pytest.mark.parametrize(
+    ("flip", "upwards", "says"),
+    [
+        (False, True, "y is mirrored.*add --flip, for MRC may keep its lowest row first"),
+        (True, False, "y is mirrored.*leave --flip out"),
+    ],
+)
+def test_pictures_upside_down_are_to_be_turned_and_not_their_places(
+    tmp_path: Path, flip: bool, upwards: bool, says: str
+) -> None:
+    for tile in made().tiles:
+        pixels = tile.pixels[::-1] if upwards else tile.pixels
+        with mrcfile.new(tmp_path / f"{tile.tile_id}.mrc") as file:
+            file.set_data(np.ascontiguousarray(pixels, np.uint16))
+    how = {"pattern": "r{row}_c{col}.mrc", "overlap": OVERLAP}
+    with pytest.raises(InputRefused, match=says):
+        look(tmp_path, flip=flip, **how)
+    assert look(tmp_path, flip=not flip, **how).words == ()
 
 
 @pytest.mark.slow

@@ -161,6 +161,19 @@ def test_a_number_left_out_of_a_count_is_absent_wherever_it_lay(folder: Path) ->
     assert [(one.name, one.fate) for one in listed.left_out] == [("number 2", "absent")]
 
 
+def test_numbers_left_out_of_a_count_are_counted_one_by_one(folder: Path) -> None:
+    for number in range(9):
+        row, column = divmod(number, 3)
+        (folder / f"r{row}_c{column}.png").rename(folder / f"t{number}.png")
+    for number in (3, 4, 5):
+        (folder / f"t{number}.png").unlink()
+    summary = stitch_folder(
+        folder, pattern="t{index:3}.png", overlap=OVERLAP, out=folder.parent / "out"
+    )
+    says = "3 files named, but not in the folder: numbers 3 to 5 (a hole in the count)"
+    assert says in summary["words"]
+
+
 def test_tiles_in_folders_of_their_own_are_told_apart(folder: Path) -> None:
     places = {}
     for name, place in nominal().items():

@@ -105,7 +105,7 @@ def test_names_that_fit_but_for_capitals_or_suffix_are_told() -> None:
 
 def test_what_a_count_leaves_out_is_told() -> None:
     names = [f"p{number}.tif" for number in (3, 4, 6, 10)]
-    assert holes_in_count(names, pattern="p{index:4}.tif") == ["number 5", "numbers 7 to 9"]
+    assert holes_in_count(names, pattern="p{index:4}.tif") == [range(5, 6), range(7, 10)]
     assert holes_in_count(["r0_c0.tif", "r0_c4.tif"], pattern="r{row}_c{col}.tif") == []
 
 
