@@ -48,6 +48,9 @@ PASSING: tuple[Fate, ...] = (
 KEPT_BYTES = 48 * 2**20
 """Pixels kept in memory: those of a small scan, which is then read once."""
 
+LEAST_SIDE_PX = 8
+"""No border of a smaller tile has anything to match; previews are larger."""
+
 EMPTIEST = 400.0
 """Area of a map in areas between neighbours, for each tile, beyond which a tile is too far away:
 a slide with sections at its ends stays below it, a stage that lost its count is beyond."""
@@ -69,8 +72,8 @@ class Inventory:
     """The files of a listed scan: which tiles are used, which are left out and why.
 
     `scan` holds all tiles that are listed; its size and type are those of most. Raises InputRefused
-    when none can be read. With `bottom_first` files keep their lowest row first; `choice` is which
-    frame is read of files that hold several.
+    when none can be read, and when they are too small to be matched. With `bottom_first` files keep
+    their lowest row first; `choice` is which frame is read of files that hold several.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Inventory:
         self._lock = Lock()
         self._read_as = listing.reading(bottom_first=bottom_first, choice=choice)
         self._first = _usual(listing, self._read_as)
+        _refuse_tiny(listing.folder, self._first)
         self.list_again(listing)
 
     def list_again(self, listing: Listing) -> None:
@@ -252,6 +256,17 @@ def _usual(listing: Listing, read_as: ReadAs) -> Pixels:
             remedy="see to that one first",
         )
     return seen[counts.most_common(1)[0][0]]
+
+
+def _refuse_tiny(folder: Path, tile: Pixels) -> None:
+    height, width = tile.shape
+    if min(height, width) < LEAST_SIDE_PX:
+        raise InputRefused(
+            f"{folder}: its tiles are too small to be stitched",
+            value=f"{width} × {height} px",
+            limit=f"{LEAST_SIDE_PX} px a side",
+            remedy="name the folder of the pictures themselves",
+        )
 
 
 def _numbers(gap: range) -> str:

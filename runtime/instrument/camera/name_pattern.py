@@ -1,5 +1,7 @@
 """Grids from file names: "r{row}_c{col}.png", or tiles numbered one after another.
 
+An accent is the same letter whether a file system takes it apart, as macOS does, or not.
+
 Rows and columns may be numbered below 0, and say so above 0 too ("x+1_y-2.png"). `{index}` counts
 along the rows, all from the same side; `{index:down}` down the columns. With `snake` every other
 line is counted backwards. How many make a row (or a column) may follow, as in `{index:8}`,
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -19,6 +22,7 @@ from runtime.errors import InputRefused
 NUMBER = "([-+]?[0-9]{1,15})"
 """Of a row, a column or a count: longer ones are dates or checksums, no places on a stage."""
 FIELD = re.compile(r"\{(row|col|index(?::(?:down)?(?:snake)?[0-9]*)?)\}")
+TOUCHING = re.compile(r"\{(?:row|col)\}\{")
 INDEX = re.compile(r"index(?::(?P<down>down)?(?P<snake>snake)?(?P<length>[0-9]*))?")
 
 
@@ -53,6 +57,12 @@ def grid_from_names(names: Iterable[str], *, pattern: str) -> list[GridName]:
             limit="{row} and {col} once each, or {index} once",
             remedy='for instance --pattern "r{row}_c{col}.png"',
         )
+    if TOUCHING.search(pattern):
+        raise InputRefused(
+            f"pattern '{pattern}' does not say where one number ends and the next begins",
+            limit="something between {row} and {col}, as _ in r{row}_c{col}",
+            remedy="rename the files so, or give a file of positions",
+        )
     numbers = _numbers(names, pattern)
     if index is not None:
         counted = {name: number for name, (number,) in numbers.items()}
@@ -66,9 +76,9 @@ def nearly_fitting(names: Iterable[str], *, pattern: str) -> list[str]:
     exact, loose = _expression(pattern), _expression(stem, re.IGNORECASE)
     taken, near = set(), {}
     for name in sorted(names):
-        if match := exact.fullmatch(name):
+        if match := exact.fullmatch(composed(name)):
             taken.add(tuple(map(int, match.groups())))
-        elif suffix and (match := loose.fullmatch(_split(name)[0])):
+        elif suffix and (match := loose.fullmatch(_split(composed(name))[0])):
             near[name] = tuple(map(int, match.groups()))
     return [name for name, numbers in near.items() if numbers not in taken]
 
@@ -187,7 +197,7 @@ def _serpentines(places: dict[str, tuple[int, int]]) -> list[Reading]:
 def _numbers(names: Iterable[str], pattern: str) -> dict[str, tuple[int, ...]]:
     """Return the numbers in every name that fits, in the order of the pattern's fields."""
     names, expression = sorted(names), _expression(pattern)
-    found = {name: match for name in names if (match := expression.fullmatch(name))}
+    found = {name: match for name in names if (match := expression.fullmatch(composed(name)))}
     if not found:
         near = nearly_fitting(names, pattern=pattern)
         raise InputRefused(
@@ -199,10 +209,15 @@ def _numbers(names: Iterable[str], pattern: str) -> dict[str, tuple[int, ...]]:
 
 
 def _expression(pattern: str, flags: int = 0) -> re.Pattern[str]:
-    parts = FIELD.split(pattern)
+    parts = FIELD.split(composed(pattern))
     return re.compile(
         "".join(NUMBER if at % 2 else re.escape(part) for at, part in enumerate(parts)), flags
     )
+
+
+def composed(name: str) -> str:
+    """Return a name with every accent joined to its letter."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _split(name: str) -> tuple[str, str]:

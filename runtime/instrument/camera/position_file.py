@@ -15,6 +15,7 @@ from runtime.errors import InputRefused
 from runtime.instrument.camera.files import IMAGE_SUFFIXES
 from runtime.instrument.camera.micromanager_positions import parse_micromanager
 from runtime.instrument.camera.montage_positions import SIGN, parse_montage
+from runtime.instrument.camera.name_pattern import composed
 from runtime.instrument.camera.tile_configuration import TileEntry, parse_tile_configuration
 from runtime.plain_file import is_plain, read_plain
 
@@ -105,17 +106,24 @@ def _names(folder: Path) -> list[str]:
 
 
 def _in_folder(name: str, folder: Path, names: Sequence[str]) -> str:
-    """Return which file a name means; the name itself where it means none."""
+    """Return which file a name means; the name itself where it means none.
+
+    Of several that are alike but for spaces, capitals or taken-apart accents, it means none.
+    """
     if is_plain(folder / name):
         return name
     bare = PureWindowsPath(name).name
     for wanted in (bare, _from_latin(bare)):
         if wanted in names:
             return wanted
-        alike = [one for one in names if one.strip().lower() == wanted.strip().lower()]
+        alike = [one for one in names if _loosely(one) == _loosely(wanted)]
         if len(alike) == 1:
             return alike[0]
     return name
+
+
+def _loosely(name: str) -> str:
+    return composed(name).strip().lower()
 
 
 def _from_latin(name: str) -> str:

@@ -45,8 +45,10 @@ class Small:
 
     @classmethod
     def of(cls, pixels: Pixels, *, side_px: int) -> Small:
-        """Return a tile whose longer side has at most `side_px` pixels, by block means."""
-        factor = max(-(-max(pixels.shape) // side_px), 1)
+        """Return a tile whose longer side has at most `side_px` pixels, by block means; more where
+        the shorter one would have none.
+        """
+        factor = max(min(-(-max(pixels.shape) // side_px), *pixels.shape), 1)
         height, width = (size // factor for size in pixels.shape)
         whole = pixels[: height * factor, : width * factor].astype(np.float32)
         small = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)

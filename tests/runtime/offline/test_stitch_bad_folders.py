@@ -21,6 +21,7 @@ from runtime.instrument.camera.recorded import list_scan
 from runtime.offline import inventory
 from runtime.offline.inventory import Inventory
 from runtime.offline.stitch import stitch_folder
+from runtime.stitch.look.whole import Small
 from tests.runtime.stitch.stitch_scans import SHAPE_PX, Scan, scan
 
 PATTERN, OVERLAP = "r{row}_c{col}.png", 0.15
@@ -244,6 +245,24 @@ def test_a_folder_without_one_readable_tile_is_refused(folder: Path) -> None:
         file.write_bytes(b"\x89PNG")
     with pytest.raises(InputRefused, match=r"none of its 9 tiles can be read"):
         stitch(folder)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (1, 400), (400, 7)])
+def test_tiles_without_a_border_to_match_are_refused(
+    tmp_path: Path, shape: tuple[int, int]
+) -> None:
+    for column in range(3):
+        pixels = np.random.default_rng(column).integers(0, 4000, shape, np.uint16)
+        cv2.imwrite(str(tmp_path / f"r0_c{column}.png"), pixels)
+    size = f"{shape[1]} × {shape[0]} px"
+    with pytest.raises(InputRefused, match=f"too small to be stitched; value {size}"):
+        stitch(tmp_path)
+
+
+def test_lines_that_are_far_longer_than_high_can_be_looked_at() -> None:
+    line = np.random.default_rng(0).integers(0, 4000, (8, 9000), np.uint16)
+    small = Small.of(line, side_px=256)
+    assert (small.image.shape, small.factor) == ((1, 1125), 8)
 
 
 @pytest.mark.slow

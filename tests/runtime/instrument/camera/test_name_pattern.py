@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,6 +105,15 @@ def test_names_that_fit_but_for_capitals_or_suffix_are_told() -> None:
         grid_from_names(names[1:4], pattern="r{row}_c{col}.tif")
 
 
+@pytest.mark.parametrize(("files", "typed"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_an_accent_that_a_file_system_takes_apart_is_the_same_letter(files, typed):
+    name = unicodedata.normalize(files, "Präparat_r0_c1.tif")
+    pattern = unicodedata.normalize(typed, "Präparat_r{row}_c{col}.tif")
+    assert places(grid_from_names([name], pattern=pattern)) == {name: (0, 0)}
+    assert nearly_fitting([name], pattern=pattern) == []
+    assert nearly_fitting([name.upper()], pattern=pattern) == [name.upper()]
+
+
 def test_what_a_count_leaves_out_is_told() -> None:
     names = [f"p{number}.tif" for number in (3, 4, 6, 10)]
     assert holes_in_count(names, pattern="p{index:4}.tif") == [range(5, 6), range(7, 10)]
@@ -116,6 +127,7 @@ def test_what_a_count_leaves_out_is_told() -> None:
         (["r1.png"], "r{row}.png", "does not say where a tile lies"),
         (["r1.png"], "r{row}{index}.png", "does not say where a tile lies"),
         (["r1.png"], "r{index:across}.png", "does not say where a tile lies"),
+        (["r110.png"], "r{row}{col}.png", "where one number ends and the next begins"),
         (["a.png"], "r{row}_c{col}.png", "no file fits"),
         (["r1_c1.png", "r01_c1.png"], "r{row}_c{col}.png", "claim the same place"),
         (["p1.tif", "p2.tif", "p3.tif"], "p{index}.tif", "value 3 tiles"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
+from unicodedata import normalize
 
 import cv2
 import numpy as np
@@ -63,6 +65,18 @@ def test_a_name_in_the_letters_of_old_windows_is_found(tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_bytes("Präparat.png; ; (0, 0)\n".encode("cp1252"))
     listing = list_scan(tmp_path, positions=Path("p.txt"))
     assert [tile.name for tile in listing.tiles] == ["Präparat.png"]
+
+
+@pytest.mark.parametrize(("file", "told"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_a_name_whose_accents_a_file_system_takes_apart_is_found(
+    tmp_path: Path, file: Literal["NFC", "NFD"], told: Literal["NFC", "NFD"]
+) -> None:
+    name = normalize(file, "Präparat.png")
+    assert cv2.imwrite(str(tmp_path / "x.png"), np.zeros((8, 8), np.uint8))
+    (tmp_path / "x.png").rename(tmp_path / name)
+    (tmp_path / "p.txt").write_text(f"{normalize(told, name)}; ; (0, 0)\n", encoding="utf-8")
+    listing = list_scan(tmp_path, positions=Path("p.txt"))
+    assert [tile.name for tile in listing.tiles] == [name]
 
 
 def test_two_lines_that_mean_one_file_are_refused(folder: Path) -> None:
