@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,14 @@ DEEPEST = 40
 
 MOST_VALUES = 100_000
 """Of a page with its aliases written out, which a few lines can make billions."""
+
+
+RESOLVED_HERE = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp")}
+INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+|0b[01_]+)$")
+REAL = re.compile(
+    r"[-+]?(?:(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+"
+    r"|\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+)
 
 
 def load_plan(path: Path) -> Plan:
@@ -72,10 +81,12 @@ def parse_plan(values: dict[str, Any], *, source: Path | str) -> Plan:
 
 
 class _Page(yaml.SafeLoader):
-    """Reads a page in which every key is given once and no mapping is merged into another.
+    """Reads a page in which every key is given once and no mapping is merged into another, and
+    whose numbers are those that people read.
 
     Of a key given twice the last would count, in silence. Merged mappings multiply as aliases do,
-    while the page is read.
+    while the page is read. YAML 1.1 takes 010 for 8, 1:30 for 90 and 2026-11-30 for a date, which
+    is no name: as in YAML 1.2, they are words here, and 010 is 10 where a number is meant.
     """
 
     depth = 0
@@ -98,6 +109,14 @@ class _Page(yaml.SafeLoader):
                 if key.value in seen:
                     raise _told(key, f"the key '{key.value[:60]}' is given twice: remove one")
                 seen.add(key.value)
+
+
+_Page.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in ways if tag not in RESOLVED_HERE]
+    for first, ways in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Page.add_implicit_resolver("tag:yaml.org,2002:int", INTEGER, list("-+0123456789"))
+_Page.add_implicit_resolver("tag:yaml.org,2002:float", REAL, list("-+0123456789."))
 
 
 def _told(node: yaml.Node, what: str) -> yaml.MarkedYAMLError:

@@ -35,7 +35,7 @@ PLANS: dict[str, tuple[str | bytes, str]] = {
         PLAN + "exposure_ms: " + "9" * 5000,
         r"holds no such value: a number of too many digits\. mend",
     ),
-    "a date": ("name: 2001-99-99\n", "holds no such value: month"),
+    "minutes for a number": (PLAN + "exposure_ms: 1:30\n", "exposure_ms' is '1:30'; .*number"),
     "a key twice": (PLAN + "name: b\n", "the key 'name' is given twice.*line 4"),
     "a number for a key": ("1: 2\n", "a key is no word; value 1"),
     "many keys": ("".join(f"k{i}: 1\n" for i in range(300)), "and 298 more"),
@@ -91,6 +91,23 @@ def test_aliases_of_a_few_values_are_read(tmp_path: Path) -> None:
         "name: &it a\nobjective: *it\ngrid: {rows: 2, columns: 2, centre_um: [0, 0]}\n"
     )
     assert load_plan(tmp_path / "plan.yaml").objective == "a"
+
+
+@pytest.mark.parametrize("name", ["2026-11-30", "007", "12:30", "0x7g", "1.5.2"])
+def test_a_name_may_look_like_a_date_or_a_number(tmp_path: Path, name: str) -> None:
+    (tmp_path / "plan.yaml").write_text(PLAN.replace("name: a", f"name: {name}"))
+    assert load_plan(tmp_path / "plan.yaml").name == name
+
+
+@pytest.mark.parametrize(
+    ("written", "exposure_ms"),
+    [("010", 10), ("1e1", 10), ("+8", 8), (".5", 0.5), ("1_000", 1000), ("0x10", 16), ("08", 8)],
+)
+def test_a_number_is_the_one_that_people_read(
+    tmp_path: Path, written: str, exposure_ms: float
+) -> None:
+    (tmp_path / "plan.yaml").write_text(PLAN + f"exposure_ms: {written}\n")
+    assert load_plan(tmp_path / "plan.yaml").exposure_ms == exposure_ms
 
 
 REGION: Callable[[float], dict[str, object]] = lambda half: {  # noqa: E731
