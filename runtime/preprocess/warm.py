@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from runtime.preprocess.differences import block_sums
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.lbp import full_codes
 from runtime.preprocess.spec import PreprocessSpec
@@ -18,3 +19,4 @@ def warm_kernels() -> None:
         sample(pixels, spec)
         full_codes(pixels)
         flattened(pixels)
+        block_sums(pixels, *np.zeros((2, 2), np.int64))

@@ -128,12 +128,13 @@ def test_kinds_are_what_they_are_called_and_sparse_fields_are_mostly_clear() -> 
 
 
 def test_frames_of_every_kind_come_dense_and_sparse_and_hold_something() -> None:
-    frames = list(known_frames(Scenery(source=MadeSource(), optics=OPTICS), 1, seed=3))
+    scenery = Scenery(source=MadeSource(), optics=OPTICS)
+    frames = list(known_frames(scenery, 1, seed=3, shape=(256, 384)))
     assert {(one.kind, one.sparse) for one in frames} == {
         (kind, sparse) for kind in KINDS for sparse in (False, True)
     }
     assert all(content(one.pixels) > 0 for one in frames if not one.sparse)
-    again = list(known_frames(Scenery(source=MadeSource(), optics=OPTICS), 1, seed=3))
+    again = list(known_frames(scenery, 1, seed=3, shape=(256, 384)))
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(frames, again, strict=True))
 
 
