@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from runtime.compiler import let_go_of_compiler
 from runtime.errors import InputRefused
 from runtime.instrument.camera.ome_frames import AS_NAMED, FrameChoice
 from runtime.instrument.camera.recorded import Listing, RecordedScan, list_scan
@@ -134,12 +135,14 @@ class FolderStitch:
             self._inventory.list_again(listing)
         _refuse_one_place(self._inventory)
         self._look(listing, self._inventory)
+        let_go_of_compiler()
         self._inventory.leave_out_far()
         placing = self._placing_for(self._inventory)
         there = {tile.tile_id for tile in placing.added}
         tiles = [tile for tile in self._inventory.tiles if tile.tile_id not in there]
         heard = progress or _unheard
         placing.add(tiles, lambda done: heard(len(there) + done, len(there) + len(tiles)))
+        let_go_of_compiler()
         return len(tiles)
 
     @property

@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 
+from runtime.compiler import let_go_of_compiler
 from runtime.stitch.match.agreed import Agreed
 from runtime.stitch.match.placed import Placed
 from runtime.stitch.match.strips import StripPair
@@ -44,3 +45,4 @@ def warm_kernels() -> None:
     cells = np.indices((SIDE_PX, SIDE_PX))[:, ::8, ::8].reshape(2, -1).T.astype(np.float64)
     itself = StripPair(tile(0, 0), tile(0, 0), (0, 0), (0, 0), (0.0, 0.0), 0)
     Placed.of(itself, Agreed(RigidMotion(0.0, np.zeros(2)), cells, cells))
+    let_go_of_compiler()
