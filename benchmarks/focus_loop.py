@@ -16,38 +16,47 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tests.runtime.focus.closed_loop import Bench, Scan, Slide, bench_of, plan_of, scan
+from tests.runtime.focus.bare_slide import Slide
+from tests.runtime.focus.closed_loop import Bench, Scan, bench_of, plan_of, scan
 
+# How a scan is focused: its plan, and what is asked before a sweep.
 HOW = {
-    "LED pair, else sweep": {"plan": plan_of(), "paired": True},
-    "sweep": {"plan": plan_of(), "paired": False},
-    "sweep at every tile": {"plan": plan_of(policy="every-tile"), "paired": False},
+    "network, else LED pair, else sweep": (plan_of(), ("network", "pair")),
+    "LED pair, else sweep": (plan_of(), ("pair",)),
+    "sweep": (plan_of(), ()),
+    "sweep at every tile": (plan_of(policy="every-tile"), ()),
 }
 
 
 def told(found: Scan, bench: Bench) -> str:
     """Return what a scan says, in one line."""
     away, bare = np.abs(found.away_um), np.array(found.bare)
-    looked = [row.looked for row in found.rows]
+    looked = Counter(row.source for row in found.rows if row.looked)
     said = [row.verdict.status for row in found.rows]
     called = np.array(said) == "empty"
     low, high = bench.z_limits_um
     beyond = found.z_sent_um[0] < low or found.z_sent_um[1] > high
     return (
-        f"{len(bare)} tiles, {sum(looked)} looked at, {found.exposures / len(bare):.2f} exposures "
-        f"each; focus error median {np.median(away[~bare]):.2f}, p95 "
+        f"{len(bare)} tiles, {looked.total()} looked at ({_words(looked)}), "
+        f"{found.exposures / len(bare):.2f} exposures each; "
+        f"focus error median {np.median(away[~bare]):.2f}, p95 "
         f"{np.percentile(away[~bare], 95):.2f}, max {away[~bare].max():.2f} µm; bare called empty "
         f"{(called | found.blank)[bare].sum()} of {bare.sum()} ({called[bare].sum()} by a look), "
         f"textured {(called | found.blank)[~bare].sum()}; z from {found.z_sent_um[0]:.0f} to "
         f"{found.z_sent_um[1]:.0f} µm, limits {low:.0f} to {high:.0f}{', BEYOND' * beyond}"
         f"{', A LAMP BURNS' * found.lit}; {found.damaged} bytes damaged"
     )
+
+
+def _words(looked: Counter[str]) -> str:
+    return ", ".join(f"{source} {count}" for source, count in looked.most_common())
 
 
 def main() -> None:
@@ -63,7 +72,9 @@ def main() -> None:
         with TemporaryDirectory() as folder, bench_of(slide, Path(folder)) as bench:
             for name in asked.only:
                 began_s, began_cpu_s = time.perf_counter(), time.process_time()
-                found = scan(bench, slide, **HOW[name])
+                plan, asked_first = HOW[name]
+                singles = [getattr(bench, one)() for one in asked_first]
+                found = scan(bench, slide, plan=plan, singles=singles)
                 took_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
                 print(f"seed {seed}, {name}: {told(found, bench)}; {took_s:.0f} s, {cpu_s:.0f} of "
                       f"processor", flush=True)  # fmt: skip

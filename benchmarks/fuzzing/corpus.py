@@ -261,7 +261,7 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 def bundles() -> list[bytes]:
     """Return the shipped bundles' manifests in bundles without their networks, signed by us."""
     found = []
-    for name in ("mussel-tissue", "strip-match"):
+    for name in ("focus-both", "mussel-tissue", "strip-match"):
         with zipfile.ZipFile(find_bundle(SHIPPED_MODELS, name)) as archive:
             manifest = archive.read(MANIFEST)
         files = dict.fromkeys(json.loads(manifest)["files"], b"x" * 50)

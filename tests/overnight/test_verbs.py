@@ -20,7 +20,8 @@ def test_doctor_finds_this_machine_ready(cli_here):
 def test_the_shipped_model_is_listed(cli_here):
     code, result, err = cli_here("model", "list")
     assert code == 0, err
-    assert [row["name"] for row in result["models"]] == ["mussel-tissue", "strip-match"]
+    names = [row["name"] for row in result["models"]]
+    assert names == ["focus-both", "mussel-tissue", "strip-match"]
 
 
 @pytest.mark.slow  # tests/runtime/offline/test_model_verbs.py calls what the verb calls

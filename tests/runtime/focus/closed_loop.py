@@ -9,17 +9,12 @@ what a journal would hold.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from calibration.routines import ensure, run_routine
 from firmware_bridge.drivers.native.board import NativeBoard
@@ -27,7 +22,6 @@ from firmware_bridge.drivers.native.emulator import BoardEmulator
 from firmware_bridge.errors import DeviceRebooted
 from firmware_bridge.line.chaos import ChaosProxy
 from firmware_bridge.line.faults import Faults
-from firmware_bridge.plant import BoardDescription
 from runtime.calibrated.loaded import Calibrated
 from runtime.clock import SystemClock
 from runtime.config.plan import Plan, PlannedTile
@@ -36,33 +30,25 @@ from runtime.focus.first_looks import spread
 from runtime.focus.history import Before
 from runtime.focus.keeper import FocusKeeper
 from runtime.focus.model import FocusPoint
-from runtime.focus.single_shot import LedPair
-from runtime.instant import Instant
+from runtime.focus.network import NetworkShot
+from runtime.focus.single_shot import LedPair, SingleShot
 from runtime.instrument.rig import Rig
 from runtime.instrument.simulator.camera import SimulatedCamera
-from runtime.instrument.simulator.imperfections import draw
 from runtime.instrument.simulator.motion import STEP_UM
-from runtime.instrument.simulator.side_light import SideLight
-from runtime.instrument.simulator.specimen import CLEAR_GREY, Specimen, read_section
-from runtime.instrument.simulator.truth import TrueExposure
-from runtime.instrument.simulator.virtual_time import VirtualTime
-from runtime.instrument.simulator.world import World
 from runtime.night.acquire import Acquirer
 from runtime.record.rows import FocusRow, StoredTile
 from runtime.stitch.match.blank import is_blank
+from runtime.tasks.focus.finder import regressor_of
 from runtime.tile import Imaging
+from tests.runtime.focus.bare_slide import PITCH_UM, Slide
+from tests.runtime.focus.watched_world import Watched
 from tests.runtime.made import stored
 
-SIZE_PX, PIXEL_UM = (256, 320), 0.5
-# Frames lie apart (y, x): nothing of a neighbour may blur into a bare tile.
-PITCH_UM = (170.0, 210.0)
-BARE_SHARE = 0.2
-DRIFT_UM_H = 5.0
 TILE_S, OFF_S = 9.0, 3600.0
 # z may go so far beyond where the slide is in focus at first: drift takes 10 µm of it, and a whole
 # sweep would reach further.
 ROOM_UM = 32.0
-LINE_FAULTS, SPEED = 0.002, 1000.0
+LINE_FAULTS = 0.002
 SETTINGS = """
 [stage]
 driver = "simulated"
@@ -79,146 +65,6 @@ folder = "calibration"
 empty_field_um = [{empty_um}, 0]
 textured_field_um = [{x_um}, {y_um}]
 """
-
-
-@dataclass(frozen=True)
-class Slide:
-    """Rows x columns of tiles, `bare` (rows, columns) where there is nothing, and their seed."""
-
-    seed: int
-    bare: NDArray[np.bool_]
-
-    @classmethod
-    def drawn(cls, seed: int, *, rows: int, columns: int) -> Slide:
-        """Return one with so many bare tiles, anywhere but in its middle."""
-        rng, bare = np.random.default_rng([seed, 7]), np.zeros(rows * columns, bool)
-        middle = (rows // 2) * columns + columns // 2
-        others = np.delete(np.arange(bare.size), middle)
-        bare[rng.choice(others, round(BARE_SHARE * bare.size), replace=False)] = True
-        return cls(seed, bare.reshape(rows, columns))
-
-    @property
-    def tiles(self) -> list[PlannedTile]:
-        """Return the tiles in the order taken, as a serpentine."""
-        rows, columns = self.bare.shape
-        places = [
-            (row, column if row % 2 == 0 else columns - 1 - column)
-            for row in range(rows)
-            for column in range(columns)
-        ]
-        return [
-            PlannedTile(
-                tile_id=f"r{row:03}_c{column:03}",
-                index=index,
-                row=row,
-                column=column,
-                x_um=(column - (columns - 1) / 2) * PITCH_UM[1],
-                y_um=(row - (rows - 1) / 2) * PITCH_UM[0],
-            )
-            for index, (row, column) in enumerate(places)
-        ]
-
-    def picture(self, handedness: tuple[int, int]) -> NDArray[np.uint8]:
-        """Return it as the specimen lies, on pixels of PIXEL_UM: the section, mirrored over and
-        over, with bare slide in it.
-        """
-        section = read_section()
-        half = cv2.resize(section, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        high, wide = (round(pitch / PIXEL_UM) for pitch in PITCH_UM)
-        rows, columns = self.bare.shape
-        down, across = (
-            np.pad(np.arange(have), (0, max(0, need - have)), mode="symmetric")[:need]
-            for have, need in zip(half.shape, (rows * high, columns * wide), strict=True)
-        )
-        picture = half[np.ix_(down, across)]
-        bare = self.bare[:: handedness[1], :: handedness[0]]
-        picture[np.kron(bare, np.ones((high, wide), bool))] = CLEAR_GREY
-        return np.asarray(picture, np.uint8)
-
-
-class Boots(VirtualTime):
-    """Time that begins anew when the controller restarts."""
-
-    number, _began_s = 0, 0.0
-
-    def start_again(self, *, off_s: float | None = None) -> None:
-        """Be off for some time; without one, go back to when everything was new."""
-        self.elapse(duration_s=-self.now_s() if off_s is None else off_s)
-        self.number, self._began_s = self.number + 1, self.now_s()
-
-    def instant_at(self, now_s: float) -> Instant:
-        """Return the moment in the boot that runs."""
-        since_s = now_s - self._began_s
-        return Instant(boot_id=f"boot-{self.number}", monotonic_s=since_s, wall_s=since_s)
-
-
-class Watched(World):
-    """A world that keeps what it showed, and the lowest and highest z (µm) that motors stood at or
-    were sent to; its board knows `z_limits_um` where they are set.
-    """
-
-    def __init__(self, slide: Slide, settings: Settings) -> None:
-        hidden = draw(seed=slide.seed, objectives=settings.objectives)
-        picture = slide.picture(hidden.handedness)
-        height_px, width_px = SIZE_PX
-        # A night finds its place again by what it sees; here nothing but focus is looked for.
-        ramps = (0.0, 0.0, math.copysign(DRIFT_UM_H / 3600, hidden.drift[2].ramp_um_per_s))
-        x_drift, y_drift, z_drift = (
-            replace(drift, ramp_um_per_s=ramp)
-            for drift, ramp in zip(hidden.drift, ramps, strict=True)
-        )
-        super().__init__(
-            seed=slide.seed,
-            speed=SPEED,
-            objectives=settings.objectives,
-            camera_width_px=width_px,
-            camera_height_px=height_px,
-            specimen=Specimen(lambda: picture, pixel_um=PIXEL_UM),
-            side_light=SideLight(sine=0.2, source=0.02),
-            imperfections=replace(hidden, drift=(x_drift, y_drift, z_drift)),
-        )
-        self.hidden = hidden
-        self.time: Boots = Boots(seed=slide.seed, speed=SPEED)
-        self.z_limits_um: tuple[float, float] | None = None
-        self.sent_um: list[float] = []
-        self.lit = False
-        self.seen: list[TrueExposure] = []
-
-    @property
-    def board(self) -> BoardDescription:
-        """Return what the board says of itself."""
-        board = super().board
-        if self.z_limits_um is None:
-            return board
-        low, high = (round(z / STEP_UM) for z in self.z_limits_um)
-        x, y, z = board.axes
-        return replace(board, axes=(x, y, replace(z, limits_steps=(low, high))))
-
-    def begin_move(self, *, target_steps: tuple[int, int, int]) -> float:
-        """Note where z is sent."""
-        self.sent_um.append(target_steps[2] * STEP_UM)
-        return super().begin_move(target_steps=target_steps)
-
-    def set_light(self, *, channel: int, level: int) -> None:
-        """Note whether a lamp burns."""
-        self.lit = level > 0
-        super().set_light(channel=channel, level=level)
-
-    def power_off(self) -> None:
-        """Note that none does."""
-        self.lit = False
-        super().power_off()
-
-    def expose(self, *, exposure_ms: float) -> TrueExposure:
-        """Keep what is exposed."""
-        self.seen.append(super().expose(exposure_ms=exposure_ms))
-        return self.seen[-1]
-
-    def best_um(self, tile: PlannedTile) -> float:
-        """Return about where a tile is in focus."""
-        hand, seat = self.hidden.handedness, self.hidden.seats["10x"]
-        plane = self.hidden.focus_plane
-        return plane.at(x_um=hand[0] * tile.x_um, y_um=hand[1] * tile.y_um) + seat.parfocal_um
 
 
 def plan_of(**focus: object) -> Plan:
@@ -258,6 +104,16 @@ class Bench:
         """Return the pair of LEDs as calibrated."""
         settings = self.settings
         return LedPair.of(
+            self.calibrated.led_pairs["10x"],
+            channels=settings.calibration.led_pair,
+            optics=settings.objectives["10x"],
+        )
+
+    def network(self) -> NetworkShot:
+        """Return the network that ships, under the first LED of the pair."""
+        settings = self.settings
+        return NetworkShot.of(
+            regressor_of(settings.models, "focus-both"),
             self.calibrated.led_pairs["10x"],
             channels=settings.calibration.led_pair,
             optics=settings.objectives["10x"],
@@ -326,14 +182,14 @@ class Scan:
     damaged: int = 0
 
 
-def scan(bench: Bench, slide: Slide, *, plan: Plan, paired: bool) -> Scan:
+def scan(bench: Bench, slide: Slide, *, plan: Plan, singles: Sequence[SingleShot]) -> Scan:
     """Take every tile; the board restarts in the middle, which the next command finds out."""
     found, world, tiles = Scan(), bench.world, slide.tiles
     damaged, half = bench.damaged, len(tiles) // 2
     for chunk, off_s in ((tiles[:half], None), (tiles[half:], OFF_S)):
         world.time.start_again(off_s=off_s)
         with bench.opened() as rig:
-            acquirer = _begun(rig, bench, slide, plan, [bench.pair()] if paired else [], found)
+            acquirer = _begun(rig, bench, slide, plan, singles, found)
             for tile in chunk:
                 world.time.elapse(duration_s=TILE_S)
                 bare = bool(slide.bare[tile.row, tile.column])
@@ -353,7 +209,7 @@ def scan(bench: Bench, slide: Slide, *, plan: Plan, paired: bool) -> Scan:
 
 
 def _begun(
-    rig: Rig, bench: Bench, slide: Slide, plan: Plan, singles: list[LedPair], found: Scan
+    rig: Rig, bench: Bench, slide: Slide, plan: Plan, singles: Sequence[SingleShot], found: Scan
 ) -> Acquirer:
     """Return the taker of tiles of a boot: as a night, it looks at some places first, and learns
     what was found before.
