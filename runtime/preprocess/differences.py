@@ -52,11 +52,17 @@ def _add(frame: Any, rows: Any, columns: Any, sums: Any) -> None:  # pragma: no 
 def _segment(
     here: Any, under: Any, far_under: Any, first: int, last: int
 ) -> Any:  # pragma: no cover
+    # Slices begin at 0: where an index cannot be negative the loop is done several pixels at once.
+    pixels, beneath, far_beneath = here[first:last], under[first:last], far_under[first:last]
+    beside, far_beside = (
+        here[first + NEAR_PX : last + NEAR_PX],
+        here[first + FAR_PX : last + FAR_PX],
+    )
     level, near, far = 0, 0, 0
-    for x in range(first, last):
-        at = int(here[x])
-        right, below = int(here[x + NEAR_PX]) - at, int(under[x]) - at
-        far_right, far_below = int(here[x + FAR_PX]) - at, int(far_under[x]) - at
+    for x in range(pixels.size):
+        at = int(pixels[x])
+        right, below = int(beside[x]) - at, int(beneath[x]) - at
+        far_right, far_below = int(far_beside[x]) - at, int(far_beneath[x]) - at
         level += at
         near += right * right + below * below
         far += far_right * far_right + far_below * far_below
