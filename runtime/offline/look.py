@@ -9,7 +9,7 @@ agree at all (blank, periodic or faint specimens), nobody can tell, and the scan
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -55,6 +55,8 @@ MOST, MOST_SHEAR_DEG = 0.5, 8.0
 """Share of the pairs along one axis that must agree; no stage's axes are further from square."""
 
 ReadTile = Callable[[RecordedTile], Pixels | None]
+Seen = tuple[int, Pair, WholeShift]
+"""Along which axis two tiles are neighbours, which ones, and how they lie."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +156,7 @@ class Look:
         self._small: dict[tuple[str, int], Small | None] = {}
         self._shifts: dict[tuple[Pair, int], WholeShift] = {}
         self._chances: dict[tuple[Pair, int], float] = {}
+        self._owed: dict[tuple[Pair, int], None] = {}
         self._blank: dict[str, bool] = {}
 
     def look(self, *, mend: bool) -> Looked:
@@ -186,13 +189,15 @@ class Look:
 
     def _refuse_still(self) -> None:
         """Raise InputRefused where all tiles looked at so far show one picture."""
-        looked_at = {tile_id for (tile_id, _), small in self._small.items() if small is not None}
-        read = (self._read(self._tiles[tile_id]) for tile_id in sorted(looked_at))
-        seen = [made_small(pixels) for pixels in read if pixels is not None]
-        if len(seen) > 2 and one_picture(seen):
+        looked_at = sorted(
+            {tile_id for (tile_id, _), small in self._small.items() if small is not None}
+        )
+        read = (self._read(self._tiles[tile_id]) for tile_id in looked_at)
+        if one_picture(made_small(pixels) for pixels in read if pixels is not None):
             raise InputRefused(
                 f"{self._scan.folder}: all pictures show one place: stage or camera stood still",
-                value=f"{len(seen)} of {len(seen)} pictures compared are the same but for noise",
+                value=f"{len(looked_at)} of {len(looked_at)} pictures compared are the same but "
+                "for noise",
                 remedy="see that both move and take pictures, and take the scan again",
             )
 
@@ -228,7 +233,7 @@ class Look:
         """Match pairs along x and y in turn, until enough agree with the claim or have texture."""
         pairs = neighbours(claim)
         queues = [iter(along[:TRIED]) for along in pairs]
-        seen: list[tuple[int, Pair, WholeShift]] = []
+        seen: list[Seen] = []
         for wanted in (PAIRS // 2, PAIRS):
             likely = [pair for along in pairs for pair in along[wanted - PAIRS // 2 : wanted]]
             for _ in on_all_cores(partial(self._shift, claim, pair, side_px) for pair in likely):
@@ -246,20 +251,11 @@ class Look:
                 break
         return judged
 
-    def _sum_up(
-        self, claim: Claim, seen: list[tuple[int, Pair, WholeShift]], side_px: int, *, pairs: int
-    ) -> Judged:
+    def _sum_up(self, claim: Claim, seen: list[Seen], side_px: int, *, pairs: int) -> Judged:
         matched = [one for one in seen if self._where_claimed(claim, *one[1:])]
         if len(matched) < len(seen):
             factor = CHANCE_FACTOR if pairs >= LEAST_AGREEING else CHANCE_FACTOR_ALONE
-            jobs = (partial(self._chance, pair, side_px) for _, pair, _ in seen)
-            chances = dict(zip((pair for _, pair, _ in seen), on_all_cores(jobs), strict=True))
-            level = float(np.percentile(list(self._chances.values()), CHANCE_PERCENTILE))
-            matched = [
-                one
-                for one in seen
-                if one in matched or one[2].score > factor * max(level, chances[one[1]])
-            ]
+            matched = self._beyond_chance(seen, matched, side_px, factor)
         claimed = np.array([claim.shift_px(pair) for _, pair, _ in matched]).reshape(-1, 2)
         found = np.array([shift.shift_px for _, _, shift in matched]).reshape(-1, 2)
         off_px = np.abs(found - claimed).max(axis=1, initial=0.0)
@@ -271,6 +267,29 @@ class Look:
             as_claimed=np.asarray(off_px <= self._gate_px),
             geometry=fit(claimed, found, within_px=AGREE_SHARE * max(self._scan.shape_px)),
         )
+
+    def _beyond_chance(
+        self, seen: list[Seen], matched: list[Seen], side_px: int, factor: float
+    ) -> list[Seen]:
+        """Return the pairs that match: those `matched` where they are claimed to lie, and those
+        that stand out from what chance gives in them and in most pairs.
+
+        What it gives in the others is looked at only when one stands out from its own.
+        """
+        self._owed |= {(pair, side_px): None for _, pair, _ in seen}
+        doubtful = [one for one in seen if one not in matched]
+        self._look_at_chance((pair, side_px) for _, pair, _ in doubtful)
+        told = [one for one in doubtful if one[2].score > factor * self._chances[one[1], side_px]]
+        if told:
+            self._look_at_chance(self._owed)
+            level = float(np.percentile(list(self._chances.values()), CHANCE_PERCENTILE))
+            told = [one for one in told if one[2].score > factor * level]
+        return [one for one in seen if one in matched or one in told]
+
+    def _look_at_chance(self, keys: Iterable[tuple[Pair, int]]) -> None:
+        new = [key for key in keys if key not in self._chances]
+        found = on_all_cores(partial(self._chance, *key) for key in new)
+        self._chances |= dict(zip(new, found, strict=True))
 
     def _where_claimed(self, claim: Claim, pair: Pair, shift: WholeShift) -> bool:
         """Return whether a pair lies where it is claimed to.
@@ -294,11 +313,8 @@ class Look:
         return shift
 
     def _chance(self, pair: Pair, side_px: int) -> float:
-        key = (pair, side_px)
-        if key not in self._chances:
-            a, b = (self._made_small(tile_id, side_px) for tile_id in pair)
-            self._chances[key] = 0.0 if a is None or b is None else chance_score(a, b)
-        return self._chances[key]
+        a, b = (self._made_small(tile_id, side_px) for tile_id in pair)
+        return 0.0 if a is None or b is None else chance_score(a, b)
 
     def _is_blank(self, tile_id: str) -> bool:
         if tile_id not in self._blank:

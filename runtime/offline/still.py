@@ -41,10 +41,15 @@ def one_picture(pictures: Iterable[Image]) -> bool:
 
     Not those that repeat within themselves: a lattice looks alike a period further.
     """
-    first, *others = pictures
-    if len(others) < 2 or all(np.array_equal(first, other) for other in others):
+    seen: list[Image] = []
+    for picture in pictures:
+        # Most scans are told by the second one, and no other need be made.
+        if seen and ncc(seen[0], picture) < ALIKE:
+            return False
+        seen.append(picture)
+    if len(seen) < 3 or all(np.array_equal(seen[0], other) for other in seen[1:]):
         return False
-    return all(ncc(first, one) >= ALIKE for one in others) and not _repeats(first)
+    return not _repeats(seen[0])
 
 
 def same_pictures(pictures: Mapping[str, Image], doubted: Iterable[str]) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -94,6 +95,15 @@ def test_a_lattice_that_meets_itself_is_no_one_picture() -> None:
     pictures = {str(n): made_small(again(lattice.astype(np.uint16), n)) for n in range(4)}
     assert same_pictures(pictures, list(pictures)) == []
     assert not one_picture(pictures.values())
+
+
+def test_two_pictures_that_differ_tell_and_no_third_is_made() -> None:
+    def pictures() -> Iterator[np.ndarray]:
+        for pixels in list(tiles().values())[:2]:
+            yield made_small(pixels)
+        pytest.fail("a third picture was asked for")
+
+    assert not one_picture(pictures())
 
 
 @pytest.mark.slow

@@ -300,6 +300,22 @@ def test_a_folder_of_copies_matches_nothing(folder: Path) -> None:
     assert list(fates(summary).values()) == ["duplicate"] * 8
 
 
+@pytest.mark.parametrize("size", [(64, 64), (64, 61)])
+def test_only_what_is_the_same_to_the_pixel_is_a_copy(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    """Specks that change places leave what rows and columns add up to as it was."""
+    specks = {"one": [(3, 5), (9, 40)], "other": [(3, 40), (9, 5)], "third": [(9, 5), (3, 40)]}
+    for name, places in specks.items():
+        pixels = np.full(size, 800, np.uint16)
+        pixels[tuple(np.transpose(places))] = 4000
+        assert cv2.imwrite(str(tmp_path / f"{name}.png"), pixels)
+    configure(tmp_path, {f"{name}.png": (50.0 * n, 0.0) for n, name in enumerate(specks)})
+    kept = Inventory(list_scan(tmp_path))
+    found = [kept.copy_of(tile, kept.pixels(tile)) for tile in kept.tiles]
+    assert found == [None, None, "other.png"]
+
+
 def test_a_single_tile_has_nothing_to_match_and_is_a_map(folder: Path) -> None:
     for file in folder.iterdir():
         if file.name != "r1_c1.png":
