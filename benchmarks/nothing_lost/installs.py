@@ -24,7 +24,7 @@ from runtime.config.settings import SHIPPED_MODELS
 from runtime.errors import NightscopeError
 from runtime.inference.store import read_state, slot_file
 from runtime.record.storage import hash_of
-from tests.runtime.appliance.devices import NAME, Device
+from tests.runtime.appliance.models.devices import NAME, Device
 from tests.runtime.conftest import Forge
 from tests.runtime.inference import tiny_match
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.runtime.appliance.devices import Device
+from tests.runtime.appliance.models.devices import Device
 from tests.runtime.inference import tiny_match as tiny
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from rich.console import Console
 from runtime.appliance.service.client import ServiceAway
 from runtime.cli.commands import queue, serve
 from runtime.errors import ConfigRefused, InputRefused
-from tests.runtime.appliance.service_bench import EVENING_S, PLAN, served
+from tests.runtime.appliance.service.service_bench import EVENING_S, PLAN, served
 
 
 @pytest.fixture

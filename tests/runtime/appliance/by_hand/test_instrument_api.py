@@ -5,8 +5,8 @@ import json
 import pytest
 
 from runtime.appliance.service.api.instrument_endpoints import FIGURES, INSTRUMENT
-from tests.runtime.appliance.made_up_instrument import ABOUT, OPENED
-from tests.runtime.appliance.service_bench import served
+from tests.runtime.appliance.by_hand.made_up_instrument import ABOUT, OPENED
+from tests.runtime.appliance.service.service_bench import served
 
 SEEN = {"done": {"sharpness": 0.5, "level": 0.4, "saturated": 0.0, "stage_um": [0, 0, 0]}}
 

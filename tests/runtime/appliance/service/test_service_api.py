@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from runtime.appliance.service.api import bounded_protocol, event_stream, gate
-from tests.runtime.appliance.service_bench import PLAN, served
+from tests.runtime.appliance.service.service_bench import PLAN, served
 
 
 @pytest.fixture(scope="module")

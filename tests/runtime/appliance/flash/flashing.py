@@ -22,7 +22,7 @@ from rich.console import Console
 
 from runtime.cli.commands.flash import flash
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 

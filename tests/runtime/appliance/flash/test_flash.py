@@ -11,8 +11,8 @@ import pytest
 from runtime.appliance.flash import stick
 from runtime.cli.commands.flash import gravest
 from runtime.errors import ConfigRefused, ModelRefused, StorageFailed
-from tests.runtime.appliance.devices import NAME
-from tests.runtime.appliance.flashing import send, speaking
+from tests.runtime.appliance.flash.flashing import send, speaking
+from tests.runtime.appliance.models.devices import NAME
 
 Maker = Callable[..., bytes]
 

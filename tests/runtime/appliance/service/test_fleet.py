@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from runtime.cli.commands.fleet import _url
 from runtime.cli.verbs import app
-from tests.runtime.appliance.service_bench import PLAN, served
+from tests.runtime.appliance.service.service_bench import PLAN, served
 
 
 def asked(*arguments: object) -> tuple[int, dict, str]:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.runtime.appliance.service_bench import Served
+from tests.runtime.appliance.service.service_bench import Served
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install 'nightscope[browser]'")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

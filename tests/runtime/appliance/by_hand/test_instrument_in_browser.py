@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from runtime.report.pictures import jpeg
-from tests.runtime.appliance.made_up_instrument import ABOUT
-from tests.runtime.appliance.service_bench import PLAN, Served, served
-from tests.runtime.appliance.watched_page import SIZES, looking, needs_chromium, started
+from tests.runtime.appliance.by_hand.made_up_instrument import ABOUT
+from tests.runtime.appliance.page.watched_page import SIZES, looking, needs_chromium, started
+from tests.runtime.appliance.service.service_bench import PLAN, Served, served
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 OPENED = ABOUT | {"exposure_ms": [1, 1000], "jog_z_um": 50, "simulated": True}

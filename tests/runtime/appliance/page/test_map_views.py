@@ -15,7 +15,7 @@ from runtime.stitch.map.canvas import CHUNK_PX
 from runtime.stitch.map.mosaic import Mosaic
 from runtime.stitch.map.seen import seen_map
 from runtime.tile import Placement
-from tests.runtime.appliance.asking import Asking
+from tests.runtime.appliance.page.asking import Asking
 from tests.runtime.report.conftest import HEIGHT, WIDTH, finished
 
 BOUNDS = (-40.0, -30.0, 1500.0, 700.0)

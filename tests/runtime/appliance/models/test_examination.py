@@ -18,7 +18,7 @@ from runtime.inference.selection import chosen
 from runtime.inference.session import BACKENDS
 from runtime.inference.shelf import shelf_of
 from runtime.tasks.registry import RECORDS
-from tests.runtime.appliance.devices import NAME, Device
+from tests.runtime.appliance.models.devices import NAME, Device
 
 if TYPE_CHECKING:
     Forge = Any

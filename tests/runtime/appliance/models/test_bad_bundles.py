@@ -21,7 +21,7 @@ from runtime.appliance.models.ledger import change
 from runtime.errors import ModelRefused
 from runtime.inference.bundle import MANIFEST, SIGNATURE
 from runtime.inference.store import read_state
-from tests.runtime.appliance.devices import Device, refused
+from tests.runtime.appliance.models.devices import Device, refused
 
 if TYPE_CHECKING:
     Forge = Any

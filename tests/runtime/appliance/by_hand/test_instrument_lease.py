@@ -5,8 +5,8 @@ import pytest
 from runtime.appliance.service.by_hand.instrument_process import InstrumentSilent
 from runtime.appliance.service.by_hand.lease import CLOSE_S, LEASE_S, OPEN_S
 from runtime.appliance.service.refusal import CONFLICT, UNFIT, RequestRefused
-from tests.runtime.appliance.made_up_instrument import ABOUT, OPENED
-from tests.runtime.appliance.service_bench import PLAN, ServiceBench
+from tests.runtime.appliance.by_hand.made_up_instrument import ABOUT, OPENED
+from tests.runtime.appliance.service.service_bench import PLAN, ServiceBench
 
 TOO_LONG = {"what": "too far", "value": "60 µm", "limit": "50 µm", "remedy": "go shorter"}
 SILENT = InstrumentSilent("the instrument does not answer", value="nothing for 180 s")

@@ -20,7 +20,7 @@ from runtime.appliance.models.keys import (
 from runtime.errors import ConfigRefused, ModelRefused
 from runtime.inference.shelf import shelf_of
 from runtime.inference.store import read_state
-from tests.runtime.appliance.devices import NAME, Device
+from tests.runtime.appliance.models.devices import NAME, Device
 
 if TYPE_CHECKING:
     Forge = Any

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runtime.inference.store import read_state
-from tests.runtime.appliance.devices import NAME
-from tests.runtime.appliance.flashing import Controller, Laboratory, laboratory, send, speaking
+from tests.runtime.appliance.flash.flashing import (
+    Controller,
+    Laboratory,
+    laboratory,
+    send,
+    speaking,
+)
+from tests.runtime.appliance.models.devices import NAME
 
 if TYPE_CHECKING:
     Forge = Any

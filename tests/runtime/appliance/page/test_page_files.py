@@ -7,7 +7,7 @@ import pytest
 
 from runtime.appliance.page import routes
 from runtime.appliance.page.files import STATIC
-from tests.runtime.appliance.asking import Asking
+from tests.runtime.appliance.page.asking import Asking
 
 OWN = sorted(path for path in STATIC.rglob("*") if path.is_file() and "vendor" not in path.parts)
 SCRIPTS = {path.name: path.read_text() for path in OWN if path.suffix == ".js"}

@@ -7,7 +7,7 @@ import pytest
 from runtime.appliance.service.nights import plan_queue
 from runtime.appliance.service.nights.outcomes import WAITS_S
 from runtime.appliance.service.refusal import RequestRefused
-from tests.runtime.appliance.service_bench import EVENING_S, PLAN, ServiceBench
+from tests.runtime.appliance.service.service_bench import EVENING_S, PLAN, ServiceBench
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from runtime.appliance.service.api.instrument_endpoints import INSTRUMENT
 from runtime.appliance.service.by_hand.instrument_process import InstrumentProcess
 from runtime.appliance.service.by_hand.lease import LEASE_S
 from runtime.clock import SystemClock
-from tests.runtime.appliance import service_bench
-from tests.runtime.appliance.service_bench import PLAN, served
+from tests.runtime.appliance.service import service_bench
+from tests.runtime.appliance.service.service_bench import PLAN, served
 from tests.simulated import looped
 
 pytestmark = pytest.mark.slow

@@ -3,8 +3,8 @@
 import pytest
 
 from runtime.appliance.service.api.model_endpoints import MODELS
-from tests.runtime.appliance.devices import NAME, looked_at
-from tests.runtime.appliance.service_bench import served
+from tests.runtime.appliance.models.devices import NAME, looked_at
+from tests.runtime.appliance.service.service_bench import served
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from runtime.appliance.models.trials import roll_back
 from runtime.errors import ConfigRefused, DiskFull, ModelRefused, ModelRolledBack
 from runtime.inference.shelf import shelf_of
 from runtime.inference.store import read_state
-from tests.runtime.appliance.devices import NAME, Device, looked_at, refused
+from tests.runtime.appliance.models.devices import NAME, Device, looked_at, refused
 
 if TYPE_CHECKING:
     Forge = Any

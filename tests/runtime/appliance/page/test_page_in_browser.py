@@ -20,9 +20,9 @@ from runtime.record.journal import Journal
 from runtime.record.rows import FocusRow, StoredTile, TileState
 from runtime.stitch.map.mosaic import Mosaic
 from runtime.tile import FocusVerdict, Label, Placement, Seam
-from tests.runtime.appliance.devices import looked_at
-from tests.runtime.appliance.service_bench import EVENING_S, PLAN, Served, served
-from tests.runtime.appliance.watched_page import SIZES, looking, needs_chromium, started
+from tests.runtime.appliance.models.devices import looked_at
+from tests.runtime.appliance.page.watched_page import SIZES, looking, needs_chromium, started
+from tests.runtime.appliance.service.service_bench import EVENING_S, PLAN, Served, served
 from tests.runtime.made import shot, stored
 
 pytestmark = [pytest.mark.slow, needs_chromium]

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtime.appliance.views import views
-from tests.runtime.appliance.service_bench import PLAN, served
+from tests.runtime.appliance.service.service_bench import PLAN, served
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

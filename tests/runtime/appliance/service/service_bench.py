@@ -20,7 +20,7 @@ from runtime.config.settings import load_settings
 from runtime.instant import Instant
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
-from tests.runtime.appliance.made_up_instrument import MadeUpInstrument
+from tests.runtime.appliance.by_hand.made_up_instrument import MadeUpInstrument
 from tests.simulated import SIMULATED
 
 PLAN = """

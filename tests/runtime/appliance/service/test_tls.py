@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from runtime.appliance.service.client import ServiceAway, ServiceClient
-from tests.runtime.appliance.service_bench import served
+from tests.runtime.appliance.service.service_bench import served
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from runtime.record.journal import Journal
 from runtime.report.findings import findings
 from runtime.report.run_data import read_run
 from runtime.tile import Label
-from tests.runtime.appliance.asking import Asking
-from tests.runtime.appliance.service_bench import EVENING_S, HandClock
+from tests.runtime.appliance.page.asking import Asking
+from tests.runtime.appliance.service.service_bench import EVENING_S, HandClock
 from tests.runtime.report.conftest import BLANK, FAILED, SKIPPED, finished
 
 

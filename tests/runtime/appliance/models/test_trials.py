@@ -20,7 +20,7 @@ from runtime.record.run_folder import RunFolder
 from runtime.tile import BLANK_DOUBT, FocusVerdict, Label
 from tests.night_fakes import SETTINGS
 from tests.runtime import made
-from tests.runtime.appliance.devices import DAY_S, NAME, Device
+from tests.runtime.appliance.models.devices import DAY_S, NAME, Device
 
 if TYPE_CHECKING:
     Forge = Any
