@@ -68,6 +68,7 @@ class PoseGraph:
         self._waiting: defaultdict[str, list[Shift]] = defaultdict(list)
         self._bends = BendSample()
         self._solved: Settled | None = None
+        self._solution: dict[str, Placement] | None = None
         self._moved: set[int] = set()
         self._unsolved: list[int] = []
         self._since_full = 0
@@ -92,6 +93,7 @@ class PoseGraph:
         come waits for it. A tile that is there already is a retake: what was known of its pictures
         before is forgotten, the seams of others with it too.
         """
+        self._solution = None
         if tile_id in self:
             self._forget(tile_id)
         at_px = np.array(prior_px) + self._middle
@@ -102,6 +104,7 @@ class PoseGraph:
 
     def improve(self, shift: Shift) -> None:
         """Take in a shift between two tiles of the graph in place of the one before."""
+        self._solution = None
         self._take(shift)
         self._unsolved.append(self._tiles.index[shift.b])
 
@@ -130,8 +133,11 @@ class PoseGraph:
 
         `distortion` is then the field that all tiles were found to share.
         """
-        if not self._tiles.names:
-            return {}
+        if self._solution is None:
+            self._solution = self._solved_whole() if self._tiles.names else {}
+        return dict(self._solution)
+
+    def _solved_whole(self) -> dict[str, Placement]:
         shared, self.distortion = self._bent()
         solved = settle_all(self._tiles, self._seams, shared, again=False)
         self._solved = solved
@@ -160,16 +166,19 @@ class PoseGraph:
             return ()
         poses = np.array([self._pose(placed[name]) for name in self._tiles.names])
         taken = dict(zip(self._solved.seams.tolist(), self._solved.choice.tolist(), strict=True))
+        keyed = ((key, self._rows.get(frozenset(key))) for key in sorted(self.shifts))
+        matched = {key: row for key, row in keyed if row is not None}
+        rows = np.array([*matched.values()], dtype=np.int64)
+        ways = np.array([self._way(n, taken.get(n, 0)) for n in matched.values()]).reshape(-1, 2)
+        off_px = self._residuals_px(rows, ways, poses, self._solved.shared)
+        told = dict(zip(matched, zip(ways.tolist(), off_px.tolist(), strict=True), strict=True))
         found = []
         for key, shift in sorted(self.shifts.items()):
-            row = self._rows.get(frozenset(key))
-            if row is None or shift.method == "none":
-                dx, dy, off = shift.dx_px, shift.dy_px, shift.residual_px(*(placed[n] for n in key))
+            if key in told:
+                (x, y), off = told[key]
             else:
-                way = self._way(row, taken.get(row, 0))
-                dx, dy = shift.dx_px + way[0], shift.dy_px + way[1]
-                off = self._residual_px(row, way, poses, self._solved.shared)
-            found.append(_seam(shift, (float(dx), float(dy)), off))
+                x, y, off = 0.0, 0.0, shift.residual_px(*(placed[name] for name in key))
+            found.append(_seam(shift, (shift.dx_px + x, shift.dy_px + y), off))
         return tuple(found)
 
     def residual_px(self, shift: Shift) -> float:
@@ -177,7 +186,8 @@ class PoseGraph:
         self._catch_up()
         row = self._rows[frozenset((shift.a, shift.b))]
         way = self._way(row, int(self._seams.choice[row]))
-        return self._residual_px(row, way, self._tiles.state, self._shared)
+        rows, poses = np.array([row]), self._tiles.state
+        return float(self._residuals_px(rows, way[None], poses, self._shared)[0])
 
     def _catch_up(self) -> None:
         """Solve for what was added since: one tile by its surroundings, many, as on a resume, at
@@ -284,14 +294,17 @@ class PoseGraph:
         ways = self._seams.choices.get(row)
         return np.zeros(2) if ways is None else ways[choice, :2]
 
-    def _residual_px(self, row: int, way: Floats, poses: Floats, shared: Shared) -> float:
-        """Return how far b is from where a seam has it, where the seam is surest."""
+    def _residuals_px(self, rows: Ints, ways: Floats, poses: Floats, shared: Shared) -> Floats:
+        """Return how far b is from where seams (m,) have it, by ways (m, 2) to another candidate,
+        where each seam is surest.
+        """
         seams = self._seams
-        ends = poses[seams.ends[row], :3]
-        pose = unbent(seams.pose[row], seams.follow[row], shared.numbers)
-        pose[:2] += way
-        over = misfits(np.ascontiguousarray(ends), np.array([[0, 1]]), pose[None])
-        return float(np.hypot(*Cuts.of(seams.information[row][None]).ways_px(over)[0]))
+        measured = unbent(seams.pose[rows], seams.follow[rows], shared.numbers)
+        measured[:, :2] += ways
+        ends = np.ascontiguousarray(poses[seams.ends[rows], :3]).reshape(-1, 3)
+        over = misfits(ends, np.arange(2 * len(rows)).reshape(-1, 2), measured)
+        off_px: Floats = np.hypot(*Cuts.of(seams.information[rows]).ways_px(over).T)
+        return off_px
 
     def _placement(self, name: str, state: list[float]) -> Placement:
         x, y, theta, sigma, flag = state

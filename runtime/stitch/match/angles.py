@@ -15,7 +15,7 @@ import numpy as np
 
 from runtime.stitch.match.blank import is_blank
 from runtime.stitch.match.correlation import Floats, Image
-from runtime.stitch.match.phase import best_peaks, correlate, padded, spectrum, stays_put
+from runtime.stitch.match.phase import best_peaks, evened, padded, spectrum, stays_put, within_gate
 from runtime.stitch.match.refined import Match, match_turned
 from runtime.stitch.match.strips import MOST_TURN_RAD, Strip, StripPair
 from runtime.stitch.match.threshold import FAR, accept_above
@@ -140,7 +140,8 @@ def _search(pair: StripPair, a: Image, b: Image, factor: int, *, every: int = 1)
     for angle in angles:
         turned = _turned(b, in_b, float(angle))
         small = StripPair(a, turned, FAR, (0, 0), predicted, reach_px)
-        peaks = best_peaks(small, a, turned, correlate(seen, spectrum(turned, size), size))
+        cross = evened(seen * np.conj(spectrum(turned, size)))
+        peaks = best_peaks(small, a, turned, within_gate(small, cross, size))
         if peaks:
             way = factor * (np.array(peaks[0].shift_px) - predicted)
             scores = [peak.ncc * peak.area_px**0.5 for peak in peaks]

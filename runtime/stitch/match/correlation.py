@@ -82,12 +82,9 @@ class Correlation:
     def values(self, x_px: Floats, y_px: Floats) -> Stack:
         """Return the correlations (n, k, k) at shifts `x_px` (n, k) by `y_px` (n, k)."""
         height, width = self.size_px
-        turn_y = np.exp(2j * np.pi * y_px[:, :, None] * fft.fftfreq(height)) / (height * width)
-        turn_x = np.exp(2j * np.pi * x_px[:, None, :] * fft.rfftfreq(width)[:, None])
-        turn_x[:, 1 : (width + 1) // 2] *= 2  # the half of the spectrum that rfft2 leaves out
-        values: Stack = np.real(
-            turn_y.astype(np.complex64) @ self.cross @ turn_x.astype(np.complex64)
-        )
+        turn_y = np.stack([_turn_y(tuple(y), height) for y in y_px.tolist()])
+        turn_x = np.stack([_turn_x(tuple(x), width) for x in x_px.tolist()])
+        values: Stack = np.real(turn_y @ self.cross @ turn_x)
         return values
 
 
@@ -112,13 +109,32 @@ def ncc(a: Image, b: Image) -> float:
 
 @lru_cache(maxsize=8)
 def half_turn(shape: tuple[int, ...], size: tuple[int, ...]) -> Spectra:
-    """Return what makes the conjugate spectrum, in a frame of `size`, of a picture of `shape` that
-    of the picture turned by half a turn: no second transform is needed.
+    """Return what makes the spectrum, in a frame of `size`, of a picture of `shape` the conjugate
+    one of the picture turned by half a turn: no second transform is needed.
     """
-    y = np.exp(-2j * np.pi * (shape[0] - 1) * fft.fftfreq(size[0]))[:, None]
-    x = np.exp(-2j * np.pi * (shape[1] - 1) * fft.rfftfreq(size[1]))[None, :]
+    y = np.exp(2j * np.pi * (shape[0] - 1) * fft.fftfreq(size[0]))[:, None]
+    x = np.exp(2j * np.pi * (shape[1] - 1) * fft.rfftfreq(size[1]))[None, :]
     turn: Spectra = (y * x).astype(np.complex64)
     return turn
+
+
+@lru_cache(maxsize=64)
+def _turn_y(shifts_px: tuple[float, ...], height: int) -> Spectra:
+    """Return what a spectrum is turned by at shifts (k,) along y, (k, y); most look around no
+    shift.
+    """
+    turn = np.exp(2j * np.pi * np.outer(shifts_px, fft.fftfreq(height))) / height
+    single: Spectra = turn.astype(np.complex64)
+    return single
+
+
+@lru_cache(maxsize=64)
+def _turn_x(shifts_px: tuple[float, ...], width: int) -> Spectra:
+    """Return the same along x, (x, k), for the half of the spectrum that `rfft2` keeps."""
+    turn = np.exp(2j * np.pi * np.outer(fft.rfftfreq(width), shifts_px)) / width
+    turn[1 : (width + 1) // 2] *= 2  # the half that it leaves out
+    single: Spectra = turn.astype(np.complex64)
+    return single
 
 
 def _low_pass(size_px: tuple[int, int], sigma_px: float) -> NDArray[np.float32]:

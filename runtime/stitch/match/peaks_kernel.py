@@ -13,18 +13,6 @@ UNSEEN = -2.0
 
 
 @njit(cache=True, nogil=True)
-def square_at(surface, row, column, size):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return the square of `size` of a periodic surface (y, x) whose corner is at row, column."""
-    height, width = surface.shape
-    out = np.empty((size, size), surface.dtype)
-    for i in range(size):
-        y = (row + i) % height
-        for j in range(size):
-            out[i, j] = surface[y, (column + j) % width]
-    return out
-
-
-@njit(cache=True, nogil=True)
 def highest(surface, count, radius):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return (count, 2) row, column of the highest peaks, further than a radius apart."""
     left = surface.copy()

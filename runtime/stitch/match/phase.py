@@ -26,7 +26,7 @@ from scipy import fft
 from runtime.stitch.match.blank import noise_of
 from runtime.stitch.match.correlation import Image, Spectra, whitened
 from runtime.stitch.match.correlation_kernel import detail_of
-from runtime.stitch.match.peaks_kernel import agreements, climb, highest, square_at
+from runtime.stitch.match.peaks_kernel import agreements, climb, highest
 from runtime.stitch.match.strips import XY, Strip, StripPair
 
 LOCAL_MEAN_PX = 31
@@ -147,9 +147,9 @@ def candidates(pair: StripPair, a: Image, b: Image) -> list[Peak]:
     """
     size = padded(a.shape, b.shape, pair.gate_px)
     seen_a, seen_b = spectrum(a, size), spectrum(b, size)
-    plain, corner = _gate(pair, np.asarray(fft.irfft2(seen_a * np.conj(seen_b), s=size)))
-    whitened, _ = _gate(pair, correlate(seen_a, seen_b, size))
-    found = _likely(pair, a, b, _peaks(whitened, corner))
+    cross = seen_a * np.conj(seen_b)
+    plain, corner = within_gate(pair, cross, size), _corner(pair)
+    found = best_peaks(pair, a, b, within_gate(pair, evened(cross), size))
     # A lattice has few frequencies, and whitening gives the noise in all others an equal say.
     crests = _crests(plain)
     if len(crests) > 1 or any(_lost_to_rounding(plain, *crest) < WIDE for crest in crests):
@@ -165,12 +165,13 @@ def candidates(pair: StripPair, a: Image, b: Image) -> list[Peak]:
     return rivals[:MOST_CANDIDATES]
 
 
-def best_peaks(pair: StripPair, a: Image, b: Image, surface: Image) -> list[Peak]:
-    """Return the highest peaks of a correlation, that whose overlap agrees best first.
+def best_peaks(pair: StripPair, a: Image, b: Image, gated: Image) -> list[Peak]:
+    """Return the highest peaks of a correlation within the gate, that whose overlap agrees best
+    first.
 
     Empty if all leave too little overlap.
     """
-    return _likely(pair, a, b, _peaks(*_gate(pair, surface)))
+    return _likely(pair, a, b, _peaks(gated, _corner(pair)))
 
 
 def _likely(pair: StripPair, a: Image, b: Image, shifts_px: list[tuple[int, int]]) -> list[Peak]:
@@ -246,16 +247,27 @@ def spectra(images: Sequence[Image], size: tuple[int, int]) -> Spectra:
     return found
 
 
-def correlate(a: Spectra, b: Spectra, size: tuple[int, int]) -> Image:
-    """Return the circular correlations (..., y, x) of spectra; index (y, x) modulo their shape is
-    the crops' shift.
-    """
-    cross = whitened(a * np.conj(b))
+def evened(cross: Spectra) -> Spectra:
+    """Return cross-spectra (..., y, x) whitened, without what the sensor's lines share."""
+    even = whitened(cross)
     # Rows and columns of a sensor differ; their pattern lives on the two axes of the spectrum.
-    cross[..., 0, :] = 0
-    cross[..., 0] = 0
-    surface: Image = fft.irfft2(cross, s=size)
-    return surface
+    even[..., 0, :] = 0
+    even[..., 0] = 0
+    return even
+
+
+def within_gate(pair: StripPair, cross: Spectra, size: tuple[int, int]) -> Image:
+    """Return the part inside the gate (..., k, k) of the circular correlations whose spectra, in
+    frames of `size`, are given; the crops' shift at its first pixel is `pair`'s least.
+
+    Rows beyond the gate are not transformed.
+    """
+    x0, y0 = _corner(pair)
+    row, column = y0 + pair.crop_offset[1], x0 + pair.crop_offset[0]
+    reach = np.arange(2 * pair.gate_px + 1)
+    rows = np.take(fft.ifft(cross, axis=-2), row + reach, axis=-2, mode="wrap")
+    gated: Image = np.take(fft.irfft(rows, n=size[1]), column + reach, axis=-1, mode="wrap")
+    return gated
 
 
 @lru_cache(maxsize=64)
@@ -268,11 +280,10 @@ def _taper(shape: tuple[int, int]) -> Image:
     return np.outer(sides[0], sides[1]).astype(np.float32)
 
 
-def _gate(pair: StripPair, surface: Image) -> tuple[Image, tuple[int, int]]:
-    """Return the part of the surface inside the gate and the tile shift (x, y) of its corner."""
-    x0, y0 = (round(shift) - pair.gate_px for shift in pair.shift_px)
-    row, column = y0 + pair.crop_offset[1], x0 + pair.crop_offset[0]
-    return square_at(surface, row, column, 2 * pair.gate_px + 1), (x0, y0)
+def _corner(pair: StripPair) -> tuple[int, int]:
+    """Return the tile shift (x, y) at the first pixel of what lies inside the gate."""
+    x, y = (round(shift) - pair.gate_px for shift in pair.shift_px)
+    return x, y
 
 
 def _peaks(gated: Image, corner: tuple[int, int]) -> list[tuple[int, int]]:

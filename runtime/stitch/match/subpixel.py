@@ -14,6 +14,7 @@ from runtime.stitch.match.bent import follow
 from runtime.stitch.match.blank import is_blank
 from runtime.stitch.match.blocks import BLOCK_FLOOR_PX, FLOOR_PX, Blocks, Layout, floor, middle
 from runtime.stitch.match.correlation import Floats, Image
+from runtime.stitch.match.judge_kernel import agreed
 from runtime.stitch.match.likelihood import (
     BlockSpectra,
     Votes,
@@ -233,29 +234,18 @@ def _judge(
     telling = (votes.expected_sigma_px() < MUTE_PX) | (len(shifts) == 1)
     if shown is not None:
         telling &= shown
-    found = telling & np.isfinite(shifts[:, 0])
-    if not found.any():
+    agree, shift, covariance, own = agreed(
+        shifts, telling, votes.curvature, votes.score, votes.variance, AGREE_PX, BLOCK_FLOOR_PX**2
+    )
+    if not len(own):
         return None
-    common = middle(shifts[found])
-    agree = found & (np.hypot(*(shifts - common).T) < AGREE_PX)
-    if not agree.any():
-        return None
-    if not agree.all():
-        votes, shifts = votes.some(np.where(agree, np.cumsum(agree) - 1, -1)), shifts[agree]
-    own = votes.apart()[1] + floor(BLOCK_FLOOR_PX)
-    inverse = np.linalg.inv(votes.curvature.sum(axis=0))
-    shift = inverse @ (votes.curvature @ shifts[:, :, None]).sum(axis=0)[:, 0]
-    covariance = inverse @ votes.variance.sum(axis=0) @ inverse * _misfit(shifts - shift, own)
     share = float(agree.sum() / telling.sum())
     return Blocks(
-        shift, covariance + floor(FLOOR_PX), centres_px[agree], shifts, own, share, votes.evidence
+        shift,
+        covariance + floor(FLOOR_PX),
+        centres_px[agree],
+        shifts[agree],
+        own,
+        share,
+        votes.evidence,
     )
-
-
-def _misfit(off: Floats, covariances: Floats) -> float:
-    """Return by how much the blocks differ more than they should, at least 1.
-
-    It is their chi squared per degree of freedom, and covers what no noise explains.
-    """
-    chi2 = (off[:, None, :] @ np.linalg.inv(covariances) @ off[:, :, None]).sum()
-    return max(float(chi2) / max(2 * len(off) - 2, 1), 1.0)

@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from runtime.stitch.match.correlation import half_turn
-from runtime.stitch.match.phase import band_pass, best_peaks, correlate, padded, spectra
+from runtime.stitch.match.phase import band_pass, best_peaks, evened, padded, spectra, within_gate
 from runtime.stitch.match.strips import Strip, StripPair
 
 SIDE_PX, DEPTH_PX = 384, 64
@@ -43,9 +43,10 @@ def chance_scores(pixels: Strip, *, gate_px: int) -> tuple[float, ...]:
         a, b = spectra((first, second), size)
         turned = np.ascontiguousarray(second[::-1, ::-1])
         # Both are as strong at every frequency, so they may be whitened as one.
-        surfaces = correlate(a, np.stack([b, np.conj(b) * half_turn(second.shape, size)]), size)
+        cross = a * np.stack([np.conj(b), b * half_turn(second.shape, size)])
+        pair = StripPair(first, second, FAR, (0, 0), FAR, gate_px)
+        surfaces = within_gate(pair, evened(cross), size)
         for other, surface in zip((second, turned), surfaces, strict=True):
-            pair = StripPair(first, other, FAR, (0, 0), FAR, gate_px)
             peaks = best_peaks(pair, first, other, surface)
             scores.append(max((max(p.ncc, 0.0) * p.area_px**0.5 for p in peaks[:1]), default=0.0))
     return tuple(scores)

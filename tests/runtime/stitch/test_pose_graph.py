@@ -1,5 +1,7 @@
 """The solve under false shifts, missing shifts and growth, on made-up graphs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -199,6 +201,26 @@ def test_a_match_that_is_none_pulls_on_nothing():
 
 def test_an_empty_graph_has_no_places():
     assert PoseGraph(5.0, shape_px=SHAPE_PX).solve() == {}
+
+
+def test_what_was_solved_is_solved_again_only_when_something_is_new(monkeypatch):
+    graph, solved = PoseGraph(2.0, shape_px=(100, 100)), []
+    whole = pose_graph.settle_all
+    monkeypatch.setattr(
+        pose_graph, "settle_all", lambda *a, **k: solved.append(a) or whole(*a, **k)
+    )
+    graph.extend("a", prior_px=(0.0, 0.0), blank=False, shifts=[])
+    graph.solve().clear()
+    assert set(graph.solve()) == {"a"}
+    assert len(solved) == 1
+    apart = Shift(a="a", b="b", dx_px=91.0, dy_px=0.0, covariance_px2=((0.01, 0), (0, 0.01)))
+    graph.extend("b", prior_px=(90.0, 0.0), blank=False, shifts=[apart])
+    placed = graph.solve()
+    assert placed["b"].x_px - placed["a"].x_px == pytest.approx(91.0, abs=0.1)
+    graph.improve(replace(apart, dx_px=89.0))
+    placed = graph.solve()
+    assert placed["b"].x_px - placed["a"].x_px == pytest.approx(89.0, abs=0.1)
+    assert len(solved) == 3
 
 
 def test_only_tiles_that_moved_are_handed_on():

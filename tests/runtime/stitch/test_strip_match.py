@@ -7,8 +7,8 @@ import pytest
 from runtime.stitch.match.blank import is_blank, texture_ratio
 from runtime.stitch.match.correlation import ncc
 from runtime.stitch.match.ladder import by_phase, by_the_sensor, match_phase
-from runtime.stitch.match.phase import band_pass, candidates, reachable_ncc
-from runtime.stitch.match.strips import Borders, cut, predict
+from runtime.stitch.match.phase import band_pass, candidates, reachable_ncc, within_gate
+from runtime.stitch.match.strips import Borders, StripPair, cut, predict
 from runtime.stitch.match.subpixel import refine
 from runtime.stitch.match.threshold import accept_above, chance_scores
 from tests.runtime.stitch.stitch_scans import SHAPE_PX, section
@@ -92,6 +92,20 @@ def _match(a, b):
 def test_the_threshold_falls_with_the_area():
     scores = (8.0, 9.0, 10.0, 11.0)
     assert accept_above(scores, area_px=2_000) > accept_above(scores, area_px=8_000)
+
+
+@pytest.mark.parametrize("size", [(40, 30), (33, 54)])
+@pytest.mark.parametrize("shift_px", [(0.0, 0.0), (-25.0, 3.4), (17.6, -30.0)])
+def test_within_the_gate_a_correlation_is_what_it_is_as_a_whole(size, shift_px):
+    rng = np.random.default_rng(8)
+    a, b = rng.normal(size=(2, *size)).astype(np.float32)
+    cross = np.fft.rfft2(a) * np.conj(np.fft.rfft2(b))
+    pair = StripPair(a, b, (3, 4), (1, 0), shift_px, gate_px=9)
+    gated = within_gate(pair, np.stack([cross, 2 * cross]).astype(np.complex64), size)
+    (x, y), (more_x, more_y) = (round(way) - 9 for way in shift_px), pair.crop_offset
+    whole = np.roll(np.fft.irfft2(cross, s=size), (-y - more_y, -x - more_x), axis=(0, 1))
+    assert gated[0] == pytest.approx(whole[:19, :19], abs=1e-3)
+    assert gated[1] == pytest.approx(2 * whole[:19, :19], abs=2e-3)
 
 
 def test_a_seam_that_shears_is_followed():
