@@ -4,8 +4,10 @@
 FROM debian:bookworm-slim AS builder
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
+COPY --chmod=755 runtime/appliance/units/system.sh /usr/local/bin/system
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends binutils python3-pip \
+ && system /system \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE NOTICE ./
@@ -14,8 +16,9 @@ COPY firmware_bridge firmware_bridge
 COPY calibration calibration
 COPY export export
 COPY --chmod=755 runtime/appliance/units/slim.sh /usr/local/bin/slim
-# `true` keeps everything that pip installed.
-ARG SLIM=slim
+COPY --chmod=755 runtime/appliance/units/one_blas.sh /usr/local/bin/one_blas
+# `no` keeps everything that pip installed.
+ARG SLIM=yes
 # `no` leaves the models to ONNX Runtime.
 ARG OPENVINO=yes
 # OpenVINO works without its telemetry package; with it, every device would report to its vendor.
@@ -26,34 +29,23 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /dist . \
       "$(echo /dist/nightscope-*.whl)[openvino]" \
  && pip --python /opt/nightscope uninstall --yes openvino-telemetry \
  && { [ "$OPENVINO" = yes ] || pip --python /opt/nightscope uninstall --yes openvino; } \
- && "$SLIM" /opt/nightscope
-# Imports every module: nothing that is needed was taken out, and what is used has its bytecode.
-RUN /opt/nightscope/bin/python -c "import importlib, pkgutil; import calibration, firmware_bridge, runtime; \
-      [importlib.import_module(m.name) for top in (calibration, firmware_bridge, runtime) \
-       for m in pkgutil.walk_packages(top.__path__, top.__name__ + '.') \
-       if not m.name.endswith('__main__') and ('$OPENVINO' == 'yes' or 'openvino' not in m.name)]" \
- && /opt/nightscope/bin/python -m compileall -q /opt/nightscope/lib/python3.11/site-packages/apprise
+ && { [ "$SLIM" = no ] || { slim /opt/nightscope && one_blas /opt/nightscope; }; }
 
-FROM debian:bookworm-slim
+FROM scratch
 
 LABEL org.opencontainers.image.title="nightscope" \
       org.opencontainers.image.description="Overnight microscope scans on the instrument's own controller" \
       org.opencontainers.image.licenses="Apache-2.0"
 
-RUN apt-get update \
- && apt-get install --yes --no-install-recommends python3 \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
-# Serial ports belong to dialout, cameras to video. /etc/nightscope is the instrument's, and only read.
-RUN useradd --uid 10001 --create-home --home-dir /var/lib/nightscope --groups dialout,video nightscope \
- && mkdir -p /etc/nightscope
+COPY --from=builder /system /
 COPY --from=builder /opt/nightscope /opt/nightscope
 COPY --chmod=755 runtime/night/health.sh /usr/local/bin/nightscope-health
+COPY --chmod=755 runtime/appliance/units/start.sh /usr/local/bin/nightscope-start
 
 # ONNX Runtime reports to its vendor, under a stored device id, unless told not to.
 ENV ORT_DISABLE_TELEMETRY=1 \
-    PATH=/opt/nightscope/bin:$PATH \
+    PATH=/opt/nightscope/bin:/usr/local/bin:/usr/bin \
     PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1 \
     HOME=/var/lib/nightscope \
     TMPDIR=/var/lib/nightscope/tmp \
     XDG_CACHE_HOME=/var/lib/nightscope/cache \
@@ -61,17 +53,30 @@ ENV ORT_DISABLE_TELEMETRY=1 \
     NIGHTSCOPE_STORE=/var/lib/nightscope/models \
     NIGHTSCOPE_SETTINGS=/etc/nightscope/settings.toml
 
+# Imports every module: nothing that is needed was taken out, and what is used has its bytecode. Then kernels
+# and models are compiled, for the building machine's processor; another one compiles its own on first use.
+RUN TMPDIR=/tmp python -c "import importlib, importlib.util, pkgutil; import calibration, firmware_bridge, runtime; \
+      whole = importlib.util.find_spec('openvino'); \
+      [importlib.import_module(m.name) for top in (calibration, firmware_bridge, runtime) \
+       for m in pkgutil.walk_packages(top.__path__, top.__name__ + '.') \
+       if not m.name.endswith('__main__') and (whole or 'openvino' not in m.name)]" \
+ && python -m compileall -q /opt/nightscope/lib/python3.11/site-packages/apprise \
+ && TMPDIR=/tmp XDG_CACHE_HOME=/opt/nightscope/cache NUMBA_CACHE_DIR=/opt/nightscope/cache/numba \
+    NIGHTSCOPE_SETTINGS='' nightscope doctor --controller --warm \
+ && find /opt/nightscope/cache -type f -exec sha256sum {} + > /tmp/image \
+ && mv /tmp/image /opt/nightscope/cache/image \
+ && chmod -R a+rX /opt/nightscope/cache \
+ && chown 10001:10001 /var/lib/nightscope
+ENV PYTHONDONTWRITEBYTECODE=1
+
 USER 10001
 WORKDIR /var/lib/nightscope
-# Compiled kernels and models go into the volume's first content. Kernels are compiled for the
-# building machine's processor; another one compiles its own on first use.
-RUN mkdir -p tmp calibration models runs "$NUMBA_CACHE_DIR" \
- && NIGHTSCOPE_SETTINGS='' nightscope doctor --controller --warm
+RUN mkdir -p tmp calibration models runs
 VOLUME /var/lib/nightscope
 
 # SIGTERM finishes the tile in hand, makes the hardware safe and leaves a run that can be resumed.
 STOPSIGNAL SIGTERM
 # Whether what runs here still comes on; not whether a night could start.
 HEALTHCHECK --interval=60s --timeout=5s --start-period=60s CMD ["nightscope-health"]
-ENTRYPOINT ["nightscope"]
+ENTRYPOINT ["nightscope-start"]
 CMD ["serve", "--settings", "/etc/nightscope/settings.toml"]

@@ -1,24 +1,34 @@
 #!/bin/sh
 # Takes out of an environment what a controller never uses.  slim.sh ENVIRONMENT
-# What is imported is kept, whole: the image imports every module of the runtime afterwards.
+# What is imported is kept: the image imports every module of the runtime afterwards, and a night is taken in it.
 set -eu
 packages=$(echo "$1"/lib/python3*/site-packages)
 
-# Drivers of graphics and neural processors, and readers of other formats than ONNX.
-for part in intel_gpu_plugin intel_npu_plugin intel_npu_compiler gguf_frontend paddle_frontend \
-  pytorch_frontend tensorflow_frontend tensorflow_lite_frontend jax_frontend; do
+# OpenVINO: drivers of graphics and neural processors, devices made of several, readers of other formats than its
+# own and ONNX. ONNX Runtime: the library for C (Python's module has all of it in itself), and its tools.
+for part in auto_batch_plugin auto_plugin c gguf_frontend hetero_plugin intel_gpu_plugin intel_npu_compiler \
+  intel_npu_plugin jax_frontend paddle_frontend pytorch_frontend tensorflow_frontend tensorflow_lite_frontend; do
   rm -f "$packages"/openvino/libs/libopenvino_"$part".so*
 done
-rm -rf "$packages"/openvino/libs/cache.json "$packages/openvino/include" "$packages/openvino/cmake"
-# The library for C; Python's module has all of it in itself.
+rm -rf "$packages"/openvino/libs/cache.json "$packages/openvino/include" "$packages/openvino/cmake" \
+  "$packages/openvino/tools"
+for part in jax paddle pytorch tensorflow; do
+  rm -rf "$packages/openvino/frontend/$part"
+done
 rm -f "$packages"/onnxruntime/capi/libonnxruntime.so*
+for part in onnxruntime/quantization onnxruntime/tools onnxruntime/transformers google flatbuffers; do
+  rm -rf "${packages:?}/$part"
+done
 
-# What trains, and the parts of SciPy that nothing here imports.
-rm -rf "$packages/export"
+# What trains; the parts of libraries that nothing here imports; languages that messages are never in.
+rm -rf "$packages/export" "$packages/apprise/i18n" "$packages/numpy/distutils"
 for part in datasets differentiate fftpack integrate interpolate io misc ndimage odr optimize \
   signal stats; do
   rm -rf "$packages/scipy/$part"
 done
+rm -f "$packages"/numba/np/ufunc/tbbpool*.so "$packages"/numpy/_core/_simd*.so \
+  "$packages"/numpy/_core/_multiarray_tests*.so "$packages"/scipy/special/cython_special*.so
+find "$packages" -path '*/pygments/lexers/*' -name '*.py' -not -name __init__.py -not -name _mapping.py -delete
 
 # Tests, what only a compiler or a type checker reads, and bytecode of what is never imported.
 find "$packages" -depth -type d \( -name tests -o -name test \) -path '*/*/*' \

@@ -1,11 +1,9 @@
 """What systemd is told, and what it says to that."""
 
 import os
-import re
 import shutil
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,6 @@ from runtime.appliance.service import sd_notify
 ROOT = Path(__file__).parents[3]
 UNITS = ROOT / "runtime/appliance/units"
 UNIT = UNITS / "nightscope.service"
-SLIM = UNITS / "slim.sh"
 MOST_EXPOSED = 30
 """Tenths: an exposure of 3.0 is what systemd itself calls OK."""
 PLACES = (os.environ.get("PATH", ""), "/usr/libexec/podman", "/usr/lib/podman")
@@ -103,62 +100,6 @@ def test_nobody_is_told_where_nobody_listens(tmp_path, monkeypatch):
     assert not sd_notify.tell(READY=1)
     monkeypatch.setenv(sd_notify.SOCKET, str(tmp_path / "gone"))
     assert not sd_notify.tell(READY=1)
-
-
-def test_the_image_loses_what_is_never_used_and_nothing_else(tmp_path):
-    packages = tmp_path / "lib/python3.11/site-packages"
-    kept = [
-        "openvino/libs/libopenvino_intel_cpu_plugin.so",
-        "openvino/libs/libopenvino_onnx_frontend.so.2641",
-        "onnxruntime/capi/libonnxruntime_providers_shared.so",
-        "scipy/sparse/__init__.py",
-        "numpy/testing/tests.py",
-        "runtime/cli/verbs.py",
-    ]
-    lost = [
-        "openvino/libs/libopenvino_intel_gpu_plugin.so",
-        "openvino/libs/libopenvino_pytorch_frontend.so.2641",
-        "onnxruntime/capi/libonnxruntime.so.1.32.0",
-        "numba/tests/test_all.py",
-        "numpy/_core/include/numpy/arrayobject.h",
-        "runtime/__pycache__/tile.cpython-311.pyc",
-        "scipy/stats/__init__.py",
-        "scipy/sparse/tests/test_all.py",
-        "export/__main__.py",
-    ]
-    for name in (*kept, *lost):
-        (packages / name).parent.mkdir(parents=True, exist_ok=True)
-        (packages / name).touch()
-    subprocess.run(["sh", SLIM, tmp_path], check=True)
-    left = {str(f.relative_to(packages)) for f in packages.rglob("*") if f.is_file()}
-    assert left == set(kept)
-    image = (ROOT / "Dockerfile").read_text()
-    assert "COPY --chmod=755 runtime/appliance/units/slim.sh /usr/local/bin/slim" in image
-
-
-EVERYTHING = """
-import importlib, pkgutil, sys
-for top in map(importlib.import_module, ("calibration", "firmware_bridge", "runtime")):
-    for module in pkgutil.walk_packages(top.__path__, top.__name__ + "."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-print(*sys.modules)
-"""
-
-
-@pytest.mark.slow
-def test_no_module_here_imports_what_the_image_loses():
-    """The image's own build imports all of them, too; not every machine can build it."""
-    done = subprocess.run(
-        [sys.executable, "-c", EVERYTHING], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    loaded = {".".join(name.split(".")[:2]) for name in done.stdout.split()}
-    parts = re.search(r"for part in (datasets .*?); do", SLIM.read_text(), re.DOTALL)
-    assert parts is not None
-    lost = {f"scipy.{part}" for part in parts[1].replace("\\", "").split()}
-    assert {"scipy.stats", "scipy.optimize"} < lost
-    assert "scipy.sparse" in loaded
-    assert not lost & loaded
 
 
 def test_container_and_compose_file_show_the_same_places_and_devices():
