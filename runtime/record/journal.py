@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from runtime.errors import InputRefused
 from runtime.instant import Instant
-from runtime.record.opening import looked_at, opened
+from runtime.record.opening import looked_at, made, opened
 from runtime.record.rows import (
     BY_A_PERSON,
     FACTS,
@@ -80,10 +80,10 @@ Record = TypeVar("Record")
 class Journal:
     """One run's journal. Safe to share between the control loop and the compute worker.
 
-    Raises InputRefused for a file that is no journal, or one that another release wrote; a disk
-    that fails, or another program that holds the journal, is asked again, then StorageFailed.
-    Whoever looks on while another process works on the run opens it with `look_on`: nothing is
-    written then, not even beside it.
+    Raises InputRefused for a file that is no journal, an empty one, or one that another release
+    wrote; a disk that fails, or another program that holds the journal, is asked again, then
+    StorageFailed. Whoever looks on while another process works on the run opens it with `look_on`:
+    nothing is written then, not even beside it.
     """
 
     def __init__(self, path: Path, *, create: bool = False, look_on: bool = False) -> None:
@@ -91,11 +91,13 @@ class Journal:
             raise InputRefused(f"{path} holds no run", remedy="name a folder that `run` made")
         self.path = path
         self._lock = threading.RLock()
-        if look_on:
+        if create:
+            schema = "\n".join(table.schema for table in TABLES)
+            self._db = made(path, schema=schema, version=SCHEMA_VERSION)
+        elif look_on:
             self._db = looked_at(path, version=SCHEMA_VERSION)
         else:
-            made = "\n".join(table.schema for table in TABLES)
-            self._db = opened(path, schema=made, version=SCHEMA_VERSION)
+            self._db = opened(path, version=SCHEMA_VERSION)
         self._db.row_factory = sqlite3.Row
 
     def close(self) -> None:

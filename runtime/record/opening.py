@@ -16,23 +16,35 @@ from urllib.parse import quote
 from runtime.errors import InputRefused
 from runtime.record.trouble import told
 
+FROM_A_COPY = "restore it from a copy; the tiles beside it are whole without it"
 BUSY_S = 1.5
 """How long another program may hold the journal, several times: less than a watchdog waits."""
 
 
-def opened(path: Path, *, schema: str, version: int) -> sqlite3.Connection:
-    """Return a connection to a journal to work on; an empty file becomes one, by `schema`.
+def made(path: Path, *, schema: str, version: int) -> sqlite3.Connection:
+    """Return a connection to a new journal, made by `schema` where there is none or an empty file.
+
+    Raises InputRefused as `opened`, StorageFailed.
+    """
+    db = _connected(str(path))
+    with _closed_unless_recognised(db, path):
+        _work_on(db)
+        if not _tables(db):
+            stamp = f"PRAGMA user_version={version};"
+            db.executescript(f"BEGIN IMMEDIATE;\n{schema}\n{stamp}\nCOMMIT;")
+        _recognise(db, path, version)
+    return db
+
+
+def opened(path: Path, *, version: int) -> sqlite3.Connection:
+    """Return a connection to a journal to work on; one that is none, or empty, stays as it is.
 
     Raises InputRefused for a file that is no journal, or of another version; StorageFailed.
     """
     db = _connected(str(path))
     with _closed_unless_recognised(db, path):
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        if not db.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()[0]:
-            stamp = f"PRAGMA user_version={version};"
-            db.executescript(f"BEGIN IMMEDIATE;\n{schema}\n{stamp}\nCOMMIT;")
         _recognise(db, path, version)
+        _work_on(db)
     return db
 
 
@@ -72,14 +84,25 @@ def _closed_unless_recognised(db: sqlite3.Connection, path: Path) -> Iterator[No
         said = told(error) if isinstance(error, sqlite3.OperationalError) else None
         raise said or InputRefused(
             f"{path} is not a journal: {error}",
-            remedy="restore it from a copy; the tiles beside it are whole without it",
+            remedy=FROM_A_COPY,
         ) from None
     except InputRefused:
         db.close()
         raise
 
 
+def _work_on(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+
+
+def _tables(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()[0])
+
+
 def _recognise(db: sqlite3.Connection, path: Path, version: int) -> None:
+    if not _tables(db):
+        raise InputRefused(f"{path} is empty: what it held is lost", remedy=FROM_A_COPY)
     found = db.execute("PRAGMA user_version").fetchone()[0]
     if found != version:
         raise InputRefused(

@@ -3,12 +3,14 @@
 import io
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from runtime.cli.commands.runs import report, runs
+from runtime.cli.commands.verify import verify
 from runtime.errors import InputRefused
 from runtime.record.journal import Journal
 from runtime.record.rows import FocusRow
@@ -97,6 +99,28 @@ def test_a_report_of_a_damaged_journal_is_refused(tmp_path: Path) -> None:
     changed(bad, "DROP TABLE timings")
     with pytest.raises(InputRefused, match=r"cannot be read: OperationalError.*restore it"):
         report(run=bad, console=quiet())
+
+
+@pytest.mark.parametrize("look_on", [False, True])
+def test_an_emptied_journal_is_refused_and_stays_as_it_is(tmp_path: Path, look_on: bool) -> None:
+    file = a_run(tmp_path, "one") / "journal.sqlite"
+    file.write_bytes(b"")
+    with pytest.raises(InputRefused, match=r"journal\.sqlite is empty: .*restore it from a copy"):
+        Journal(file, look_on=look_on)
+    assert file.read_bytes() == b""
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize("verb", [verify, report])
+def test_nothing_is_called_right_that_no_journal_tells_of(
+    tmp_path: Path, verb: Callable[..., object]
+) -> None:
+    run = a_run(tmp_path, "one")
+    (run / "journal.sqlite").write_bytes(b"")
+    with pytest.raises(InputRefused, match="is empty: what it held is lost"):
+        verb(run=run, console=quiet())
+    (told,) = runs(root=tmp_path, console=quiet())["runs"]
+    assert "is empty" in told["error"]
 
 
 def test_runs_below_what_is_no_folder_are_refused(tmp_path: Path) -> None:

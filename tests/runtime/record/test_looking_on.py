@@ -94,6 +94,6 @@ def test_no_journal_and_a_damaged_one_are_refused_by_name(tmp_path: Path) -> Non
         Journal(broken, look_on=True)
     empty = tmp_path / "empty.sqlite"
     empty.touch()
-    with pytest.raises(InputRefused, match="another release"):
+    with pytest.raises(InputRefused, match="is empty"):
         glimpses(empty)
     assert empty.read_bytes() == b""
