@@ -29,7 +29,7 @@ from runtime.inference.candidates import candidates, open_choice
 from runtime.inference.selftest import golden_inputs, verify
 from runtime.inference.view_input import ViewInput
 from runtime.preprocess.inputs import to_input
-from runtime.preprocess.spec import PreprocessSpec, input_channels
+from runtime.preprocess.spec import TEXTURE, PreprocessSpec, input_channels
 from runtime.tasks.registry import RECORDS
 
 pytestmark = [
@@ -42,6 +42,8 @@ CASES: dict[str, tuple[Fusion, tuple[str, ...]]] = {
     "late": ("late", ("intensity", "lbp1", "lbp2", "lbp3")),
     "mid": ("mid", ("intensity", "lbp1+lbp2+lbp3")),
     "one input, two networks": ("late", ("compact:intensity", "vgg:intensity")),
+    "late, texture": ("late", ("intensity", "texture")),
+    "mid, texture": ("mid", ("intensity", "texture")),
 }
 
 
@@ -52,7 +54,11 @@ class Made:
         torch.manual_seed(1)
         kind, names = CASES[name]
         streams = {
-            one: make_network("compact", channels=input_channels(input_of(one)), classes=3)
+            one: make_network(
+                "texture-cells" if one == TEXTURE else "compact",
+                channels=input_channels(input_of(one)),
+                classes=3,
+            )
             for one in names
         }
         self.torch = FusedClassifier(kind, streams, classes=3).eval()
