@@ -20,6 +20,7 @@ from runtime.stitch.match.nearby import SURE_PX
 from runtime.stitch.match.phase import Peak, band_pass, candidates, judged, reachable_ncc
 from runtime.stitch.match.refined import Match, nearer, refined
 from runtime.stitch.match.rivals import lead_nats
+from runtime.stitch.match.shown import told_where_shown
 from runtime.stitch.match.sift import match_sift
 from runtime.stitch.match.strips import StripPair
 from runtime.stitch.match.threshold import accept_above, level_of
@@ -144,8 +145,10 @@ def by_phase(cut: Cut, chance: tuple[float, ...]) -> Match | None:
     """
     pair = cut(False)
     straight = None if pair is None else match_phase(pair, chance)
-    if pair is not None and straight is not None and not _doubtful(straight, pair):
-        return straight
+    if pair is not None and straight is not None:
+        straight = _as_shown(straight, pair)
+        if not _doubtful(straight, pair):
+            return straight
     wide = cut(True)
     turned = None if wide is None else match_angles(wide, chance)
     if straight is None or (turned is not None and turned.ncc > straight.ncc + LEAD):
@@ -165,10 +168,22 @@ def _slides(match: Match, pair: StripPair) -> bool:
     return bool(match.alternatives) and match.ncc < FAINT and told < LEAST_TOLD
 
 
+def _as_shown(match: Match, pair: StripPair) -> Match:
+    """Return the match with those of its blocks alone that show something, where these are few."""
+    if len(match.pairs) >= FEWEST_PAIRS and not _poor(match, pair):
+        return match
+    shown = told_where_shown(pair, match)
+    return shown if len(shown.pairs) < FEWEST_PAIRS else match
+
+
 def _lucky(match: Match, pair: StripPair) -> bool:
     """Return whether two blocks found each other, and most of what the strips show did not."""
-    few = len(match.pairs) <= LUCKY_PAIRS
-    return few and match.ncc < LUCKY_SHARE * reachable_ncc(pair)
+    return len(match.pairs) <= LUCKY_PAIRS and _poor(match, pair)
+
+
+def _poor(match: Match, pair: StripPair) -> bool:
+    """Return whether strips agree by less than right matches of what they show do."""
+    return match.ncc < LUCKY_SHARE and match.ncc < LUCKY_SHARE * reachable_ncc(pair)
 
 
 def _doubtful(match: Match, pair: StripPair) -> bool:
