@@ -12,6 +12,7 @@ from runtime.distortion import Distortion
 from runtime.errors import InputRefused
 from runtime.stitch.graph.pose_graph import PoseGraph
 from runtime.stitch.match.borders import Facing, Matchable, OpenBorders, ReadPixels
+from runtime.stitch.match.condensed import condensed
 from runtime.stitch.match.ladder import Network, Rung, by_the_sensor, climb, ladder
 from runtime.stitch.match.refined import Match
 from runtime.stitch.match.straight import as_taken, straightened
@@ -260,7 +261,7 @@ def _shift(
         covariance_px2=match.covariance_px2,
         ncc=match.ncc,
         method=match.method,
-        pairs=match.pairs,
+        pairs=condensed(match.pairs),
         alternatives=match.alternatives,
         inliers=match.inliers,
     )
