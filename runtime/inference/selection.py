@@ -60,17 +60,26 @@ def chosen(
     clock = clock or SystemClock()
     if cache is None:
         return pick(measure(bundle, allowed=allowed, threads=threads, clock=clock))
-    key = _key(bundle, allowed=allowed, threads=threads)
-    note = cache / f"choice-{_digest(key)}.json"
-    remembered = _recall(note, key)
-    if remembered is not None:
-        return remembered
+    known = remembered(bundle.digest, allowed=allowed, threads=threads, cache=cache)
+    if known is not None:
+        return known
+    key, note = _note(bundle.digest, allowed=allowed, threads=threads, cache=cache)
     with _one_at_a_time(cache / "measuring.lock"):
         choice = _recall(note, key)
         if choice is None:
             choice = pick(measure(bundle, allowed=allowed, threads=threads, clock=clock))
             _remember(note, key, choice)
     return choice
+
+
+def remembered(
+    digest: str, *, allowed: tuple[Backend, ...], threads: int, cache: Path
+) -> Choice | None:
+    """Return the choice that `cache` remembers for the bundle of a digest, None where none was made
+    on this machine with these libraries.
+    """
+    key, note = _note(digest, allowed=allowed, threads=threads, cache=cache)
+    return _recall(note, key)
 
 
 def measure(
@@ -136,20 +145,24 @@ def pin(
     bundle: Bundle, choice: Choice, *, allowed: tuple[Backend, ...], threads: int, cache: Path
 ) -> None:
     """Have `chosen` return that choice on this machine, measured elsewhere than by itself."""
-    key = _key(bundle, allowed=allowed, threads=threads)
+    key, note = _note(bundle.digest, allowed=allowed, threads=threads, cache=cache)
     with suppress(OSError):
         cache.mkdir(parents=True, exist_ok=True)
-    _remember(cache / f"choice-{_digest(key)}.json", key, choice)
+    _remember(note, key, choice)
 
 
-def _key(bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int) -> dict[str, object]:
-    return {
-        "bundle": bundle.digest,
+def _note(
+    digest: str, *, allowed: tuple[Backend, ...], threads: int, cache: Path
+) -> tuple[dict[str, object], Path]:
+    """Return what a choice holds for, and the file that remembers it."""
+    key: dict[str, object] = {
+        "bundle": digest,
         "machine": f"{identity()} {os.cpu_count()}",
         "threads": threads,
         "allowed": sorted(allowed),
         "libraries": {name: version(name) for name in backends()},
     }
+    return key, cache / f"choice-{_digest(key)}.json"
 
 
 def _digest(key: dict[str, object]) -> str:

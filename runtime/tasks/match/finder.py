@@ -11,12 +11,10 @@ from runtime.errors import ModelRefused
 from runtime.inference.bundle import open_bundle
 from runtime.inference.opening import open_model
 from runtime.inference.shelf import shelf_of
-from runtime.inference.task import Records
+from runtime.tasks.match.choosing import ONLY, choose_apart
 from runtime.tasks.match.matcher import Places, StripMatcher
-from runtime.tasks.match.record import Matching, StripInput
+from runtime.tasks.match.record import StripInput
 from runtime.tile import Pixels
-
-ONLY: Records = {"match": Matching}
 
 SHIPPED = "strip-match"
 """What is asked where the settings name none, on a device that has it."""
@@ -36,7 +34,7 @@ class StripFinder:
         self._path, self._keys = shelf.find(name), shelf.keyring
         bundle = open_bundle(self._path, keys=self._keys, tasks=ONLY)
         self.shape_px = bundle.input(StripInput).shape_px
-        self.name = self._path.stem
+        self.name, self._digest = self._path.stem, bundle.digest
         self._lock = Lock()
 
     def find(self, first: Pixels, second: Pixels) -> tuple[Places, Places]:
@@ -47,6 +45,7 @@ class StripFinder:
     @cached_property
     def _matcher(self) -> StripMatcher:
         models = self._models
+        choose_apart(self._path, self._digest, models)
         return StripMatcher(
             open_model(
                 self._path,

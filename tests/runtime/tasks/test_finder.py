@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ import pytest
 
 from runtime.config.settings import ModelsSection
 from runtime.errors import ModelRefused
-from runtime.tasks.match import finder
+from runtime.tasks.match import choosing, finder
 from runtime.tasks.match.finder import StripFinder, finder_of
 from tests.runtime.inference import tiny_match as tiny
 
@@ -53,6 +55,49 @@ def test_threads_ask_one_network_which_is_loaded_once(
         off = second_px - first_px - tiny.OFF_PX[::-1]
         assert len(off) >= tiny.COLUMNS
         assert np.allclose(off, (0, -8 * (n % 2)), atol=1e-5)
+
+
+def test_what_runs_it_is_chosen_by_a_child_once_and_here_where_that_fails(
+    models: ModelsSection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[tuple[list[str], dict[str, Any]]] = []
+
+    def died(command: list[str], **how: Any) -> None:
+        begun.append((command, how))
+        raise subprocess.TimeoutExpired(command, how["timeout"])
+
+    monkeypatch.setattr(choosing.subprocess, "run", died)
+    auto = models.model_copy(update={"backend": "auto"})
+    strip = tiny.cut(tiny.specimen())
+    first, again = (StripFinder(auto, tiny.NAME).find(strip, strip) for _ in range(2))
+    assert len(first[0]) == len(again[0]) > 0
+    ((command, how),) = begun
+    assert command[1:3] == ["-m", choosing.MODULE]
+    assert how["env"]["NIGHTSCOPE_KEYS"] == str(models.keyring)
+    assert ModelsSection.model_validate_json(how["input"]).cache == models.cache
+
+
+@pytest.mark.slow
+def test_only_what_runs_it_is_ever_loaded_here(models: ModelsSection) -> None:
+    """In a fresh process: nothing is measured in it, and one library of two is in memory."""
+    pytest.importorskip("openvino")
+    auto = models.model_copy(update={"backend": "auto"})
+    code = f"""
+import sys
+from runtime.config.settings import ModelsSection
+from runtime.inference import selection
+from runtime.tasks.match.finder import StripFinder
+from tests.runtime.inference import tiny_match as tiny
+selection.measure = None
+models = ModelsSection.model_validate_json({auto.model_dump_json()!r})
+strip = tiny.cut(tiny.specimen())
+assert len(StripFinder(models, tiny.NAME).find(strip, strip)[0])
+print(*({{"onnxruntime", "openvino"}} & {{*sys.modules}}))
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr.decode()
+    assert len(ran.stdout.split()) == 1
+    assert len(list(models.cache.glob("choice-*.json"))) == 1
 
 
 def test_a_network_that_is_not_there_is_refused_by_name(models: ModelsSection) -> None:
