@@ -65,5 +65,6 @@ def _means(
     np.add.at(pull, of, np.einsum("nij,nj->ni", inverse, off_px))
     weights = np.bincount(of, weight, count)
     middle = np.stack([np.bincount(of, weight * axis, count) for axis in places_px.T], 1)
-    together = np.linalg.inv(total)
-    return middle / weights[:, None], np.einsum("mij,mj->mi", together, pull), together
+    together = np.asarray(np.linalg.inv(total), np.float64)
+    means: Floats = np.einsum("mij,mj->mi", together, pull)
+    return middle / weights[:, None], means, together

@@ -44,7 +44,7 @@ def told_where_shown(pair: StripPair, match: Match) -> Match:
     shift = round(match.shift_px[0]), round(match.shift_px[1])
     (left, _, _), (top, _, _) = pair.box(shift)
     first, second = pair.overlap(band_pass(pair.a), band_pass(pair.b), shift)
-    alike = cv2.GaussianBlur(first * second, (0, 0), SPECK_PX)
+    alike = np.asarray(cv2.GaussianBlur(first * second, (0, 0), SPECK_PX), np.float32)
     start_px = np.add(pair.origin_a, (left, top))
     size = np.array(Layout.of(*alike.shape, lanes=pair.lanes).size[::-1])
     blocks = [_block(alike, np.array(point.a_px) - start_px, size) for point in match.pairs]
