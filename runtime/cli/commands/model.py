@@ -15,6 +15,7 @@ from runtime.cli.table import table
 from runtime.clock import SystemClock
 from runtime.config.models_here import models_here
 from runtime.config.settings import ModelsSection
+from runtime.errors import ConfigRefused
 from runtime.inference.bundle import list_bundles, open_bundle
 from runtime.inference.selftest import verify as selftest
 from runtime.inference.shelf import ModelShelf, shelf_of
@@ -28,8 +29,10 @@ def list_models(
     *, folder: Path | None, settings: Path | None = None, console: Console
 ) -> dict[str, Any]:
     """Return a row for every bundle of the device, or of a folder, its signature and hashes
-    checked; "state" says what an installed one is.
+    checked; "state" says what an installed one is. Raises ConfigRefused for what is no folder.
     """
+    if folder is not None and not folder.is_dir():
+        raise ConfigRefused(f"{folder} is not a folder", remedy="name the folder of the bundles")
     models = models_here(settings)
     for decision in settle(models, SystemClock()) if folder is None else ():
         console.print(decision.words)

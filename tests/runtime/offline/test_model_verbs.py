@@ -16,7 +16,7 @@ from runtime.cli.commands.classify import classify
 from runtime.cli.commands.model import list_models, verify
 from runtime.clock import SystemClock
 from runtime.config.settings import SHIPPED_MODELS, ModelsSection
-from runtime.errors import ModelRefused
+from runtime.errors import ConfigRefused, ModelRefused
 from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle, open_bundle
 from runtime.offline.model_bench import bench
@@ -59,6 +59,7 @@ def shelf(matcher: Path) -> Path:
 def test_a_list_says_task_answers_and_how_good_each_precision_is(console: Console) -> None:
     rows = list_models(folder=None, console=console)["models"]
     assert [(row["task"], row["answers"]) for row in rows] == [
+        ("focus", "how far from focus, within ±40 µm"),
         ("classify", "resin, tissue"),
         ("match", "where the cells of a strip lie in another"),
     ]
@@ -66,6 +67,15 @@ def test_a_list_says_task_answers_and_how_good_each_precision_is(console: Consol
         assert words in said(console)
     for words in ("strip-match 1.1.0", "match", "matched: fp32 0.824", "int8 0.823"):
         assert words in said(console)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file"])
+def test_a_list_of_what_is_no_folder_is_refused(
+    tmp_path: Path, console: Console, name: str
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigRefused, match=f"{name} is not a folder"):
+        list_models(folder=tmp_path / name, console=console)
 
 
 def test_a_list_names_what_it_refuses_and_why(
