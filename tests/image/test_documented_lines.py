@@ -14,15 +14,15 @@ from tests.simulated import SIMULATED
 
 pytestmark = pytest.mark.image
 DOCUMENT = ROOT / "docs/image.md"
-USER = 10001
+USER, TILES = 10001, 36
 PLAN = """
 name: corner
 objective: 10x
-grid: {rows: 4, columns: 4, centre_um: [0, 0]}
+grid: {rows: 6, columns: 6, centre_um: [0, 0]}
 focus: {range_um: 80, sweep_every: 6}
 model: mussel-tissue
 """
-# Slow enough to be stopped in its middle.
+# Slow and long enough to be stopped in its middle, however slowly the command to stop comes.
 SIMULATION = "automatic = true\nempty_field_um = [0, 1000]\n[simulation]\nspeed = 2\n"
 
 
@@ -57,7 +57,7 @@ def test_every_line_does_what_the_document_says(here):
 
     code, said = here(ahead)
     assert code == 0, said
-    assert "16 tiles" in said
+    assert f"{TILES} tiles" in said
     assert not (here.srv / "runs").exists()
 
     tiles = here.srv / "runs/night/tiles"
@@ -68,17 +68,17 @@ def test_every_line_does_what_the_document_says(here):
         said, _ = first.communicate()
     assert first.returncode == 130, said
     taken = len(list(tiles.glob("*.tif")))
-    assert 2 <= taken < 16
+    assert 2 <= taken < TILES
 
     code, said = here(night)
     assert code in (0, 5), said
-    assert "16 of 16 tiles taken" in said
-    assert len(list(tiles.glob("*.tif"))) == 16
+    assert f"{TILES} of {TILES} tiles taken" in said
+    assert len(list(tiles.glob("*.tif"))) == TILES
     assert {file.stat().st_uid for file in here.srv.rglob("*")} == {USER}
 
     code, said = here(runs)
     assert code == 0, said
-    assert re.search(r"runs/night.*finished.*16/16", said)
+    assert re.search(rf"runs/night.*finished.*{TILES}/{TILES}", said)
 
     code, said = here(serve)
     assert code == 0, said
