@@ -25,10 +25,6 @@ from runtime.tile import Backlash, Matches, Pixels, Placement, Seam, Shift
 LEARNT_TILES = 40
 """So many tell a field well enough to match the rest through it from the start."""
 
-AHEAD = "ahead"
-"""Threads of their own look at the next tiles: in one queue with the overlaps of a tile, which are
-waited for, these would come last, and a core stand idle until the last of them is done."""
-
 STAGE_SIGMA_SHARE = 0.02
 """Stage error taken when none is given, as a share of the longer tile side: recorded positions
 are often nominal ones, and real stages miss them by a percent or two of a field."""
@@ -116,8 +112,8 @@ class Placing:
         One that cannot be read is left out of the inventory. Every core is busy with the overlaps
         of a tile and what matching needs of the next ones.
         """
-        with workers() as cores, workers(AHEAD) as ahead:
-            looks = ahead.run(partial(self._look, tile) for tile in tiles)
+        with workers() as cores:
+            looks = cores.run(partial(self._look, tile) for tile in tiles)
             for done, (tile, seen) in enumerate(zip(tiles, looks, strict=True), start=1):
                 if seen is not None:
                     self._add(tile, *seen, cores)
@@ -146,10 +142,9 @@ class Placing:
     def _through(self, cores: Workers, field: Distortion) -> _Pass:
         found = _Pass(self._new_stitcher(field), {}, field)
         tiles = [self._by_id[tile_id] for tile_id in self._pass.matches]
-        with workers(AHEAD) as ahead:
-            looks = ahead.run(partial(self._look_again, tile) for tile in tiles)
-            for tile, seen in zip(tiles, looks, strict=True):
-                self._match(found, tile, seen, cores)
+        looks = cores.run(partial(self._look_again, tile) for tile in tiles)
+        for tile, seen in zip(tiles, looks, strict=True):
+            self._match(found, tile, seen, cores)
         return found
 
     def _look_again(self, tile: RecordedTile) -> Matchable:

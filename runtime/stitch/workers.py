@@ -45,8 +45,8 @@ class Workers:
 
 
 @contextmanager
-def workers(name: str = "stitch") -> Iterator[Workers]:
-    """Give threads to work with, the same ones for each name.
+def workers() -> Iterator[Workers]:
+    """Give threads to work with.
 
     OpenCV, which lets go of the interpreter while it works, has one thread for each job meanwhile.
     """
@@ -54,7 +54,7 @@ def workers(name: str = "stitch") -> Iterator[Workers]:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        yield Workers(pool(name, count), count)
+        yield Workers(pool("stitch", count), count)
     finally:
         cv2.setNumThreads(threads)
 

@@ -42,19 +42,6 @@ def test_no_thread_is_started_in_the_middle_of_the_work(monkeypatch):
         assert list(cores.run(partial(int, n) for n in "12345678")) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
-def test_what_is_done_ahead_holds_up_nothing_that_is_waited_for():
-    go, held_up = Event(), []
-    with workers() as cores, workers("ahead") as ahead:
-        later = ahead.run(partial(go.wait, 10) for _ in range(8))
-        waits = Thread(target=lambda: held_up.extend(later))
-        waits.start()
-        assert list(cores.run(partial(int, n) for n in "123")) == [1, 2, 3]
-        assert held_up == []
-        go.set()
-        waits.join()
-    assert held_up == [True] * 8
-
-
 def test_when_one_fails_those_that_were_begun_have_ended():
     begun, ended = Event(), Event()
 
