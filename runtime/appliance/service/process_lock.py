@@ -33,8 +33,15 @@ class ProcessLock:
             raise
         return lock
 
-    def held(self) -> bool:
-        """Return whether a process has it."""
+    def lives(self, started: subprocess.Popen[bytes] | None) -> bool:
+        """Return whether the process that took it, `started` here or by somebody before, runs.
+
+        A process that ends loses its lock before all that it has open is closed: a serial port may
+        take its time. One that was started here runs until the system has told that it is over.
+        """
+        return (started is not None and started.poll() is None) or self._held()
+
+    def _held(self) -> bool:
         try:
             lock = os.open(self.file, os.O_RDWR)
         except FileNotFoundError:

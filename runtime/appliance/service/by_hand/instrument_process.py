@@ -38,6 +38,8 @@ class InstrumentProcess:
 
         Drivers may print: what they do goes where the service's own words go.
         """
+        if self.alive():
+            raise BlockingIOError
         make_folder(self.file.parent)
         lock = ProcessLock(self.file).take()
         ours, theirs = socket.socketpair()
@@ -97,9 +99,7 @@ class InstrumentProcess:
 
     def alive(self) -> bool:
         """Return whether it still runs, whoever started it."""
-        if self._started is not None:
-            self._started.poll()
-        return ProcessLock(self.file).held()
+        return ProcessLock(self.file).lives(self._started)
 
     def kill(self) -> None:
         """End it as a power cut would: a board that watches its host goes dark by itself."""

@@ -62,9 +62,7 @@ class NightProcess:
 
     def alive(self) -> bool:
         """Return whether it still runs."""
-        if self._started is not None:
-            self._started.poll()  # so that one that is over leaves the table of processes
-        return self._lock.held()
+        return self._lock.lives(self._started)
 
     def ask_to_stop(self) -> None:
         """Have it finish the tile in hand; asked again, it does not wait for that."""

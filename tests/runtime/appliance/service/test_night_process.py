@@ -57,6 +57,16 @@ def test_one_that_was_killed_says_nothing(start):
     assert process.ending() == (-signal.SIGKILL, {})
 
 
+def test_one_that_has_lost_its_lock_and_still_closes_what_it_had_is_not_over(start, tmp_path):
+    closes = "import os, time; os.closerange(3, 100); open('unlocked', 'w'); time.sleep(60)"
+    process = start(f'cd {tmp_path}\nexec {sys.executable} -c "{closes}"')
+    until((tmp_path / "unlocked").exists)
+    assert process.alive()
+    process.kill()
+    until(lambda: not process.alive())
+    assert process.ending() == (-signal.SIGKILL, {})
+
+
 def test_it_is_interrupted_by_nobody_s_terminal(start, tmp_path):
     process = start(f"ps -o pgid= -p $$ > {tmp_path}/group; echo '{{\"attention\": []}}'")
     until(lambda: not process.alive())
