@@ -17,7 +17,7 @@ from typing import Protocol
 from firmware_bridge.clock import MonotonicClock
 
 READ_CHUNK = 4096
-JOIN_TIMEOUT_S = 2.0
+LOOK_S = 0.1
 
 Send = Callable[[bytes], None]
 
@@ -72,7 +72,7 @@ class PtyHost:
             return
         self._stopped = True
         self._order(lambda: False)
-        self._thread.join(JOIN_TIMEOUT_S)
+        self._thread.join()  # however late: it reads from what is closed next
         for descriptor in (self._master, self._slave, self._wake_read, self._wake_write):
             os.close(descriptor)
 
@@ -100,7 +100,8 @@ class PtyHost:
             return True
 
         self._order(order)
-        done.wait(JOIN_TIMEOUT_S)
+        while not done.wait(LOOK_S) and self._thread.is_alive():
+            pass
 
     def _restart(self, now_s: float) -> None:
         self._firmware.power_off(now_s)

@@ -19,7 +19,7 @@ from firmware_bridge.line.faults import Faults, Lane
 from firmware_bridge.line.transport import open_port
 
 READ_CHUNK = 4096
-JOIN_TIMEOUT_S = 2.0
+LOOK_S = 0.1
 Tap = Callable[[str, bytes], None]
 
 
@@ -75,7 +75,7 @@ class ChaosProxy:
     def stop(self) -> None:
         """Close the line for good and release the board's port. Call it once."""
         self._order(self._end)
-        self._thread.join(JOIN_TIMEOUT_S)
+        self._thread.join()  # however late: it reads from what is closed next
         self._board.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
@@ -94,7 +94,8 @@ class ChaosProxy:
         done = threading.Event()
         self._orders.put((order, done))
         os.write(self._wake_write, b"o")
-        done.wait(JOIN_TIMEOUT_S)
+        while not done.wait(LOOK_S) and self._thread.is_alive():
+            pass
 
     def _end(self) -> None:
         self._running = False

@@ -21,7 +21,8 @@ from firmware_bridge.errors import PortAbsent, PortBusy
 BAUD = 115200
 READ_CHUNK = 4096
 WRITE_TIMEOUT_S = 1.0
-JOIN_TIMEOUT_S = 2.0
+# Closing a USB port, the kernel waits for up to 30 s until what was written is out.
+JOIN_TIMEOUT_S = 40.0
 BUSY = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EBUSY)
 
 
