@@ -1,7 +1,6 @@
 """The belt between the control loop and compute."""
 
 import threading
-import time
 
 import pytest
 
@@ -10,14 +9,25 @@ from runtime.clock import SystemClock
 from runtime.conveyor import Conveyor, Errand, alongside
 from runtime.errors import ComputeStuck, MemoryShort, Stopped
 
+PATIENCE_S = 60
+"""Bounds a wait for another thread; nothing is asserted about how long it took."""
+
 
 class CountingClock(SystemClock):
+    """A clock that counts how often the control loop waits, and lets others do so, too."""
+
     def __init__(self):
-        self.sleeps = 0
+        self.sleeps, self._waited = 0, threading.Semaphore(0)
 
     def sleep(self, *, duration_s):
         self.sleeps += 1
+        self._waited.release()
         super().sleep(duration_s=duration_s)
+
+    def until_slept(self, times):
+        """Wait until the control loop has waited so many times more."""
+        for _ in range(times):
+            assert self._waited.acquire(timeout=PATIENCE_S)
 
 
 def test_order_is_kept_and_everything_arrives():
@@ -29,13 +39,13 @@ def test_order_is_kept_and_everything_arrives():
 
 
 def test_a_full_belt_holds_the_control_loop_and_keeps_the_watchdog_fed():
-    gate, clock, seen = threading.Event(), CountingClock(), []
+    clock, seen = CountingClock(), []
 
     def work(item):
-        gate.wait(5)
+        if not seen:
+            clock.until_slept(2)
         seen.append(item)
 
-    threading.Timer(0.1, gate.set).start()
     with Conveyor(work, size=1, clock=clock) as belt:
         for n in range(4):
             belt.put(n)
@@ -53,7 +63,7 @@ def test_no_more_wait_on_the_belt_than_its_size(size):
         put_by_then.append(count)
         held.set()
 
-    with Conveyor(lambda item: held.wait(5), size=size, clock=Busy(first_wait)) as belt:
+    with Conveyor(lambda _: held.wait(PATIENCE_S), size=size, clock=Busy(first_wait)) as belt:
         for n in range(size + 4):
             belt.put(n)
             count = n + 1
@@ -104,20 +114,18 @@ def test_stopped_finishes_what_is_on_the_belt():
 
 
 def test_another_error_abandons_the_belt_without_hanging():
-    gate = threading.Event()
-    started = threading.Event()
-    seen = []
+    gate, started, seen = threading.Event(), threading.Event(), []
 
     def work(item):
         started.set()
-        gate.wait(5)
+        gate.wait(PATIENCE_S)
         seen.append(item)
 
-    with pytest.raises(KeyError), Conveyor(work, size=3, clock=SystemClock()) as belt:
-        for n in range(4):
+    with pytest.raises(KeyError), Conveyor(work, size=3, clock=Busy(gate.set)) as belt:
+        belt.put(0)
+        started.wait(PATIENCE_S)
+        for n in range(1, 4):  # the belt is full, and nobody had to wait for it
             belt.put(n)
-        started.wait(5)
-        threading.Timer(0.05, gate.set).start()
         raise KeyError
     assert len(seen) < 4
 
@@ -127,7 +135,7 @@ def test_another_error_leaves_no_item_that_there_was_room_for():
     gate, seen = threading.Event(), []
 
     def work(item):
-        gate.wait(5)
+        gate.wait(PATIENCE_S)
         seen.append(item)
 
     with pytest.raises(KeyError), Conveyor(work, size=4, clock=Busy(gate.set)) as belt:
@@ -153,7 +161,7 @@ def test_while_nothing_comes_a_piece_of_what_can_wait_is_done_and_tiles_go_first
     done, left, begun = [], [3], threading.Event()
 
     def idle():
-        begun.wait(5)
+        begun.wait(PATIENCE_S)
         if left[0] == 0:
             return False
         left[0] -= 1
@@ -186,7 +194,7 @@ def test_a_failure_in_idle_time_stops_the_belt_and_is_raised():
 
 def test_how_many_wait_is_known():
     held = threading.Event()
-    with Conveyor(lambda _: held.wait(5), size=4, clock=SystemClock()) as belt:
+    with Conveyor(lambda _: held.wait(PATIENCE_S), size=4, clock=SystemClock()) as belt:
         for n in range(3):
             belt.put(n)
         assert belt.waiting in (2, 3)
@@ -216,7 +224,7 @@ class Stuck:
 
     def __call__(self, *_):
         self.begun.set()
-        self.home.wait(60)
+        self.home.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -228,7 +236,7 @@ def stuck(monkeypatch):
     work.home.set()
     for thread in threading.enumerate():
         if thread.name in ("compute", "errand"):
-            thread.join(5)
+            thread.join(PATIENCE_S)
     assert not patience.left_behind()
 
 
@@ -255,7 +263,7 @@ def test_nobody_asked_and_one_tile_takes_for_ever(stuck, monkeypatch):
 def test_an_error_that_ends_the_night_is_told_though_work_is_stuck(stuck):
     with pytest.raises(KeyError), Conveyor(stuck, size=1, clock=SystemClock()) as belt:
         belt.put(1)
-        stuck.begun.wait(5)
+        stuck.begun.wait(PATIENCE_S)
         raise KeyError
     assert patience.left_behind()
 
@@ -267,16 +275,15 @@ def test_asked_to_stop_nobody_waits_for_an_errand_that_is_stuck(stuck):
 
 def test_work_that_goes_on_is_waited_for_however_long_it_takes_in_all(monkeypatch):
     """A slow machine finishes the tiles in hand after it was asked to stop."""
-    monkeypatch.setattr(patience, "GRACE_S", 0.3)
-    seen = []
+    monkeypatch.setattr(patience, "GRACE_S", 0.1)
+    waits, seen = CountingClock(), []
 
     def work(item):
-        time.sleep(0.02)
+        waits.until_slept(2)
         seen.append(item)
 
-    waits = CountingClock()
     with Conveyor(work, size=2, clock=waits, asked=lambda: True) as belt:
-        for n in range(40):
+        for n in range(9):
             belt.put(n)
-    assert seen == list(range(40))
+    assert seen == list(range(9))
     assert waits.sleeps * patience.WAIT_S > patience.GRACE_S

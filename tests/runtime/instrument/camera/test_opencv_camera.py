@@ -12,16 +12,24 @@ from runtime.instrument.camera.opencv import OpenCvCamera
 from runtime.patience import left_behind
 
 PERIOD_S = 0.02
+PATIENCE_S = 60
+"""Bounds a wait for another thread; nothing is asserted about how long it took."""
 
 
 class TickingClock(SystemClock):
-    """Time that a device lets pass; `sleep` waits on, a little, for whoever works on a thread."""
+    """Time that a device lets pass, or `each_s` every wait; `sleep` waits on, a little, for whoever
+    works on a thread.
+    """
 
     def __init__(self):
-        self.passed_s = 0.0
+        self.passed_s, self.each_s = 0.0, 0.0
 
     def now_s(self):
         return self.passed_s
+
+    def sleep(self, *, duration_s):
+        self.passed_s += self.each_s
+        super().sleep(duration_s=duration_s)
 
 
 class Device:
@@ -41,7 +49,7 @@ class Device:
 
     def grab(self):
         if self.stall is not None:
-            self.stall.wait(5)
+            self.stall.wait(PATIENCE_S)
         if self.queued:
             self.queued -= 1
         else:
@@ -69,13 +77,8 @@ def opened(monkeypatch):
     monkeypatch.setattr("runtime.instrument.camera.opencv.refuse_absent", lambda source: None)
     cameras = []
 
-    def opened(device, *, timeout_s=5.0, clock=None):
-        camera = OpenCvCamera(
-            "/dev/video9",
-            clock=clock or device.clock,
-            timeout_s=timeout_s,
-            opener=lambda _: device,
-        )
+    def opened(device):
+        camera = OpenCvCamera("/dev/video9", clock=device.clock, opener=lambda _: device)
         cameras.append(camera)
         return camera
 
@@ -134,8 +137,8 @@ def test_a_device_that_takes_no_exposure_is_refused(opened):
 
 def test_a_stalled_driver_is_given_up_while_the_clock_is_pumped(opened):
     device = Device()
-    camera = opened(device, timeout_s=0.05, clock=SystemClock())
-    device.stall = Event()
+    camera = opened(device)
+    device.stall, device.clock.each_s = Event(), 1.0
     with pytest.raises(CameraFailed, match=r"stalled; value no frame; limit .*replug"):
         camera.capture(exposure_ms=1)
     assert left_behind(), "Python would wait for it when the process ends"
@@ -143,7 +146,7 @@ def test_a_stalled_driver_is_given_up_while_the_clock_is_pumped(opened):
     camera.close()
     for thread in threading.enumerate():
         if thread.name.startswith("camera"):
-            thread.join(5)
+            thread.join(PATIENCE_S)
     assert not left_behind()
 
 
@@ -180,7 +183,7 @@ def test_sixteen_bit_devices_stay_sixteen_bit(opened):
 def test_closing_releases_the_device(opened):
     device = Device()
     opened(device).close()
-    assert device.released.wait(5)
+    assert device.released.wait(PATIENCE_S)
 
 
 def test_an_absent_device_is_named_with_those_present():
