@@ -9,7 +9,7 @@ from firmware_bridge.drivers.native.emulator import BoardEmulator
 from runtime.clock import SystemClock
 
 # Bounds a wait for another thread; nothing is asserted about how long it took.
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 
 
 class WatchedPlant(BenchPlant):

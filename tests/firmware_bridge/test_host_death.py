@@ -9,7 +9,7 @@ import pytest
 
 from firmware_bridge.drivers.native.emulator import BoardEmulator
 
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 REPOSITORY = Path(__file__).parents[2]
 HOST = """
 import sys

@@ -160,7 +160,7 @@ def test_asked_to_stop_while_compute_is_stuck_it_pauses_all_the_same(night, monk
     home.set()
     for thread in threading.enumerate():
         if thread.name == "compute":
-            thread.join(5)
+            thread.join(60)
     assert night.go_on()["exit_code"] == 0
 
 
@@ -183,5 +183,5 @@ def test_a_report_that_waits_for_a_thread_left_behind_does_not_hold_the_end(nigh
     home.set()
     for thread in threading.enumerate():
         if thread.name in ("compute", "errand"):
-            thread.join(5)
+            thread.join(60)
     assert night.go_on()["exit_code"] == 0

@@ -51,7 +51,7 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
     answer = context.Queue()
     child = context.Process(target=_share_in_a_child, args=(answer,))
     child.start()
-    assert answer.get(timeout=30) == [(0, 2), (2, 4)]
+    assert answer.get(timeout=240) == [(0, 2), (2, 4)]
     child.join()
 
 

@@ -13,7 +13,7 @@ from tests.runtime.stitch.stitch_scans import SHAPE_PX, nothing_earlier, recall,
 
 
 def test_results_come_in_the_order_of_the_jobs_though_others_end_first():
-    both = Barrier(2, timeout=10)
+    both = Barrier(2, timeout=60)
     jobs = [lambda: both.wait() and 0, lambda: both.wait() and 0, *(partial(int, n) for n in "234")]
     assert list(on_all_cores(jobs))[2:] == [2, 3, 4]
 
@@ -46,7 +46,7 @@ def test_when_one_fails_those_that_were_begun_have_ended():
     begun, ended = Event(), Event()
 
     def fails():
-        begun.wait(10)
+        begun.wait(60)
         raise OSError("the disk is gone")
 
     def goes_on():

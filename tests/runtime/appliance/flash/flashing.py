@@ -24,6 +24,7 @@ from runtime.cli.commands.flash import flash
 
 ROOT = Path(__file__).resolve().parents[4]
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+PORTS = 9
 
 
 def send(bundle: Path, *hosts: str, **options: Any) -> tuple[dict[str, Any], str]:
@@ -119,9 +120,29 @@ def laboratory(home: Path) -> Iterator[Laboratory]:
 
 @contextmanager
 def _serving(home: Path, controller: Controller) -> Iterator[int]:
-    """Yield the port where sshd gives every call the environment of one controller."""
+    """Yield the port where sshd gives every call the environment of one controller.
+
+    A port that was free may be another one's before sshd has it: then it is given the next.
+    """
+    for _ in range(PORTS):
+        port = _free_port()
+        with subprocess.Popen(
+            _sshd(home, controller, port), stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                assert process.stderr is not None
+                if any("listening" in line for line in process.stderr):
+                    yield port
+                    return
+            finally:
+                process.terminate()
+    pytest.fail(f"sshd got none of {PORTS} ports")
+
+
+def _sshd(home: Path, controller: Controller, port: int) -> list[str]:
+    """Return the command that serves at a port, and opens that before it says so."""
     assert SSHD is not None
-    port, config = _free_port(), home / f"sshd_{controller.name}"
+    config = home / f"sshd_{controller.name}"
     given = " ".join(f'"{name}={value}"' for name, value in controller.environment.items())
     config.write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {home}/host\nPidFile none\n"
@@ -129,17 +150,7 @@ def _serving(home: Path, controller: Controller) -> Iterator[int]:
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n"
         f"SetEnv {given}\n"
     )
-    # Told to listen on a port, it opens that before it says so.
-    command = [SSHD, "-D", "-e", "-f", str(config)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
-            for line in process.stderr:
-                if "listening" in line:
-                    break
-            yield port
-        finally:
-            process.terminate()
+    return [SSHD, "-D", "-e", "-f", str(config)]
 
 
 def _free_port() -> int:

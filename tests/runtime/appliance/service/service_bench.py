@@ -29,6 +29,8 @@ objective: 10x
 grid: {rows: 3, columns: 3, centre_um: [0, 0]}
 """
 EVENING_S = 1_795_000_000.0
+PATIENCE_S = 240.0
+"""For an answer: on a busy machine a process that opens an instrument takes its time."""
 
 
 @dataclass
@@ -174,7 +176,7 @@ class Served:
         if role is not None:
             given["Authorization"] = f"Bearer {self.tokens[role]}"
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
             connection.request(method, path, content, given)
             answer = connection.getresponse()
@@ -184,7 +186,7 @@ class Served:
             connection.close()
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,9 +22,11 @@ def asked(*arguments: object) -> tuple[int, dict, str]:
 
 
 @pytest.fixture
-def nobody() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"127.0.0.1:{listener.getsockname()[1]}"
+def nobody() -> Iterator[str]:
+    """An address where nobody listens, and nobody will: another test might, were it given back."""
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{kept.getsockname()[1]}"
 
 
 def test_one_table_of_all_says_who_needs_somebody(tmp_path: Path, nobody: str) -> None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from runtime.appliance.service.client import ServiceAway, ServiceClient
-from tests.runtime.appliance.service.service_bench import served
+from tests.runtime.appliance.service.service_bench import PATIENCE_S, served
 
 
 @pytest.fixture
@@ -59,7 +59,9 @@ def test_it_is_spoken_to_whoever_trusts_the_certificate(service, tmp_path):
 
 def test_a_cookie_is_for_tls_alone(service, tmp_path):
     context = ssl.create_default_context(cafile=tmp_path / "tls.pem")
-    line = http.client.HTTPSConnection("127.0.0.1", service.port, context=context, timeout=30)
+    line = http.client.HTTPSConnection(
+        "127.0.0.1", service.port, context=context, timeout=PATIENCE_S
+    )
     line.request("POST", "/api/v1/session", f'{{"token": "{service.tokens["look"]}"}}')
     answer = line.getresponse()
     assert answer.status == 200
