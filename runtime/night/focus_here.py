@@ -12,6 +12,7 @@ from runtime.focus.autofocus import Focused
 from runtime.focus.loop import find_focus
 from runtime.focus.search import FocusRequest
 from runtime.focus.sight import Lamp
+from runtime.focus.single_shot import SingleShot
 from runtime.instrument.rig import Rig
 from runtime.night.fitness import refuse_exposure
 from runtime.night.measurers import measurers
@@ -37,16 +38,28 @@ def focus_here(
     as `refuse_impossible` does, Stopped once `should_stop()` is true.
     """
     refuse_impossible(rig, lamp=lamp, start_z_um=start_z_um)
-    pair = led_pair_record(rig, settings, objective=objective)
+    singles = first_looks(rig, settings, objective=objective, network=network)
     folder = settings.calibration.folder
     return find_focus(
         rig,
         request=_request(rig, settings, objective, start_z_um=start_z_um, range_um=range_um),
         lamp=lamp,
         correct=known_correction(rig, objective=objective, folder=folder).apply,
-        singles=measurers(settings, pair, objective=objective, network=network),
+        singles=singles,
         should_stop=should_stop,
     )
+
+
+def first_looks(
+    rig: Rig, settings: Settings, *, objective: str, network: DefocusRegressor | None
+) -> list[SingleShot]:
+    """Return what is asked for focus before a sweep, the cheapest first; nothing moves.
+
+    Raises CalibrationRefused where the LED pair is wanted and cannot serve, ModelRefused for a
+    network that is not for this objective and these LEDs.
+    """
+    pair = led_pair_record(rig, settings, objective=objective)
+    return measurers(settings, pair, objective=objective, network=network)
 
 
 def refuse_impossible(rig: Rig, *, lamp: Lamp, start_z_um: float | None) -> None:

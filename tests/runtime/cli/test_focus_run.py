@@ -93,7 +93,15 @@ def test_what_the_instrument_has_not_is_refused_by_name(focus, asked, message):
 
 
 @pytest.mark.parametrize(
-    "asked", [{"lamp": LAMP | {"channel": "led"}}, {"start_z_um": float("nan")}, {"out": "file"}]
+    "asked",
+    [
+        {"lamp": LAMP | {"channel": "led"}},
+        {"start_z_um": float("nan")},
+        {"out": "file"},
+        {"place_um": (99_999.0, 0.0)},
+        {"place_um": (0.0, float("nan"))},
+        {"first": "led-pair"},
+    ],
 )
 def test_it_is_refused_before_anything_moves(focus, tmp_path, asked):
     (tmp_path / "file").touch()
