@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import logging
+import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import onnx
@@ -73,15 +76,16 @@ def to_onnx(network: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[
     """
     # Of weights laid out channels last the exporter makes gathers that reorder nothing.
     plain = copy.deepcopy(network).to(memory_format=torch.contiguous_format).eval()
-    program = torch.onnx.export(
-        plain,
-        tuple(inputs.values()),
-        input_names=list(inputs),
-        output_names=list(outputs),
-        opset_version=OPSET,
-        dynamo=True,
-        verbose=False,
-    )
+    with _exporter_silent():
+        program = torch.onnx.export(
+            plain,
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
     assert program is not None
     model = program.model_proto
     _forget_origins(model)
@@ -90,6 +94,22 @@ def to_onnx(network: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[
     _name_layers(model.graph)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+@contextmanager
+def _exporter_silent() -> Iterator[None]:
+    """Keep back what the exporter says of itself: that torchvision, of which no network here needs
+    anything, is not installed, and that torch's own code calls what torch deprecates.
+    """
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _forget_origins(model: onnx.ModelProto) -> None:

@@ -45,6 +45,16 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.target)
 
+    @property
+    def specimens(self) -> int:
+        """Return how many specimens they show."""
+        return len(np.unique(self.specimen))
+
+    def counted(self) -> str:
+        """Return how many they are, and of how many specimens, in words."""
+        of = "1 specimen" if self.specimens == 1 else f"{self.specimens} specimens"
+        return f"{len(self)} images of {of}"
+
     def subset(self, chosen: NDArray[np.int64]) -> LabelledImages:
         """Return the images at those indices, in that order."""
         load, redraw, light = self.load, self.redraw, self.light
@@ -79,7 +89,4 @@ class DataSplit:
     def summary(self) -> str:
         """Return one line: images and specimens of each part."""
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
-        return ", ".join(
-            f"{name} {len(images)} images of {len(set(images.specimen.tolist()))} specimens"
-            for name, images in parts.items()
-        )
+        return ", ".join(f"{name} {images.counted()}" for name, images in parts.items())

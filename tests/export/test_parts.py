@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -175,3 +177,14 @@ def test_fp32_too_large_for_one_file_is_judged_in_parts_and_left_out(
     kept = Artefacts.read(tmp_path)
     assert kept.fp32 is None
     assert kept.int8 == done.int8
+
+
+def test_the_exporter_says_nothing_of_its_own_libraries() -> None:
+    program = (
+        "import torch; from export.convert.graph import to_onnx;"
+        "to_onnx(torch.nn.Conv2d(1, 1, 3), {'x': torch.zeros(1, 1, 8, 8)}, ['y'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")

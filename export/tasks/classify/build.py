@@ -254,18 +254,20 @@ def _training(
     return {
         "data": data.parts.train.source,
         "licence": config.licence,
-        "split": f"{data.parts.summary()}; {_fusion(config, classifier)}",
+        "split": f"{data.parts.summary()}; {_fusion(config, classifier, data.parts.train)}",
         "seeds": [seed],
     }
 
 
-def _fusion(config: TrainingConfig, classifier: FusedClassifier) -> str:
+def _fusion(config: TrainingConfig, classifier: FusedClassifier, train: LabelledImages) -> str:
     """Return which streams earned their place, and how common the classes were taken to be."""
     heard, prior = list(classifier.streams), config.fusion.prior
     idle = [name for _, name in config.streams if name not in classifier.inputs]
     said = f"streams {', '.join(heard)}" + (f", left out {', '.join(idle)}" if idle else "")
     if config.fusion.kind != "late":
         return said
+    if train.specimens == 1:
+        said += ", by how they did on the validation images: one specimen leaves none to hold out"
     shares = ["alike"] if prior is None else [f"{share:.3g}" for share in prior]
     return f"{said}; classes expected {', '.join(shares)}"
 
