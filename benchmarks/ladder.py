@@ -1,14 +1,15 @@
 """The ladder of matchers against its own first rungs: pairs right and wrong, by rung added.
 
 64 tiles of 512 x 512, 16 bit, of known truth (`peers/grids.py`), matched by the product's own
-stitcher three times: by phase correlation alone, with SIFT behind it, and with a network behind
-both. A pair is right when its match lies within 2 px of the truth: the median of its points, so
-that tiles that turn are asked for their angle too. All are counted as matched, and as held: which
-of its places the pose graph believes, where it believes any, once all tiles are placed. "of phase"
-is the ratio of those that are held and right, all seeds together; "ms" the processor's time a pair,
-tiles' own and all threads. Of mussel sections many tiles are empty resin, which is made constant
-first: two pictures of one place do not share their noise. How many pairs show specimen in a quarter
-of their overlap is told beside.
+stitcher four times: by a library's phase correlation of the same strips (`peers/plain_phase.py`),
+by the product's alone, with SIFT behind it, and with a network behind both. A pair is right when
+its match lies within 2 px of the truth: the median of its points, so that tiles that turn are asked
+for their angle too. All are counted as matched, and as held: which of its places the pose graph
+believes, where it believes any, once all tiles are placed. "of phase" is the ratio of those that
+are held and right, all seeds together; "ms" the processor's time a pair, tiles' own and all
+threads. Of mussel sections many tiles are empty resin, which is made constant first: two pictures
+of one place do not share their noise. How many pairs show specimen in a quarter of their overlap is
+told beside, and how many in a thousandth: in the others nothing is to be seen.
 
 Noise is told in multiples of the signal: the deviation over 57 px, in the mean of the places that
 show something. Each seed takes another place of the specimen. In the scans called apart, tiles
@@ -50,10 +51,12 @@ from peers.grids import (  # noqa: E402
     extent_px,
     scanned,
 )
+from peers.plain_phase import plain_phase  # noqa: E402
 
 from export.datasets.pairs.images import micrographs  # noqa: E402
 from runtime.config.settings import SHIPPED_MODELS, ModelsSection  # noqa: E402
 from runtime.instrument.camera.files import read_image  # noqa: E402
+from runtime.stitch.match.ladder import LADDERS  # noqa: E402
 from runtime.stitch.match.learned import CellFinder  # noqa: E402
 from runtime.stitch.stitcher import Stitcher  # noqa: E402
 from runtime.tasks.match.finder import StripFinder  # noqa: E402
@@ -61,10 +64,12 @@ from runtime.tile import Pixels, Shift  # noqa: E402
 
 WRONG_PX = 2.0
 SIGNAL_WINDOW_PX = 57
-SHOWN_SHARE = 0.25
+SHOWN_SHARE, ANY_SHARE = 0.25, 0.001
 RAGGED = 0.05
 EIGHT_BIT_STEP = 257
 NETWORK = "strip-match"
+PLAIN, PHASE = "scikit-image's phase", "phase"
+SIFT, LEARNED = "phase, sift", "phase, sift, network"
 WIDTHS = (14, 12, 14, 14)
 
 
@@ -133,6 +138,7 @@ class Tally:
 
     asked: int
     shown: int
+    to_see: int
     right: int
     wrong: int
     held_right: int
@@ -226,6 +232,7 @@ def climbed(
     return Tally(
         asked=len(asked),
         shown=sum((shares[s] or 0.0) >= SHOWN_SHARE for s in asked),
+        to_see=sum((shares[s] or 0.0) >= ANY_SHARE for s in asked),
         right=right,
         wrong=len(matched) - right,
         held_right=held_right,
@@ -242,22 +249,36 @@ def scan(case: Case, specimen: Specimen, *, seed: int) -> tuple[Grid, NDArray[np
     return exchanged(grid, seed=seed) if case.apart else grid, seen.shown
 
 
-def compare(case: Case, specimen: Specimen, seeds: int, finder: CellFinder | None) -> None:
-    """Print one line for every ladder."""
-    ladders: dict[str, tuple[str, CellFinder | None]] = {
-        "phase": ("phase", None),
-        "phase, sift": ("auto", None),
+def ladders(finder: CellFinder | None) -> dict[str, tuple[str, CellFinder | None]]:
+    """Return the matcher and the network of every ladder, by name."""
+    LADDERS[PLAIN] = (plain_phase,)
+    named: dict[str, tuple[str, CellFinder | None]] = {
+        PLAIN: (PLAIN, None),
+        PHASE: ("phase", None),
+        SIFT: ("auto", None),
     }
-    if finder is not None:
-        ladders["phase, sift, network"] = ("auto", finder)
-    told: dict[str, list[Tally]] = {name: [] for name in ladders}
-    for seed in range(seeds):
+    return named if finder is None else named | {LEARNED: ("auto", finder)}
+
+
+def compare(
+    case: Case,
+    specimen: Specimen,
+    seeds: Sequence[int],
+    climbed_by: dict[str, tuple[str, CellFinder | None]],
+) -> None:
+    """Print one line for every ladder."""
+    told: dict[str, list[Tally]] = {name: [] for name in climbed_by}
+    for seed in seeds:
         grid, shown = scan(case, specimen, seed=seed)
-        for name, (matcher, network) in ladders.items():
+        for name, (matcher, network) in climbed_by.items():
             told[name].append(climbed(grid, case, shown, matcher, network))
-    phase = told["phase"]
+    phase = told.get(PHASE, [])
     first = sum(tally.held_right for tally in phase)
-    print(f"pairs {_each(phase, 'asked')}, showing specimen {_each(phase, 'shown')}")
+    one = next(iter(told.values()))
+    print(
+        f"pairs {_each(one, 'asked')}, showing specimen {_each(one, 'shown')}, "
+        f"anything {_each(one, 'to_see')}"
+    )
     heads = ("right", "wrong", "held, right", "held, wrong")
     head = "".join(f"{one:>{width}}" for one, width in zip(heads, WIDTHS, strict=True))
     print(f"{'ladder':24}{head}{'of phase':>10}{'ms':>10}", flush=True)
@@ -302,18 +323,24 @@ def main() -> None:
     parser.add_argument("--specimen", action="append", default=[], metavar="NAME=IMAGE")
     parser.add_argument("--cases", nargs="*", choices=list(CASES))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, metavar="SEED")
+    parser.add_argument("--ladders", nargs="*", choices=[PLAIN, PHASE, SIFT, LEARNED])
     parser.add_argument("--only-named", action="store_true", help="leave the mussel out")
     asked = parser.parse_args()
     cv2.setNumThreads(1)
     network = asked.network
     finder = None if network is None else finder_of(network, models_of(network))
+    climbed_by = ladders(finder)
+    if asked.ladders:
+        climbed_by = {name: climbed_by[name] for name in asked.ladders}
+    seeds = range(asked.first, asked.first + asked.seeds)
     images = {} if asked.only_named else {"mussel": SECTION}
     images |= {name: Path(path) for name, path in (one.split("=", 1) for one in asked.specimen)}
     for name, path in images.items():
         specimen = Specimen.read(path)
         for case in asked.cases or CASES:
             print(f"\n{name}, {case}", flush=True)
-            compare(CASES[case], specimen, asked.seeds, finder)
+            compare(CASES[case], specimen, seeds, climbed_by)
 
 
 if __name__ == "__main__":
