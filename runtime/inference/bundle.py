@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -36,8 +36,8 @@ TAMPERED = "do not install it; get the bundle from its maker again"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A verified bundle, whole in memory. `digest` is the SHA-256 of its manifest, `signed_by` the
-    name of the trusted key and `key` its fingerprint.
+    """A verified bundle, in memory whole, or without its networks once they are loaded. `digest`
+    is the SHA-256 of its manifest, `signed_by` the name of the trusted key, `key` its fingerprint.
     """
 
     path: Path
@@ -77,6 +77,14 @@ class Bundle:
                 remedy="name a model for this task; see 'nightscope model list'",
             )
         return found
+
+    def loaded(self) -> Bundle:
+        """Return the bundle without its networks' files, which a session has read."""
+        networks = self.manifest.networks
+        read = {*networks.models.values()}
+        read |= {name for ir in networks.ir.values() for name in (ir.xml, ir.bin)}
+        kept = {name: content for name, content in self.files.items() if name not in read}
+        return replace(self, files=MappingProxyType(kept))
 
     def pictures(self, index: int) -> list[NDArray[Any]]:
         """Return the pictures of a golden example, each (y, x)."""

@@ -47,5 +47,7 @@ def open_model(
         choice, session = choose(bundle, allowed=allowed, threads=threads, cache=cache)
     else:
         session = open_choice(bundle, choice, threads=threads, cache=cache)
+    # No second copy of the weights, which the session has, for as long as the model lives.
+    bundle = bundle.loaded()
     check_start(bundle, session, choice)
     return Model(bundle=bundle, session=session, choice=choice)

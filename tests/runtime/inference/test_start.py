@@ -7,9 +7,12 @@ import pytest
 
 from runtime.config.settings import SHIPPED_MODELS
 from runtime.errors import ModelRefused
+from runtime.inference.backends import backends
 from runtime.inference.bundle import Bundle
-from runtime.inference.session import Choice
+from runtime.inference.opening import open_model
+from runtime.inference.session import Backend, Choice
 from runtime.tasks.classify.classifier import TileClassifier
+from runtime.tasks.registry import RECORDS
 
 if TYPE_CHECKING:
     Forge = Any
@@ -31,3 +34,17 @@ def test_a_pinned_choice_is_taken_as_it_is(shipped: Bundle) -> None:
     pinned = Choice(backend="onnxruntime", precision="fp32")
     classifier = TileClassifier.open(shipped.path, keys=SHIPPED_MODELS / "keys", choice=pinned)
     assert classifier.choice == pinned
+
+
+@pytest.mark.parametrize("backend", backends())
+def test_weights_that_a_session_has_are_not_held_twice(shipped: Bundle, backend: Backend) -> None:
+    model = open_model(
+        shipped.path,
+        keys=SHIPPED_MODELS / "keys",
+        tasks=RECORDS,
+        choice=Choice(backend=backend, precision="int8"),
+    )
+    gone = {name for name in shipped.files if name.endswith((".onnx", ".xml", ".bin"))}
+    assert len(gone) == 4
+    assert model.bundle.files == {k: v for k, v in shipped.files.items() if k not in gone}
+    assert model.session.run(model.bundle.inputs(1))["scores"].shape == (1, 2)
