@@ -16,6 +16,7 @@ from runtime.compiler import let_go_of_compiler
 from runtime.errors import InputRefused
 from runtime.instrument.camera.ome_frames import AS_NAMED, FrameChoice
 from runtime.instrument.camera.recorded import Listing, RecordedScan, list_scan
+from runtime.offline.alone import alone_in
 from runtime.offline.claims import claims_of
 from runtime.offline.grid_shape import at_the_rim
 from runtime.offline.inventory import Inventory
@@ -95,11 +96,13 @@ def stitch_folder(
 
     `how` is what `StitchRequest` takes beside the folder; `progress` hears (tiles done, in all).
     Returns what `FolderStitch.finish` returns. Raises InputRefused for an unreadable or
-    contradicted scan, ConfigRefused for an unknown matcher.
+    contradicted scan, ConfigRefused for an unknown matcher, or while another process writes to
+    `out`.
     """
     stitch = FolderStitch(StitchRequest(folder=folder, **how))
-    stitch.take(progress=progress)
-    return stitch.finish(out)
+    with alone_in(out):
+        stitch.take(progress=progress)
+        return stitch.finish(out)
 
 
 class FolderStitch:

@@ -11,6 +11,7 @@ from typing import Any
 
 from runtime.errors import InputRefused
 from runtime.instrument.camera.files import IMAGE_SUFFIXES
+from runtime.offline.alone import alone_in
 from runtime.offline.results import MOSAIC
 from runtime.offline.stitch import FolderStitch, Progress, StitchRequest
 from runtime.ports import Clock
@@ -70,11 +71,18 @@ def watch_folder(
     is there, or nothing came for `quiet_s`. Takes, returns and raises what `stitch_folder` does;
     that the folder holds no tile yet is refused only after the quiet time.
     """
-    request = StitchRequest(folder=folder, **how)
-    stitch, arrivals = FolderStitch(request), Arrivals(folder)
-    mosaic: Mosaic | None = None
     if not folder.is_dir():
         raise InputRefused(f"{folder} is not a folder", remedy="make it, or name another")
+    request = StitchRequest(folder=folder, **how)
+    with alone_in(out):
+        return _watched(request, out=out, clock=clock, quiet_s=quiet_s, progress=progress)
+
+
+def _watched(
+    request: StitchRequest, *, out: Path, clock: Clock, quiet_s: float, progress: Progress | None
+) -> dict[str, Any]:
+    stitch, arrivals = FolderStitch(request), Arrivals(request.folder)
+    mosaic: Mosaic | None = None
     refused = _listed(request)
     since_s = clock.now_s()
     while not stitch.complete and clock.now_s() - since_s < quiet_s:
