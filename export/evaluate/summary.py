@@ -56,22 +56,27 @@ def spread(values: list[float]) -> Spread | None:
     )
 
 
-def fused_against_intensity(
+def fused_against_members(
     results: Results, *, metric: str = "accuracy", precision: str = FP32
 ) -> list[Paired]:
     """Return, for every mid and late fusion that has it in that precision, its metric minus that of
-    the intensity network alone.
+    the intensity network alone, and minus that of the network on its own row's input alone.
 
     An ensemble is compared with the best of its architectures on intensity.
     """
     known = [m for m in results.methods if results.values(m, precision, metric)]
-    alone = [m for m in known if (m.row, m.column) == (INTENSITY, "none")]
+    alone = [m for m in known if m.column == "none"]
+    intensity = [m for m in alone if m.row == INTENSITY]
     found = []
     for method in known:
-        if method.column in FUSED and alone:
-            own = [m for m in alone if m.group == method.group]
-            reference = own[0] if own else max(alone, key=lambda m: _mean(results, m, metric))
-            found.append(_paired(results, method, reference, metric, precision))
+        if method.column in FUSED and intensity:
+            own = [m for m in intensity if m.group == method.group]
+            best = own[0] if own else max(intensity, key=lambda m: _mean(results, m, metric))
+            others = [m for m in alone if (m.group, m.row) == (method.group, method.row)]
+            found += [
+                _paired(results, method, member, metric, precision)
+                for member in dict.fromkeys([best, *others])
+            ]
     return found
 
 

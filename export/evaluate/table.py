@@ -12,7 +12,7 @@ from rich.table import Table
 from export.evaluate.bootstrap import METRICS as COMPARED
 from export.evaluate.methods import BASELINE, COLUMNS, Method
 from export.evaluate.results import FP32, INT8, Results
-from export.evaluate.summary import Paired, fused_against_intensity, spread
+from export.evaluate.summary import Paired, fused_against_members, spread
 
 METRICS = ("accuracy", "balanced_accuracy", "f1", "auroc", "log_loss", "calibration_error")
 EMPTY = ""
@@ -101,9 +101,9 @@ def _paired_tables(results: Results) -> Iterator[tuple[str, list[list[str]]]]:
     """Yield title and rows: what fusion adds, by metric and precision, and whether that is sure."""
     for metric in COMPARED:
         for precision in (FP32, INT8):
-            paired = fused_against_intensity(results, metric=metric, precision=precision)
+            paired = fused_against_members(results, metric=metric, precision=precision)
             if paired:
-                title = f"Fusion minus intensity alone, {precision}: {_words(metric)}"
+                title = f"Fusion minus a member alone, {precision}: {_words(metric)}"
                 yield title, _paired_rows(paired)
 
 

@@ -17,7 +17,7 @@ from export.evaluate.methods import (
 )
 from export.evaluate.mistakes import mistakes, wrong_tiles
 from export.evaluate.results import FP32, INT8, Results, SeedResult
-from export.evaluate.summary import fused_against_intensity
+from export.evaluate.summary import fused_against_members
 from export.evaluate.table import markdown, terminal, to_csv
 
 ALONE = Method("compact", "intensity", "none")
@@ -80,11 +80,23 @@ def test_every_place_of_the_table_is_filled_once():
 
 
 def test_paired_differences_count_seeds(results):
-    (paired,) = fused_against_intensity(results)
+    (paired,) = fused_against_members(results)
     assert (paired.better, paired.equal, paired.worse) == (2, 1, 0)
     # 1.00 - 0.50, 0.75 - 0.75, 0.75 - 0.50
     assert paired.difference.mean == pytest.approx(0.25)
     assert paired.difference.std == pytest.approx(0.25)
+
+
+def test_a_fusion_is_compared_with_each_of_its_members(results):
+    own = Method("compact", "LBP1,8", "none")
+    other = Method("compact", "LBP2,8", "none")
+    seeds = tuple(
+        replace(one, scores={own: one.scores[LATE], other: one.scores[LATE], **one.scores})
+        for one in results.seeds
+    )
+    found = fused_against_members(replace(results, seeds=seeds))
+    assert [(one.method, one.reference) for one in found] == [(LATE, ALONE), (LATE, own)]
+    assert found[1].difference.mean == 0
 
 
 def test_markdown_holds_mean_and_deviation(results):
@@ -132,8 +144,8 @@ def test_terminal_tables_are_titled(results):
         "compact, int8: accuracy",
         "compact: int8 decides as fp32",
         "SVM, fp32: accuracy",
-        "Fusion minus intensity alone, fp32: accuracy",
-        "Fusion minus intensity alone, fp32: auroc",
+        "Fusion minus a member alone, fp32: accuracy",
+        "Fusion minus a member alone, fp32: auroc",
     ]
 
 
