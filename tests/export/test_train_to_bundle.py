@@ -115,8 +115,10 @@ def test_the_bundle_opens_verifies_and_says_where_it_comes_from(place: Path) -> 
     assert shown.pixel_size_um[0] < 0.5 < shown.pixel_size_um[1]
     assert "specimens" in manifest.origin.training.split
     assert manifest.origin.metrics["int8"]["test_accuracy"] >= 0.8
+    assert manifest.origin.metrics["int8"]["test_accuracy_10_bits"] >= 0.8
     card = bundle.files[manifest.origin.card].decode()
     assert card.startswith("# tiny 0.1.0\n")
+    assert all(f"accuracy in {bits} bits" in card for bits in (8, 10, 12, 16))
 
 
 def test_a_folder_is_classified_with_it(place: Path) -> None:

@@ -22,6 +22,7 @@ from export.datasets.views import ViewField, views_of
 from export.networks.fusion import FusedClassifier
 from export.progress import Progress, silent
 from export.quantise import Quantised, model_outputs, part_outputs, quantise
+from export.tasks.classify.depths import accuracy_by_depth
 from export.tasks.classify.fuse import train_classifier
 from export.tasks.classify.guard import FittedGuard, fit_guard, least_score
 from export.tasks.classify.judge import ClassJudge
@@ -118,7 +119,7 @@ def build(
         "origin": {
             "training": _training(config, data, classifier, seed=seed),
             "quantisation": _quantisation(exported.quantised),
-            "metrics": _metrics(validated, exported.outputs(prepared.test), prepared),
+            "metrics": _metrics(exported, validated, prepared, progress),
         },
     }
     return Artefacts(
@@ -193,21 +194,28 @@ def _trust(guard: FittedGuard, validated: Outputs, part: PreparedViews) -> Trust
 
 
 def _metrics(
-    validated: dict[str, Outputs], tested: dict[str, Outputs], prepared: PreparedSplit
+    exported: _Exported,
+    validated: dict[str, Outputs],
+    prepared: PreparedSplit,
+    progress: Progress,
 ) -> dict[str, dict[str, float]]:
-    """Return by precision the metrics of images on validation, and on test as "test_...".
+    """Return by precision the metrics of images on validation, and on test as "test_...", the
+    accuracy also in every depth of the camera.
 
     Of int8 also the "agreement": the share of images that it decides as fp32 does.
     """
+    tested = exported.outputs(prepared.test)
     sets = {"": (prepared.validation, validated), "test_": (prepared.test, tested)}
     found: dict[str, dict[str, float]] = {"fp32": {}, "int8": {}}
     for prefix, (part, said) in sets.items():
         fp32, int8 = (_judge(part).decide(said[name]) for name in ("fp32", "int8"))
         found["int8"][f"{prefix}agreement"] = float((fp32 == int8).mean())
+        depths = accuracy_by_depth(part, exported.outputs, progress=progress)
         for precision, outputs in said.items():
             scores = part.image_scores(outputs[SCORES])
             values = measure(scores, part.image_target).to_json()
-            found[precision] |= {f"{prefix}{name}": values[name] for name in SCALARS}
+            values = {name: values[name] for name in SCALARS} | depths[precision]
+            found[precision] |= {f"{prefix}{name}": value for name, value in values.items()}
             found[precision][f"{prefix}tiles"] = float(len(scores))
     return found
 

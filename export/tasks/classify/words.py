@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from export.bundle.card import Words
+from export.datasets.cameras import BITS
 from runtime.inference.view_input import FieldOfView, ViewInput
 from runtime.preprocess.spec import TEXTURE
 from runtime.tasks.classify.record import Classification
@@ -14,11 +15,14 @@ MEASURES = {
     "balanced_accuracy": "balanced accuracy",
     "log_loss": "log loss",
     "calibration_error": "calibration error",
+    **{f"accuracy_{bits}_bits": f"accuracy in {bits} bits" for bits in BITS},
 }
 NOTES = (
     "Calibration error: the mean distance, over ten bins of the top score, of the score from",
     "the share that was right. The scores were calibrated on the validation images, so theirs",
-    "flatters; the test images were used for nothing else.",
+    "flatters; the test images were used for nothing else. In 8 to 16 bits: the same images",
+    "through cameras of these depths, their noise alike, white at 70 % of full scale and of",
+    "30,000 electrons.",
 )
 
 
