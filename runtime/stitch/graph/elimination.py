@@ -38,7 +38,7 @@ class Elimination:
     def of(cls, at_px: Floats, ends: Ints, free: int) -> Elimination:
         """Return the order for tiles at (n, 2) coupled at `ends` (m, 2); the first `free` move."""
         rank = np.full(len(at_px), -1, dtype=np.int64)
-        tiles = _order(at_px[:free], ends)
+        tiles = np.ascontiguousarray(_order(at_px[:free], ends))
         rank[tiles] = np.arange(free)
         starts, rows = kernel.fill_pattern(ends, rank, free)
         rows = rows[: starts[-1]]

@@ -194,9 +194,9 @@ def judged(pair: StripPair, a: Image, b: Image, shifts_px: Sequence[tuple[int, i
     if not shifts_px:
         return []
     shifts = np.array(shifts_px)
-    bare = np.abs(shifts) < FIXED_PATTERN_PX
+    bare_columns, bare_rows = np.ascontiguousarray(np.abs(shifts.T) < FIXED_PATTERN_PX)
     along, share, areas = agreements(
-        a, b, shifts + pair.crop_offset, bare[:, 1], bare[:, 0], STRETCHES
+        a, b, shifts + pair.crop_offset, bare_rows, bare_columns, STRETCHES
     )
     return [
         Peak(shift, *told)

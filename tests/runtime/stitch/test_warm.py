@@ -1,14 +1,24 @@
 import numpy as np
 
 from runtime.stitch.graph import elimination_kernel, linear_kernel, near_kernel
-from runtime.stitch.match import likelihood_kernel, placed_kernel
+from runtime.stitch.match import (
+    correlation_kernel,
+    judge_kernel,
+    likelihood_kernel,
+    noise_kernel,
+    peaks_kernel,
+    placed_kernel,
+)
 from runtime.stitch.match.placed import Placed
 from runtime.stitch.stitcher import Stitcher
 from runtime.stitch.warm import warm_kernels
-from tests.runtime.stitch.stitch_scans import SHAPE_PX, add, scan
+from tests.runtime.stitch.stitch_scans import SHAPE_PX, add, lattice, scan
 from tests.runtime.stitch.test_placed import Turned
 
-MODULES = (elimination_kernel, linear_kernel, near_kernel, likelihood_kernel, placed_kernel)
+MODULES = (
+    elimination_kernel, linear_kernel, near_kernel, correlation_kernel, judge_kernel,
+    likelihood_kernel, noise_kernel, peaks_kernel, placed_kernel,
+)  # fmt: skip
 
 
 def compiled() -> dict[str, int]:
@@ -24,12 +34,12 @@ def compiled() -> dict[str, int]:
 def test_a_scan_finds_its_kernels_compiled() -> None:
     warm_kernels()
     before = compiled()
-    made = scan(rows=3, columns=4)
-    stitcher = Stitcher(px_from_stage=np.eye(2), stage_sigma_px=2.0, shape_px=SHAPE_PX)
-    for tile in made.tiles:
-        add(stitcher, tile)
-        stitcher.moved()
-    stitcher.solve()
+    for made in (scan(rows=3, columns=4), scan(rows=3, columns=4, image=lattice)):
+        stitcher = Stitcher(px_from_stage=np.eye(2), stage_sigma_px=2.0, shape_px=SHAPE_PX)
+        for tile in made.tiles:
+            add(stitcher, tile)
+            stitcher.moved()
+        stitcher.solve()
     turned = Turned(1.0, seed=0)
     assert Placed.of(turned.pair, turned.cells()) is not None
     assert {name for name, count in compiled().items() if count > before[name]} == set()
