@@ -69,7 +69,7 @@ GRAPH = (
 PIXELS = (
     "runtime.stitch.match.borders.Detail.of",
     "runtime.stitch.match.borders.OpenBorders.blank",
-    "runtime.stitch.match.borders.chance_scores",
+    "runtime.stitch.match.borders.Chance.of",
     "runtime.stitch.stitcher.by_the_sensor",
     "runtime.stitch.map.mosaic.look_into",
     "runtime.stitch.map.mosaic.solve_tones",

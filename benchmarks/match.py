@@ -49,6 +49,7 @@ from runtime.stitch.match.agreed import Points
 from runtime.stitch.match.borders import Facing
 from runtime.stitch.match.learned import cells
 from runtime.stitch.match.strips import StripPair
+from runtime.stitch.match.threshold import Chance
 from runtime.tasks.match.matcher import StripMatcher
 from runtime.tasks.match.record import StripInput
 from runtime.tasks.registry import RECORDS
@@ -169,7 +170,9 @@ def peers(asked: argparse.Namespace) -> dict[str, Match]:
 
 def _of_strips(match: Callable[[TilePair], object]) -> Match:
     """Return a matcher of tiles as one of strips."""
-    return lambda pair: match(TilePair("a", "b", Facing(pair, None, None, ()), pair.a.shape))
+    return lambda pair: match(
+        TilePair("a", "b", Facing(pair, None, None, Chance(tuple)), pair.a.shape)
+    )
 
 
 def times(asked: argparse.Namespace) -> None:

@@ -34,7 +34,7 @@ from runtime.stitch.match.ladder import match_phase
 from runtime.stitch.match.refined import Match
 from runtime.stitch.match.straight import as_taken, straightened
 from runtime.stitch.match.strips import XY, StripPair
-from runtime.stitch.match.threshold import chance_scores
+from runtime.stitch.match.threshold import Chance
 from runtime.stitch.stitcher import GATE_MARGIN_PX, GATE_SIGMAS
 from runtime.tile import Pixels
 
@@ -240,7 +240,7 @@ def match_frames(
     `known` is about how the frames are bent. What is returned are the pixels of the frames as they
     are, whether it is known or not.
     """
-    chance = [chance_scores(frame.pixels, gate_px=gate_px) for frame in frames]
+    chance = [Chance.of(frame.pixels, gate_px=gate_px) for frame in frames]
     pairs = [
         (i, j)
         for i, j in combinations(range(len(frames)), 2)
@@ -263,9 +263,7 @@ def match_frames(
     )
 
 
-def _matched(
-    strips: StripPair, chance: tuple[float, ...], known: Distortion | None
-) -> Match | None:
+def _matched(strips: StripPair, chance: Chance, known: Distortion | None) -> Match | None:
     """Return the match of two strips in the pixels of the frames as they are, or None."""
     # Of empty glass every place is as likely, and each would be looked into.
     if is_blank(strips.a) or is_blank(strips.b):

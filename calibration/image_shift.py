@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from runtime.stitch.match.ladder import match_phase
 from runtime.stitch.match.strips import StripPair
-from runtime.stitch.match.threshold import FAR, chance_scores
+from runtime.stitch.match.threshold import FAR, Chance
 from runtime.tile import UNSURE_PX2, Covariance
 
 SMALLEST_OVERLAP = 0.25
@@ -47,7 +47,7 @@ def measure_shift(a: NDArray[Any], b: NDArray[Any]) -> ImageShift:
     # Far from the other frame as the matcher sees it: it takes no shift near zero for anything but
     # dust on the sensor, and here the flat field has taken that away.
     pair = StripPair(first, second, FAR, (0, 0), FAR, gate_px)
-    chance = chance_scores(first, gate_px=gate_px) + chance_scores(second, gate_px=gate_px)
+    chance = Chance.of(first, gate_px=gate_px) + Chance.of(second, gate_px=gate_px)
     match = match_phase(pair, chance)
     if match is None:
         return ImageShift(dx_px=0.0, dy_px=0.0, ncc=0.0)

@@ -35,7 +35,7 @@ def warm_kernels() -> None:
     extent = (SIDE_PX + ROWS * STEP_PX, SIDE_PX + COLUMNS * STEP_PX)
     y, x = np.indices(extent) * (2 * np.pi / PITCH_PX)
     noise = np.random.default_rng(0).integers(0, 4000, extent)
-    picture = (noise + 2000 * (2 + np.cos(x) + np.cos(y))).astype(np.uint16)
+    picture: Pixels = (noise + 2000 * (2 + np.cos(x) + np.cos(y))).astype(np.uint16)
     stitcher = Stitcher(px_from_stage=np.eye(2), stage_sigma_px=2.0, shape_px=(SIDE_PX, SIDE_PX))
 
     def tile(x: int, y: int) -> Pixels:

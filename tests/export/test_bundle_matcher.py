@@ -20,6 +20,7 @@ from runtime.config.settings import SHIPPED_MODELS, ModelsSection
 from runtime.errors import ModelRefused
 from runtime.stitch.match.borders import Facing
 from runtime.stitch.match.strips import StripPair
+from runtime.stitch.match.threshold import Chance
 from tests.export.demis_set import texture
 
 pytestmark = pytest.mark.export
@@ -104,7 +105,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def pair_of(a: np.ndarray, b: np.ndarray) -> TilePair:
     strips = StripPair(a, b, (700, 0), (0, 0), (700.0, 0.0), 10)
-    return TilePair("a", "b", Facing(strips, None, None, (0.0,)), (1024, 1024))
+    return TilePair("a", "b", Facing(strips, None, None, Chance(lambda: (0.0,))), (1024, 1024))
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp32"])

@@ -26,6 +26,7 @@ from export.networks.xfeat import XFeatNetwork, keypoint_map
 from runtime.errors import ConfigRefused
 from runtime.stitch.match.borders import Facing
 from runtime.stitch.match.strips import StripPair
+from runtime.stitch.match.threshold import Chance
 from tests.export.demis_set import texture, write_set
 
 pytestmark = pytest.mark.export
@@ -46,7 +47,7 @@ def weights(name: str) -> Path:
 def pair_of(a: np.ndarray, b: np.ndarray, origin_b: tuple[int, int] = (0, 0)) -> TilePair:
     """Return two crops as of neighbours; where a lies in its tile tells that it is thought of."""
     strips = StripPair(a, b, (700, 30), origin_b, (700.0, 30.0), 10)
-    return TilePair("a", "b", Facing(strips, None, None, (0.0,)), (1024, 1024))
+    return TilePair("a", "b", Facing(strips, None, None, Chance(lambda: (0.0,))), (1024, 1024))
 
 
 def moved(shape: tuple[int, int], dx: int, dy: int, seed: int = 5) -> tuple[np.ndarray, np.ndarray]:

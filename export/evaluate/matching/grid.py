@@ -14,7 +14,7 @@ from export.evaluate.matching.matcher import Floats, TilePair
 from runtime.errors import InputRefused
 from runtime.stitch.match.borders import Facing
 from runtime.stitch.match.strips import Borders, cut, predict, turned_gate_px
-from runtime.stitch.match.threshold import chance_scores
+from runtime.stitch.match.threshold import Chance
 from runtime.stitch.stitcher import GATE_MARGIN_PX, GATE_SIGMAS
 from runtime.tile import Pixels
 
@@ -59,7 +59,7 @@ def true_pairs(
     Raises InputRefused for two that do not overlap where they are said to lie.
     """
     gate = gate_px(stage_sigma_px)
-    chance = {name: chance_scores(tile, gate_px=gate) for name, tile in pixels.items()}
+    chance = {name: Chance.of(tile, gate_px=gate) for name, tile in pixels.items()}
     for a, b in neighbours(grid):
         facing = _facing(a, b, pixels, chance, gate)
         if facing is None:
@@ -75,7 +75,7 @@ def _facing(
     a: DemisTile,
     b: DemisTile,
     pixels: dict[str, Pixels],
-    chance: dict[str, tuple[float, ...]],
+    chance: dict[str, Chance],
     gate: int,
 ) -> Facing | None:
     shape_px = pixels[a.name].shape

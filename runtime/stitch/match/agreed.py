@@ -17,7 +17,7 @@ from runtime.stitch.match.correlation import Floats
 from runtime.stitch.match.phase import stays_put
 from runtime.stitch.match.refined import Match, match_turned
 from runtime.stitch.match.strips import MOST_TURN_RAD, StripPair
-from runtime.stitch.match.threshold import accept_above
+from runtime.stitch.match.threshold import Chance
 from runtime.stitch.match.turned import RigidMotion
 
 INLIER_PX = 2.0
@@ -43,7 +43,7 @@ class Agreed:
 
 def match_points(
     pair: StripPair,
-    chance: tuple[float, ...],
+    chance: Chance,
     points: Points,
     mirrored: Callable[[], Points],
     *,
@@ -72,10 +72,10 @@ def beyond_chance(pair: StripPair, points: Points, mirrored: Callable[[], Points
     return found if len(found.a_px) > _by_chance(a, b, pair) else None
 
 
-def looks_alike(pair: StripPair, match: Match, chance: tuple[float, ...]) -> bool:
+def looks_alike(pair: StripPair, match: Match, chance: Chance) -> bool:
     """Return whether a match is alike pixel by pixel, more than the best place is by chance."""
     area_px = pair.area_px((round(match.shift_px[0]), round(match.shift_px[1])))
-    return match.ncc >= accept_above(chance, area_px=area_px)
+    return chance.exceeded(match.ncc, area_px=area_px)
 
 
 def _agreed(a: Floats, b: Floats, pair: StripPair, shift_px: Floats) -> Agreed | None:

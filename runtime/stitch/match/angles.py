@@ -18,7 +18,7 @@ from runtime.stitch.match.correlation import Floats, Image
 from runtime.stitch.match.phase import best_peaks, evened, padded, spectrum, stays_put, within_gate
 from runtime.stitch.match.refined import Match, match_turned
 from runtime.stitch.match.strips import MOST_TURN_RAD, Strip, StripPair
-from runtime.stitch.match.threshold import FAR, accept_above
+from runtime.stitch.match.threshold import FAR, Chance
 from runtime.stitch.match.turned import RigidMotion
 
 LONG_PX = 160
@@ -64,7 +64,7 @@ class _AtAngle:
     alone: bool
 
 
-def match_angles(pair: StripPair, chance: tuple[float, ...]) -> Match | None:
+def match_angles(pair: StripPair, chance: Chance) -> Match | None:
     """Return the match of strips that may be turned, or None below what chance gives.
 
     `pair` must have room for what a turned tile moves a seam by (`turned_gate_px`).
@@ -87,9 +87,7 @@ def match_angles(pair: StripPair, chance: tuple[float, ...]) -> Match | None:
     return next((match for match in tried if match is not None), None)
 
 
-def _refined(
-    pair: StripPair, found: _AtAngle, chance: tuple[float, ...], *, within_px: float
-) -> Match | None:
+def _refined(pair: StripPair, found: _AtAngle, chance: Chance, *, within_px: float) -> Match | None:
     """Return the match near what was found, None where it is not sure."""
     in_a, in_b = _middles(pair)
     still = RigidMotion(found.angle_rad, np.zeros(2))
@@ -100,7 +98,7 @@ def _refined(
     points = np.array([p.a_px for p in match.pairs]), np.array([p.b_px for p in match.pairs])
     strayed = np.median(np.hypot(*(points[0] - motion.into_a(points[1])).T))
     area_px = pair.area_px((round(match.shift_px[0]), round(match.shift_px[1])))
-    sure = match.ncc >= accept_above(chance, area_px=area_px)
+    sure = chance.exceeded(match.ncc, area_px=area_px)
     return match if sure and strayed <= within_px else None
 
 

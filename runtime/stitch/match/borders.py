@@ -21,7 +21,7 @@ from runtime.stitch.match.strips import (
     cut,
     turned_gate_px,
 )
-from runtime.stitch.match.threshold import chance_scores
+from runtime.stitch.match.threshold import Chance
 from runtime.tile import Pixels
 
 ReadPixels = Callable[[str], Pixels]
@@ -42,7 +42,7 @@ class Matchable:
     """
 
     borders: Borders
-    chance: tuple[float, ...]
+    chance: Chance
     detail: Detail
 
 
@@ -58,7 +58,7 @@ class Facing:
     straight: StripPair
     wide: StripPair | None
     own: StripPair | None
-    chance: tuple[float, ...]
+    chance: Chance
 
 
 class OpenBorders:
@@ -68,13 +68,17 @@ class OpenBorders:
         self._depth_px, self._gate_px, self._most_bytes = depth_px, gate_px, most_bytes
         self._strips: dict[str, Borders] = {}
         self._bytes = 0
-        self._chance: dict[str, tuple[float, ...]] = {}
+        self._chance: dict[str, Chance] = {}
         self._detail: dict[str, Detail] = {}
         self._met: defaultdict[tuple[str, Side], float] = defaultdict(float)
 
     def look(self, pixels: Pixels) -> Matchable:
         """Return what matching keeps of a tile's (y, x) pixels; on any thread."""
-        return self._look(pixels, chance_scores(pixels, gate_px=self._gate_px))
+        return Matchable(
+            Borders.of(pixels, depth_px=self._depth_px),
+            Chance.of(pixels, gate_px=self._gate_px),
+            Detail.of(pixels),
+        )
 
     def keep(self, tile_id: str, seen: Matchable) -> None:
         """Keep what neighbours will need of a tile.
@@ -103,6 +107,7 @@ class OpenBorders:
                 self._bytes -= strips.drop(side)
                 if not strips.held:
                     self._detail.pop(name, None)
+                    self._chance.pop(name, None)
 
     def facing(self, pair: Neighbours, new: str, earlier: ReadPixels) -> Facing | None:
         """Return two neighbours as they face each other, None when a side is closed or too little
@@ -117,7 +122,7 @@ class OpenBorders:
             if name in self._strips:
                 self._strips[name] = self._strips.pop(name)  # the last to make room
             else:
-                self.keep(name, self._look_again(name, earlier(name)))
+                self.keep(name, self.look(earlier(name)))
         a, b, own = (self._strips[name] for name in (pair.a, pair.b, new))
         straight = cut(pair, a, b, gate_px=self._gate_px)
         if straight is None:
@@ -139,15 +144,9 @@ class OpenBorders:
             detail.blank_beside(self._detail[other]) for other in others if other in self._detail
         )
 
-    def _look_again(self, tile_id: str, pixels: Pixels) -> Matchable:
-        chance = self._chance.get(tile_id)
-        return self.look(pixels) if chance is None else self._look(pixels, chance)
-
-    def _look(self, pixels: Pixels, chance: tuple[float, ...]) -> Matchable:
-        return Matchable(Borders.of(pixels, depth_px=self._depth_px), chance, Detail.of(pixels))
-
     def _let_go(self, tile_id: str) -> None:
         strips = self._strips.pop(tile_id, None)
         self._detail.pop(tile_id, None)
+        self._chance.pop(tile_id, None)
         if strips is not None:
             self._bytes -= strips.nbytes

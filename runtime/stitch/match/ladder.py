@@ -23,7 +23,7 @@ from runtime.stitch.match.rivals import lead_nats
 from runtime.stitch.match.shown import told_where_shown
 from runtime.stitch.match.sift import match_sift
 from runtime.stitch.match.strips import StripPair
-from runtime.stitch.match.threshold import accept_above, level_of
+from runtime.stitch.match.threshold import Chance
 from runtime.tile import Alternative
 
 Cut = Callable[[bool], StripPair | None]
@@ -32,7 +32,7 @@ Cut = Callable[[bool], StripPair | None]
 Network = Callable[[], CellFinder | None]
 """Returns the network that is asked, None where there is none; from any thread."""
 
-Rung = Callable[[Cut, tuple[float, ...]], Match | None]
+Rung = Callable[[Cut, Chance], Match | None]
 
 ALIKE = 0.05
 """A lead in NCC that says nothing: the rim of the band-pass and shading make as much."""
@@ -76,14 +76,14 @@ SAME_PX = 3.0
 """Candidates as near as this to one another are one."""
 
 
-def match_phase(pair: StripPair, chance: tuple[float, ...]) -> Match | None:
+def match_phase(pair: StripPair, chance: Chance) -> Match | None:
     """Return the phase-correlation match of two strips, or None below what chance gives.
 
     Of several places that the overlap cannot tell apart, the match is the one that the stage finds
     most likely, so that it is no worse than the stage; the others are its alternatives.
     """
     found = candidates(pair, band_pass(pair.a), band_pass(pair.b))
-    sure = [peak for peak in found if peak.ncc >= accept_above(chance, area_px=peak.area_px)]
+    sure = [peak for peak in found if chance.exceeded(peak.ncc, area_px=peak.area_px)]
     if len(sure) > 1:
         return _most_likely(pair, sure)
     return refined(pair, sure[0].shift_px, ncc=sure[0].ncc, method="phase") if sure else None
@@ -139,7 +139,7 @@ def _apart_px(one: Alternative, other: Alternative) -> float:
     return float(np.hypot(one.dx_px - other.dx_px, one.dy_px - other.dy_px))
 
 
-def by_phase(cut: Cut, chance: tuple[float, ...]) -> Match | None:
+def by_phase(cut: Cut, chance: Chance) -> Match | None:
     """Return the phase-correlation match of a pair, of turned strips where straight ones are not
     sure.
     """
@@ -192,35 +192,35 @@ def _doubtful(match: Match, pair: StripPair) -> bool:
     return few or (match.ncc < FAINT and match.ncc < FAINT * reachable_ncc(pair))
 
 
-def by_keypoints(cut: Cut, chance: tuple[float, ...]) -> Match | None:
+def by_keypoints(cut: Cut, chance: Chance) -> Match | None:
     """Return the match that keypoints agree on, or None."""
     pair = cut(True)
     return None if pair is None else match_sift(pair, chance)
 
 
-def by_the_sensor(match: Match, own: StripPair | None, chance: tuple[float, ...]) -> bool:
+def by_the_sensor(match: Match, own: StripPair | None, chance: Chance) -> bool:
     """Return whether a tile agrees as well with itself, laid as the match has the other one.
 
     Two specks that look alike, one on either side of the sensor, match in every pair of tiles, and
     always alike. A lattice agrees with itself too, but all along the seam. `own` are the tile's own
-    strips; where chance reaches far less they are not asked.
+    strips; where chance reaches far less, what they say does not count.
     """
     if own is None or abs(match.rotation_rad) > SURELY_TURNED_RAD:
         return False
     x, y = (round(way) for way in match.shift_px)
-    if match.ncc > 2 * level_of(chance, area_px=own.area_px((x, y))):
-        return False
     a, b = band_pass(own.a), band_pass(own.b)
     around = [(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
     best = max(judged(own, a, b, around), key=lambda peak: peak.ncc)
     repeats = float(np.median(best.along)) > THROUGHOUT * best.ncc
-    return best.ncc > OWN_SHARE * match.ncc and not repeats
+    if repeats or best.ncc <= OWN_SHARE * match.ncc:
+        return False
+    return match.ncc <= 2 * chance.level(area_px=own.area_px((x, y)))
 
 
 def by_cells(network: Network) -> Rung:
     """Return the rung that asks a network, for which it is only then looked."""
 
-    def rung(cut: Cut, _: tuple[float, ...]) -> Match | None:
+    def rung(cut: Cut, _: Chance) -> Match | None:
         pair = cut(True)
         finder = None if pair is None else network()
         return None if pair is None or finder is None else match_learned(pair, finder)
@@ -256,7 +256,7 @@ def ladder(matcher: str, network: Network) -> tuple[Rung, ...]:
     return (*rungs, by_cells(network)) if matcher in LEARNED else rungs
 
 
-def climb(rungs: tuple[Rung, ...], cut: Cut, chance: tuple[float, ...]) -> Match | None:
+def climb(rungs: tuple[Rung, ...], cut: Cut, chance: Chance) -> Match | None:
     """Return the first match any rung is sure of, or None.
 
     A place that is known to `SURE_PX` only, both axes together, is none: where a line through an

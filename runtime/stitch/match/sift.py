@@ -17,6 +17,7 @@ from runtime.stitch.match.correlation import Floats
 from runtime.stitch.match.phase import smooth
 from runtime.stitch.match.refined import Match
 from runtime.stitch.match.strips import Strip, StripPair
+from runtime.stitch.match.threshold import Chance
 
 MOST_KEYPOINTS = 1500
 CONTRAST = 0.01
@@ -29,7 +30,7 @@ DARK, BRIGHT = 0.5, 99.5
 """Percentiles between which the grey levels are spread out."""
 
 
-def match_sift(pair: StripPair, chance: tuple[float, ...]) -> Match | None:
+def match_sift(pair: StripPair, chance: Chance) -> Match | None:
     """Return the match that keypoints agree on, or None: see `match_points`."""
     if is_blank(pair.a) or is_blank(pair.b):
         return None

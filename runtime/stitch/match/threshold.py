@@ -10,6 +10,8 @@ The idea is ashlar's (Muhlich et al., doi:10.1093/bioinformatics/btac544).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Self
 
 import numpy as np
 
@@ -30,15 +32,56 @@ FAR = (10_000, 10_000)
 """Where the second strip is said to lie, so that no peak is taken for a fixed pattern."""
 
 
-def chance_scores(pixels: Strip, *, gate_px: int) -> tuple[float, ...]:
-    """Return `ncc * sqrt(area)` of the best accidental matches of a tile's opposite sides.
+Scores = tuple[float, ...]
+"""`ncc * sqrt(area)` of the best accidental matches of a tile's opposite sides."""
 
-    Each side is compared with the opposite one as it is, and turned by half a turn.
+Sides = tuple[Strip, Strip]
+
+
+class Chance:
+    """What chance gives in a tile, or in several, learned when it is first asked for.
+
+    Most overlaps agree by so much, or so little, that nobody asks.
     """
-    gate_px = min(gate_px, MAX_GATE_PX)
+
+    def __init__(self, learn: Callable[[], Scores]) -> None:
+        self._learn = learn
+        self._scores: Scores | None = None
+
+    @classmethod
+    def of(cls, pixels: Strip, *, gate_px: int) -> Self:
+        """Return what chance gives in a (y, x) tile, of which its sides are kept."""
+        sides = [_opposite_sides(pixels, horizontal) for horizontal in (True, False)]
+        return cls(lambda: _scores(sides, min(gate_px, MAX_GATE_PX)))
+
+    def __add__(self, other: Chance) -> Chance:
+        return Chance(lambda: self.scores + other.scores)
+
+    @property
+    def scores(self) -> Scores:
+        """How well opposite sides match, four numbers a tile."""
+        if self._scores is None:
+            self._scores = self._learn()
+        return self._scores
+
+    def level(self, *, area_px: int) -> float:
+        """Return the NCC that chance reaches over `area_px`, without any limit."""
+        mean = sum(self.scores) / len(self.scores)
+        spread = math.sqrt(sum((score - mean) ** 2 for score in self.scores) / len(self.scores))
+        return (mean + SIGMAS * spread) / math.sqrt(max(area_px, 1))
+
+    def exceeded(self, ncc: float, *, area_px: int) -> bool:
+        """Return whether an NCC over `area_px` is no accident."""
+        if not LOWEST <= ncc < HIGHEST:
+            return ncc >= HIGHEST
+        return ncc >= self.level(area_px=area_px)
+
+
+def _scores(tile: list[Sides], gate_px: int) -> Scores:
+    """Return how well either side matches the opposite one, as it is and turned by half a turn."""
     scores = []
-    for horizontal in (True, False):
-        first, second = (band_pass(side) for side in _opposite_sides(pixels, horizontal))
+    for sides in tile:
+        first, second = (band_pass(side) for side in sides)
         size = padded(first.shape, second.shape, gate_px)
         a, b = spectra((first, second), size)
         turned = np.ascontiguousarray(second[::-1, ::-1])
@@ -52,25 +95,13 @@ def chance_scores(pixels: Strip, *, gate_px: int) -> tuple[float, ...]:
     return tuple(scores)
 
 
-def level_of(scores: tuple[float, ...], *, area_px: int) -> float:
-    """Return the NCC that chance reaches over `area_px`, without any limit."""
-    mean = sum(scores) / len(scores)
-    spread = math.sqrt(sum((score - mean) ** 2 for score in scores) / len(scores))
-    return (mean + SIGMAS * spread) / math.sqrt(max(area_px, 1))
-
-
-def accept_above(scores: tuple[float, ...], *, area_px: int) -> float:
-    """Return the NCC above which a match over `area_px` is no accident."""
-    return min(max(level_of(scores, area_px=area_px), LOWEST), HIGHEST)
-
-
-def _opposite_sides(pixels: Strip, horizontal: bool) -> tuple[Strip, Strip]:
-    """Return the middles of two opposite border strips of a tile, equal shapes (y, x)."""
+def _opposite_sides(pixels: Strip, horizontal: bool) -> Sides:
+    """Copy the middles of two opposite border strips of a tile, equal shapes (y, x)."""
     height, width = pixels.shape
     if horizontal:
         side, depth = min(SIDE_PX, height), min(DEPTH_PX, width // 2)
         middle = slice((height - side) // 2, (height + side) // 2)
-        return pixels[middle, width - depth :], pixels[middle, :depth]
+        return pixels[middle, width - depth :].copy(), pixels[middle, :depth].copy()
     side, depth = min(SIDE_PX, width), min(DEPTH_PX, height // 2)
     middle = slice((width - side) // 2, (width + side) // 2)
-    return pixels[height - depth :, middle], pixels[:depth, middle]
+    return pixels[height - depth :, middle].copy(), pixels[:depth, middle].copy()

@@ -8,6 +8,7 @@ from runtime.stitch.match.ladder import _slides, climb
 from runtime.stitch.match.nearby import SURE_PX
 from runtime.stitch.match.refined import Match
 from runtime.stitch.match.strips import StripPair
+from runtime.stitch.match.threshold import Chance
 from runtime.tile import Alternative, PointPair
 
 
@@ -20,8 +21,8 @@ def test_a_place_that_is_hardly_known_leaves_the_seam_to_the_next_rung():
     along_a_line = match_of((0.01, 2.1 * SURE_PX**2))
     known = match_of((0.01, 1.9 * SURE_PX**2))
     rungs = [lambda *_, found=found: found for found in (None, along_a_line, known)]
-    assert climb(tuple(rungs), lambda _: None, ()) is known
-    assert climb(tuple(rungs[:2]), lambda _: None, ()) is None
+    assert climb(tuple(rungs), lambda _: None, Chance(tuple)) is known
+    assert climb(tuple(rungs[:2]), lambda _: None, Chance(tuple)) is None
 
 
 def test_of_two_places_that_few_blocks_tell_none_is_the_match():

@@ -8,7 +8,7 @@ import pytest
 
 from runtime.stitch.match.ladder import FEWEST_PAIRS, by_phase, match_phase
 from runtime.stitch.match.shown import told_where_shown
-from runtime.stitch.match.threshold import chance_scores
+from runtime.stitch.match.threshold import Chance
 from tests.runtime.stitch.stitch_scans import section
 from tests.runtime.stitch.test_turned import GATE_PX, MIDDLE, SIDE_PX, strips_of, turn
 
@@ -48,7 +48,7 @@ def off_px(match, angles):
 @pytest.mark.parametrize("degrees", [-5.0, 0.0, 5.0])
 def test_what_a_block_tells_lies_where_it_shows_something(at, degrees):
     (a, b), angles = tiles_of(degrees, at)
-    chance = chance_scores(a, gate_px=GATE_PX) + chance_scores(b, gate_px=GATE_PX)
+    chance = Chance.of(a, gate_px=GATE_PX) + Chance.of(b, gate_px=GATE_PX)
     pair = strips_of(a, b, PRIOR, gate_px=30)
     match = by_phase(lambda _: pair, chance)
     assert match is not None
@@ -58,7 +58,7 @@ def test_what_a_block_tells_lies_where_it_shows_something(at, degrees):
 
 def test_a_block_that_shows_nothing_turns_no_tile():
     (a, b), angles = tiles_of(0.0, (402, 652))
-    chance = chance_scores(a, gate_px=GATE_PX) + chance_scores(b, gate_px=GATE_PX)
+    chance = Chance.of(a, gate_px=GATE_PX) + Chance.of(b, gate_px=GATE_PX)
     pair = strips_of(a, b, PRIOR, gate_px=30)
     match = match_phase(pair, chance)
     assert match is not None
@@ -75,7 +75,7 @@ def test_a_block_that_shows_nothing_turns_no_tile():
 
 def test_the_shift_stays_what_it_was():
     (a, b), _ = tiles_of(3.0, (402, 652))
-    chance = chance_scores(a, gate_px=GATE_PX) + chance_scores(b, gate_px=GATE_PX)
+    chance = Chance.of(a, gate_px=GATE_PX) + Chance.of(b, gate_px=GATE_PX)
     pair = strips_of(a, b, PRIOR, gate_px=30)
     match = match_phase(pair, chance)
     assert match is not None

@@ -10,7 +10,7 @@ from runtime.stitch.match.ladder import by_phase, by_the_sensor, match_phase
 from runtime.stitch.match.phase import band_pass, candidates, reachable_ncc, within_gate
 from runtime.stitch.match.strips import Borders, StripPair, cut, predict
 from runtime.stitch.match.subpixel import refine
-from runtime.stitch.match.threshold import accept_above, chance_scores
+from runtime.stitch.match.threshold import HIGHEST, LOWEST, Chance
 from tests.runtime.stitch.stitch_scans import SHAPE_PX, section
 
 RNG = np.random.default_rng(1)
@@ -85,13 +85,30 @@ def _match(a, b):
     assert pair is not None
     strips = cut(pair, Borders.of(a, depth_px=60), Borders.of(b, depth_px=60), gate_px=10)
     assert strips is not None
-    chance = chance_scores(a, gate_px=10) + chance_scores(b, gate_px=10)
+    chance = Chance.of(a, gate_px=10) + Chance.of(b, gate_px=10)
     return match_phase(strips, chance)
 
 
 def test_the_threshold_falls_with_the_area():
-    scores = (8.0, 9.0, 10.0, 11.0)
-    assert accept_above(scores, area_px=2_000) > accept_above(scores, area_px=8_000)
+    chance = Chance(lambda: (8.0, 9.0, 10.0, 11.0))
+    assert not chance.exceeded(0.3, area_px=2_000)
+    assert chance.exceeded(0.3, area_px=8_000)
+
+
+def test_chance_is_learned_where_the_answer_depends_on_it_and_once():
+    asked = []
+
+    def learn():
+        asked.append(1)
+        return (0.0, 0.0)
+
+    chance = Chance(learn)
+    assert chance.exceeded(HIGHEST, area_px=1)
+    assert not chance.exceeded(LOWEST - 1e-9, area_px=1_000_000)
+    assert asked == []
+    both = chance + chance
+    assert both.exceeded(LOWEST, area_px=1)
+    assert (both.scores, chance.scores, asked) == ((0.0,) * 4, (0.0,) * 2, [1])
 
 
 @pytest.mark.parametrize("size", [(40, 30), (33, 54)])
@@ -216,7 +233,7 @@ def test_rows_or_columns_alone_are_no_match(prior, stripes):
     rng = np.random.default_rng(5)
     pattern = 60 * rng.normal(size=stripes)
     a, b = (seen((0, 0), pattern=pattern + rng.normal(0, 2, SHAPE_PX), contrast=0) for _ in "ab")
-    chance = chance_scores(a, gate_px=8) + chance_scores(b, gate_px=8)
+    chance = Chance.of(a, gate_px=8) + Chance.of(b, gate_px=8)
     assert match_phase(strips_of(a, b, prior=prior, gate_px=8), chance) is None
 
 
@@ -241,7 +258,7 @@ def test_a_periodic_specimen_keeps_every_place_it_allows_and_takes_the_stages(pi
     true, prior, gate_px = (220, 3), (218.0, -2.0), 20
     a, b = lattice((0, 0), pitch=pitch, seed=1), lattice(true, pitch=pitch, seed=2)
     strips = strips_of(a, b, prior=prior, gate_px=gate_px)
-    match = match_phase(strips, chance_scores(a, gate_px=20) + chance_scores(b, gate_px=20))
+    match = match_phase(strips, Chance.of(a, gate_px=20) + Chance.of(b, gate_px=20))
     assert match is not None
     places = [match.shift_px, *((other.dx_px, other.dy_px) for other in match.alternatives)]
     steps = (np.array(places) - true) / pitch
@@ -256,7 +273,7 @@ def test_a_periodic_specimen_keeps_every_place_it_allows_and_takes_the_stages(pi
 def test_flaws_far_below_the_noise_tell_the_places_of_a_lattice_apart(pitch):
     true, prior, gate_px = (220, 3), (212.0, 9.0), 20
     a, b = (lattice(at, pitch=pitch, seed=at[0], flaws=0.03) for at in ((0, 0), true))
-    match = match_phase(strips_of(a, b, prior=prior, gate_px=gate_px), (8.0, 8.0))
+    match = match_phase(strips_of(a, b, prior=prior, gate_px=gate_px), Chance(lambda: (8.0, 8.0)))
     assert match is not None
     places = [(match.shift_px, 0.0)]
     places += [((other.dx_px, other.dy_px), other.lead_nats) for other in match.alternatives]
@@ -268,7 +285,7 @@ def test_a_lattice_that_agrees_with_itself_is_no_dust():
     """The step of the stage is a whole number of its periods, so a tile matches itself as well."""
     true, gate_px = (216, 0), 8
     a, b = lattice((0, 0), pitch=12, seed=1), lattice(true, pitch=12, seed=2)
-    chance = chance_scores(a, gate_px=8) + chance_scores(b, gate_px=8)
+    chance = Chance.of(a, gate_px=8) + Chance.of(b, gate_px=8)
     match = match_phase(strips_of(a, b, prior=(216.0, 0.0), gate_px=gate_px), chance)
     own = strips_of(b, b, prior=(216.0, 0.0), gate_px=gate_px)
     assert match is not None
@@ -289,7 +306,7 @@ def test_a_pitch_as_wide_as_the_overlap_is_matched_to_a_pixel():
 def test_a_specimen_that_does_not_repeat_has_one_place():
     for at in ((300, 400), (700, 200), (100, 900)):
         a, b = seen(at), seen((at[0] + 218, at[1] + 4))
-        chance = chance_scores(a, gate_px=20) + chance_scores(b, gate_px=20)
+        chance = Chance.of(a, gate_px=20) + Chance.of(b, gate_px=20)
         match = match_phase(strips_of(a, b, prior=(215.0, 0.0), gate_px=20), chance)
         assert match is not None
         assert match.alternatives == ()
@@ -311,7 +328,7 @@ def specks(rng, shared):
 def test_two_specks_that_agree_among_many_that_do_not_are_no_match(seed):
     rng = np.random.default_rng(seed)
     a, b = (specks(rng, np.array([(230, 60), (238, 75)]) - at) for at in ((0, 0), (212, 4)))
-    chance = chance_scores(a, gate_px=12) + chance_scores(b, gate_px=12)
+    chance = Chance.of(a, gate_px=12) + Chance.of(b, gate_px=12)
     pair = strips_of(a, b, prior=(212.0, 0.0), gate_px=12)
     assert match_phase(pair, chance) is not None
     assert by_phase(lambda _: pair, chance) is None
@@ -325,7 +342,7 @@ def test_sharp_strips_that_agree_a_little_in_the_gate_are_looked_at_beyond_it():
         section()[y + dy :, x + dx :][:height, :width] + noise(rng, SHAPE_PX, sigma=5.0)
         for dx, dy in ((0, 0), (180, 20))
     )
-    chance = chance_scores(a, gate_px=12) + chance_scores(b, gate_px=12)
+    chance = Chance.of(a, gate_px=12) + Chance.of(b, gate_px=12)
     straight, wide = (strips_of(a, b, prior=(180.0, 0.0), gate_px=gate) for gate in (12, 32))
     assert match_phase(straight, chance) is not None
     match = by_phase(lambda turned: wide if turned else straight, chance)

@@ -8,7 +8,7 @@ from runtime.stitch.match.angles import match_angles
 from runtime.stitch.match.ladder import by_phase, match_phase
 from runtime.stitch.match.sift import match_sift
 from runtime.stitch.match.strips import Borders, cut, predict, turned_gate_px
-from runtime.stitch.match.threshold import chance_scores
+from runtime.stitch.match.threshold import Chance
 from runtime.stitch.match.turned import _layout
 from tests.runtime.stitch.stitch_scans import section
 
@@ -54,7 +54,7 @@ def test_point_pairs_of_turned_tiles_show_the_same_specimen(method, rung, prior,
         view(centre, angle, n)
         for n, (centre, angle) in enumerate(zip(centres, angles, strict=True))
     )
-    chance = chance_scores(a, gate_px=GATE_PX) + chance_scores(b, gate_px=GATE_PX)
+    chance = Chance.of(a, gate_px=GATE_PX) + Chance.of(b, gate_px=GATE_PX)
     match = rung(strips_of(a, b, prior), chance)
     assert match is not None
     assert match.method == method
@@ -94,7 +94,7 @@ def test_tiles_turned_by_several_degrees_are_matched_where_they_lie(prior, degre
         view(centre, angle, n)
         for n, (centre, angle) in enumerate(zip(centres, angles, strict=True))
     )
-    chance = chance_scores(a, gate_px=GATE_PX) + chance_scores(b, gate_px=GATE_PX)
+    chance = Chance.of(a, gate_px=GATE_PX) + Chance.of(b, gate_px=GATE_PX)
     match = by_phase(cutting(a, b, prior), chance)
     assert match is not None
     assert match.rotation_rad == pytest.approx(angles[1] - angles[0], abs=5e-4)
@@ -110,7 +110,7 @@ def test_tiles_turned_by_several_degrees_are_matched_where_they_lie(prior, degre
 def test_turned_strips_do_not_match_where_nothing_is_shared():
     for seed, (one, other) in enumerate([((300, 300), (1100, 900)), ((900, 300), (400, 1000))]):
         a, b = (view(np.array(at, float), 0.0, seed) for at in (one, other))
-        assert match_angles(cutting(a, b, (270.0, 0.0))(True), (0.0,)) is None
+        assert match_angles(cutting(a, b, (270.0, 0.0))(True), Chance(lambda: (0.0,))) is None
 
 
 def test_blocks_of_turned_tiles_stay_within_the_picture():
@@ -129,15 +129,15 @@ def test_a_lattice_is_not_matched_by_turning_it():
     lattice = 3000 + 800 * np.cos(2 * np.pi * x / 16) * np.cos(2 * np.pi * y / 16)
     rng = np.random.default_rng(0)
     a, b = ((lattice + rng.normal(0, 60, lattice.shape)).astype(np.uint16) for _ in "ab")
-    assert match_angles(cutting(a, b, (276.0, 4.0))(True), (0.0,)) is None
+    assert match_angles(cutting(a, b, (276.0, 4.0))(True), Chance(lambda: (0.0,))) is None
 
 
 def test_keypoints_agree_on_nothing_where_nothing_is_shared():
     for seed, (one, other) in enumerate([((300, 300), (1100, 900)), ((900, 300), (400, 1000))]):
         a, b = (view(np.array(at, float), 0.0, seed) for at in (one, other))
-        assert match_sift(strips_of(a, b, (270.0, 0.0)), (0.0,)) is None
+        assert match_sift(strips_of(a, b, (270.0, 0.0)), Chance(lambda: (0.0,))) is None
 
 
 def test_a_flat_strip_has_no_keypoints():
     flat = np.full((SIDE_PX, SIDE_PX), 900, np.uint16)
-    assert match_sift(strips_of(flat, flat, (270.0, 0.0)), (0.0,)) is None
+    assert match_sift(strips_of(flat, flat, (270.0, 0.0)), Chance(lambda: (0.0,))) is None
