@@ -26,8 +26,10 @@ from runtime.stitch.match.likelihood import (
 from runtime.stitch.match.resample import blocks_at
 
 ROUNDS = 3
-SETTLED, LEAST_PX = 0.3, 0.002
-"""A step below this share of its own standard error, or below this, changes nothing."""
+SETTLED = 0.3
+LEAST_PX, LEAST_WIDE_PX = 0.01, 0.002
+"""A step below this share of its own standard error, or below this, leaves nothing to be seen: the
+next one would have a tenth of it, and of a wide pitch half."""
 
 FEW_PERIODS = 2.0
 """What has fewer periods in a block shows a part of its shift only: the windows stay where they are
@@ -185,7 +187,8 @@ def _settle(
         if found is None:
             return None
         step, covariance = found
-        least = max(SETTLED**2 * float(np.trace(covariance)), LEAST_PX**2)
+        least_px = LEAST_WIDE_PX if wide else LEAST_PX
+        least = max(SETTLED**2 * float(np.trace(covariance)), least_px**2)
         if done + 1 >= (WIDE_ROUNDS if wide else ROUNDS) or step @ step < least:
             return looked, votes, wide
         slow = step * before > SLOW * before**2
