@@ -127,7 +127,11 @@ LOADED = {"ashlar": "ashlar.reg", "nightscope": "runtime.offline.stitch"}
 
 
 def load(tool: str) -> None:
-    """Load what a tool uses: modules, and our compiled kernels."""
+    """Load what a tool uses: modules, and our compiled kernels in a process set up as ours is."""
+    if tool == "nightscope":
+        process = import_module("runtime.cli.process")
+        process.leave_cores_to_threads_of_ours()
+        process.give_back_what_is_freed()
     import_module(LOADED.get(tool, tool))
     if tool == "nightscope":
         import_module("runtime.stitch.warm").warm_kernels()
