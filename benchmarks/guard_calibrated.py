@@ -69,10 +69,17 @@ def calibrated(
     fit = fit_guard(np.array(seen), classifier.guard)
     outcome = judge(fit, classifier.guard, labels=labels, blank=len(tiles) - len(labels))
     judging.classifier = classifier.guarded(
-        replace(classifier.guard, mean=fit.mean, limit=fit.limit, specimen_limit=fit.specimen_limit)
+        replace(
+            classifier.guard,
+            mean=fit.mean,
+            limit=fit.limit,
+            specimen_limit=fit.specimen_limit,
+            foreign_limit=fit.foreign_limit,
+        )
     )
     said = "passed" if outcome.passed else outcome.advice.partition(":")[0]
-    return f"{said}; limits {fit.limit:.1f}, {fit.specimen_limit:.1f}, moved {fit.moved:.2f}"
+    limits = ", ".join(f"{x:.1f}" for x in (fit.limit, fit.specimen_limit, fit.foreign_limit))
+    return f"{said}; limits {limits}, moved {fit.moved:.2f}"
 
 
 def main() -> None:

@@ -18,8 +18,9 @@ from runtime.instrument.camera.files import read_image
 CONFIG = Path(__file__).parents[1] / "export" / "configs" / "mussel_tissue.toml"
 FIELD_PX = (448, 512)
 MOST_OF_A_FILE = 6
+# Of CREMI the guard was shown others, of C1.
 FOREIGN = {
-    "ssTEM, CREMI": "cremi_tiles/*/*.png",
+    "ssTEM, CREMI": "cremi_tiles/C2/*.png",
     "ssTEM, ISBI 2012": "isbi2012_NC/image/*.png",
     "ssTEM, Drosophila VNC": "drosophila_vnc_NC/raw/*",
     "steel, UHCS": "uhcs_sem/**/*.png",

@@ -51,7 +51,7 @@ def doubted(images: LabelledImages, guard: Guard, data: Data) -> str:
     for index in range(len(images)):
         pixels = images.load(index)
         views = [pixels[view] for view in views_of(images, index, data.field)]
-        seen = [guard.look(one, sample(one, guard.spec)) for one in views]
+        seen = [guard.look(one, sample(one, guard.spec, counted=True)) for one in views]
         verdicts.append(guard.judge(seen, score=1.0))
     return f"{sum(bool(verdict.doubt) for verdict in verdicts)} of {len(verdicts)}"
 
@@ -66,8 +66,10 @@ def row(data: Data, spec: PreprocessSpec) -> list[str]:
         mean=fitted.mean,
         whitening=fitted.whitening,
         specimen_whitening=fitted.specimen_whitening,
+        towards=fitted.towards,
         limit=fitted.limit,
         specimen_limit=fitted.specimen_limit,
+        foreign_limit=fitted.foreign_limit,
         blank_limit=fitted.blank_limit,
         least_score=0.0,
     )

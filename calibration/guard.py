@@ -24,9 +24,15 @@ from runtime.config.settings import Settings
 from runtime.errors import CalibrationRefused, ModelRefused
 from runtime.inference.shelf import ModelShelf, shelf_of
 from runtime.instrument.rig import Rig
-from runtime.tasks.classify.calibrated_guard import FITTED_FROM, LIMIT, MEAN, SPECIMEN_LIMIT
+from runtime.tasks.classify.calibrated_guard import (
+    FITTED_FROM,
+    FOREIGN_LIMIT,
+    LIMIT,
+    MEAN,
+    SPECIMEN_LIMIT,
+)
 from runtime.tasks.classify.classifier import TileClassifier
-from runtime.tasks.classify.descriptor import SPECIMEN
+from runtime.tasks.classify.descriptor import KIND, SPECIMEN, USUAL
 from runtime.tasks.classify.guard import Guard
 from runtime.tasks.registry import RECORDS
 from runtime.tile import BLANK_DOUBT, Picture
@@ -49,7 +55,8 @@ WIDEST = 1.5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardFit:
     """`mean` (features,) is that of the tiles, with the σ of each element; `limit` and
-    `specimen_limit` are the distances beyond which a tile is doubted. `distances` (n,) are those of
+    `specimen_limit` are the distances beyond which a tile is doubted, `foreign_limit` how far it
+    may lie towards what is foreign. `distances` (n,) are those of
     every tile from the mean of all others, as shares of `limit`; `moved` how far the mean lies from
     the model's, as a share of the model's own limit.
     """
@@ -58,6 +65,7 @@ class GuardFit:
     sigma: Features
     limit: float
     specimen_limit: float
+    foreign_limit: float
     distances: Features
     moved: float
 
@@ -72,25 +80,29 @@ def fit_guard(features: Features, guard: Guard) -> GuardFit:
     count = len(features)
     mean = features.mean(axis=0)
     away = (features - mean) * (count / (count - 1))
-    whole = np.linalg.norm(away @ guard.whitening.T, axis=1)
-    specimen = np.linalg.norm(away[:, SPECIMEN] @ guard.specimen_whitening.T, axis=1)
-    limit = max(guard.limit, ALLOWANCE * float(np.quantile(whole, QUANTILE)))
+    whole = np.linalg.norm(away[:, USUAL] @ guard.whitening.T, axis=1)
+    specimen = np.linalg.norm(away[:, USUAL][:, SPECIMEN] @ guard.specimen_whitening.T, axis=1)
+    limit = _limit(whole, least=guard.limit)
     return GuardFit(
         mean=mean,
         sigma=features.std(axis=0, ddof=1) / np.sqrt(count),
         limit=limit,
-        specimen_limit=max(
-            guard.specimen_limit, ALLOWANCE * float(np.quantile(specimen, QUANTILE))
-        ),
+        specimen_limit=_limit(specimen, least=guard.specimen_limit),
+        foreign_limit=_limit(away[:, KIND] @ guard.towards, least=guard.foreign_limit),
         distances=whole / limit,
-        moved=float(np.linalg.norm(guard.whitening @ (mean - guard.mean))) / guard.limit,
+        moved=float(np.linalg.norm(guard.whitening @ (mean - guard.mean)[USUAL])) / guard.limit,
     )
+
+
+def _limit(distances: Features, *, least: float) -> float:
+    return max(least, ALLOWANCE * float(np.quantile(distances, QUANTILE)))
 
 
 def judge(fit: GuardFit, guard: Guard, *, labels: Sequence[str], blank: int) -> Measurement:
     """Return the measurement with its verdict; `labels` are those of the tiles that were fitted,
     `blank` how many more showed nothing.
     """
+    # What is foreign lies beyond the distances as well, however wide the third limit has to be.
     wider = max(fit.limit / guard.limit, fit.specimen_limit / guard.specimen_limit)
     counts = Counter(labels)
     advice = ""
@@ -105,6 +117,7 @@ def judge(fit: GuardFit, guard: Guard, *, labels: Sequence[str], blank: int) -> 
         values={
             LIMIT: Measured(fit.limit, spread, ""),
             SPECIMEN_LIMIT: Measured(fit.specimen_limit, spread, ""),
+            FOREIGN_LIMIT: Measured(fit.foreign_limit, spread, ""),
             "moved": Measured(fit.moved, 0.0, ""),
             "tiles": Measured(len(labels), 0.0, ""),
             "blank": Measured(blank, 0.0, ""),

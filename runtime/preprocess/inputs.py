@@ -29,7 +29,7 @@ class Sampled:
 
     `intensity` is (height_px, width_px) float32; `codes` (len(radii_px), height_px, width_px)
     uint8, the LBP codes of the spec's radii, ascending; `texture` (108, cells, cells) float32, or
-    None where no input asks for it.
+    None where neither an input nor the caller asks for it.
     """
 
     intensity: NDArray[np.float32]
@@ -49,8 +49,12 @@ def to_input(
     return assemble(sample(pixels, spec, threads=threads), spec, lut)
 
 
-def sample(pixels: Pixels, spec: PreprocessSpec, *, threads: int = 1) -> Sampled:
-    """Return the tile's intensity and LBP codes at the spec's sample points, and its texture."""
+def sample(
+    pixels: Pixels, spec: PreprocessSpec, *, threads: int = 1, counted: bool = False
+) -> Sampled:
+    """Return the tile's intensity and LBP codes at the spec's sample points, and its texture if an
+    input is "texture" or it is to be `counted` anyway.
+    """
     codes = lbp_codes(
         pixels,
         rows=sample_points(source_px=pixels.shape[0], target_px=spec.height_px),
@@ -59,16 +63,16 @@ def sample(pixels: Pixels, spec: PreprocessSpec, *, threads: int = 1) -> Sampled
         threads=threads,
     )
     intensity = normalised_intensity(pixels, spec, threads=threads)
-    counted = None
-    if spec.counts_texture:
-        counted = texture(
+    shares = None
+    if counted or spec.counts_texture:
+        shares = texture(
             pixels,
             dither_levels=spec.texture_dither * intensity.contrast_levels,
             cells=spec.texture_cells,
             points=spec.texture_points,
             threads=threads,
         )
-    return Sampled(intensity=intensity.scaled, codes=codes, texture=counted)
+    return Sampled(intensity=intensity.scaled, codes=codes, texture=shares)
 
 
 def assemble(sampled: Sampled, spec: PreprocessSpec, lut: NDArray[np.float32]) -> Inputs:
@@ -86,9 +90,9 @@ def assemble(sampled: Sampled, spec: PreprocessSpec, lut: NDArray[np.float32]) -
 
 
 def texture_of(sampled: Sampled) -> NDArray[np.float32]:
-    """Return (108, cells, cells); ValueError for a sample made by a spec that asks for none."""
+    """Return (108, cells, cells); ValueError for a sample whose texture was not counted."""
     if sampled.texture is None:
-        raise ValueError("sampled without texture; sample with a spec that names it")
+        raise ValueError("sampled without texture; sample with counted=True or a spec naming it")
     return sampled.texture
 
 

@@ -17,17 +17,18 @@ from runtime.errors import CalibrationRefused
 from runtime.instrument.simulator.specimen import SECTION_PIXEL_UM, Specimen, read_section
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.calibrated_guard import calibrated_guard
-from runtime.tasks.classify.descriptor import GROUPS, SPECIMEN
+from runtime.tasks.classify.descriptor import FEATURES, GROUPS, KIND, SPECIMEN, USUAL
 from runtime.tasks.classify.guard import Evidence, Guard
 
-FEATURES = len(GROUPS)
 MODELS = Guard(
     spec=PreprocessSpec(),
     mean=np.zeros(FEATURES),
-    whitening=np.eye(FEATURES),
+    whitening=np.eye(len(GROUPS)),
     specimen_whitening=np.eye(int(SPECIMEN.sum())),
+    towards=np.eye(int(KIND.sum()))[0],
     limit=11.0,
     specimen_limit=9.0,
+    foreign_limit=4.0,
     blank_limit=0.98,
     least_score=0.6,
 )
@@ -41,23 +42,42 @@ def tiles(count: int = 50, *, away: float = 0.0, spread: float = 1.0, seed: int 
 
 def doubted(guard: Guard, features: np.ndarray) -> float:
     """Return the share of tiles that a guard doubts."""
-    strange = [(guard.whitening @ (one - guard.mean)) ** 2 for one in features]
+    away = features - guard.mean
     seen = [
-        Evidence(features=one, squares=far, specimen=float(far[SPECIMEN].sum()), blankness=0.1)
-        for one, far in zip(features, strange, strict=True)
+        Evidence(
+            features=one,
+            squares=far,
+            specimen=float(far[SPECIMEN].sum()),
+            foreign=towards,
+            blankness=0.1,
+        )
+        for one, far, towards in zip(
+            features,
+            (away[:, USUAL] @ guard.whitening.T) ** 2,
+            away[:, KIND] @ guard.towards,
+            strict=True,
+        )
     ]
     return float(np.mean([bool(guard.judge([one], score=1.0).doubt) for one in seen]))
 
 
 def moved(fit: GuardFit) -> Guard:
-    return replace(MODELS, mean=fit.mean, limit=fit.limit, specimen_limit=fit.specimen_limit)
+    return replace(
+        MODELS,
+        mean=fit.mean,
+        limit=fit.limit,
+        specimen_limit=fit.specimen_limit,
+        foreign_limit=fit.foreign_limit,
+    )
 
 
 def test_the_mean_is_that_of_the_tiles_and_its_uncertainty_covers_the_truth() -> None:
     fits = [fit_guard(tiles(away=2.0, seed=seed), MODELS) for seed in range(20)]
     off = np.array([(fit.mean - 2.0) / fit.sigma for fit in fits])
     assert np.std(off) == pytest.approx(1.0, abs=0.1)
-    assert np.mean([fit.moved for fit in fits]) == pytest.approx(2 * FEATURES**0.5 / 11, rel=0.05)
+    assert np.mean([fit.moved for fit in fits]) == pytest.approx(
+        2 * len(GROUPS) ** 0.5 / 11, rel=0.05
+    )
 
 
 def test_tiles_that_the_models_own_guard_doubts_are_trusted_and_strangers_are_not() -> None:
@@ -71,8 +91,10 @@ def test_tiles_that_the_models_own_guard_doubts_are_trusted_and_strangers_are_no
 def test_limits_are_never_narrower_than_the_models_and_as_wide_as_the_tiles_ask() -> None:
     alike = fit_guard(tiles(spread=0.1), MODELS)
     assert (alike.limit, alike.specimen_limit) == (MODELS.limit, MODELS.specimen_limit)
+    assert alike.foreign_limit == MODELS.foreign_limit
     wide = fit_guard(tiles(spread=1.5), MODELS)
     assert wide.limit > MODELS.limit
+    assert fit_guard(tiles(spread=3.0), MODELS).foreign_limit > MODELS.foreign_limit
     assert np.quantile(wide.distances, QUANTILE) == pytest.approx(1 / ALLOWANCE)
 
 
@@ -108,6 +130,7 @@ def test_a_record_moves_the_guard_it_was_made_of_and_no_other(make_rig, make_set
     found = calibrated_guard(MODELS, record, folder=settings.calibration.folder)
     assert (found.mean == fit.mean).all()
     assert (found.limit, found.specimen_limit) == (fit.limit, fit.specimen_limit)
+    assert found.foreign_limit == fit.foreign_limit
     assert guard_of(settings, pixel_size_um=0.25) is None
     with pytest.raises(CalibrationRefused, match="made for another model"):
         calibrated_guard(

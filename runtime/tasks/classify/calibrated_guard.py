@@ -16,7 +16,7 @@ MEAN, FITTED_FROM = "mean", "fitted_from"
 """Arrays beside a record, both (features,) float64: the instrument's mean, and that of the bundle
 whose guard was moved.
 """
-LIMIT, SPECIMEN_LIMIT = "limit", "specimen_limit"
+LIMIT, SPECIMEN_LIMIT, FOREIGN_LIMIT = "limit", "specimen_limit", "foreign_limit"
 
 
 def guarded(
@@ -54,4 +54,5 @@ def calibrated_guard(guard: Guard, record: CalibrationRecord, *, folder: Path) -
         mean=mean.astype(np.float64),
         limit=record.value(LIMIT),
         specimen_limit=record.value(SPECIMEN_LIMIT),
+        foreign_limit=record.value(FOREIGN_LIMIT),
     )

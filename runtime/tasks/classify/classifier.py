@@ -145,7 +145,10 @@ class TileClassifier:
         views = windows(picture, field=self._input.field)
         if not views:
             raise self._too_little(InputRefused, picture.shape_px, picture.pixel_size_um)
-        sampled = [sample(view, self._spec, threads=self._threads) for view in views]
+        guarded = self.guard is not None
+        sampled = [
+            sample(view, self._spec, threads=self._threads, counted=guarded) for view in views
+        ]
         raw_views = (
             views if raw is None else windows(replace(picture, pixels=raw), field=self._input.field)
         )

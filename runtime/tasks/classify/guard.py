@@ -7,6 +7,11 @@ the correlations (ZCA-cor; Kessy, Lewin, Strimmer 2018, doi:10.1080/00031305.201
 components stay closest to the features they come from: so the squares add up to the distance, and
 the largest group of them names the reason. The features that tell of the specimen are asked once
 more by themselves: where they are as usual, what is unusual is the instrument.
+
+That a tile is as far from training as training's own are from each other says little where another
+kind of specimen differs in a few of the numbers only. So a linear machine, which was shown views of
+what is foreign, says how far a tile lies towards them (Hendrycks, Mazeika, Dietterich 2019,
+arXiv:1812.04606).
 """
 
 from __future__ import annotations
@@ -22,7 +27,15 @@ from runtime.inference.bundle import Bundle
 from runtime.inference.view_input import ViewInput
 from runtime.preprocess.inputs import Sampled
 from runtime.preprocess.spec import PreprocessSpec
-from runtime.tasks.classify.descriptor import GROUPS, SPECIMEN, Feature, describe
+from runtime.tasks.classify.descriptor import (
+    FEATURES,
+    GROUPS,
+    KIND,
+    SPECIMEN,
+    USUAL,
+    Feature,
+    describe,
+)
 from runtime.tasks.classify.record import Classification
 from runtime.tile import BLANK_DOUBT, DoubtAbout, Pixels
 
@@ -43,6 +56,7 @@ CLIPPED_IS_ABOUT: DoubtAbout = "specimen"
 # Blankness from which on a view has less and less that could be strange: of an emptier one fewer
 # points show texture, and a share of fewer varies more, its variance with one over their number.
 HALF_EMPTY = 0.42
+FOREIGN = "more like other kinds of specimen than like training"
 UNSURE = "unsure: no class has a score as high as right ones have"
 
 
@@ -64,14 +78,16 @@ UNGUARDED = Verdict(strangeness=None, doubt="", about="")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One view: its `features` (features,) as in `Description`, as is `blankness`; `squares`
-    (features,) add up to the square of its distance, and `specimen` is that of the specimen's
-    features alone, both of these the milder the less the view shows.
+    """One view: its `features` (features,) as in `Description`, as is `blankness`; `squares`, of
+    those in `GROUPS`, add up to the square of its distance, and `specimen` is that of the
+    specimen's features alone, both of these the milder the less the view shows; `foreign` is how
+    far it lies towards what is foreign.
     """
 
     features: Feature
     squares: Feature
     specimen: float
+    foreign: float
     blankness: float
 
 
@@ -79,18 +95,21 @@ class Evidence:
 class Guard:
     """The distribution of the training set's descriptors, and the limits of what is trusted.
 
-    `mean` (features,) and `whitening` (features, features) are float64 over the descriptor of
-    `spec`, `specimen_whitening` is that of the specimen's features; a tile is doubted beyond the
-    distances `limit` and `specimen_limit` and beyond the blankness `blank_limit`, a label below
-    `least_score`.
+    `mean` (features,) is float64 over the descriptor of `spec`, `whitening` and
+    `specimen_whitening` are square, of the features in `GROUPS` and of the specimen's among them,
+    `towards` has a weight for each feature of `KIND`; a tile is doubted beyond the distances
+    `limit` and `specimen_limit`, further than `foreign_limit` towards what is foreign and beyond
+    the blankness `blank_limit`, a label below `least_score`.
     """
 
     spec: PreprocessSpec
     mean: Feature
     whitening: NDArray[np.float64]
     specimen_whitening: NDArray[np.float64]
+    towards: Feature
     limit: float
     specimen_limit: float
+    foreign_limit: float
     blank_limit: float
     least_score: float
 
@@ -103,14 +122,16 @@ class Guard:
         trust, spec = bundle.task(Classification).trust, bundle.input(ViewInput).spec
         if trust is None:
             return None
-        features, telling = len(GROUPS), int(SPECIMEN.sum())
+        usual, telling = len(GROUPS), int(SPECIMEN.sum())
         return cls(
             spec=spec,
-            mean=_array(bundle, trust.mean, (features,)),
-            whitening=_array(bundle, trust.whitening, (features, features)),
+            mean=_array(bundle, trust.mean, (FEATURES,)),
+            whitening=_array(bundle, trust.whitening, (usual, usual)),
             specimen_whitening=_array(bundle, trust.specimen_whitening, (telling, telling)),
+            towards=_array(bundle, trust.towards, (int(KIND.sum()),)),
             limit=trust.limit,
             specimen_limit=trust.specimen_limit,
+            foreign_limit=trust.foreign_limit,
             blank_limit=trust.blank_limit,
             least_score=trust.least_score,
         )
@@ -120,12 +141,14 @@ class Guard:
         found = describe(pixels, sampled, self.spec, raw=raw)
         away = found.features - self.mean
         shown = min(1.0, max(0.0, 1 - found.blankness) / (1 - HALF_EMPTY))
-        squares = (self.whitening @ away) ** 2
+        squares = (self.whitening @ away[USUAL]) ** 2
         squares[SPECIMEN] *= shown
+        specimen = self.specimen_whitening @ away[USUAL][SPECIMEN]
         return Evidence(
             features=found.features,
             squares=squares,
-            specimen=shown * float(np.sum((self.specimen_whitening @ away[SPECIMEN]) ** 2)),
+            specimen=shown * float(np.sum(specimen**2)),
+            foreign=float(self.towards @ away[KIND]),
             blankness=found.blankness,
         )
 
@@ -133,21 +156,24 @@ class Guard:
         """Return the verdict on a tile from all its views and the score of its label.
 
         Distances are joined as their root mean square: one view far off counts, while a tile of
-        many views is not doubted for being many.
+        many views is not doubted for being many. What else is said of the views is averaged.
         """
         squares = np.mean([view.squares for view in views], axis=0)
         blank = float(np.mean([view.blankness for view in views])) / self.blank_limit
         whole = float(np.sqrt(squares.sum())) / self.limit
         specimen = float(np.sqrt(np.mean([v.specimen for v in views]))) / self.specimen_limit
-        strangeness = max(whole, specimen, blank)
+        foreign = float(np.mean([view.foreign for view in views])) / self.foreign_limit
+        strangeness = max(whole, specimen, foreign, blank)
         if blank > 1:
             return Verdict(strangeness=strangeness, doubt=BLANK_DOUBT, about="specimen")
         if strangeness > 1:
             ends = np.mean([np.sin(v.features[: len(CLIPPED)]) ** 2 for v in views], axis=0)
             if ends.max() > CLIPPED_SHARE:
                 reason, about = REASONS[CLIPPED[int(ends.argmax())]], CLIPPED_IS_ABOUT
+            elif foreign == strangeness:
+                reason, about = FOREIGN, "specimen"
             else:
-                reason, about = _reason(squares, specimen=specimen > 1)
+                reason, about = _reason(squares, specimen=specimen > 1 or foreign > 1)
             return Verdict(strangeness=strangeness, doubt=reason, about=about)
         unsure = score < self.least_score
         return Verdict(

@@ -18,18 +18,21 @@ SCORES = "scores"
 class Trust(Strict):
     """The guard's numbers: see `runtime.tasks.classify.guard`.
 
-    `mean`, `whitening` and `specimen_whitening` name .npy files over descriptor `descriptor`; a
-    tile further than `limit` from the mean, further than `specimen_limit` by the specimen's
-    features alone, or blanker than `blank_limit`, is doubted, and so is a label whose score is
-    below `least_score`. `false_alarms` is the share of validation views that lay beyond a limit.
+    `mean`, `whitening`, `specimen_whitening` and `towards` name .npy files over descriptor
+    `descriptor`; a tile further than `limit` from the mean, further than `specimen_limit` by the
+    specimen's features alone, further than `foreign_limit` towards what is foreign, or blanker than
+    `blank_limit`, is doubted, and so is a label whose score is below `least_score`. `false_alarms`
+    is the share of validation views that lay beyond a limit.
     """
 
-    descriptor: Literal[2]
+    descriptor: Literal[3]
     mean: str
     whitening: str
     specimen_whitening: str
+    towards: str
     limit: Annotated[float, Field(gt=0)]
     specimen_limit: Annotated[float, Field(gt=0)]
+    foreign_limit: Annotated[float, Field(gt=0)]
     blank_limit: Annotated[float, Field(gt=0)]
     least_score: Annotated[float, Field(ge=0, lt=1)]
     false_alarms: Annotated[float, Field(ge=0, le=1)]
@@ -49,7 +52,9 @@ class Classification(TaskRecord):
     def files(self) -> tuple[str, ...]:
         """Return the files of the guard."""
         trust = self.trust
-        return () if trust is None else (trust.mean, trust.whitening, trust.specimen_whitening)
+        if trust is None:
+            return ()
+        return trust.mean, trust.whitening, trust.specimen_whitening, trust.towards
 
     def answers(self) -> str:
         """Return the classes."""

@@ -24,7 +24,7 @@ from tests.night_fakes import PLAN, SETTINGS, Bench, Night, calibrate
 
 CLASSIFIER: Any = SimpleNamespace(
     name="mussel-tissue",
-    version="1.4.0",
+    version="1.5.0",
     classes=("resin", "tissue"),
     check_frame=lambda **_: None,
 )
@@ -73,7 +73,7 @@ def test_a_label_that_the_model_does_not_know_is_refused_with_those_it_does(
     tmp_path: Path, label: str, says: str
 ) -> None:
     plan = plan_of(PLAN + VISITS.replace("[tissue]", f"[tissue, {label}]"))
-    with pytest.raises(ConfigRefused, match=r"model mussel-tissue 1\.4\.0 does not know") as said:
+    with pytest.raises(ConfigRefused, match=r"model mussel-tissue 1\.5\.0 does not know") as said:
         look(tmp_path, plan)
     assert says in str(said.value)
     assert said.value.exit_code == 3

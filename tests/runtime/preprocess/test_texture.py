@@ -156,9 +156,11 @@ def test_textures_that_cannot_be_are_refused(change: dict[str, object]) -> None:
         PreprocessSpec.from_json(SPEC.to_json() | change)
 
 
-def test_texture_is_not_made_for_models_that_do_not_ask() -> None:
+def test_texture_is_made_for_models_or_callers_that_ask() -> None:
     spec = PreprocessSpec(inputs=("intensity",), height_px=8, width_px=8)
     sampled = sample(tile((20, 20)), spec)
     assert sampled.texture is None
+    wanted = sample(tile((20, 20)), replace(spec, inputs=("texture",))).texture
+    assert np.array_equal(sample(tile((20, 20)), spec, counted=True).texture, wanted)
     with pytest.raises(ValueError, match="texture"):
         assemble(sampled, replace(spec, inputs=("texture",)), LUT)

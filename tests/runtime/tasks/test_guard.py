@@ -1,6 +1,7 @@
 """What a tile looks like in numbers, and whether the model is to be believed on it."""
 
 import csv
+from dataclasses import replace
 from functools import cache
 
 import cv2
@@ -15,9 +16,17 @@ from runtime.offline.classify import classify_folder
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.classifier import TileClassifier
+from runtime.tasks.classify.descriptor import FEATURES, KIND, SPECIMEN, UNIFORM, USUAL, describe
 from runtime.tasks.classify.descriptor import GROUPS as NAMES
-from runtime.tasks.classify.descriptor import SPECIMEN, UNIFORM, describe
-from runtime.tasks.classify.guard import HALF_EMPTY, REASONS, UNSURE, Evidence, Guard, Verdict
+from runtime.tasks.classify.guard import (
+    FOREIGN,
+    HALF_EMPTY,
+    REASONS,
+    UNSURE,
+    Evidence,
+    Guard,
+    Verdict,
+)
 from runtime.tasks.registry import RECORDS
 from runtime.tile import BLANK_DOUBT, Picture
 
@@ -46,35 +55,44 @@ def noise(level: float = 2000) -> np.ndarray:
 
 
 def features(pixels: np.ndarray, **options: np.ndarray) -> np.ndarray:
-    return describe(pixels, sample(pixels, SPEC), SPEC, **options).features
+    return describe(pixels, sample(pixels, SPEC, counted=True), SPEC, **options).features
 
 
 def blankness(pixels: np.ndarray, spec: PreprocessSpec = SPEC) -> float:
-    return describe(pixels, sample(pixels, spec), spec).blankness
+    return describe(pixels, sample(pixels, spec, counted=True), spec).blankness
 
 
 @cache
 def guard() -> Guard:
-    """Return a guard that knows one picture and takes every feature for equally telling."""
+    """Return a guard that knows one picture and takes every feature for equally telling, and more
+    of the first codes of single pixels for foreign.
+    """
     return Guard(
         spec=SPEC,
         mean=features(picture()),
         whitening=np.eye(len(GROUPS)) / 0.05,
         specimen_whitening=np.eye(int(SPECIMEN.sum())) / 0.05,
+        towards=np.eye(int(KIND.sum()))[SPECIMEN.sum()],
         limit=8.0,
         specimen_limit=8.0,
+        foreign_limit=1.0,
         blank_limit=0.98,
         least_score=0.7,
     )
 
 
 def judge(pixels: np.ndarray, *, raw: np.ndarray | None = None, score: float = 1.0) -> Verdict:
-    return guard().judge([guard().look(pixels, sample(pixels, SPEC), raw=raw)], score=score)
+    sampled = sample(pixels, SPEC, counted=True)
+    return guard().judge([guard().look(pixels, sampled, raw=raw)], score=score)
 
 
-def evidence(squares: np.ndarray, *, specimen: float = 0.0) -> Evidence:
+def evidence(squares: np.ndarray, *, specimen: float = 0.0, foreign: float = 0.0) -> Evidence:
     return Evidence(
-        features=np.zeros(len(GROUPS)), squares=squares, specimen=specimen, blankness=0.1
+        features=np.zeros(FEATURES),
+        squares=squares,
+        specimen=specimen,
+        foreign=foreign,
+        blankness=0.1,
     )
 
 
@@ -89,7 +107,7 @@ def test_every_tile_has_finite_features(name):
         "uint8": (picture() >> 4).astype(np.uint8),
     }
     found = features(tiles[name])
-    assert found.shape == GROUPS.shape
+    assert found.shape == (FEATURES,)
     assert np.isfinite(found).all()
 
 
@@ -104,7 +122,7 @@ def test_gain_hardly_matters():
 def test_turning_hardly_matters_to_what_tells_of_the_specimen():
     pixels = picture()[:448, :448]
     away = features(pixels) - features(np.ascontiguousarray(np.rot90(pixels)))
-    assert np.abs(away[SPECIMEN]).max() < 0.03
+    assert np.abs(away[USUAL][SPECIMEN]).max() < 0.03
 
 
 @pytest.mark.parametrize("bits", [8, 10, 16])
@@ -113,8 +131,8 @@ def test_the_depth_hardly_matters_to_what_tells_of_the_specimen(bits):
     pixels = picture()
     numbers = np.rint(pixels / FULL_SCALE * (2**bits - 1))
     other = numbers.astype(np.uint8 if bits == 8 else np.uint16)
-    away = np.abs(features(other) - features(pixels))[SPECIMEN]
-    assert away.max() < 0.05
+    away = np.abs(features(other) - features(pixels))
+    assert away[KIND].max() < 0.05
 
 
 def test_uniform_codes_do_not_change_when_the_ring_turns():
@@ -190,9 +208,10 @@ def test_the_largest_part_of_the_distance_names_the_reason(group):
 def test_the_emptier_a_view_the_more_its_texture_may_vary():
     """Half as much shown is half the square, of the specimen's features and of no others."""
     full, empty = (
-        guard().look(pixels, sample(pixels, SPEC)) for pixels in (picture(seed=2), half_empty())
+        guard().look(pixels, sample(pixels, SPEC, counted=True))
+        for pixels in (picture(seed=2), half_empty())
     )
-    whitened = (guard().whitening @ (empty.features - guard().mean)) ** 2
+    whitened = (guard().whitening @ (empty.features - guard().mean)[USUAL]) ** 2
     shown = (1 - empty.blankness) / (1 - HALF_EMPTY)
     assert full.blankness < HALF_EMPTY < empty.blankness
     assert empty.squares[SPECIMEN] == pytest.approx(shown * whitened[SPECIMEN])
@@ -212,6 +231,44 @@ def test_a_specimen_is_doubted_only_for_its_own_features():
     assert guard().judge([evidence(squares, specimen=100.0)], score=1.0).about == "specimen"
 
 
+def test_what_lies_towards_other_kinds_is_doubted_for_the_specimen():
+    usual, some = np.zeros(len(GROUPS)), np.where(SPECIMEN, 3.0, 1.0)
+    far = evidence(usual, foreign=1.5)
+    assert guard().judge([far], score=1.0) == Verdict(
+        strangeness=1.5, doubt=FOREIGN, about="specimen"
+    )
+    assert guard().judge([far, evidence(usual)], score=1.0).doubt == ""
+    # What is stranger by its distance is doubted for that, and for the specimen all the same.
+    both = guard().judge([evidence(some, foreign=1.1)], score=1.0)
+    assert (both.doubt.startswith("more like"), both.about) == (False, "specimen")
+    assert guard().judge([evidence(some)], score=1.0).about == "instrument"
+
+
+def test_the_further_towards_what_is_foreign_the_stranger():
+    away = np.zeros(FEATURES)
+    first = np.flatnonzero(KIND)[SPECIMEN.sum()]
+    away[first] = 0.4
+    moved = replace(guard(), mean=guard().mean - away)
+    seen = moved.look(picture(), sample(picture(), SPEC, counted=True))
+    assert seen.foreign == pytest.approx(0.4)
+    assert first >= len(GROUPS)
+
+
+def test_codes_of_single_pixels_tell_what_the_maps_average_away():
+    """A grain that cancels in every block of 2 x 2 pixels, which is one point of the map."""
+    pixels = picture()
+    rows, columns = np.indices(pixels.shape)
+    grain = np.where((rows + columns) % 2, 60, -60)
+    away = np.abs(features((pixels + grain).astype(np.uint16)) - features(pixels))
+    assert away[len(GROUPS) :].max() > 0.03
+    assert away[USUAL][SPECIMEN].max() < 0.002
+
+
+def test_a_view_whose_texture_was_not_counted_cannot_be_described():
+    with pytest.raises(ValueError, match="counted=True"):
+        describe(picture(), sample(picture(), SPEC), SPEC)
+
+
 def test_one_strange_view_counts_but_many_usual_ones_do_not_add_up():
     usual = evidence(np.full(len(GROUPS), 0.5))
     strange = evidence(np.full(len(GROUPS), 20.0))
@@ -229,16 +286,19 @@ def _with_guard(forge, *, mean: np.ndarray | None = None):
         "m.npy": watch.mean if mean is None else mean,
         "w.npy": watch.whitening,
         "s.npy": watch.specimen_whitening,
+        "t.npy": watch.towards,
     }
     for name, array in arrays.items():
         forge.replace_array(name, array)
     forge.manifest["task"]["trust"] = {
-        "descriptor": 2,
+        "descriptor": 3,
         "mean": "m.npy",
         "whitening": "w.npy",
         "specimen_whitening": "s.npy",
+        "towards": "t.npy",
         "limit": watch.limit,
         "specimen_limit": watch.specimen_limit,
+        "foreign_limit": watch.foreign_limit,
         "blank_limit": watch.blank_limit,
         "least_score": 0.0,
         "false_alarms": 0.01,
@@ -273,7 +333,7 @@ def test_a_bundle_without_a_guard_doubts_nothing(forge):
 
 
 @pytest.mark.parametrize(
-    "mean", [np.zeros(3), np.full(len(GROUPS), np.nan), np.zeros(len(GROUPS), np.float32)]
+    "mean", [np.zeros(len(GROUPS)), np.full(FEATURES, np.nan), np.zeros(FEATURES, np.float32)]
 )
 def test_a_guard_that_does_not_fit_is_refused(forge, mean):
     bundle = open_bundle(_with_guard(forge, mean=mean), keys=forge.keys, tasks=RECORDS)
@@ -285,8 +345,9 @@ def test_a_guard_that_does_not_fit_is_refused(forge, mean):
 def test_groups_cover_the_descriptor_of_any_map(height, width):
     spec = PreprocessSpec(height_px=height, width_px=width, inputs=("intensity",))
     pixels = picture()[:64, :64]
-    found = describe(pixels, sample(pixels, spec), spec).features
-    assert found.shape == GROUPS.shape
+    found = describe(pixels, sample(pixels, spec, counted=True), spec).features
+    assert found.shape == (FEATURES,)
+    assert found[USUAL].shape == GROUPS.shape
     assert np.isfinite(found).all()
 
 
