@@ -58,9 +58,6 @@ class Matching(TaskRecord):
 
     OUTPUTS: ClassVar[Mapping[str, float]] = {CONFIDENCE: 0.5, BACK_CONFIDENCE: 0.5}
     MEASURE: ClassVar[str] = "matched"
-    # Asked for a few seams, in time that would pass unused: memory is dearer than that time, and
-    # ONNX Runtime takes little more than half of OpenVINO's.
-    ABOUT_AS_FAST: ClassVar[float] = 1.75
     PICTURES: ClassVar[int] = 2
     INPUT: ClassVar[type[ModelInput]] = StripInput
 
