@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from export.convert.graph import to_onnx
 from export.convert.parts import VOTE, ModelParts
+from export.networks.loftr.matching import choices
 from export.networks.loftr.network import Loftr
 from export.tasks.match.config import StripShape
 from runtime.tasks.match.record import (
@@ -58,8 +59,7 @@ class _Choices(nn.Module):
 
     def forward(self, cells: Tensor) -> tuple[Tensor, ...]:
         a, b = cells.chunk(2)
-        found = self.network.choose(a, b)
-        said = (found.partner, found.confidence, found.back_partner, found.back_confidence)
-        # Of what is compared the offsets need the cells alone: the rest leaves the graph.
         seen = self.network.compare(a, b)
+        found = choices(seen.log_confidence)
+        said = (found.partner, found.confidence, found.back_partner, found.back_confidence)
         return (*said, self.network.offset_px(seen, found.partner))
