@@ -91,7 +91,9 @@ class PtyHost:
         self.do(swap)
 
     def do(self, action: Callable[[float], None]) -> None:
-        """Run `action(now_s)` on the board's own thread and wait for it."""
+        """Run `action(now_s)` on the board's own thread and wait for it. What asks on that thread,
+        from within the board, cannot wait: it is done when the board has done what it is at.
+        """
         done = threading.Event()
 
         def order() -> bool:
@@ -100,6 +102,8 @@ class PtyHost:
             return True
 
         self._order(order)
+        if threading.current_thread() is self._thread:
+            return
         while not done.wait(LOOK_S) and self._thread.is_alive():
             pass
 
