@@ -55,7 +55,7 @@ CAMERA_STREAM, KINDRED_STREAM, FOREIGN_STREAM = 31, 32, 33
 FREEDOM, MOST_STEPS = 3.0, 3000
 # Its limit is beyond that which so few of the validation views exceed: another animal's views lie
 # further out than those of the one that is known.
-FOREIGN_FALSE_ALARMS, FOREIGN_ALLOWANCE = 0.005, 1.1
+FOREIGN_FALSE_ALARMS, FOREIGN_ALLOWANCE = 0.005, 1.32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
