@@ -101,7 +101,7 @@ def test_several_devices_are_told_one_by_one_and_the_gravest_counts(
 ) -> None:
     ssh = speaking(
         tmp_path,
-        'case "$*" in *bad*) exit 255;; esac\n'
+        'case " $* " in *" bad "*) exit 255;; esac\n'
         f"echo '{{\"have\": 0}}'; cat >/dev/null; echo '{ACCEPTED}'",
     )
     told, seen = send(bundle, "one", "bad", "two", ssh=ssh)
