@@ -35,10 +35,34 @@ print(resident_mb() - before)
 """
 
 
-@pytest.mark.skipif(
+# Pictures of a megabyte that come and go at the end of the heap, as those of a seam do.
+SEAMS = """
+import resource
+import numpy as np
+from runtime.cli.process import give_back_what_is_freed
+
+give_back_what_is_freed()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(200):
+    np.ones(1_000_000, np.uint8)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+with_mallopt = pytest.mark.skipif(
     not sys.platform.startswith("linux") or not give_back_what_is_freed(),
     reason="a C library without mallopt",
 )
+
+
+@with_mallopt
+def test_pictures_that_come_and_go_are_not_asked_of_the_kernel_each_time() -> None:
+    asked = subprocess.run(
+        [sys.executable, "-c", SEAMS], check=True, capture_output=True, text=True
+    ).stdout
+    assert int(asked) < 2_000  # each has 245 pages
+
+
+@with_mallopt
 @pytest.mark.slow
 def test_freed_tiles_do_not_stay_with_the_process() -> None:
     def left_mb(how: str) -> float:
