@@ -13,6 +13,8 @@ import pytest
 import tifffile
 import zarr
 
+from runtime.config.settings import ModelsSection
+from runtime.inference.backends import backends
 from runtime.offline.stitch import stitch_folder
 from runtime.tile import Placement
 from tests.other_readers import read_by_others
@@ -140,7 +142,13 @@ def test_the_report_is_one_page_with_the_numbers_of_the_summary(stitched):
 
 
 @pytest.mark.slow  # of tests/runtime/stitch/test_straight.py and test_shared_field.py, the whole
-def test_a_scan_whose_frames_are_bent_is_matched_through_what_bends_them(tmp_path):
+@pytest.mark.parametrize("backend", backends())
+def test_a_scan_whose_frames_are_bent_is_matched_through_what_bends_them(
+    tmp_path, monkeypatch, backend
+):
+    """As they are bent the network alone matches most, and each back end a few cells otherwise."""
+    models = ModelsSection(backend=backend, cache=tmp_path / "cache")
+    monkeypatch.setattr("runtime.config.models_here.models_here", lambda: models)
     true_px = {
         f"r{row}_c{column}.png": (60.0 + 200 * column, 60.0 + 176 * row)
         for row in range(3)
@@ -160,7 +168,7 @@ def test_a_scan_whose_frames_are_bent_is_matched_through_what_bends_them(tmp_pat
     linear = np.array([(*true_px[p["file"]], 1.0) for p in placed])
     places = np.array([(p["x_px"], p["y_px"]) for p in placed])
     left = places - linear @ np.linalg.lstsq(linear, places, rcond=None)[0]
-    assert np.hypot(*left.T).max() < 0.3  # 0.40 if it is matched as it is
+    assert np.hypot(*left.T).max() < 0.3  # 0.5 to 0.7 if it is matched as it is
 
 
 REAL = {
