@@ -68,9 +68,9 @@ GRAPH = (
 )
 PIXELS = (
     "runtime.stitch.match.borders.Detail.of",
-    "runtime.stitch.match.borders.OpenBorders.blank",
+    "runtime.stitch.meeting.Meeting.matches",
     "runtime.stitch.match.borders.Chance.of",
-    "runtime.stitch.stitcher.by_the_sensor",
+    "runtime.stitch.meeting.by_the_sensor",
     "runtime.stitch.map.mosaic.look_into",
     "runtime.stitch.map.mosaic.solve_tones",
     "runtime.stitch.map.mosaic.Mosaic._draw",
@@ -164,7 +164,7 @@ class Night:
         with (
             patch("runtime.night.intake.write_tile", lambda *_, **__: "0" * 64),
             patch("runtime.night.intake.read_pixels", lambda _: self._pixels),
-            patch("runtime.stitch.stitcher.climb", self._match),
+            patch("runtime.stitch.meeting.climb", self._match),
         ):
             yield
 

@@ -52,6 +52,9 @@ KEPT_BYTES = 48 * 2**20
 LEAST_SIDE_PX = 8
 """No border of a smaller tile has anything to match; previews are larger."""
 
+Imprint = bytes | int
+"""What only pictures with the same pixels share; of a picture that holds one value, that value."""
+
 EMPTIEST = 400.0
 """Area of a map in areas between neighbours, for each tile, beyond which a tile is too far away:
 a slide with sections at its ends stays below it, a stage that lost its count is beyond."""
@@ -170,15 +173,15 @@ class Inventory:
                 self._recent.pop(next(iter(self._recent)))
         return pixels
 
-    def copy_of(self, tile: RecordedTile, pixels: Pixels) -> str | None:
-        """Return the name of an earlier tile with exactly these pixels, None where there is none.
+    def copy_of(self, tile: RecordedTile, content: Imprint) -> str | None:
+        """Return the name of an earlier tile with exactly this content, None where there is none.
 
         Noise never repeats; a tile that holds a single value may, and is no copy.
         """
-        if _flat(pixels):
-            self._flat[tile.name] = int(pixels[0, 0])
+        if isinstance(content, int):
+            self._flat[tile.name] = content
             return None
-        first = self._content.setdefault(_digest(pixels), tile.name)
+        first = self._content.setdefault(content, tile.name)
         return None if first == tile.name else first
 
     def leave_out(self, tile: RecordedTile, fate: Fate, why: str) -> None:
@@ -230,8 +233,11 @@ def _pitch(points: NDArray[np.float64]) -> float:
     return float(np.median(np.asarray(cKDTree(distinct).query(distinct, k=2)[0])[:, 1]))
 
 
-def _flat(pixels: Pixels) -> bool:
-    return bool((pixels[0] == pixels[0, 0]).all()) and pixels.min() == pixels.max()
+def imprint(pixels: Pixels) -> Imprint:
+    """Return what tells a picture from others; on any thread."""
+    if (pixels[0] == pixels[0, 0]).all() and pixels.min() == pixels.max():
+        return int(pixels[0, 0])
+    return _digest(pixels)
 
 
 def _digest(pixels: Pixels) -> bytes:

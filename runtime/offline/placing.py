@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from scipy.spatial import cKDTree
 
 from runtime.distortion import Distortion
 from runtime.instrument.camera.recorded import RecordedScan, RecordedTile
-from runtime.offline.inventory import Fate, Inventory, sharing_a_place
+from runtime.offline.inventory import Fate, Imprint, Inventory, imprint, sharing_a_place
 from runtime.offline.still import made_small, same_pictures
 from runtime.stitch.match.borders import Matchable
 from runtime.stitch.match.ladder import Network
+from runtime.stitch.meeting import Meeting
 from runtime.stitch.stitcher import Stitcher, no_network
 from runtime.stitch.straighten import straighten
 from runtime.stitch.workers import Workers, workers
@@ -110,26 +112,35 @@ class Placing:
         """Read, match and place tiles one after another; `heard` is told how many are done.
 
         One that cannot be read is left out of the inventory. Every core is busy with the overlaps
-        of a tile and what matching needs of the next ones.
+        of a few tiles and what matching needs of the next ones.
         """
         with workers() as cores:
             looks = cores.run(partial(self._look, tile) for tile in tiles)
-            for done, (tile, seen) in enumerate(zip(tiles, looks, strict=True), start=1):
-                if seen is not None:
-                    self._add(tile, *seen, cores)
-                heard(done)
+            readable = self._readable(zip(tiles, looks, strict=True))
+            number = {tile.tile_id: n for n, tile in enumerate(tiles, start=1)}
+            until_learnt = max(LEARNT_TILES - len(self._pass.matches), 0)
+            for most in (until_learnt, None):
+                for tile in self._placed(self._pass, islice(readable, most), cores):
+                    heard(number[tile.tile_id])
+                if most and len(self._pass.matches) == LEARNT_TILES:
+                    self._straighten(cores)
+        heard(len(tiles))
 
-    def _look(self, tile: RecordedTile) -> tuple[Pixels, Matchable] | None:
+    def _look(self, tile: RecordedTile) -> tuple[Imprint, Matchable] | None:
         pixels = self._inventory.read(tile)
-        return None if pixels is None else (pixels, self._pass.stitcher.look(pixels))
+        return None if pixels is None else (imprint(pixels), self._pass.stitcher.look(pixels))
 
-    def _add(self, tile: RecordedTile, pixels: Pixels, seen: Matchable, cores: Workers) -> None:
-        first = self._inventory.copy_of(tile, pixels)
-        if first is not None:
-            self._copies.setdefault(first, [self._by_name[first]]).append(tile)
-        self._match(self._pass, tile, seen, cores)
-        if len(self._pass.matches) == LEARNT_TILES:
-            self._straighten(cores)
+    def _readable(
+        self, seen: Iterable[tuple[RecordedTile, tuple[Imprint, Matchable] | None]]
+    ) -> Iterator[tuple[RecordedTile, Matchable]]:
+        """Yield the tiles that could be read, noting which are copies."""
+        for tile, found in seen:
+            if found is None:
+                continue
+            first = self._inventory.copy_of(tile, found[0])
+            if first is not None:
+                self._copies.setdefault(first, [self._by_name[first]]).append(tile)
+            yield tile, found[1]
 
     def straighten(self) -> None:
         """Match the tiles again through the field that bends them all, where one does."""
@@ -143,20 +154,52 @@ class Placing:
         found = _Pass(self._new_stitcher(field), {}, field)
         tiles = [self._by_id[tile_id] for tile_id in self._pass.matches]
         looks = cores.run(partial(self._look_again, tile) for tile in tiles)
-        for tile, seen in zip(tiles, looks, strict=True):
-            self._match(found, tile, seen, cores)
+        for _ in self._placed(found, zip(tiles, looks, strict=True), cores):
+            pass
         return found
 
     def _look_again(self, tile: RecordedTile) -> Matchable:
         return self._pass.stitcher.look(self._inventory.pixels(tile))
 
-    def _match(self, into: _Pass, tile: RecordedTile, seen: Matchable, cores: Workers) -> None:
-        x, y = self._centre_px(tile)
-        matches = into.stitcher.match(
-            tile.tile_id, seen, x_um=x, y_um=y, earlier=self.read, run=cores.run
-        )
-        into.stitcher.place(tile.tile_id, matches, x_um=x, y_um=y)
-        into.matches[tile.tile_id] = matches
+    def _placed(
+        self, into: _Pass, seen: Iterable[tuple[RecordedTile, Matchable]], cores: Workers
+    ) -> Iterator[RecordedTile]:
+        """Yield tiles as they are placed, in their order; overlaps of the next ones are matched
+        meanwhile.
+        """
+        met: deque[tuple[RecordedTile, Meeting]] = deque()
+        shifts: list[Shift] = []
+        for shift in cores.run(self._jobs(into.stitcher, seen, met)):
+            shifts.append(shift)
+            yield from self._hold(into, met, shifts)
+        yield from self._hold(into, met, shifts)
+
+    def _jobs(
+        self,
+        stitcher: Stitcher,
+        seen: Iterable[tuple[RecordedTile, Matchable]],
+        met: deque[tuple[RecordedTile, Meeting]],
+    ) -> Iterator[Callable[[], Shift]]:
+        """Yield what matches one overlap after another, noting which tiles have `met` for it."""
+        for tile, matchable in seen:
+            x, y = self._centre_px(tile)
+            meeting = stitcher.meet(tile.tile_id, matchable, x_um=x, y_um=y, earlier=self.read)
+            stitcher.stand(tile.tile_id, x_um=x, y_um=y)
+            met.append((tile, meeting))
+            yield from meeting.jobs
+
+    def _hold(
+        self, into: _Pass, met: deque[tuple[RecordedTile, Meeting]], shifts: list[Shift]
+    ) -> Iterator[RecordedTile]:
+        """Place the tiles of which all overlaps are matched; take them and their shifts away."""
+        while met and len(shifts) >= (count := len(met[0][1].jobs)):
+            tile, meeting = met.popleft()
+            matches = meeting.matches(shifts[:count])
+            del shifts[:count]
+            x, y = self._centre_px(tile)
+            into.stitcher.hold(tile.tile_id, matches, x_um=x, y_um=y)
+            into.matches[tile.tile_id] = matches
+            yield tile
 
     def read(self, tile_id: str) -> Pixels:
         """Return the pixels of a tile that was added; raises InputRefused when they are gone."""

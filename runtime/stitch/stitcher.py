@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache, partial
+from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +11,11 @@ from numpy.typing import NDArray
 from runtime.distortion import Distortion
 from runtime.errors import InputRefused
 from runtime.stitch.graph.pose_graph import PoseGraph
-from runtime.stitch.match.borders import Facing, Matchable, OpenBorders, ReadPixels
-from runtime.stitch.match.condensed import condensed
-from runtime.stitch.match.ladder import Network, Rung, by_the_sensor, climb, ladder
-from runtime.stitch.match.refined import Match
-from runtime.stitch.match.straight import as_taken, straightened
-from runtime.stitch.match.strips import XY, Neighbours, StripPair, predict
+from runtime.stitch.match.borders import Matchable, OpenBorders, ReadPixels
+from runtime.stitch.match.ladder import Network, ladder
+from runtime.stitch.match.strips import XY, Neighbours, predict
+from runtime.stitch.meeting import Meeting, shift_of
 from runtime.tile import Backlash, Matches, Pixels, Placement, Seam, Shift
-
-Jobs = Iterable[Callable[[], Shift]]
-Run = Callable[[Jobs], Iterable[Shift]]
 
 GATE_SIGMAS = 3.0
 GATE_MARGIN_PX = 2
@@ -30,11 +25,6 @@ BORDER_SHARE = 0.3
 
 def no_network() -> None:
     """Return that there is no network to ask."""
-
-
-def one_by_one(jobs: Jobs) -> Iterator[Shift]:
-    """Yield what jobs return, each done when it is asked for."""
-    return (job() for job in jobs)
 
 
 class Stitcher:
@@ -110,17 +100,32 @@ class Stitcher:
         x_um: float,
         y_um: float,
         earlier: ReadPixels,
-        run: Run = one_by_one,
         rungs: int | None = None,
     ) -> Matches:
-        """Return how a new tile lies against the placed ones it should overlap.
+        """Return how a new tile lies against the placed ones it should overlap; the arguments and
+        errors are those of `meet`.
 
-        `seen` is what `look` saw of it; (x_um, y_um) is where the stage stood. There is one shift
-        per predicted overlap, method "none" where nothing was matched. `earlier` reads a placed
-        tile by id, when its borders are not in memory: after an interruption, or in a very wide
-        scan. `run` runs the matching of each overlap and yields the results in their order; `rungs`
-        is how many of the ladder's it may climb, all by default. Raises InputRefused for a tile of
-        another shape.
+        There is one shift per predicted overlap, method "none" where nothing was matched.
+        """
+        met = self.meet(tile_id, seen, x_um=x_um, y_um=y_um, earlier=earlier, rungs=rungs)
+        return met.matches([job() for job in met.jobs])
+
+    def meet(
+        self,
+        tile_id: str,
+        seen: Matchable,
+        *,
+        x_um: float,
+        y_um: float,
+        earlier: ReadPixels,
+        rungs: int | None = None,
+    ) -> Meeting:
+        """Return a new tile and its neighbours, to be matched at once or later.
+
+        `seen` is what `look` saw of it; (x_um, y_um) is where the stage stood. `earlier` reads a
+        tile that stands by id, when its borders are not in memory: after an interruption, or in a
+        very wide scan. `rungs` is how many of the ladder's its overlaps may climb, all by default.
+        Raises InputRefused for a tile of another shape.
         """
         if seen.borders.shape_px != self._shape_px:
             raise InputRefused(
@@ -132,11 +137,11 @@ class Stitcher:
         self._borders.keep(tile_id, seen)
         pairs = self._neighbours(tile_id, self.prior_px(x_um=x_um, y_um=y_um))
         facing = [self._borders.facing(pair, tile_id, earlier) for pair in pairs]
-        shift = partial(_shift, rungs=self._rungs[:rungs], field=self._known)
-        shifts = tuple(run(partial(shift, *job) for job in zip(pairs, facing, strict=True)))
-        unmatched = all(shift.method == "none" for shift in shifts)
-        blank = self._borders.blank(tile_id, beside=pairs if unmatched else ())
-        return Matches(shifts=shifts, blank=blank)
+        shift = partial(shift_of, rungs=self._rungs[:rungs], field=self._known)
+        return Meeting(
+            tuple(partial(shift, *job) for job in zip(pairs, facing, strict=True)),
+            *self._borders.details(tile_id, beside=pairs),
+        )
 
     def look_again(self, tile_id: str, other: str, *, read: ReadPixels) -> Shift:
         """Return what the whole ladder finds in an overlap of two placed tiles, method "none" for
@@ -146,7 +151,7 @@ class Stitcher:
         pair = predict(earlier, later, shape_px=self._shape_px)
         assert pair is not None
         facing = self._no_borders().facing(pair, tile_id, read)
-        return _shift(pair, facing, rungs=self._rungs, field=self._known)
+        return shift_of(pair, facing, rungs=self._rungs, field=self._known)
 
     def improve(self, shift: Shift) -> None:
         """Take what a second look found in an overlap in place of what the first one did."""
@@ -157,21 +162,32 @@ class Stitcher:
 
         `moved` and `placement` tell where, and what else that moved.
         """
+        self.stand(tile_id, x_um=x_um, y_um=y_um)
+        self.hold(tile_id, matches, x_um=x_um, y_um=y_um)
+
+    def stand(self, tile_id: str, *, x_um: float, y_um: float) -> None:
+        """Have a tile stand where the stage says, so that later ones meet it before it is placed.
+
+        `hold` places it, once its overlaps are matched.
+        """
         prior = self.prior_px(x_um=x_um, y_um=y_um)
         for pair in self._neighbours(tile_id, prior):
             self._borders.meet(pair)
-        self._graph.extend(
-            tile_id,
-            prior_px=prior,
-            blank=matches.blank,
-            shifts=matches.shifts,
-            heading=self._headed((x_um, y_um)),
-        )
         before = self._priors.get(tile_id)
         if before is not None:
             self._cells[self._cell(before)].remove(tile_id)
         self._priors[tile_id] = prior
         self._cells.setdefault(self._cell(prior), []).append(tile_id)
+
+    def hold(self, tile_id: str, matches: Matches, *, x_um: float, y_um: float) -> None:
+        """Place a tile that stands by its matches; tiles in the order in which they stand."""
+        self._graph.extend(
+            tile_id,
+            prior_px=self.prior_px(x_um=x_um, y_um=y_um),
+            blank=matches.blank,
+            shifts=matches.shifts,
+            heading=self._headed((x_um, y_um)),
+        )
 
     def placement(self, tile_id: str) -> Placement:
         """Return the current estimate of one tile; raises KeyError for one never added."""
@@ -242,44 +258,3 @@ class Stitcher:
     def _cell(self, prior: XY) -> tuple[int, int]:
         height, width = self._shape_px
         return int(np.floor(prior[0] / width)), int(np.floor(prior[1] / height))
-
-
-def _shift(
-    pair: Neighbours, facing: Facing | None, *, rungs: tuple[Rung, ...], field: Distortion | None
-) -> Shift:
-    """Return what the matchers find in an overlap, method "none" for nothing."""
-    match = None if facing is None else _match(pair, facing, rungs, field)
-    if match is None:
-        dx, dy = pair.shift_px
-        return Shift(a=pair.a, b=pair.b, dx_px=dx, dy_px=dy, method="none")
-    return Shift(
-        a=pair.a,
-        b=pair.b,
-        dx_px=match.shift_px[0],
-        dy_px=match.shift_px[1],
-        rotation_rad=match.rotation_rad,
-        covariance_px2=match.covariance_px2,
-        ncc=match.ncc,
-        method=match.method,
-        pairs=condensed(match.pairs),
-        alternatives=match.alternatives,
-        inliers=match.inliers,
-    )
-
-
-def _match(
-    pair: Neighbours, facing: Facing, rungs: tuple[Rung, ...], field: Distortion | None
-) -> Match | None:
-    """Return the match of two neighbours through a field, None where it is none of the specimen."""
-
-    @cache
-    def cut(turned: bool) -> StripPair | None:
-        strips = facing.wide if turned else facing.straight
-        return straightened(strips, field) if strips and field else strips
-
-    match = None if cut(False) is None else climb(rungs, cut, facing.chance)
-    if match is not None and field is not None:
-        match = as_taken(match, pair.shift_px, field)
-    if match is None or by_the_sensor(match, facing.own, facing.chance):
-        return None
-    return match

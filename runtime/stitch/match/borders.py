@@ -134,15 +134,15 @@ class OpenBorders:
             self._chance[pair.a] + self._chance[pair.b],
         )
 
-    def blank(self, tile_id: str, *, beside: Iterable[Neighbours] = ()) -> bool:
-        """Return whether a tile that was just kept shows nothing, or nothing that is not the
-        sensor's: that it shares with one `beside` which it was compared with.
+    def details(
+        self, tile_id: str, *, beside: Iterable[Neighbours]
+    ) -> tuple[Detail, tuple[Detail, ...]]:
+        """Return what a tile that was just kept shows, and what those `beside` it show, as far as
+        they are still known.
         """
-        detail = self._detail[tile_id]
         others = (pair.a if pair.b == tile_id else pair.b for pair in beside)
-        return detail.blank or any(
-            detail.blank_beside(self._detail[other]) for other in others if other in self._detail
-        )
+        known = tuple(self._detail[other] for other in others if other in self._detail)
+        return self._detail[tile_id], known
 
     def _let_go(self, tile_id: str) -> None:
         strips = self._strips.pop(tile_id, None)

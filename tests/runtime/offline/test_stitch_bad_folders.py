@@ -19,7 +19,7 @@ from runtime.instrument.camera.files import read_values
 from runtime.instrument.camera.ome_frames import FrameChoice
 from runtime.instrument.camera.recorded import list_scan
 from runtime.offline import inventory
-from runtime.offline.inventory import Inventory
+from runtime.offline.inventory import Inventory, imprint
 from runtime.offline.stitch import stitch_folder
 from runtime.stitch.look.whole import Small
 from tests.runtime.stitch.stitch_scans import SHAPE_PX, Scan, scan
@@ -312,7 +312,7 @@ def test_only_what_is_the_same_to_the_pixel_is_a_copy(
         assert cv2.imwrite(str(tmp_path / f"{name}.png"), pixels)
     configure(tmp_path, {f"{name}.png": (50.0 * n, 0.0) for n, name in enumerate(specks)})
     kept = Inventory(list_scan(tmp_path))
-    found = [kept.copy_of(tile, kept.pixels(tile)) for tile in kept.tiles]
+    found = [kept.copy_of(tile, imprint(kept.pixels(tile))) for tile in kept.tiles]
     assert found == [None, None, "other.png"]
 
 

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.stitch.stitcher import Stitcher, one_by_one
+from runtime.stitch.stitcher import Stitcher
 from runtime.stitch.workers import on_all_cores, workers
-from tests.runtime.stitch.stitch_scans import SHAPE_PX, nothing_earlier, recall, scan
+from tests.runtime.stitch.stitch_scans import SHAPE_PX, nothing_earlier, scan
 
 
 def test_results_come_in_the_order_of_the_jobs_though_others_end_first():
@@ -66,20 +66,27 @@ def test_an_error_in_a_job_reaches_the_caller_and_opencv_gets_its_threads_back()
     assert cv2.getNumThreads() == threads
 
 
-def test_overlaps_matched_side_by_side_are_matched_as_one_by_one():
+def test_overlaps_of_several_tiles_matched_side_by_side_are_matched_as_one_by_one():
     made = scan(noise=4.0)
 
-    def matched(run):
+    def matched(at_once, run):
         stitcher = Stitcher(px_from_stage=np.eye(2), stage_sigma_px=2.0, shape_px=SHAPE_PX)
         found = []
-        for tile in made.tiles:
-            at = {"x_um": tile.x_um, "y_um": tile.y_um}
-            seen = stitcher.look(tile.pixels)
-            found.append(stitcher.match(tile.tile_id, seen, **at, earlier=nothing_earlier, run=run))
-            recall(stitcher, tile, found[-1])
-        return found
+        for begin in range(0, len(made.tiles), at_once):
+            some = made.tiles[begin : begin + at_once]
+            met = []
+            for tile in some:
+                seen = stitcher.look(tile.pixels)
+                at = {"x_um": tile.x_um, "y_um": tile.y_um}
+                met.append(stitcher.meet(tile.tile_id, seen, **at, earlier=nothing_earlier))
+                stitcher.stand(tile.tile_id, **at)
+            shifts = iter(run(job for one in met for job in one.jobs))
+            for tile, one in zip(some, met, strict=True):
+                found.append(one.matches([next(shifts) for _ in one.jobs]))
+                stitcher.hold(tile.tile_id, found[-1], x_um=tile.x_um, y_um=tile.y_um)
+        return found, stitcher.solve()
 
     with workers() as cores:
-        together = matched(cores.run)
-    assert together == matched(one_by_one)
-    assert sum(len(matches.shifts) for matches in together) > len(made.tiles)
+        together = matched(5, cores.run)
+    assert together == matched(1, lambda jobs: [job() for job in jobs])
+    assert sum(len(matches.shifts) for matches in together[0]) > len(made.tiles)
