@@ -21,14 +21,14 @@ from export.evaluate.setup import Setup
 from export.evaluate.votes import (
     NetworkOutputs,
     fit_cell,
-    fold_outputs,
     fused_scores,
     joined_votes,
     stored_outputs,
+    unseen_outputs,
 )
 from export.networks.base import TileNetwork
 from export.networks.fusion import FusedClassifier
-from export.tasks.classify.streams import StreamJob, train_stream
+from export.tasks.classify.streams import StreamJob, chosen, train_stream
 from export.texture.lbp_table import stored_table
 from export.training.engine import require_trainable
 from runtime.errors import InputRefused, ModelRefused
@@ -69,8 +69,9 @@ class Names:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """The networks of one seed, and their outputs for the views of each part, "folds" among them;
-    `prior` as in `FusionConfig`.
+    """The networks of one seed, and their outputs for the views of each part: for those of
+    validation, and of training as "folds", what is said of specimens unseen. `prior` as in
+    `FusionConfig`.
     """
 
     networks: Mapping[Stream, TileNetwork]
@@ -121,15 +122,23 @@ def _train(setup: Setup, data: Data, *, seed: int, out: Path, job: Job) -> Train
     for stream, one in jobs.items():
         name = f"seed {seed}: {stream.architecture} {stream.input_name}"
         with job.step(name, network_cost(setup, stream)) as progress:
+            one = chosen(one, parts, progress)
             networks[stream] = train_stream(one, parts, progress)
             for part in PARTS:
                 views = getattr(parts, part)
                 outputs[part][stream] = stored_outputs(
                     networks[stream], views, stream.input_name, folder=one.out, part=part
                 )
-            if setup.folded(stream):
-                said = fold_outputs(one, parts, folds=setup.folds, progress=progress)
-                outputs["folds"] |= {} if said is None else {stream: said}
+            unseen = unseen_outputs(
+                one,
+                networks[stream],
+                parts,
+                outputs["validation"][stream],
+                folds=setup.folds if setup.folded(stream) else 0,
+                progress=progress,
+            )
+            for part, said in unseen.items():
+                outputs[part][stream] = said
     return Trained(networks=networks, outputs=outputs, parts=parts, prior=setup.prior)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,8 @@ from export.networks.base import TileNetwork
 from export.networks.fusion import FusedClassifier, fit_fusion
 from export.networks.pooling import HeldOut
 from export.progress import Progress, silent
-from export.tasks.classify.fuse import joined
-from export.tasks.classify.streams import StreamJob, train_folds
+from export.tasks.classify.folds import UnseenVotes, joined, votes_unseen
+from export.tasks.classify.streams import StreamJob
 from export.training.device import best_device
 
 BATCH = 32
@@ -73,26 +73,30 @@ def stored_outputs(
     return outputs
 
 
-def fold_outputs(
-    job: StreamJob, parts: PreparedSplit, *, folds: int, progress: Progress = silent
-) -> NetworkOutputs | None:
-    """Return what a stream says of training views whose specimens it was then trained without, or
-    None where the training specimens cannot be divided. Features of different networks have nothing
-    in common.
+def unseen_outputs(
+    job: StreamJob,
+    network: TileNetwork,
+    parts: PreparedSplit,
+    validation: NetworkOutputs,
+    *,
+    folds: int,
+    progress: Progress = silent,
+) -> dict[str, NetworkOutputs]:
+    """Return what a trained stream says of views of specimens unseen: of those of "validation",
+    and as "folds" of the training views, where their specimens can be divided.
+
+    Features, which differ from one training to the next, are the network's own: `validation`.
     """
-    logits, features = list[NDArray[np.float32]](), list[NDArray[np.float32]]()
-    places = list[NDArray[np.int64]]()
-    for network, part, images in train_folds(job, parts, folds=folds, progress=progress):
-        said = network_outputs(network, part, job.input_name)
-        logits.append(said.logits)
-        features.append(said.features)
-        places.append(np.flatnonzero(np.isin(parts.train.image, images)))
-    if not places:
-        return None
-    order = np.argsort(np.concatenate(places))
-    return NetworkOutputs(
-        logits=np.concatenate(logits)[order], features=np.concatenate(features)[order]
-    )
+
+    def say(one: TileNetwork, views: PreparedViews) -> NDArray[np.float32]:
+        return network_outputs(one, views, job.input_name).logits
+
+    said = votes_unseen(job, network, parts, say, folds=folds, progress=progress)
+    found = {"validation": replace(validation, logits=said.validation)}
+    if said.train is None:
+        return found
+    without = np.empty((len(said.train), 0), np.float32)
+    return {**found, "folds": NetworkOutputs(logits=said.train, features=without)}
 
 
 def fit_cell(
@@ -111,19 +115,28 @@ def fit_cell(
     chosen = [networks[stream] for stream in cell.streams]
     streams = dict(zip(stream_names(cell.streams), chosen, strict=True))
     classifier = FusedClassifier(cell.kind, streams, classes=len(parts.train.images.classes))
-    validation = HeldOut(
+    held_out = HeldOut(
         votes=joined_votes(cell, outputs["validation"]), target=parts.validation.target
     )
-    folds = outputs.get("folds", {})
-    said = {
-        str(stream): folds[stream].votes(cell.kind) if stream in folds else None
-        for stream in cell.streams
-    }
-    held_out = joined(validation, said, parts.train) if cell.kind == "late" else validation
+    if cell.kind == "late":
+        held_out = joined(_unseen_votes(cell, outputs), parts)
     learned = joined_votes(cell, outputs["train"]), parts.train.target
     fit_fusion(classifier, learned, held_out, prior=prior)
     classifier.eval()
     return classifier
+
+
+def _unseen_votes(
+    cell: Cell, outputs: Mapping[str, Mapping[Stream, NetworkOutputs]]
+) -> list[UnseenVotes]:
+    folds, validation = outputs.get("folds", {}), outputs["validation"]
+    return [
+        UnseenVotes(
+            train=folds[stream].votes(cell.kind) if stream in folds else None,
+            validation=validation[stream].votes(cell.kind),
+        )
+        for stream in cell.streams
+    ]
 
 
 def joined_votes(cell: Cell, outputs: Mapping[Stream, NetworkOutputs]) -> NDArray[np.float32]:

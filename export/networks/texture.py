@@ -33,6 +33,11 @@ class TextureNet(TileNetwork):
         self.feature_width = hidden or channels
         self.cells = nn.Conv2d(self.feature_width, classes, 1)
 
+    @property
+    def linear(self) -> bool:
+        """Whether there is no hidden layer."""
+        return not len(self.look)
+
     def standardise(self, mean: Tensor, deviation: Tensor) -> None:
         """Have every channel centred and scaled by these (channels,) of the training set."""
         self.mean.copy_(mean.reshape(self.mean.shape))

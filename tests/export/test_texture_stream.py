@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -17,14 +18,20 @@ from export.config.recipe import ClassifyRecipe
 from export.config.training import TrainingConfig
 from export.convert.graph import to_parts
 from export.datasets.labelled import DataSplit, LabelledImages
+from export.datasets.prepared import PreparedViews
 from export.datasets.reading import Data, PreparedSplit, prepare_parts
 from export.datasets.views import choose_field
+from export.evaluate.votes import network_outputs, unseen_outputs
+from export.networks.base import TileNetwork
 from export.networks.fusion import FusedClassifier, Fusion
 from export.networks.registry import make_network
 from export.networks.texture import TextureNet
 from export.quantise import to_int8
-from export.tasks.classify.fuse import train_classifier, votes
-from export.tasks.classify.streams import StreamJob, fold_images, linear_texture, train_stream
+from export.tasks.classify.divide import fold_images
+from export.tasks.classify.folds import votes_unseen
+from export.tasks.classify.fuse import stream_votes, train_classifier, votes
+from export.tasks.classify.linear import linear_texture
+from export.tasks.classify.streams import StreamJob, chosen, train_stream
 from export.tasks.classify.task import ClassTask, channel_moments
 from runtime.inference.backends import backends, open_session
 from runtime.preprocess.spec import PreprocessSpec
@@ -84,8 +91,12 @@ def job(out: Path, architecture: str) -> StreamJob:
     )
 
 
+def say(network: TileNetwork, views: PreparedViews) -> np.ndarray:
+    return stream_votes(network, views, input_name="texture", kind="none")
+
+
 def test_a_linear_machine_tells_them_apart(views: PreparedSplit) -> None:
-    assert right(linear_texture(views.train, RECIPE), views) > 0.9
+    assert right(linear_texture([views.train], RECIPE), views) > 0.9
 
 
 def test_so_does_the_network_over_cells(views: PreparedSplit, tmp_path: Path) -> None:
@@ -93,11 +104,13 @@ def test_so_does_the_network_over_cells(views: PreparedSplit, tmp_path: Path) ->
 
 
 def test_the_best_is_one_of_both(views: PreparedSplit, tmp_path: Path) -> None:
-    assert right(train_stream(job(tmp_path, "best"), views), views) > 0.9
+    best = chosen(job(tmp_path, "best"), views)
+    assert best.architecture in ("texture-linear", "texture-cells")
+    assert right(train_stream(best, views), views) > 0.9
 
 
 def test_a_linear_machine_is_the_same_wherever_its_texture_lies(views: PreparedSplit) -> None:
-    network = linear_texture(views.train, RECIPE)
+    network = linear_texture([views.train], RECIPE)
     shown = torch.from_numpy(next(views.test.in_order("texture", batch=4)))
     assert torch.allclose(network(shown), network(shown.flip(2, 3)), atol=1e-4)
 
@@ -123,12 +136,61 @@ def test_features_are_as_wide_as_they_say() -> None:
 
 
 def test_no_specimen_is_in_both_sides_of_a_fold(views: PreparedSplit) -> None:
-    folds = fold_images(views.train, folds=3, seed=0)
+    folds = fold_images([views.train.images], folds=3, seed=0)
     specimen = views.train.images.specimen
     assert len(folds) == 3
     assert sorted(np.concatenate([unseen for _, unseen in folds])) == [*range(36)]
     for seen, unseen in folds:
         assert not set(specimen[seen]) & set(specimen[unseen])
+
+
+def test_the_linear_machine_learns_from_validation_and_votes_on_it_unseen(
+    views: PreparedSplit, tmp_path: Path
+) -> None:
+    """One specimen's classes are turned round, which only a machine that saw them would say."""
+    turned = views.validation.images.specimen == "2 0"
+    target = np.where(turned, 1 - views.validation.target, views.validation.target)
+    images = replace(views.validation.images, target=target)
+    data = replace(views, validation=replace(views.validation, images=images))
+    one = job(tmp_path, "texture-linear")
+    network = train_stream(one, data)
+    both = linear_texture([data.train, data.validation], RECIPE)
+    assert torch.equal(network.cells.weight, both.cells.weight)
+    assert (say(network, data.validation).argmax(1) == target)[turned].all()
+    said = votes_unseen(one, network, data, say, folds=0)
+    assert said.train is not None
+    assert (said.train.argmax(1) == data.train.target).mean() > 0.8
+    assert (said.validation.argmax(1) == target)[turned].mean() < 0.2
+    assert (said.validation.argmax(1) == target)[~turned].mean() > 0.8
+
+
+def test_of_one_specimen_it_learns_from_the_training_images_alone(
+    views: PreparedSplit, tmp_path: Path
+) -> None:
+    """Its other half, kept for validation, is all there is to say how good it is."""
+    first = np.flatnonzero(views.train.images.specimen == "1 0")
+    data = replace(views, train=views.train.subset(first))
+    one = job(tmp_path, "texture-linear")
+    network = train_stream(one, data)
+    alone = linear_texture([data.train], RECIPE)
+    assert torch.equal(network.cells.weight, alone.cells.weight)
+    said = votes_unseen(one, network, data, say, folds=3)
+    assert said.train is None
+    assert np.array_equal(said.validation, say(network, data.validation))
+
+
+def test_an_evaluation_takes_votes_unseen_and_features_of_the_network_itself(
+    views: PreparedSplit, tmp_path: Path
+) -> None:
+    one = job(tmp_path, "texture-linear")
+    network = train_stream(one, views)
+    own = network_outputs(network, views.validation, "texture")
+    unseen = unseen_outputs(one, network, views, own, folds=0)
+    said = votes_unseen(one, network, views, say, folds=0)
+    assert np.allclose(unseen["validation"].logits, said.validation, atol=1e-4)
+    assert np.allclose(unseen["folds"].logits, cast("np.ndarray", said.train), atol=1e-4)
+    assert not np.allclose(unseen["validation"].logits, own.logits, atol=1e-2)
+    assert np.array_equal(unseen["validation"].features, own.features)
 
 
 def config(**fusion: object) -> TrainingConfig:

@@ -213,8 +213,10 @@ def test_rare_classes_weigh_more(data: tuple[PreparedViews, PreparedViews]) -> N
     few = train_set.images.target.copy()
     few[:18] = 0
     uneven = replace(train_set, images=replace(train_set.images, target=few))
-    weights = class_weights(uneven, RECIPE)
+    weights = class_weights(uneven.target, RECIPE, classes=2)
     counts = torch.bincount(torch.from_numpy(uneven.target))
     assert torch.allclose(weights * counts, torch.full((2,), len(few) / 2))
-    flat = class_weights(uneven, RECIPE.model_copy(update={"class_weights": False}))
+    flat = class_weights(
+        uneven.target, RECIPE.model_copy(update={"class_weights": False}), classes=2
+    )
     assert flat.tolist() == [1, 1]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,7 +18,9 @@ from export.networks.base import TileNetwork
 from export.networks.fusion import FusedClassifier, Fusion, fit_fusion, input_of, vote, without_idle
 from export.networks.pooling import HeldOut
 from export.progress import Progress, silent
-from export.tasks.classify.streams import BATCH, StreamJob, train_folds, train_stream
+from export.tasks.classify.folds import joined, votes_unseen
+from export.tasks.classify.linear import BATCH
+from export.tasks.classify.streams import StreamJob, chosen, train_stream
 from export.training.engine import require_trainable
 
 
@@ -39,68 +43,57 @@ def train_classifier(
     for job in jobs.values():
         if job.steps:
             require_trainable(job.training(data))
+    jobs = {name: chosen(job, data, progress) for name, job in jobs.items()}
     streams = {name: train_stream(job, data, progress) for name, job in jobs.items()}
-    kind = config.fusion.kind
-    classifier = FusedClassifier(kind, streams, classes=len(config.classes))
+    classifier = FusedClassifier(config.fusion.kind, streams, classes=len(config.classes))
     classifier.eval()
-    held_out = votes_held_out(classifier, data.validation)
-    if kind == "late":
-        found = {
-            name: fold_votes(job, data, kind=kind, folds=config.fusion.folds, progress=progress)
-            for name, job in jobs.items()
-        }
-        held_out = joined(held_out, found, data.train)
+    held_out = _held_out(config, jobs, classifier, data, progress)
     prior = None if config.fusion.prior is None else np.array(config.fusion.prior)
     learned = votes(classifier, data.train), data.train.target
     fit_fusion(classifier, learned, held_out, prior=prior)
     return without_idle(classifier)
 
 
-def fold_votes(
-    job: StreamJob, data: PreparedSplit, *, kind: Fusion, folds: int, progress: Progress = silent
-) -> NDArray[np.float32] | None:
-    """Return the (training views, v) votes of a stream for views of specimens that it was then
-    trained without, or None where the training specimens cannot be divided.
-    """
-    trained = train_folds(job, data, folds=folds, progress=progress)
-    said: NDArray[np.float32] | None = None
-    for network, part, images in trained:
-        own = stream_votes(network, part, job.input_name, kind=kind)
-        if said is None:
-            said = np.empty((len(data.train), own.shape[1]), dtype=np.float32)
-        said[np.isin(data.train.image, images)] = own
-    return said
-
-
-def joined(
-    validation: HeldOut, folds: Mapping[str, NDArray[np.float32] | None], train: PreparedViews
+def _held_out(
+    config: TrainingConfig,
+    jobs: Mapping[str, StreamJob],
+    classifier: FusedClassifier,
+    data: PreparedSplit,
+    progress: Progress,
 ) -> HeldOut:
-    """Return the votes for the validation views and, where there are any, those of the folds."""
-    said = [one for one in folds.values() if one is not None]
-    if len(said) < len(folds):
-        return validation
-    return HeldOut(
-        votes=np.concatenate([np.concatenate(said, axis=1), validation.votes]),
-        target=np.concatenate([train.target, validation.target]),
-    )
-
-
-def votes_held_out(classifier: FusedClassifier, views: PreparedViews) -> HeldOut:
-    """Return the classifier's votes for views of specimens that it was not trained on."""
-    return HeldOut(votes=votes(classifier, views), target=views.target)
+    """Return the votes that the fusion is fitted on, each for a specimen unseen; features, which
+    differ from one training to the next, are the classifier's own.
+    """
+    kind = config.fusion.kind
+    if kind == "mid":
+        return HeldOut(votes=votes(classifier, data.validation), target=data.validation.target)
+    found = [
+        votes_unseen(
+            job,
+            cast("TileNetwork", classifier.streams[name]),
+            data,
+            partial(stream_votes, input_name=job.input_name, kind=kind),
+            folds=config.fusion.folds if kind == "late" else 0,
+            progress=progress,
+        )
+        for name, job in jobs.items()
+    ]
+    if kind == "late":
+        return joined(found, data)
+    return HeldOut(votes=found[0].validation, target=data.validation.target)
 
 
 def votes(classifier: FusedClassifier, data: PreparedViews) -> NDArray[np.float32]:
     """Return the (views, v) votes of every view as it is."""
     said = [
-        stream_votes(network, data, input_of(name), kind=classifier.kind)
+        stream_votes(network, data, input_name=input_of(name), kind=classifier.kind)
         for name, network in classifier.streams.items()
     ]
     return np.concatenate(said, axis=1)
 
 
 def stream_votes(
-    network: TileNetwork, data: PreparedViews, input_name: str, *, kind: Fusion
+    network: TileNetwork, data: PreparedViews, *, input_name: str, kind: Fusion
 ) -> NDArray[np.float32]:
     """Return the (views, v) votes of one stream for every view as it is."""
     with torch.no_grad():

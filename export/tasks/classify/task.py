@@ -134,7 +134,9 @@ class ClassTask:
         known in every cell of a tile, the cells' cross-entropy is added.
         """
         images, target = batch.inputs[self.input_name], batch.targets[CLASS]
-        weights = class_weights(self.data.train, self.recipe).to(images.device)
+        train = self.data.train
+        weights = class_weights(train.target, self.recipe, classes=len(train.images.classes))
+        weights = weights.to(images.device)
         if not self._by_area:
             logits = network(images)
             loss = nn.functional.cross_entropy(logits, target, weight=weights)
@@ -163,10 +165,10 @@ def channel_moments(shares: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[
     return shares.mean(axis=(0, 2, 3)), shares.std(axis=(0, 2, 3))
 
 
-def class_weights(train: PreparedViews, recipe: ClassifyRecipe) -> Tensor:
+def class_weights(target: NDArray[np.int64], recipe: ClassifyRecipe, *, classes: int) -> Tensor:
     """Return the (classes,) weights that make every class count alike, or ones."""
-    counts = np.bincount(train.target, minlength=len(train.images.classes))
-    weights = len(train.target) / (len(counts) * counts) if recipe.class_weights else counts**0
+    counts = np.bincount(target, minlength=classes)
+    weights = len(target) / (classes * counts) if recipe.class_weights else counts**0
     return torch.tensor(weights, dtype=torch.float32)
 
 
