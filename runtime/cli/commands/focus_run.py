@@ -85,10 +85,14 @@ def run(
             network=network,
         )
         stands_um, simulated = rig.position().z_um, rig.simulated
-    png = _drawn(found, out)
     for line in bars(found.verdict.curve, width=min(console.width, WIDEST)):
         console.file.write(plain(line, getattr(console.file, "encoding", None)) + "\n")
-    show(_ending(found, png, stands_um=stands_um, simulated=simulated), console)
+    png = None
+    try:
+        png = _drawn(found, out)
+    finally:
+        # The stage stands where it stands, even if the disk takes no picture of why.
+        show(_ending(found, png, stands_um=stands_um, simulated=simulated), console)
     return {
         **found.as_json(),
         "stage_z_um": stands_um,
@@ -129,11 +133,15 @@ def _ending(found: Focused, png: Path | None, *, stands_um: float, simulated: bo
     if verdict.status == "ok":
         done = f"focus at z {verdict.z_um:+.2f} ± {verdict.sigma_z_um:.2f} µm, by {found.by}, "
         done += f"{verdict.exposures} exposures"
-    trouble = verdict.status != "ok" or bool(verdict.reason)
+    attention = []
+    if verdict.status != "ok" or verdict.reason:
+        attention.append(f"{verdict.status}: {verdict.reason}")
+    if png is None and verdict.curve:
+        attention.append("the picture of the curve could not be kept")
     return Ending(
         done=(done, f"the stage stands at z {stands_um:+.2f} µm, the light is off"),
         assumed=("the instrument is SIMULATED",) if simulated else (),
-        attention=(f"{verdict.status}: {verdict.reason}",) if trouble else (),
+        attention=tuple(attention),
         results=(("curve", png),) if png else (),
     )
 

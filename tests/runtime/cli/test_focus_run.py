@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from runtime.cli.commands.focus_run import run
-from runtime.errors import NightscopeError
+from runtime.errors import NightscopeError, StorageFailed
 from tests.night_fakes import SETTINGS, Bench
 
 LAMP = {"channel": "brightfield", "brightness": 0.5, "exposure_ms": 10.0}
@@ -24,14 +24,17 @@ def focus(tmp_path):
         kept = io.BytesIO()
         said = io.TextIOWrapper(kept, encoding="ascii", errors="strict", write_through=True)
         how = {"objective": None, "place_um": None, "start_z_um": None, "range_um": 60.0}
-        result = run(
-            **how | {"lamp": LAMP, "first": None, "out": tmp_path / "out"} | asked,
-            settings=settings,
-            simulator=False,
-            console=Console(file=said, width=60),
-            opened=bench.open,
-        )
-        return result, kept.getvalue().decode("ascii")
+        try:
+            result = run(
+                **how | {"lamp": LAMP, "first": None, "out": tmp_path / "out"} | asked,
+                settings=settings,
+                simulator=False,
+                console=Console(file=said, width=60),
+                opened=bench.open,
+            )
+        finally:
+            on.said = kept.getvalue().decode("ascii")
+        return result, on.said
 
     return on
 
@@ -50,6 +53,16 @@ def test_focus_is_found_drawn_and_kept(focus):
     assert "the instrument is SIMULATED" in ending
     assert "Needs attention: nothing" in ending
     assert cv2.imread(result["png"]).shape[2] == 3
+    assert not bench.lit
+
+
+def test_the_verdict_is_told_even_if_its_picture_cannot_be_written(focus, tmp_path):
+    (tmp_path / "out" / "focus_run.png").mkdir(parents=True)
+    bench = Bench(best_z_um=7.0)
+    with pytest.raises(StorageFailed, match="focus_run"):
+        focus(bench, place_um=(20.0, -10.0))
+    assert "focus at z +" in focus.said
+    assert "Needs attention\n  the picture of the curve could not be kept" in focus.said
     assert not bench.lit
 
 
