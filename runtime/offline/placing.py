@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 
 from runtime.distortion import Distortion
 from runtime.instrument.camera.recorded import RecordedScan, RecordedTile
+from runtime.offline.claims import Pair
 from runtime.offline.inventory import Fate, Imprint, Inventory, imprint, sharing_a_place
 from runtime.offline.still import made_small, same_pictures
 from runtime.stitch.match.borders import Matchable
@@ -141,6 +142,32 @@ class Placing:
             if first is not None:
                 self._copies.setdefault(first, [self._by_name[first]]).append(tile)
             yield tile, found[1]
+
+    def plainly_as_claimed(self, pairs: Sequence[Pair]) -> bool:
+        """Return whether every one of these neighbours plainly lies where it is claimed to.
+
+        What was found of them is not looked for again when their tiles are added.
+        """
+        with workers() as cores:
+            found = list(cores.run(partial(self._look_plainly, pair) for pair in pairs))
+        plain = [shift for shift in found if shift is not None]
+        if len(plain) < len(pairs):
+            return False
+        self._pass.stitcher.take_over(plain)
+        return True
+
+    def _look_plainly(self, pair: Pair) -> Shift | None:
+        tiles = {tile_id: self._by_id[tile_id] for tile_id in pair}
+        pixels = {tile_id: self._inventory.read(tile) for tile_id, tile in tiles.items()}
+        here = {tile_id: read for tile_id, read in pixels.items() if read is not None}
+        if len(here) < len(pair):
+            return None
+        earlier, later = (
+            (tile.tile_id, *self._centre_px(tile))
+            for tile in self._scan.tiles
+            if tile.tile_id in tiles
+        )
+        return self._pass.stitcher.look_plainly(earlier, later, read=here.__getitem__)
 
     def straighten(self) -> None:
         """Match the tiles again through the field that bends them all, where one does."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from threading import Lock
 from types import ModuleType
@@ -243,13 +243,26 @@ class FolderStitch:
             sigma = sigma_px(scan, self._request.stage_sigma_px)
             gate_px = GATE_SIGMAS * np.sqrt(2) * sigma + GATE_MARGIN_PX
             look = Look(listing, scan, read=inventory.read, gate_px=gate_px)
-            self._looked = look.look(mend=self._request.fix)
+            if self._plainly_as_claimed(look, inventory):
+                self._looked = look.confirmed()
+            else:
+                self._looked = look.look(mend=self._request.fix)
         elif before.mending is not None:
             mending = before.mending.again(claims_of(listing, scan), scan)
             self._looked = replace(before, mending=mending, tiles=mending.tiles)
         else:
             self._looked = replace(before, tiles=scan.tiles)
         inventory.move(self._looked.tiles)
+
+    def _plainly_as_claimed(self, look: Look, inventory: Inventory) -> bool:
+        """Return whether the first pairs match beyond doubt; what was found is for the placing."""
+        if self._placing is not None or not look.first_pairs:
+            return False
+        placing = self._new_placing(inventory)
+        if not placing.plainly_as_claimed(look.first_pairs):
+            return False
+        self._placing = placing
+        return True
 
     def _placing_for(self, inventory: Inventory) -> Placing:
         """Return the placing with the tiles of the inventory, anew if they lie otherwise by now.
@@ -262,14 +275,21 @@ class FolderStitch:
                 inventory.move(scan.tiles)
                 self._placing.extend(inventory.scan)
                 return self._placing
-        self._placing = Placing(
+        self._placing = self._new_placing(inventory)
+        return self._placing
+
+    def _new_placing(self, inventory: Inventory) -> Placing:
+        return Placing(
             inventory,
             inventory.scan,
             matcher=self._request.matcher,
-            network=_network(self._request.network),
+            network=self._network,
             stage_sigma_px=self._request.stage_sigma_px,
         )
-        return self._placing
+
+    @cached_property
+    def _network(self) -> Network:
+        return _network(self._request.network)
 
 
 def _network(name: str | None) -> Network:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import numpy as np
@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from runtime.distortion import Distortion
 from runtime.errors import InputRefused
 from runtime.stitch.graph.pose_graph import PoseGraph
-from runtime.stitch.match.borders import Matchable, OpenBorders, ReadPixels
-from runtime.stitch.match.ladder import Network, ladder
+from runtime.stitch.match.borders import Facing, Matchable, OpenBorders, ReadPixels
+from runtime.stitch.match.ladder import Network, Rung, by_phase, by_plain_phase, ladder
 from runtime.stitch.match.strips import XY, Neighbours, predict
 from runtime.stitch.meeting import Meeting, shift_of
 from runtime.tile import Backlash, Matches, Pixels, Placement, Seam, Shift
+
+Stood = tuple[str, float, float]
+"""A tile's id and where the stage stood for it, x_um and y_um."""
 
 GATE_SIGMAS = 3.0
 GATE_MARGIN_PX = 2
@@ -63,6 +66,7 @@ class Stitcher:
         self._no_borders = partial(OpenBorders, depth_px=depth_px, gate_px=self._gate_px)
         self._borders = self._no_borders()
         self._rungs = ladder(matcher, network)
+        self._plain: dict[tuple[str, str], Shift] = {}
         self._cells: dict[tuple[int, int], list[str]] = {}
         self._graph = PoseGraph(stage_sigma_px, shape_px=shape_px, calibrated=self._calibrated)
         self._priors: dict[str, XY] = {}
@@ -137,11 +141,39 @@ class Stitcher:
         self._borders.keep(tile_id, seen)
         pairs = self._neighbours(tile_id, self.prior_px(x_um=x_um, y_um=y_um))
         facing = [self._borders.facing(pair, tile_id, earlier) for pair in pairs]
-        shift = partial(shift_of, rungs=self._rungs[:rungs], field=self._known)
+        shift = partial(self._shift, rungs=self._rungs[:rungs])
         return Meeting(
             tuple(partial(shift, *job) for job in zip(pairs, facing, strict=True)),
             *self._borders.details(tile_id, beside=pairs),
         )
+
+    def _shift(self, pair: Neighbours, facing: Facing | None, *, rungs: tuple[Rung, ...]) -> Shift:
+        """Return what is found in an overlap, or was when it was looked at plainly; once."""
+        plain = self._plain.pop((pair.a, pair.b), None)
+        if plain is not None and facing is not None:
+            return plain
+        return shift_of(pair, facing, rungs=rungs, field=self._known)
+
+    def look_plainly(self, earlier: Stood, later: Stood, *, read: ReadPixels) -> Shift | None:
+        """Return how two tiles that are not here yet lie, None where that is not plain.
+
+        Plain is what straight strips agree on at one place only, without a doubt. The first rung of
+        the ladder would find the same. On any thread; `read` reads either tile by id.
+        """
+        first, second = (
+            (name, self.prior_px(x_um=x_um, y_um=y_um)) for name, x_um, y_um in (earlier, later)
+        )
+        pair = predict(first, second, shape_px=self._shape_px)
+        facing = None if pair is None else self._no_borders().facing(pair, later[0], read)
+        if pair is None or facing is None:
+            return None
+        shift = shift_of(pair, facing, rungs=(by_plain_phase,), field=self._known)
+        return None if shift.method == "none" or shift.alternatives else shift
+
+    def take_over(self, plain: Iterable[Shift]) -> None:
+        """Have overlaps that were looked at plainly not matched again, if they would be so."""
+        if self._rungs[0] is by_phase:
+            self._plain |= {(shift.a, shift.b): shift for shift in plain}
 
     def look_again(self, tile_id: str, other: str, *, read: ReadPixels) -> Shift:
         """Return what the whole ladder finds in an overlap of two placed tiles, method "none" for

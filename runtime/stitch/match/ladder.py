@@ -144,11 +144,9 @@ def by_phase(cut: Cut, chance: Chance) -> Match | None:
     sure.
     """
     pair = cut(False)
-    straight = None if pair is None else match_phase(pair, chance)
-    if pair is not None and straight is not None:
-        straight = _as_shown(straight, pair)
-        if not _doubtful(straight, pair):
-            return straight
+    straight = None if pair is None else _straight(pair, chance)
+    if pair is not None and straight is not None and not _doubtful(straight, pair):
+        return straight
     wide = cut(True)
     turned = None if wide is None else match_angles(wide, chance)
     if straight is None or (turned is not None and turned.ncc > straight.ncc + LEAD):
@@ -156,6 +154,18 @@ def by_phase(cut: Cut, chance: Chance) -> Match | None:
     if pair is None or _lucky(straight, pair) or _slides(straight, pair):
         return None
     return straight
+
+
+def by_plain_phase(cut: Cut, chance: Chance) -> Match | None:
+    """Return what `by_phase` returns without a look at turned strips, None where it needs one."""
+    pair = cut(False)
+    match = None if pair is None else _straight(pair, chance)
+    return None if pair is None or match is None or _doubtful(match, pair) else match
+
+
+def _straight(pair: StripPair, chance: Chance) -> Match | None:
+    match = match_phase(pair, chance)
+    return None if match is None else _as_shown(match, pair)
 
 
 def _slides(match: Match, pair: StripPair) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import mrcfile
@@ -17,10 +18,18 @@ from runtime.errors import InputRefused
 from runtime.instrument.camera.recorded import list_scan
 from runtime.offline.inventory import Inventory
 from runtime.offline.look import Look, Looked
-from runtime.offline.stitch import stitch_folder
+from runtime.offline.placing import Placing
+from runtime.offline.stitch import FolderStitch, StitchRequest, stitch_folder
+from runtime.stitch import stitcher
+from runtime.stitch.match.strips import Neighbours
+from runtime.stitch.meeting import shift_of
+from runtime.tile import Shift
 from tests.runtime.stitch.stitch_scans import SHAPE_PX, Field, Scan, lattice, scan
 
 ROWS, COLUMNS, OVERLAP = 3, 4, 0.15
+SIGMA_PX = 5.0
+"""Of a stage whose tiles are found up to 24 px off."""
+
 GRID = "r{row}_c{col}.png"
 
 
@@ -58,7 +67,11 @@ def look(folder: Path, *, mend: bool = False, flip: bool = False, **how: object)
     listing = list_scan(folder, bottom_first=flip, **how)  # type: ignore[arg-type]
     inventory = Inventory(listing, bottom_first=flip)
     seen = replace(inventory.scan, tiles=inventory.tiles)
-    return Look(listing, seen, read=inventory.read, gate_px=24.0).look(mend=mend)
+    looking = Look(listing, seen, read=inventory.read, gate_px=24.0)
+    placing = Placing(inventory, seen, matcher="auto", stage_sigma_px=SIGMA_PX)
+    if looking.first_pairs and placing.plainly_as_claimed(looking.first_pairs):
+        return looking.confirmed()
+    return looking.look(mend=mend)
 
 
 def along_rows(row: int, column: int) -> int:
@@ -218,6 +231,33 @@ def test_a_right_scan_raises_no_alarm(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.slow
+def test_what_the_look_matched_is_matched_once_and_as_the_stitching_would_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(tmp_path, np.eye(2))
+    asked: list[tuple[str, str]] = []
+
+    def counted(pair: Neighbours, *job: Any, **how: Any) -> Shift:
+        asked.append((pair.a, pair.b))
+        return shift_of(pair, *job, **how)
+
+    monkeypatch.setattr(stitcher, "shift_of", counted)
+
+    def shifts() -> dict[tuple[str, str], Shift]:
+        asked.clear()
+        stitch = FolderStitch(StitchRequest(folder=tmp_path, stage_sigma_px=SIGMA_PX))
+        stitch.take()
+        assert stitch._placing is not None
+        assert sorted(asked) == sorted(stitch._placing.shifts)
+        return stitch._placing.shifts
+
+    with monkeypatch.context() as no_other_look:
+        no_other_look.delattr(Look, "look")
+        looked_plainly = shifts()
+    monkeypatch.setattr(Placing, "plainly_as_claimed", lambda *_: False)
+    assert looked_plainly == shifts()
+
+
 def test_a_periodic_specimen_cannot_tell_and_goes_on(tmp_path: Path) -> None:
     tiles = scan(rows=2, columns=3, image=lattice).tiles
     write(tmp_path, lambda row, column: f"r{row}_c{column}.png", tiles)
