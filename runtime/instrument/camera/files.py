@@ -13,6 +13,7 @@ from runtime.errors import InputRefused
 from runtime.instrument.camera.electron_file import kind_of, read_electron
 from runtime.instrument.camera.mrc_file import MAP, MAP_AT, read_mrc, read_section
 from runtime.instrument.camera.ome_frames import AS_NAMED, FrameChoice
+from runtime.instrument.camera.plain_tiff import read_plain_tiff
 from runtime.instrument.camera.raster_file import JPEG_BEGIN, PNG_BEGIN, read_raster
 from runtime.instrument.camera.stored import MOST_FILE_BYTES, Stored, damaged, truncated
 from runtime.instrument.camera.tiff_file import description, read_tiff
@@ -125,7 +126,8 @@ def says_simulated(path: Path) -> bool:
 def _whole(path: Path, choice: FrameChoice) -> Stored:
     content = read_plain(path, what="image", most_bytes=MOST_FILE_BYTES, refuse=InputRefused)
     if content.startswith(TIFF_BEGIN):
-        return read_tiff(path, content, choice)
+        plain = None if choice else read_plain_tiff(content)
+        return plain or read_tiff(path, content, choice)
     if choice:
         raise InputRefused(
             f"{path}: no TIFF, and no stack of frames",
