@@ -19,6 +19,7 @@ from runtime.stitch.match.strips import (
     Side,
     StripPair,
     cut,
+    cut_against_itself,
     turned_gate_px,
 )
 from runtime.stitch.match.threshold import Chance
@@ -130,7 +131,7 @@ class OpenBorders:
         return Facing(
             straight,
             cut(pair, a, b, gate_px=turned_gate_px(pair.shift_px, self._gate_px)),
-            cut(pair, own, own, gate_px=self._gate_px) if own.holds(pair.sides) else None,
+            cut_against_itself(pair, new, own, straight),
             self._chance[pair.a] + self._chance[pair.b],
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from operator import itemgetter
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from runtime.stitch.match.angles import match_angles
 from runtime.stitch.match.blocks import Layout
 from runtime.stitch.match.learned import CellFinder, match_learned
 from runtime.stitch.match.nearby import SURE_PX
-from runtime.stitch.match.phase import Peak, band_pass, candidates, judged, reachable_ncc
+from runtime.stitch.match.phase import Peak, candidates, passed, reachable_ncc, stretches
 from runtime.stitch.match.refined import Match, nearer, refined
 from runtime.stitch.match.rivals import lead_nats
 from runtime.stitch.match.shown import told_where_shown
@@ -82,7 +83,7 @@ def match_phase(pair: StripPair, chance: Chance) -> Match | None:
     Of several places that the overlap cannot tell apart, the match is the one that the stage finds
     most likely, so that it is no worse than the stage; the others are its alternatives.
     """
-    found = candidates(pair, band_pass(pair.a), band_pass(pair.b))
+    found = candidates(pair, *passed(pair))
     sure = [peak for peak in found if chance.exceeded(peak.ncc, area_px=peak.area_px)]
     if len(sure) > 1:
         return _most_likely(pair, sure)
@@ -218,11 +219,10 @@ def by_the_sensor(match: Match, own: StripPair | None, chance: Chance) -> bool:
     if own is None or abs(match.rotation_rad) > SURELY_TURNED_RAD:
         return False
     x, y = (round(way) for way in match.shift_px)
-    a, b = band_pass(own.a), band_pass(own.b)
     around = [(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
-    best = max(judged(own, a, b, around), key=lambda peak: peak.ncc)
-    repeats = float(np.median(best.along)) > THROUGHOUT * best.ncc
-    if repeats or best.ncc <= OWN_SHARE * match.ncc:
+    along, share, _ = stretches(own, *passed(own), around)
+    best, ncc = max(enumerate((along * share).sum(axis=1).tolist()), key=itemgetter(1))
+    if ncc <= OWN_SHARE * match.ncc or float(np.median(along[best])) > THROUGHOUT * ncc:
         return False
     return match.ncc <= 2 * chance.level(area_px=own.area_px((x, y)))
 

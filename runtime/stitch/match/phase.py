@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from runtime.stitch.match.blank import noise_of
-from runtime.stitch.match.correlation import Image, Spectra, whitened
+from runtime.stitch.match.correlation import Floats, Image, Ints, Spectra, whitened
 from runtime.stitch.match.correlation_kernel import detail_of
 from runtime.stitch.match.peaks_kernel import agreements, climb, highest
 from runtime.stitch.match.strips import XY, Strip, StripPair
@@ -129,6 +129,14 @@ def band_pass(pixels: Strip) -> Image:
     return scaled
 
 
+def passed(pair: StripPair) -> tuple[Image, Image]:
+    """Return the crops of a pair band-passed, each of them once however often it is asked for."""
+    for crop in (pair.a, pair.b):
+        if id(crop) not in pair.passed:
+            pair.passed[id(crop)] = band_pass(crop)
+    return pair.passed[id(pair.a)], pair.passed[id(pair.b)]
+
+
 def reachable_ncc(pair: StripPair) -> float:
     """Return the NCC that both strips' noise would leave if they showed the same."""
     shares = []
@@ -146,10 +154,10 @@ def candidates(pair: StripPair, a: Image, b: Image) -> list[Peak]:
     `a`, `b` are the band-passed crops of `pair`. Empty when no peak leaves enough overlap.
     """
     size = padded(a.shape, b.shape, pair.gate_px)
-    seen_a, seen_b = spectrum(a, size), spectrum(b, size)
+    seen_a, seen_b = spectra((a, b), size)
     cross = seen_a * np.conj(seen_b)
-    plain, corner = within_gate(pair, cross, size), _corner(pair)
-    found = best_peaks(pair, a, b, within_gate(pair, evened(cross), size))
+    plain, even = within_gate(pair, np.stack([cross, evened(cross)]), size)
+    found, corner = best_peaks(pair, a, b, even), _corner(pair)
     # A lattice has few frequencies, and whitening gives the noise in all others an equal say.
     crests = _crests(plain)
     if len(crests) > 1 or any(_lost_to_rounding(plain, *crest) < WIDE for crest in crests):
@@ -193,15 +201,25 @@ def judged(pair: StripPair, a: Image, b: Image, shifts_px: Sequence[tuple[int, i
     """
     if not shifts_px:
         return []
-    shifts = np.array(shifts_px)
-    bare_columns, bare_rows = np.ascontiguousarray(np.abs(shifts.T) < FIXED_PATTERN_PX)
-    along, share, areas = agreements(
-        a, b, shifts + pair.crop_offset, bare_rows, bare_columns, STRETCHES
-    )
+    along, share, areas = stretches(pair, a, b, shifts_px)
     return [
         Peak(shift, *told)
         for shift, *told in zip(shifts_px, along, share, areas.tolist(), strict=True)
     ]
+
+
+def stretches(
+    pair: StripPair, a: Image, b: Image, shifts_px: Sequence[tuple[int, int]]
+) -> tuple[Floats, Floats, Ints]:
+    """Return the fields of a `Peak` at each of the shifts: `along` and `share` (n, `STRETCHES`),
+    `area_px` (n,).
+    """
+    shifts = np.array(shifts_px)
+    bare_columns, bare_rows = np.ascontiguousarray(np.abs(shifts.T) < FIXED_PATTERN_PX)
+    told: tuple[Floats, Floats, Ints] = agreements(
+        a, b, shifts + pair.crop_offset, bare_rows, bare_columns, STRETCHES
+    )
+    return told
 
 
 def _top(pair: StripPair, a: Image, b: Image, shift_px: tuple[int, int]) -> tuple[int, int]:

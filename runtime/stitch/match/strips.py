@@ -8,7 +8,7 @@ shifts of a scan does not depend on the order of its tiles.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -125,7 +125,8 @@ class StripPair:
 
     `a`, `b` are (y, x) arrays; `origin_a`, `origin_b` the (x, y) of their first pixels in their
     tiles; `shift_px` the predicted place of b's origin in a; `gate_px` how far from it a match
-    may lie, per axis; `lanes` in how many lanes along the overlap its blocks are to lie.
+    may lie, per axis; `lanes` in how many lanes along the overlap its blocks are to lie. `passed`
+    holds crops as they were band-passed, by their `id`; pairs that share a crop may share it.
     """
 
     a: Strip
@@ -135,6 +136,7 @@ class StripPair:
     shift_px: XY
     gate_px: int
     lanes: int = 1
+    passed: dict[int, Image] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def crop_offset(self) -> tuple[int, int]:
@@ -181,6 +183,23 @@ def cut(pair: Neighbours, a: Borders, b: Borders, *, gate_px: int) -> StripPair 
     if min(crop_a.shape + crop_b.shape) < MIN_OVERLAP_PX:
         return None
     return StripPair(crop_a, crop_b, origin_a, origin_b, pair.shift_px, gate_px)
+
+
+def cut_against_itself(
+    pair: Neighbours, new: str, own: Borders, straight: StripPair
+) -> StripPair | None:
+    """Return the crops as if the new tile were both of the pair, None where a side is held no more.
+
+    `straight` are those of the two, of which one is the new tile's.
+    """
+    if not own.holds(pair.sides):
+        return None
+    itself = cut(pair, own, own, gate_px=straight.gate_px)
+    if itself is None:
+        return None
+    if new == pair.b:
+        return replace(itself, b=straight.b, passed=straight.passed)
+    return replace(itself, a=straight.a, passed=straight.passed)
 
 
 def _crop(
