@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -160,7 +160,7 @@ class Look:
         self._owed: dict[tuple[Pair, int], None] = {}
         self._blank: dict[str, bool] = {}
 
-    @property
+    @cached_property
     def first_pairs(self) -> list[Pair]:
         """The neighbours that are looked at first, none where these are too few to tell anything.
 

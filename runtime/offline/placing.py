@@ -28,6 +28,9 @@ from runtime.tile import Backlash, Matches, Pixels, Placement, Seam, Shift
 LEARNT_TILES = 40
 """So many tell a field well enough to match the rest through it from the start."""
 
+KEPT_BYTES = 2**20
+"""Strips of a tile looked at ahead are kept until its turn comes, if they are no larger."""
+
 STAGE_SIGMA_SHARE = 0.02
 """Stage error taken when none is given, as a share of the longer tile side: recorded positions
 are often nominal ones, and real stages miss them by a percent or two of a field."""
@@ -87,6 +90,7 @@ class Placing:
         self._by_name: dict[str, RecordedTile] = {}
         self.extend(scan)
         self._copies: dict[str, list[RecordedTile]] = {}
+        self._seen: dict[str, tuple[Imprint, Matchable]] = {}
         self._pass = _Pass(self._new_stitcher(), {})
 
     def extend(self, scan: RecordedScan) -> None:
@@ -128,6 +132,9 @@ class Placing:
         heard(len(tiles))
 
     def _look(self, tile: RecordedTile) -> tuple[Imprint, Matchable] | None:
+        seen = self._seen.pop(tile.tile_id, None)
+        if seen is not None:
+            return seen
         pixels = self._inventory.read(tile)
         return None if pixels is None else (imprint(pixels), self._pass.stitcher.look(pixels))
 
@@ -157,17 +164,17 @@ class Placing:
         return True
 
     def _look_plainly(self, pair: Pair) -> Shift | None:
-        tiles = {tile_id: self._by_id[tile_id] for tile_id in pair}
-        pixels = {tile_id: self._inventory.read(tile) for tile_id, tile in tiles.items()}
-        here = {tile_id: read for tile_id, read in pixels.items() if read is not None}
-        if len(here) < len(pair):
-            return None
-        earlier, later = (
-            (tile.tile_id, *self._centre_px(tile))
-            for tile in self._scan.tiles
-            if tile.tile_id in tiles
-        )
-        return self._pass.stitcher.look_plainly(earlier, later, read=here.__getitem__)
+        tiles = [tile for tile in self._scan.tiles if tile.tile_id in pair]
+        seen: dict[str, Matchable] = {}
+        for tile in tiles:
+            found = self._look(tile)
+            if found is None:
+                return None
+            seen[tile.tile_id] = found[1]
+            if found[1].borders.nbytes <= KEPT_BYTES:
+                self._seen[tile.tile_id] = found
+        earlier, later = ((tile.tile_id, *self._centre_px(tile)) for tile in tiles)
+        return self._pass.stitcher.look_plainly(earlier, later, seen=seen)
 
     def straighten(self) -> None:
         """Match the tiles again through the field that bends them all, where one does."""

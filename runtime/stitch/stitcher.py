@@ -26,6 +26,11 @@ BORDER_SHARE = 0.3
 """Border strips kept by default, as a share of the longer side; enough for 20 % overlap."""
 
 
+def no_pixels(tile_id: str) -> Pixels:
+    """Raise KeyError: what is asked for is all in memory."""
+    raise KeyError(tile_id)
+
+
 def no_network() -> None:
     """Return that there is no network to ask."""
 
@@ -154,18 +159,25 @@ class Stitcher:
             return plain
         return shift_of(pair, facing, rungs=rungs, field=self._known)
 
-    def look_plainly(self, earlier: Stood, later: Stood, *, read: ReadPixels) -> Shift | None:
+    def look_plainly(
+        self, earlier: Stood, later: Stood, *, seen: Mapping[str, Matchable]
+    ) -> Shift | None:
         """Return how two tiles that are not here yet lie, None where that is not plain.
 
         Plain is what straight strips agree on at one place only, without a doubt. The first rung of
-        the ladder would find the same. On any thread; `read` reads either tile by id.
+        the ladder would find the same. On any thread; `seen` is what `look` saw of either, by id.
         """
         first, second = (
             (name, self.prior_px(x_um=x_um, y_um=y_um)) for name, x_um, y_um in (earlier, later)
         )
         pair = predict(first, second, shape_px=self._shape_px)
-        facing = None if pair is None else self._no_borders().facing(pair, later[0], read)
-        if pair is None or facing is None:
+        if pair is None:
+            return None
+        borders = self._no_borders()
+        for name in (pair.a, pair.b):
+            borders.keep(name, seen[name])
+        facing = borders.facing(pair, later[0], no_pixels)
+        if facing is None:
             return None
         shift = shift_of(pair, facing, rungs=(by_plain_phase,), field=self._known)
         return None if shift.method == "none" or shift.alternatives else shift
