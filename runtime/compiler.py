@@ -25,7 +25,8 @@ def let_go_of_compiler() -> bool:
     """
     if sys.platform != "linux":
         return False
-    mapped = (line.split() for line in Path("/proc/self/maps").read_text().splitlines())
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    mapped = (line.split() for line in lines if LIBRARY in line)
     spans = [span for span, access, *_, file in mapped if access == CODE and LIBRARY in file]
     for span in spans:
         start, end = (int(at, 16) for at in span.split("-"))

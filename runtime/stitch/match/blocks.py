@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -34,6 +35,7 @@ class Layout:
     lanes: int = 1
 
     @classmethod
+    @lru_cache(maxsize=64)
     def of(cls, height: int, width: int, *, lanes: int = 1) -> Self:
         """Return the blocks of an overlap, spread along its longer side.
 
