@@ -18,7 +18,7 @@ from export.convert.graph import to_onnx
 from export.networks.loftr.attention import linear_attention, positions
 from export.networks.loftr.checkpoint import load_loftr
 from export.networks.loftr.fine import cut_windows, expected_offset
-from export.networks.loftr.matching import choices, log_dual_softmax, mutual
+from export.networks.loftr.matching import choices, choices_by_rows, log_dual_softmax, mutual
 from export.networks.loftr.network import Loftr, match_pictures
 from export.networks.loftr.sizes import PUBLISHED, LoftrSizes
 from runtime.errors import ConfigRefused
@@ -132,6 +132,21 @@ def test_of_cells_that_are_as_likely_the_first_is_chosen() -> None:
     assert found.back_partner.tolist() == [[0, 0, 0]]
     assert found.confidence[0].log().tolist() == pytest.approx([-1.0, -1.0])
     assert found.back_confidence[0].log().tolist() == pytest.approx([-2.0, -1.0, -1.0])
+
+
+@pytest.mark.parametrize("size", [5, 3, 2])
+def test_block_by_block_the_same_cells_are_chosen_as_surely(size: int) -> None:
+    generator = torch.Generator().manual_seed(2)
+    similarity = 6 * torch.randn(2, 5, 7, generator=generator)
+    # Two of the best that are as good: the first of them is meant, in another block or not.
+    similarity[0, 1, 2] = similarity[0, 1, 5] = similarity[0, 4, 2] = 40.0
+    turned = similarity.transpose(1, 2)
+    found = choices_by_rows(similarity.split(size, 1), turned.split(size, 1))
+    wanted = choices(log_dual_softmax(similarity))
+    assert torch.equal(found.partner, wanted.partner)
+    assert torch.equal(found.back_partner, wanted.back_partner)
+    assert (found.confidence - wanted.confidence).abs().max() < 1e-5
+    assert (found.back_confidence - wanted.back_confidence).abs().max() < 1e-5
 
 
 def test_an_offset_in_a_window_is_told_in_pixels_of_the_picture() -> None:

@@ -13,11 +13,20 @@ from torch import Tensor, nn
 from export.networks.loftr.attention import FeatureTransformer, positions
 from export.networks.loftr.backbone import ResNetFpn
 from export.networks.loftr.fine import FinePreprocess, OffsetHead, cut_windows, expected_offset
-from export.networks.loftr.matching import CellChoices, choices, log_dual_softmax, mutual
+from export.networks.loftr.matching import (
+    CellChoices,
+    choices,
+    choices_by_rows,
+    log_dual_softmax,
+    mutual,
+)
 from export.networks.loftr.sizes import CELL_PX, LoftrSizes
 
 # The temperature of the published dual softmax, and where the learned one starts.
 TEMPERATURE, FIRST_SCALE = 0.1, 10.0
+# So many rows of a table of cells are in hand at once on a device: half a megabyte of the shipped
+# network's, which stays in a core's own cache.
+ROWS = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +111,11 @@ class Loftr(nn.Module):
         log_confidence = log_dual_softmax(self._similarity(a, b))
         return PairFeatures(a=a, b=b, log_confidence=log_confidence, fine=fine)
 
+    def choose(self, a: Tensor, b: Tensor) -> CellChoices:
+        """Return what the cells, (n, l, width), of two pictures choose, as a device computes it."""
+        a, b = self._comparable(a, b)
+        return choices_by_rows(_blocks(a, b), _blocks(b, a))
+
     def offset_px(self, seen: PairFeatures, partner: Tensor) -> Tensor:
         """Return by how much the place of every cell of a lies off the middle of its partner in b,
         (n, l, 2) as (y, x) px; zeros without a fine step.
@@ -131,10 +145,19 @@ class Loftr(nn.Module):
         return (coarse + torch.from_numpy(code).to(coarse)).flatten(2).transpose(1, 2)
 
     def _similarity(self, a: Tensor, b: Tensor) -> Tensor:
+        a, b = self._comparable(a, b)
+        return a @ b.transpose(1, 2)
+
+    def _comparable(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Return cells whose products say how alike they are."""
         if self.sizes.similarity == "cosine":
-            a, b = nn.functional.normalize(a, dim=2), nn.functional.normalize(b, dim=2)
-            return self.scale * (a @ b.transpose(1, 2))
-        return (a / a.shape[2] ** 0.5) @ (b / b.shape[2] ** 0.5).transpose(1, 2) / TEMPERATURE
+            return self.scale * nn.functional.normalize(a, dim=2), nn.functional.normalize(b, dim=2)
+        return a / a.shape[2] ** 0.5, b / b.shape[2] ** 0.5 / TEMPERATURE
+
+
+def _blocks(a: Tensor, b: Tensor) -> list[Tensor]:
+    """Return the products of (n, l, width) cells with (n, s, width), `ROWS` rows at a time."""
+    return [rows @ b.transpose(1, 2) for rows in a.split(ROWS, dim=1)]
 
 
 def match_pictures(

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from export.convert.graph import to_onnx
 from export.convert.parts import VOTE, ModelParts
-from export.networks.loftr.matching import choices
 from export.networks.loftr.network import Loftr
 from export.tasks.match.config import StripShape
 from runtime.tasks.match.record import (
@@ -59,7 +58,8 @@ class _Choices(nn.Module):
 
     def forward(self, cells: Tensor) -> tuple[Tensor, ...]:
         a, b = cells.chunk(2)
-        seen = self.network.compare(a, b)
-        found = choices(seen.log_confidence)
+        found = self.network.choose(a, b)
         said = (found.partner, found.confidence, found.back_partner, found.back_confidence)
+        # Of what is compared the offsets need the cells alone: the rest leaves the graph.
+        seen = self.network.compare(a, b)
         return (*said, self.network.offset_px(seen, found.partner))

@@ -65,7 +65,7 @@ def test_a_list_says_task_answers_and_how_good_each_precision_is(console: Consol
     ]
     for words in ("mussel-tissue 1.5.0", "classify", "accuracy: fp32 0.9", "int8 0.9"):
         assert words in said(console)
-    for words in ("strip-match 1.1.0", "match", "matched: fp32 0.824", "int8 0.823"):
+    for words in ("strip-match 1.2.0", "match", "matched: fp32 0.824", "int8 0.823"):
         assert words in said(console)
 
 

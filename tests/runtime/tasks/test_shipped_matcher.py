@@ -1,5 +1,8 @@
 """The shipped network on a specimen it was not trained on: seams that nothing else matches."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -55,6 +58,33 @@ def test_tiles_that_show_other_places_are_not_matched(finder):
         for tile, pixels in zip(made.tiles, elsewhere, strict=True)
     ]
     assert matched(Scan(moved, made.truth_px), lambda: finder) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the kernel's count of memory")
+def test_the_network_takes_less_than_80_megabytes():
+    """In a fresh process that has the kernels and nothing else: bundle, library and first look."""
+    code = """
+import numpy as np
+from pathlib import Path
+from runtime.config.settings import ModelsSection
+from runtime.preprocess.strips import flattened
+from runtime.tasks.match.finder import finder_of
+def held_mb(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(one.split()[1]) / 1024 for one in lines if one.startswith(field))
+strips = np.random.default_rng(0).integers(0, 4096, (2, 128, 512), dtype=np.uint16)
+flattened(strips[0])
+Path("/proc/self/clear_refs").write_text("5")
+before_mb = held_mb("VmRSS")
+found = finder_of(ModelsSection(backend="onnxruntime"))
+for _ in range(3):
+    found.find(*strips)
+print(held_mb("VmHWM") - before_mb)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr.decode()
+    assert float(ran.stdout) < 80
 
 
 def test_the_card_in_the_bundle_is_the_one_beside_it():

@@ -58,7 +58,7 @@ def test_over_a_real_sshd_to_a_second_state_directory(
     to = {"ssh": lab.ssh, "remote": lab.remote}
     told, seen = send(news, "scope", **to)
     assert told["exit_code"] == 0, seen
-    assert "accepted: strip-match 9.0.0 is active (it was 1.1.0)" in seen
+    assert "accepted: strip-match 9.0.0 is active (it was 1.2.0)" in seen
     assert active(controller) == "9.0.0"
 
     _, seen = send(news, "scope", **to)
@@ -140,7 +140,7 @@ def test_several_devices_in_one_call_each_say_what_they_made_of_it(
         "absent": ("not reached", 4),
     }, seen
     assert told["exit_code"] == 8
-    assert "good: accepted: strip-match 9.0.0 is active (it was 1.1.0)" in seen
+    assert "good: accepted: strip-match 9.0.0 is active (it was 1.2.0)" in seen
     assert "worn: rolled back: model strip-match 9.0.0 was rolled back: the disk did not" in seen
     assert "1 of 4 devices accepted it" in seen
     assert [active(one) for one in (good, strict, worn)] == ["9.0.0", None, None]
