@@ -25,7 +25,6 @@ from runtime.ports import Clock
 from runtime.preprocess.inputs import Inputs
 
 WARM_UPS, REPEATS = 2, 7
-ABOUT_AS_FAST = 1.25
 
 
 def choose(
@@ -49,7 +48,8 @@ def chosen(
     cache: Path | None,
     clock: Clock | None = None,
 ) -> Choice:
-    """Return a choice among the allowed back ends as fast as the fastest, of those that are right.
+    """Return a choice among the allowed back ends about as fast as the fastest, by the measure of
+    the bundle's task, of those that are right.
 
     int8 is not always the faster precision on a CPU, nor side by side the faster layout, so all
     are tried. With a `cache` folder that is done once for a bundle, machine, thread count and
@@ -59,7 +59,7 @@ def chosen(
     """
     clock = clock or SystemClock()
     if cache is None:
-        return pick(measure(bundle, allowed=allowed, threads=threads, clock=clock))
+        return _measured(bundle, allowed=allowed, threads=threads, clock=clock)
     known = remembered(bundle.digest, allowed=allowed, threads=threads, cache=cache)
     if known is not None:
         return known
@@ -67,7 +67,7 @@ def chosen(
     with _one_at_a_time(cache / "measuring.lock"):
         choice = _recall(note, key)
         if choice is None:
-            choice = pick(measure(bundle, allowed=allowed, threads=threads, clock=clock))
+            choice = _measured(bundle, allowed=allowed, threads=threads, clock=clock)
             _remember(note, key, choice)
     return choice
 
@@ -109,14 +109,21 @@ def measure(
     return timed
 
 
-def pick(timed: list[tuple[Choice, float]]) -> Choice:
-    """Return the first of those that are about as fast as the fastest.
+def _measured(
+    bundle: Bundle, *, allowed: tuple[Backend, ...], threads: int, clock: Clock
+) -> Choice:
+    timed = measure(bundle, allowed=allowed, threads=threads, clock=clock)
+    return pick(timed, about_as_fast=bundle.manifest.task.ABOUT_AS_FAST)
 
-    ONNX Runtime comes first: it starts ten times faster than OpenVINO, and a choice that noise
-    cannot tip is the same at every start.
+
+def pick(timed: list[tuple[Choice, float]], *, about_as_fast: float) -> Choice:
+    """Return the first of those that take no longer than so many times what the fastest does.
+
+    ONNX Runtime comes first: it starts ten times faster than OpenVINO, in less memory, and a choice
+    that noise cannot tip is the same at every start.
     """
     fastest_ms = min(latency_ms for _, latency_ms in timed)
-    return next(choice for choice, ms in timed if ms <= fastest_ms * ABOUT_AS_FAST)
+    return next(choice for choice, ms in timed if ms <= fastest_ms * about_as_fast)
 
 
 def _tried_ms(

@@ -58,6 +58,8 @@ class TaskRecord(Strict):
     OUTPUTS: ClassVar[Mapping[str, float]]
     # Of the metrics, the one by which models of the task are compared.
     MEASURE: ClassVar[str]
+    # Of several ways to run it, those no slower than this many times the fastest are as good.
+    ABOUT_AS_FAST: ClassVar[float] = 1.25
     # How many pictures an answer is about.
     PICTURES: ClassVar[int] = 1
     # How the network's inputs are described and made.

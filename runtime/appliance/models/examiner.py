@@ -128,7 +128,10 @@ def fast_enough(bundle: Bundle, timed: list[TimedChoice]) -> TimedChoice:
             limit=f"{budget_ms:g} ms, its own budget for '{kind}'",
             remedy="pack a smaller model, or give it more of models.threads",
         )
-    chosen = pick([(one.choice, one.p50_ms) for one in within])
+    chosen = pick(
+        [(one.choice, one.p50_ms) for one in within],
+        about_as_fast=bundle.manifest.task.ABOUT_AS_FAST,
+    )
     return next(one for one in within if one.choice == chosen)
 
 

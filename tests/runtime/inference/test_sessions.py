@@ -18,7 +18,7 @@ from runtime.errors import ModelRefused
 from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import Bundle, open_bundle
 from runtime.inference.candidates import open_choice
-from runtime.inference.selection import choose, chosen
+from runtime.inference.selection import choose, chosen, pick
 from runtime.inference.selftest import golden_outputs, verify
 from runtime.inference.session import Backend, Choice, Session
 from runtime.instant import Instant
@@ -116,6 +116,16 @@ def test_the_choice_is_measured_once_and_kept(shipped: Bundle, tmp_path: Path) -
     assert first.backend == backends()[0]
     assert (again, clock.looks) == (first, looks)
     assert session.run(shipped.inputs(0))["scores"].shape == (1, 2)
+
+
+def test_a_task_says_how_much_slower_is_about_as_fast() -> None:
+    lean, quick = (Choice(backend=one, precision="int8") for one in ("onnxruntime", "openvino"))
+    timed = [(lean, 1.9), (quick, 1.0)]
+    picks = {
+        kind: pick(timed, about_as_fast=record.ABOUT_AS_FAST) for kind, record in RECORDS.items()
+    }
+    # A matcher is asked in time that passes unused, and shall take little memory.
+    assert picks == {"classify": quick, "match": lean, "focus": quick}
 
 
 def test_a_precision_that_answers_one_example_wrong_here_is_not_chosen(forge: Forge) -> None:
