@@ -5,7 +5,8 @@
 Everything passes through one camera model (`export.datasets.cameras`), each tile through a camera
 of its own: 8 to 16 bits, noise, exposure, focus; what is foreign as what is not. Shares of
 doubts are of the tiles that are not blank; "wrong, trusted" is the share of all labels that are
-wrong and not doubted.
+wrong and not doubted, "clear" that of those which are tissue by 5 points or more than the limit
+or less.
 Ends with the time the guard takes beside the sampling it rests on: medians of one process.
 """
 
@@ -51,7 +52,7 @@ TILES, ROUNDS = int(os.environ.get("NIGHTSCOPE_TILES", "100")), 50
 FAITHFUL = RecordingCamera(bits=8, white=1.0, electrons=np.inf)
 
 Camera = Callable[[np.random.Generator], RecordingCamera]
-Labelled = tuple[Label, int | None]
+Labelled = tuple[Label, Tile]
 
 CAMERAS: dict[str, Camera] = {
     "as the file is, 8 bits": lambda _: FAITHFUL,
@@ -73,15 +74,15 @@ class Judge:
     def __call__(
         self, tiles: Sequence[Tile], camera: Camera, *, seed: int, how: Spoil | None = None
     ) -> list[Labelled]:
-        """Return the labels of tiles, spoilt and then recorded, each beside what is right."""
+        """Return the labels of tiles, spoilt and then recorded, each beside what was recorded."""
         found: list[Labelled] = []
-        for index, (light, target) in enumerate(tiles):
+        for index, tile in enumerate(tiles):
             rng = np.random.default_rng([seed, index])
-            seen = light if how is None else how(light, rng)
-            pixels = camera(rng).record(seen.astype(np.float32), rng)
+            seen = tile if how is None else how(tile, rng)
+            pixels = camera(rng).record(seen.light, rng)
             size_um = self.classifier.pixel_size_um
             label = self.classifier.classify(Picture(pixels=pixels, pixel_size_um=size_um))
-            found.append((label, target))
+            found.append((label, seen))
         return found
 
 
@@ -93,10 +94,11 @@ def row(name: str, camera: str, labels: list[Labelled]) -> str:
     cells = [name, camera, str(len(labels)), str(len(labels) - len(shown))]
     cells += [_share(about.total(), len(shown))]
     cells += [_share(about[kind], len(shown)) for kind in ("specimen", "instrument", "score")]
-    known = [(one, CLASSES[t]) for one, t in labels if t is not None]
-    wrong = [one for one, right in known if one.name != right]
-    trusted = sum(one.trusted for one in wrong)
-    cells += [_share(len(wrong), len(known)), _share(trusted, len(known))]
+    known = [(label, tile) for label, tile in labels if tile.target is not None]
+    wrong = [(label, tile) for label, tile in known if label.name != CLASSES[tile.target]]
+    trusted = [tile for label, tile in wrong if label.trusted]
+    clear = sum(not tile.about_the_limit for tile in trusted)
+    cells += [_share(count, len(known)) for count in (len(wrong), len(trusted), clear)]
     cells.append(reasons.most_common(1)[0][0] if reasons else "–")
     return f"| {' | '.join(cells)} |"
 
@@ -143,14 +145,14 @@ def main() -> None:
     cv2.setNumThreads(1)
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else sorted(MODELS.glob("mussel-tissue-*"))[-1]
     print(f"{path.name}: {TILES} tiles of each section, {FIELD_PX[1]} x {FIELD_PX[0]} px")
-    heads = ("doubted", "specimen", "instrument", "score", "wrong", "wrong, trusted")
+    heads = ("doubted", "specimen", "instrument", "score", "wrong", "wrong, trusted", "clear")
     print(f"| tiles | camera | n | blank | {' | '.join(heads)} | commonest doubt |")
-    print("|---" * 11 + "|")
+    print("|---" * 12 + "|")
     for line in rows(Judge(path)):
         print(line, flush=True)
     shown = open_bundle(path, keys=MODELS / "keys", tasks=RECORDS).input(ViewInput)
-    (light, _), rng = crops(sections()["training section"], 1)[0], np.random.default_rng(0)
-    print(time_the_guard(random_camera(rng, bits=12).record(light, rng), shown.spec))
+    tile, rng = crops(sections()["training section"], 1)[0], np.random.default_rng(0)
+    print(time_the_guard(random_camera(rng, bits=12).record(tile.light, rng), shown.spec))
 
 
 if __name__ == "__main__":

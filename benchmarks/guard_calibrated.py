@@ -56,10 +56,10 @@ def calibrated(
     """Fit the guard of a judge to an instrument; return what the routine says of it."""
     classifier, seen, labels = judging.classifier, [], []
     assert classifier.guard is not None
-    for index, (light, _) in enumerate(tiles):
+    for index, tile in enumerate(tiles):
         rng = np.random.default_rng([4, index])
-        spoilt = light if how is None else how(light, rng)
-        pixels = camera.record(spoilt.astype(np.float32), rng)
+        spoilt = tile if how is None else how(tile, rng)
+        pixels = camera.record(spoilt.light, rng)
         shown = Picture(pixels=pixels, pixel_size_um=classifier.pixel_size_um)
         prepared = classifier.prepare(shown)
         label = classifier.judge(prepared)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -28,9 +29,44 @@ FOREIGN = {
     "phase contrast, MIST": "mist_phase/*_p??.tif",
 }
 DRIFT, LINES = 0.1, 0.05
+# Where the share of tissue is this near the limit, the label is a matter of the outline's taste.
+ABOUT_THE_LIMIT = 0.05
 
-Spoil = Callable[[Light, np.random.Generator], NDArray[np.float32]]
-Tile = tuple[Light, int | None]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """`light` is (y, x), 1 where it is white; `tissue` (y, x) float32, 1 where there is some, and
+    `least` the share of it that makes the tile tissue; None of what is foreign.
+    """
+
+    light: Light
+    tissue: Light | None = None
+    least: float = 0.0
+
+    @property
+    def target(self) -> int | None:
+        """The class that is right: 1 for tissue."""
+        return None if self.tissue is None else int(self.tissue.mean() >= self.least)
+
+    @property
+    def about_the_limit(self) -> bool:
+        """Whether its share of tissue is hardly more or less than makes it tissue."""
+        if self.tissue is None:
+            return False
+        return abs(float(self.tissue.mean()) - self.least) < ABOUT_THE_LIMIT
+
+
+Spoil = Callable[[Tile, np.random.Generator], Tile]
+Change = Callable[[Light, np.random.Generator], NDArray[np.floating]]
+
+
+def shown(change: Change) -> Spoil:
+    """Return what changes the light of a tile and nothing of what it shows."""
+
+    def spoil(tile: Tile, rng: np.random.Generator) -> Tile:
+        return replace(tile, light=np.asarray(change(tile.light, rng), np.float32))
+
+    return spoil
 
 
 def sections() -> dict[str, Section]:
@@ -63,8 +99,13 @@ def crops(section: Section, count: int) -> list[Tile]:
     for _ in range(count):
         y, x = rng.integers(0, height - FIELD_PX[0] + 1), rng.integers(0, width - FIELD_PX[1] + 1)
         at = slice(y, y + FIELD_PX[0]), slice(x, x + FIELD_PX[1])
-        target = int(section.is_tissue(float(section.tissue[at].mean())))
-        found.append((light_of(section.image[at]), target))
+        found.append(
+            Tile(
+                light=light_of(section.image[at]),
+                tissue=section.tissue[at].astype(np.float32),
+                least=section.min_area_fraction,
+            )
+        )
     return found
 
 
@@ -86,19 +127,21 @@ def foreign_tiles(data: Path, pattern: str, *, most: int) -> list[Tile]:
                 rng.integers(0, side - want + 1)
                 for want, side in zip(FIELD_PX, whole.shape, strict=True)
             )
-            found.append((whole[y : y + FIELD_PX[0], x : x + FIELD_PX[1]], None))
+            found.append(Tile(light=whole[y : y + FIELD_PX[0], x : x + FIELD_PX[1]]))
     return found
 
 
+@shown
 def inverted(light: Light, _: np.random.Generator) -> Light:
     """Return dark for light, as secondary against backscattered electrons."""
     low, high = np.percentile(light, [0.5, 99.5])
-    return np.asarray(np.clip(low + high - light, 0, 1), np.float32)
+    return np.asarray(np.clip(low + high - light, 0, 1))
 
 
 def bent(gamma: float) -> Spoil:
     """Return what bends the grey scale."""
 
+    @shown
     def bend(light: Light, _: np.random.Generator) -> Light:
         high = np.percentile(light, 99.5)
         return np.asarray(np.clip((light / high) ** gamma * high, 0, 1), np.float32)
@@ -108,12 +151,13 @@ def bent(gamma: float) -> Spoil:
 
 def blurred(sigma_px: float) -> Spoil:
     """Return what puts a picture out of focus."""
-    return lambda light, _: np.asarray(cv2.GaussianBlur(light, (0, 0), sigma_px), np.float32)
+    return shown(lambda light, _: np.asarray(cv2.GaussianBlur(light, (0, 0), sigma_px)))
 
 
 def clipped(*, above: float = 100, below: float = 0) -> Spoil:
     """Return what cuts off the grey scale above and below two percentiles."""
 
+    @shown
     def clip(light: Light, _: np.random.Generator) -> Light:
         low, high = (
             np.percentile(light, [below, above]) if below else (0, np.percentile(light, above))
@@ -126,24 +170,32 @@ def clipped(*, above: float = 100, below: float = 0) -> Spoil:
     return clip
 
 
+@shown
 def lined(light: Light, rng: np.random.Generator) -> Light:
     """Return rows that are brighter and darker by chance, as charging and mains make them."""
     gains = 1 + LINES * rng.standard_normal((light.shape[0], 1))
     return np.asarray(np.clip(light * gains, 0, 1), np.float32)
 
 
+@shown
 def drifting_light(light: Light, rng: np.random.Generator) -> Light:
     """Return light that goes from 10 % below to 10 % above over the rows, or the other way."""
     ramp = np.linspace(-DRIFT, DRIFT, light.shape[0])[:, None] * rng.choice([-1, 1])
     return np.asarray(np.clip(light * (1 + ramp), 0, 1), np.float32)
 
 
-def drifting_rows(light: Light, rng: np.random.Generator) -> Light:
-    """Return rows that move sideways by 10 % of the height from the first to the last."""
+def drifting_rows(tile: Tile, rng: np.random.Generator) -> Tile:
+    """Return rows that move sideways by 10 % of the height from the first to the last, and the
+    tissue with them.
+    """
     shear = np.array([[1, DRIFT * rng.choice([-1, 1]), 0], [0, 1, 0]], np.float32)
-    size = light.shape[1], light.shape[0]
-    moved = cv2.warpAffine(light, shear, size, borderMode=cv2.BORDER_REFLECT_101)
-    return np.asarray(moved, np.float32)
+    size = tile.light.shape[1], tile.light.shape[0]
+
+    def moved(plane: Light) -> Light:
+        return np.asarray(cv2.warpAffine(plane, shear, size, borderMode=cv2.BORDER_REFLECT_101))
+
+    tissue = None if tile.tissue is None else moved(tile.tissue)
+    return replace(tile, light=moved(tile.light), tissue=tissue)
 
 
 SPOILT: dict[str, Spoil] = {
