@@ -5,12 +5,15 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+from sklearn.linear_model import LogisticRegression
+
 from export.tasks.classify.guard import (
     LEAST_BLANK_LIMIT,
     FittedGuard,
     GuardViews,
     fit,
     least_score,
+    towards_foreign,
 )
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
@@ -89,6 +92,23 @@ def test_the_limit_is_the_one_stated(fitted):
 def test_too_few_views_make_no_guard():
     assert fit(views(training=19, validation=20), SPEC) is None
     assert fit(views(training=30, validation=4), SPEC) is None
+
+
+def test_the_way_towards_what_is_foreign_is_fitted_to_its_end():
+    def walks(count: int, *, seed: int, start: float) -> np.ndarray:
+        """Return numbers that go together, as the shares of neighbouring codes do."""
+        steps = np.random.default_rng(seed).normal(0, 0.05, (count, 40))
+        return start + np.cumsum(steps, axis=1)
+
+    known, foreign = walks(300, seed=0, start=0), walks(200, seed=1, start=0.1)
+    shown, target = np.concatenate([known, foreign]), np.repeat([0, 1], [300, 200])
+    deviation = known.std(axis=0)
+    # Another way to the same end.
+    other = LogisticRegression(C=3.0, class_weight="balanced", solver="newton-cg", tol=1e-12)
+    other.fit((shown - known.mean(axis=0)) / deviation, target)
+    wanted = other.coef_[0] / deviation
+    wanted /= (known @ wanted).std()
+    assert np.allclose(towards_foreign(known, foreign), wanted, rtol=1e-6, atol=1e-6)
 
 
 def test_the_manifest_says_of_the_guard_what_was_fitted(fitted):

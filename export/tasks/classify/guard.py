@@ -51,8 +51,9 @@ LEAST_VIEWS, LEAST_HELD_OUT, MOST_IMAGES = 20, 5, 1500
 # Of the labels that are trusted this share may be wrong, but no more than that are doubted for it.
 WRONG_SHARE, MOST_UNSURE = 0.005, 0.02
 CAMERA_STREAM, KINDRED_STREAM, FOREIGN_STREAM = 31, 32, 33
-# How freely the machine that tells what is foreign may weigh single features.
-FREEDOM, MOST_STEPS = 3.0, 3000
+# How freely the machine that tells what is foreign may weigh single features. By Newton's steps it
+# comes to the same limits wherever it is fitted; one that stops on its way does not.
+FREEDOM, CONVERGED, MOST_STEPS = 3.0, 1e-10, 100
 # Its limit is beyond that which so few of the validation views exceed: another animal's views lie
 # further out than those of the one that is known.
 FOREIGN_FALSE_ALARMS, FOREIGN_ALLOWANCE = 0.005, 1.32
@@ -164,7 +165,7 @@ def fit(views: GuardViews, spec: PreprocessSpec) -> FittedGuard | None:
     specimen_whitening = _whiten(seen[:, USUAL][:, SPECIMEN])
     related, foreign = (_shown(one, spec) for one in (views.kindred, views.foreign))
     mean = seen.mean(axis=0)
-    towards = _towards(np.concatenate([seen, related])[:, KIND], foreign[:, KIND])
+    towards = towards_foreign(np.concatenate([seen, related])[:, KIND], foreign[:, KIND])
     away = held_out - mean
     distances = (
         np.linalg.norm(away[:, USUAL] @ whitening.T, axis=1),
@@ -204,6 +205,26 @@ def least_score(scores: NDArray[np.float32], target: NDArray[np.int64]) -> float
     fine = np.flatnonzero(still_wrong <= WRONG_SHARE * left)
     wanted = best[order][fine[0]] if len(fine) else 1.0
     return float(min(wanted, np.quantile(best, MOST_UNSURE), 0.999))
+
+
+def towards_foreign(
+    known: NDArray[np.float64], foreign: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the (features,) weights by which what is foreign is told, in deviations of what is
+    known, from (views, features) of either.
+    """
+    deviation = np.maximum(known.std(axis=0), LEAST_DEVIATION)
+    away = np.concatenate([known, foreign]) - known.mean(axis=0)
+    machine = LogisticRegression(
+        C=FREEDOM,
+        class_weight="balanced",
+        solver="newton-cholesky",
+        tol=CONVERGED,
+        max_iter=MOST_STEPS,
+    )
+    machine.fit(away / deviation, np.repeat([0, 1], [len(known), len(foreign)]))
+    weights = machine.coef_[0] / deviation
+    return np.asarray(weights / (known @ weights).std())
 
 
 def _telling(blankness: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -249,16 +270,6 @@ def _shown(views: Iterable[Pixels], spec: PreprocessSpec) -> NDArray[np.float64]
     """Return the features of the views that are not nearly blank."""
     features, blank = _descriptions(views, spec)
     return features[_telling(blank)]
-
-
-def _towards(known: NDArray[np.float64], foreign: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the weights by which what is foreign is told, in deviations of what is known."""
-    deviation = np.maximum(known.std(axis=0), LEAST_DEVIATION)
-    away = np.concatenate([known, foreign]) - known.mean(axis=0)
-    machine = LogisticRegression(C=FREEDOM, class_weight="balanced", max_iter=MOST_STEPS)
-    machine.fit(away / deviation, np.repeat([0, 1], [len(known), len(foreign)]))
-    weights = machine.coef_[0] / deviation
-    return np.asarray(weights / (known @ weights).std())
 
 
 def _whiten(seen: NDArray[np.float64]) -> NDArray[np.float64]:
