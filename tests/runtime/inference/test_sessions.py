@@ -17,7 +17,7 @@ from runtime.clock import SystemClock
 from runtime.errors import ModelRefused
 from runtime.inference.backends import backends, open_session
 from runtime.inference.bundle import Bundle, open_bundle
-from runtime.inference.candidates import open_choice
+from runtime.inference.candidates import candidates, open_choice
 from runtime.inference.selection import choose, chosen, pick
 from runtime.inference.selftest import golden_outputs, verify
 from runtime.inference.session import Backend, Choice, Session
@@ -116,6 +116,28 @@ def test_the_choice_is_measured_once_and_kept(shipped: Bundle, tmp_path: Path) -
     assert first.backend == backends()[0]
     assert (again, clock.looks) == (first, looks)
     assert session.run(shipped.inputs(0))["scores"].shape == (1, 2)
+
+
+class BusyClock(SteppingClock):
+    """A clock on which the first choice takes 1 s when nothing else runs, which is thrice in seven,
+    and else 10 s; all others take 2 s.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 0.0
+
+    def now_s(self) -> float:
+        choice, look = divmod(self.looks, 14)
+        self.looks += 1
+        self.seconds += 2.0 if choice else 1.0 if look in (1, 7, 13) else 10.0
+        return self.seconds
+
+
+def test_what_else_a_device_does_makes_no_choice_slower(shipped: Bundle) -> None:
+    allowed = backends()
+    best = chosen(shipped, allowed=allowed, threads=1, cache=None, clock=BusyClock())
+    assert best == next(candidates(shipped, allowed=allowed, threads=1))
 
 
 def test_a_task_says_how_much_slower_is_about_as_fast() -> None:
