@@ -16,6 +16,7 @@ import numpy as np
 from runtime.errors import ConfigRefused
 from runtime.stitch.match.angles import match_angles
 from runtime.stitch.match.blocks import Layout
+from runtime.stitch.match.faint import as_surely
 from runtime.stitch.match.learned import CellFinder, match_learned
 from runtime.stitch.match.nearby import SURE_PX
 from runtime.stitch.match.phase import Peak, candidates, passed, reachable_ncc, stretches
@@ -142,26 +143,35 @@ def _apart_px(one: Alternative, other: Alternative) -> float:
 
 def by_phase(cut: Cut, chance: Chance) -> Match | None:
     """Return the phase-correlation match of a pair, of turned strips where straight ones are not
-    sure.
+    sure; of a faint one as sure as all of its pixels are.
     """
     pair = cut(False)
     straight = None if pair is None else _straight(pair, chance)
     if pair is not None and straight is not None and not _doubtful(straight, pair):
-        return straight
+        return _no_surer(straight, pair)
     wide = cut(True)
     turned = None if wide is None else match_angles(wide, chance)
     if straight is None or (turned is not None and turned.ncc > straight.ncc + LEAD):
-        return turned
+        return None if wide is None or turned is None else _no_surer(turned, wide)
     if pair is None or _lucky(straight, pair) or _slides(straight, pair):
         return None
-    return straight
+    return _no_surer(straight, pair)
 
 
 def by_plain_phase(cut: Cut, chance: Chance) -> Match | None:
     """Return what `by_phase` returns without a look at turned strips, None where it needs one."""
     pair = cut(False)
     match = None if pair is None else _straight(pair, chance)
-    return None if pair is None or match is None or _doubtful(match, pair) else match
+    if pair is None or match is None or _doubtful(match, pair):
+        return None
+    return _no_surer(match, pair)
+
+
+def _no_surer(match: Match, pair: StripPair) -> Match | None:
+    """Return the match as sure as all pixels are where it is faint, None where they see nothing."""
+    if match.ncc >= FAINT or reachable_ncc(pair) >= FAINT:
+        return match
+    return as_surely(pair, match)
 
 
 def _straight(pair: StripPair, chance: Chance) -> Match | None:

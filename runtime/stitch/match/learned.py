@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from runtime.stitch.match.agreed import Agreed, Points, beyond_chance
 from runtime.stitch.match.correlation import Floats
+from runtime.stitch.match.faint import no_surer
 from runtime.stitch.match.nearby import Nearby, nearby, seen_near
 from runtime.stitch.match.phase import stays_put
 from runtime.stitch.match.placed import Placed
@@ -92,11 +93,13 @@ def _by_cells(pair: StripPair, found: Agreed) -> Match | None:
 def _by_all_pixels(pair: StripPair, found: Agreed) -> Match | None:
     """Return the match near which cells agree, None where pixels find none there."""
     place = nearby(pair, found)
-    match = None if place is None else match_turned(pair, place.motion, method="loftr")
-    if place is not None and (match is None or _apart_px(match, place) > NEAR_PX):
+    if place is None:
+        return None
+    match = match_turned(pair, place.motion, method="loftr")
+    if match is None or _apart_px(match, place) > NEAR_PX:
         # Where every block is noise, refining leads anywhere.
-        match = _told(place)
-    return match
+        return _told(place)
+    return no_surer(match, float(np.trace(place.covariance_px2)))
 
 
 def _apart_px(match: Match, place: Nearby) -> float:

@@ -35,8 +35,8 @@ along either axis: what a wide reach of the stage costs."""
 TURNED_SIGMAS = 3.0
 """Cells that are turned by less say nothing of a turn."""
 
-LEAST_SIGMAS = 4.0
-"""Among the places within reach noise agrees as well as this once in a thousand."""
+LEAST_SIGMAS = 5.0
+"""Among the places within reach noise agrees as well as this once in ten thousand."""
 
 WHOLE_PX2 = 1 / 12
 """The variance of what is looked at in whole pixels."""
@@ -85,10 +85,14 @@ def seen_near(pair: StripPair, motion: RigidMotion, middle_px: Floats) -> Surrou
 def nearby(pair: StripPair, agreed: Agreed) -> Nearby | None:
     """Return the place that cells and pixels find most likely, None where the pixels find none."""
     middle, turn_sigma = agreed.a_px.mean(axis=0), _turn_sigma_rad(agreed)
-    motion = _believed(agreed, turn_sigma)
-    seen = seen_near(pair, motion, middle)
-    if seen is None:
+    looked = [
+        (motion, seen)
+        for motion in _motions(agreed, turn_sigma)
+        if (seen := seen_near(pair, motion, middle)) is not None
+    ]
+    if not looked:
         return None
+    motion, seen = max(looked, key=lambda found: float(found[1].ncc.max()))
     off, covariance = _weighed(seen)
     sigma_px = float(np.sqrt(np.trace(covariance) / 2))
     if sigma_px > SURE_PX:
@@ -109,11 +113,14 @@ def _turn_sigma_rad(agreed: Agreed) -> float:
     return float(CELLS_PX * (ALIKE_CELLS / len(agreed.a_px)) ** 0.5 / max(spread_px, 1.0))
 
 
-def _believed(agreed: Agreed, turn_sigma_rad: float) -> RigidMotion:
-    """Return the motion of the cells, without a turn that may be their noise."""
-    if abs(agreed.motion.rotation_rad) > TURNED_SIGMAS * turn_sigma_rad:
-        return agreed.motion
-    return RigidMotion(0.0, np.median(agreed.a_px - agreed.b_px, axis=0))
+def _motions(agreed: Agreed, turn_sigma_rad: float) -> list[RigidMotion]:
+    """Return the motions that cells may mean: without a turn, and turned by more than their noise.
+
+    Of samples of noise the one that most cells agree with is turned now and then.
+    """
+    still = RigidMotion(0.0, np.median(agreed.a_px - agreed.b_px, axis=0))
+    turned = abs(agreed.motion.rotation_rad) > TURNED_SIGMAS * turn_sigma_rad
+    return [still, agreed.motion] if turned else [still]
 
 
 def _places(pair: StripPair, shift: Ints) -> tuple[Ints, Mask, Mask]:
@@ -142,11 +149,19 @@ def _ncc(pair: StripPair, motion: RigidMotion, shift: Ints, around: Ints) -> Flo
     return np.array([peak.ncc for peak in peaks])
 
 
+def likely_places(seen: Surroundings, expected_px: float = np.inf) -> Floats:
+    """Return how likely (n,) each place looked at is, all together 1, by the likelihood of pixels,
+    where others expect none off, with a σ on either axis.
+    """
+    away2 = (seen.off_px**2).sum(axis=1)
+    nats = seen.ncc.max() * seen.ncc / seen.chance**2 - away2 / (2 * expected_px**2)
+    relative = np.exp(nats - nats.max())
+    weight: Floats = relative / relative.sum()
+    return weight
+
+
 def _weighed(seen: Surroundings) -> tuple[Floats, Floats]:
     """Return the mean and covariance of the places, by the likelihood of pixels and of cells."""
-    off = seen.off_px
-    nats = seen.ncc.max() * seen.ncc / seen.chance**2 - (off**2).sum(axis=1) / (2 * CELLS_PX**2)
-    weight = np.exp(nats - nats.max())
-    weight /= weight.sum()
+    off, weight = seen.off_px, likely_places(seen, CELLS_PX)
     mean = weight @ off
     return mean, (weight * (off - mean).T) @ (off - mean) + np.eye(2) * WHOLE_PX2

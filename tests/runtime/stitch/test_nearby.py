@@ -63,3 +63,17 @@ def test_near_cells_that_are_far_from_the_truth_there_is_no_place():
     faint = Faint(0)
     for bias_px in ((40.0, 0.0), (0.0, 40.0), (-28.0, 28.0)):
         assert nearby(faint.pair, faint.cells(bias_px)) is None
+
+
+def test_cells_that_only_seem_turned_are_not_believed_against_the_pixels():
+    faint = Faint(3)
+    agreed = faint.cells(bias_px=(0.0, 0.0))
+    middle = agreed.b_px.mean(axis=0)
+    b_px = (agreed.b_px - middle) @ turn(0.05).T + middle
+    seeming = Agreed(RigidMotion.fitted(agreed.a_px, b_px), agreed.a_px, b_px)
+    assert abs(seeming.motion.rotation_rad) > 0.04
+    place = nearby(faint.pair, seeming)
+    assert place is not None
+    assert place.motion.rotation_rad == 0.0
+    off = place.motion.into_b(place.middle_px[None]) - faint.truly(place.middle_px[None])
+    assert np.hypot(*off[0]) < 2.0
