@@ -81,7 +81,7 @@ def _by_cells(pair: StripPair, found: Agreed) -> Match | None:
     placed = Placed.of(pair, found)
     if placed is None:
         return None
-    seen = seen_near(pair, placed.motion, placed.a_px.mean(axis=0))
+    seen = seen_near(pair, placed.motion, placed.a_px.mean(axis=0), cells=len(found.a_px))
     if seen is None:
         return None
     dx, dy = placed.shift_px.tolist()

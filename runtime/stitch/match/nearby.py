@@ -38,6 +38,10 @@ TURNED_SIGMAS = 3.0
 LEAST_SIGMAS = 5.0
 """Among the places within reach noise agrees as well as this once in ten thousand."""
 
+MANY_CELLS, LEAST_SIGMAS_OF_MANY = 100, 4.0
+"""So many cells name a place that is 2.3 px off at most (75 seams of 12 faint scans), which fewer
+do not: there once in a hundred is enough."""
+
 WHOLE_PX2 = 1 / 12
 """The variance of what is looked at in whole pixels."""
 
@@ -69,15 +73,18 @@ class Surroundings:
     chance: float
 
 
-def seen_near(pair: StripPair, motion: RigidMotion, middle_px: Floats) -> Surroundings | None:
+def seen_near(
+    pair: StripPair, motion: RigidMotion, middle_px: Floats, *, cells: int = 0
+) -> Surroundings | None:
     """Return how well all pixels agree around a motion, at a place (2,) of a, None where noise does
-    as well.
+    as well; so many cells say that it is the motion.
     """
     shift = np.rint(middle_px - motion.into_b(middle_px[None])[0]).astype(np.int64)
     around, near, far = _places(pair, shift)
     ncc = _ncc(pair, motion, shift, around)
     chance = float(ncc[far].std())
-    if chance == 0.0 or float(ncc[near].max()) < LEAST_SIGMAS * chance:
+    least = LEAST_SIGMAS if cells < MANY_CELLS else LEAST_SIGMAS_OF_MANY
+    if chance == 0.0 or float(ncc[near].max()) < least * chance:
         return None
     return Surroundings((around[near] - shift).astype(np.float64), ncc[near], chance)
 
@@ -88,7 +95,7 @@ def nearby(pair: StripPair, agreed: Agreed) -> Nearby | None:
     looked = [
         (motion, seen)
         for motion in _motions(agreed, turn_sigma)
-        if (seen := seen_near(pair, motion, middle)) is not None
+        if (seen := seen_near(pair, motion, middle, cells=len(agreed.a_px))) is not None
     ]
     if not looked:
         return None

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from runtime.stitch.match.agreed import Agreed
-from runtime.stitch.match.nearby import SURE_PX, nearby
+from runtime.stitch.match.nearby import (
+    LEAST_SIGMAS,
+    LEAST_SIGMAS_OF_MANY,
+    MANY_CELLS,
+    SURE_PX,
+    nearby,
+    seen_near,
+)
 from runtime.stitch.match.refined import match_turned
 from runtime.stitch.match.turned import RigidMotion
 from tests.runtime.stitch.test_turned import MIDDLE, SIDE_PX, strips_of, turn, view
@@ -17,12 +24,12 @@ COUNTS = 16 * 60.0
 class Faint:
     """Two tiles that are mostly noise, and where their cells truly lie."""
 
-    def __init__(self, seed, degrees=0.0):
+    def __init__(self, seed, degrees=0.0, counts=COUNTS):
         rng = np.random.default_rng(seed)
         self.centres = np.array([(500.0, 500.0), np.add((503.0, 498.0), PRIOR)])
         self.angles = np.deg2rad([degrees / 2, -degrees / 2])
         a, b = (
-            np.clip(view(c, angle, n) + rng.normal(0, COUNTS, (SIDE_PX,) * 2), 0, 65535)
+            np.clip(view(c, angle, n) + rng.normal(0, counts, (SIDE_PX,) * 2), 0, 65535)
             for n, (c, angle) in enumerate(zip(self.centres, self.angles, strict=True))
         )
         self.pair = strips_of(a.astype(np.uint16), b.astype(np.uint16), PRIOR)
@@ -77,3 +84,12 @@ def test_cells_that_only_seem_turned_are_not_believed_against_the_pixels():
     assert place.motion.rotation_rad == 0.0
     off = place.motion.into_b(place.middle_px[None]) - faint.truly(place.middle_px[None])
     assert np.hypot(*off[0]) < 2.0
+
+
+def test_what_few_cells_name_must_agree_better_than_what_many_do():
+    faint = Faint(0, counts=4 * COUNTS)
+    motion, middle_px = faint.cells(bias_px=(0.0, 0.0)).motion, np.array([295.0, 160.0])
+    seen = seen_near(faint.pair, motion, middle_px, cells=MANY_CELLS)
+    assert seen is not None
+    assert LEAST_SIGMAS_OF_MANY < seen.ncc.max() / seen.chance < LEAST_SIGMAS
+    assert seen_near(faint.pair, motion, middle_px, cells=MANY_CELLS - 1) is None
