@@ -133,8 +133,8 @@ def passed(pair: StripPair) -> tuple[Image, Image]:
     """Return the crops of a pair band-passed, each of them once however often it is asked for."""
     for crop in (pair.a, pair.b):
         if id(crop) not in pair.passed:
-            pair.passed[id(crop)] = band_pass(crop)
-    return pair.passed[id(pair.a)], pair.passed[id(pair.b)]
+            pair.passed[id(crop)] = crop, band_pass(crop)
+    return pair.passed[id(pair.a)][1], pair.passed[id(pair.b)][1]
 
 
 def reachable_ncc(pair: StripPair) -> float:

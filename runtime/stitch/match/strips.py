@@ -126,7 +126,8 @@ class StripPair:
     `a`, `b` are (y, x) arrays; `origin_a`, `origin_b` the (x, y) of their first pixels in their
     tiles; `shift_px` the predicted place of b's origin in a; `gate_px` how far from it a match
     may lie, per axis; `lanes` in how many lanes along the overlap its blocks are to lie. `passed`
-    holds crops as they were band-passed, by their `id`; pairs that share a crop may share it.
+    holds crops, by their `id`, each with what it is when band-passed: kept there, so that no other
+    array has its `id` meanwhile; pairs that share a crop may share it.
     """
 
     a: Strip
@@ -136,7 +137,7 @@ class StripPair:
     shift_px: XY
     gate_px: int
     lanes: int = 1
-    passed: dict[int, Image] = field(default_factory=dict, compare=False, repr=False)
+    passed: dict[int, tuple[Strip, Image]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def crop_offset(self) -> tuple[int, int]:
