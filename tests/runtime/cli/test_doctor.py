@@ -100,6 +100,17 @@ def test_the_controller_alone_asks_for_no_instrument(tmp_path: Path) -> None:
     assert "settings" not in [row["check"] for row in result["checks"]]
 
 
+def test_one_core_is_enough_and_what_it_costs_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    result, bad, _ = asked(tmp_path, NO_BOARD, controller=True)
+    assert bad == {}
+    findings = {row["check"]: row["finding"] for row in result["checks"]}
+    assert findings["cores"].startswith("1 (")
+    assert "a night takes longer" in findings["cores"]
+
+
 def frames_of(dark: int, lit: int) -> Any:
     """Return a rig whose camera sees only these."""
 
