@@ -46,8 +46,11 @@ class Stalled(HardwareFailed):
     """Raised when a device did not finish in time, or not where it was told to."""
 
 
-def refuse_outside(limits: Travel, target_um: Mapping[str, float]) -> None:
-    """Raise LimitHit for the first axis ("x_um", ...) whose target is outside its travel."""
+def refuse_outside(limits: Travel, target_um: Mapping[str, float], *, less: str = "") -> None:
+    """Raise LimitHit for the first axis ("x_um", ...) whose target is outside its travel.
+
+    `less` says what the limits already leave out of that.
+    """
     for axis, um in target_um.items():
         low, high = getattr(limits, axis)
         name, remedy = axis[0], "choose a target inside the travel"
@@ -64,7 +67,7 @@ def refuse_outside(limits: Travel, target_um: Mapping[str, float]) -> None:
                 f"target outside the travel of {name}",
                 axis=name,
                 value=f"{um:g} µm",
-                limit=f"{low:g} to {high:g} µm",
+                limit=f"{low:g} to {high:g} µm{less}",
                 remedy=remedy,
             )
 

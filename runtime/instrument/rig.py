@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from runtime.config.settings import MotionSection
 from runtime.errors import CameraFailed, HardwareFailed
 from runtime.instant import Instant
+from runtime.instrument.errors import refuse_outside
 from runtime.instrument.replay import Recording
 from runtime.ports import Camera, CameraFrame, Clock, DeclaredStage, Light, Stage, Turret
-from runtime.tile import StagePosition
+from runtime.tile import StageLimits, StagePosition
 
 # Half the smallest motor step in common use: closer than this is the same place.
 STANDING_UM = 0.03
@@ -104,6 +105,20 @@ class Rig:
         self.stage.move_to(x_um=x_um, y_um=y_um, z_um=z_um)
         self.clock.sleep(duration_s=self.motion.settle_ms / 1000)
         return self.position()
+
+    @property
+    def room(self) -> StageLimits:
+        """Return where `approach` may be sent: the stage's travel, less the run-up below."""
+        limits, motion = self.stage.limits, self.motion
+        return StageLimits(
+            x_um=(limits.x_um[0] + motion.approach_um, limits.x_um[1]),
+            y_um=(limits.y_um[0] + motion.approach_um, limits.y_um[1]),
+            z_um=(limits.z_um[0] + motion.approach_z_um, limits.z_um[1]),
+        )
+
+    def refuse_out_of_reach(self, target_um: Mapping[str, float]) -> None:
+        """Raise LimitHit for the first axis ("x_um", ...) whose target is not in the `room`."""
+        refuse_outside(self.room, target_um, less=" (run-up left out)")
 
     def position(self) -> StagePosition:
         """Return the position read back from the board."""

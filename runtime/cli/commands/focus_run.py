@@ -20,7 +20,6 @@ from runtime.config.settings import (
 from runtime.errors import ConfigRefused
 from runtime.focus.autofocus import Focused
 from runtime.focus.sight import Lamp
-from runtime.instrument.errors import refuse_outside
 from runtime.instrument.opening import open_microscope
 from runtime.instrument.rig import Rig
 from runtime.night.fitness import check_mounted
@@ -67,7 +66,7 @@ def run(
     swept = Lamp(**lamp)
     with opened(instrument) as rig:
         refuse_impossible(rig, lamp=swept, start_z_um=start_z_um)
-        refuse_outside(rig.stage.limits, {"x_um": x_um, "y_um": y_um})
+        rig.refuse_out_of_reach({"x_um": x_um, "y_um": y_um})
         check_mounted((named,), rig)
         first_looks(rig, instrument, objective=named, network=network)
         make_folder(out)

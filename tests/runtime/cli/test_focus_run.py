@@ -112,6 +112,7 @@ def test_what_the_instrument_has_not_is_refused_by_name(focus, asked, message):
         {"start_z_um": float("nan")},
         {"out": "file"},
         {"place_um": (99_999.0, 0.0)},
+        {"place_um": (-995.0, 0.0)},  # the stage reaches it, but not from below
         {"place_um": (0.0, float("nan"))},
         {"first": "led-pair"},
     ],

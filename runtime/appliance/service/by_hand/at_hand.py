@@ -15,7 +15,6 @@ from runtime.config.settings import Settings
 from runtime.errors import ConfigRefused, InputRefused
 from runtime.focus.sharpness import BRENNER, saturated_fraction
 from runtime.focus.sight import Lamp
-from runtime.instrument.errors import refuse_outside
 from runtime.instrument.rig import Rig
 from runtime.night.fitness import check_failsafe, check_mounted
 from runtime.night.focus_here import (
@@ -24,7 +23,7 @@ from runtime.night.focus_here import (
     refuse_unknown_light,
 )
 from runtime.report.pictures import jpeg, stretched
-from runtime.tile import Pixels, StageLimits
+from runtime.tile import Pixels
 
 LONGEST_LOOK_MS = 10_000.0
 """Whoever looks waits for the frame."""
@@ -56,19 +55,9 @@ class AtHand:
         correct = known_correction(rig, objective=objective, folder=folder).apply
         return cls(rig=rig, settings=settings, objective=objective, correct=correct)
 
-    @property
-    def room(self) -> StageLimits:
-        """Return where the stage may be sent: its travel, less the run-up below."""
-        limits, motion = self.rig.stage.limits, self.settings.motion
-        return StageLimits(
-            x_um=(limits.x_um[0] + motion.approach_um, limits.x_um[1]),
-            y_um=(limits.y_um[0] + motion.approach_um, limits.y_um[1]),
-            z_um=(limits.z_um[0] + motion.approach_z_um, limits.z_um[1]),
-        )
-
     def about(self) -> dict[str, Any]:
         """Return what a page needs to know of it."""
-        room, camera = self.room, self.rig.camera.info
+        room, camera = self.rig.room, self.rig.camera.info
         shortest_ms, longest_ms = camera.exposure_ms
         return {
             "objective": self.objective,
@@ -118,7 +107,7 @@ class AtHand:
         at = self.rig.position()
         steps = {"x_um": dx_um, "y_um": dy_um, "z_um": dz_um}
         wanted = {axis: getattr(at, axis) + step for axis, step in steps.items() if step}
-        refuse_outside(self.room, wanted)
+        self.rig.refuse_out_of_reach(wanted)
         if wanted:
             self.rig.approach(**wanted)
         return {"stage_um": self._place()}
