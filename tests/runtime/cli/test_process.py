@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,32 @@ def test_what_is_freed_is_collected_again_once_a_verb_is_loaded() -> None:
     with pytest.raises(ModuleNotFoundError):
         load("runtime.no_such_verb:run")
     assert gc.isenabled()
+
+
+INTERRUPTED = """
+import signal, sys
+from importlib.metadata import EntryPoint
+
+_, while_loading, entry = sys.argv
+
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == while_loading:
+            signal.raise_signal(signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in jobs of a shell
+sys.meta_path.insert(0, CtrlC())
+sys.argv[1:] = ["--help"]
+EntryPoint("nightscope", entry, "console_scripts").load()()
+"""
+
+
+@pytest.mark.parametrize("while_loading", ["typer", "typer.rich_utils"])
+def test_ctrl_c_while_the_command_line_is_loaded_ends_it_quietly(while_loading: str) -> None:
+    entry = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["nightscope"]
+    command = [sys.executable, "-c", INTERRUPTED, while_loading, entry]
+    ended = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
 OUTLIVES = """
