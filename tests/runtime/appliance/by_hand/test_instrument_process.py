@@ -82,7 +82,7 @@ def test_the_stage_goes_where_it_is_sent_and_the_lamp_burns_for_a_frame_alone(se
     moves = plant.moves
     refused = service("POST", f"{INSTRUMENT}/jog", {"lease": key, "dx_um": 99_999.0})
     assert refused.status == 422
-    assert refused.json["error"]["limit"] == "-19988 to 20000 µm"
+    assert refused.json["error"]["limit"] == "-19988 to 20000 µm (run-up left out)"
     assert plant.moves == moves
     frame = service("GET", f"{INSTRUMENT}/frame?lease={key}")
     assert (frame.status, frame.content[:2]) == (200, b"\xff\xd8")
