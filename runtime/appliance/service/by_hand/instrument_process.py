@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,16 +33,15 @@ class InstrumentProcess:
     file: Path
     _started: subprocess.Popen[bytes] | None = field(default=None)
     _line: OrderLine | None = field(default=None)
+    # Who looks whether a lock is free has it for an instant: nobody could take it then.
+    _looking: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, order: Message) -> None:
         """Start it with its first order. Raises BlockingIOError while another still runs.
 
         Drivers may print: what they do goes where the service's own words go.
         """
-        if self.alive():
-            raise BlockingIOError
-        make_folder(self.file.parent)
-        lock = ProcessLock(self.file).take()
+        lock = self._take()
         ours, theirs = socket.socketpair()
         try:
             self._started = subprocess.Popen(
@@ -99,7 +99,8 @@ class InstrumentProcess:
 
     def alive(self) -> bool:
         """Return whether it still runs, whoever started it."""
-        return ProcessLock(self.file).lives(self._started)
+        with self._looking:
+            return ProcessLock(self.file).lives(self._started)
 
     def kill(self) -> None:
         """End it as a power cut would: a board that watches its host goes dark by itself."""
@@ -110,6 +111,14 @@ class InstrumentProcess:
         if self._line is not None:
             self._line.close()
         self._line = self._started = None
+
+    def _take(self) -> int:
+        lock = ProcessLock(self.file)
+        with self._looking:
+            if lock.lives(self._started):
+                raise BlockingIOError
+            make_folder(self.file.parent)
+            return lock.take()
 
 
 def _gone() -> InstrumentSilent:

@@ -176,13 +176,12 @@ class InstrumentLease:
     def _see_off_a_stray(self, now_s: float) -> None:
         """A service that died leaves a process that goes by itself, unless a driver hangs."""
         with self._mutex:
-            alive = self.process.alive()
-        if not alive:
-            self._stray_s = None
-        elif self._stray_s is None:
-            self._stray_s = now_s
-        elif now_s - self._stray_s > CLOSE_S:
-            self.process.kill()
+            if self._held is not None or not self.process.alive():
+                self._stray_s = None
+            elif self._stray_s is None:
+                self._stray_s = now_s
+            elif now_s - self._stray_s > CLOSE_S:
+                self.process.kill()
 
     # -- how it ends -------------------------------------------------------------------------
 
@@ -217,8 +216,11 @@ class InstrumentLease:
             self.process.let_go()
 
     def _kill(self, held: Lease) -> None:
-        held.killed = True
-        self.process.kill()
+        """End the process of a lease, unless that is over and the process another one's."""
+        with self._mutex:
+            if self._held is held:
+                held.killed = True
+                self.process.kill()
 
     def _over(self, held: Lease) -> None:
         """Lend it to the next, once it is known to be dark."""

@@ -1,13 +1,21 @@
 """The instrument by hand: one person at a time, no night meanwhile, and it always ends dark."""
 
+import os
+from threading import Thread
+
 import pytest
 
-from runtime.appliance.service.by_hand.instrument_process import InstrumentSilent
+from runtime.appliance.service.by_hand.instrument_process import (
+    InstrumentProcess,
+    InstrumentSilent,
+)
 from runtime.appliance.service.by_hand.lease import CLOSE_S, LEASE_S, OPEN_S
+from runtime.appliance.service.process_lock import ProcessLock
 from runtime.appliance.service.refusal import CONFLICT, UNFIT, RequestRefused
 from tests.runtime.appliance.by_hand.made_up_instrument import ABOUT, OPENED
 from tests.runtime.appliance.service.service_bench import PLAN, ServiceBench
 
+MODULE = "runtime.appliance.service.by_hand.instrument_process"
 TOO_LONG = {"what": "too far", "value": "60 µm", "limit": "50 µm", "remedy": "go shorter"}
 SILENT = InstrumentSilent("the instrument does not answer", value="nothing for 180 s")
 UNWATCHED = {"done": ABOUT | {"unwatched": ["old-board"]}}
@@ -146,6 +154,56 @@ def test_one_that_does_not_go_is_killed(bench, lease):
     bench.steps()
     assert bench.instrument.ends == ["let go", "killed"]
     assert not lease.busy
+
+
+def test_what_the_next_one_opened_is_not_killed_for_the_one_before(bench, lease, monkeypatch):
+    key = opened(bench)
+    bench.instrument.stays = True
+    lease.close(key, by="anna")
+    bench.clock.sleep(duration_s=CLOSE_S + 1)
+
+    def goes_meanwhile():
+        monkeypatch.undo()
+        bench.instrument.running = False
+        lease.close(key, by="anna")
+        opened(bench, by="ben")
+        return True
+
+    monkeypatch.setattr(bench.instrument, "alive", goes_meanwhile)
+    lease.step()
+    assert bench.instrument.ends == ["let go"]
+    assert lease.shown()["by"] == "ben"
+
+
+def test_whoever_looks_whether_it_lives_keeps_nobody_from_opening_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{MODULE}.WORKER", "__hello__")
+    process, refused = InstrumentProcess(tmp_path / "by_hand.lock"), []
+
+    def start():
+        try:
+            process.start({})
+        except BlockingIOError:
+            refused.append("a process of an earlier service")
+        except BrokenPipeError:
+            pass  # it has ended already
+
+    opening = Thread(target=start)
+
+    class Looked(ProcessLock):
+        def lives(self, started):
+            if opening.ident is None:
+                lock = self.take()  # as the look does, for an instant
+                opening.start()
+                opening.join(0.1)
+                os.close(lock)
+            return super().lives(started)
+
+    monkeypatch.setattr(f"{MODULE}.ProcessLock", Looked)
+    assert process.alive() is False
+    opening.join()
+    assert refused == []
+    assert process.wait(within_s=60)
+    process.forget()
 
 
 def test_a_board_that_watches_no_host_is_opened_once_more_to_be_dark(bench, lease):
