@@ -114,21 +114,24 @@ def _shrunk(picture: Path | None) -> Iterator[str | None]:
 class _Overheard(logging.Handler):
     def __init__(self, lines: list[str]) -> None:
         super().__init__(logging.WARNING)
-        self._lines = lines
+        self._lines, self._thread = lines, threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the first line of what a service complained of."""
-        self._lines.append(" ".join(record.getMessage().split())[:200])
+        """Keep the first line of what a service complained of, in the thread that listens."""
+        if record.thread == self._thread:
+            self._lines.append(" ".join(record.getMessage().split())[:200])
 
 
 @contextmanager
 def _heard(lines: list[str]) -> Iterator[None]:
-    """Put into `lines` what Apprise logs meanwhile, and let none of it reach the terminal."""
+    """Put into `lines` what Apprise logs meanwhile in this thread; none of it reaches the terminal.
+
+    A message whose server does not answer is still under way when the next one is sent.
+    """
     logger, handler = logging.getLogger("apprise"), _Overheard(lines)
-    passes_on, logger.propagate = logger.propagate, False
+    logger.propagate = False  # for good, as another thread may not have done yet
     logger.addHandler(handler)
     try:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.propagate = passes_on

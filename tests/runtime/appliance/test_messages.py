@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Event, Thread
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -15,7 +19,7 @@ from typer.testing import CliRunner
 from runtime.appliance.messages.after_night import deliver, tell
 from runtime.appliance.messages.message import Message
 from runtime.appliance.messages.of_night import messages_of
-from runtime.appliance.messages.sending import send
+from runtime.appliance.messages.sending import _deliver, send
 from runtime.appliance.messages.told import may_be_sent, note_sent
 from runtime.appliance.service.courier import Courier
 from runtime.appliance.service.kept.records import Happening
@@ -235,6 +239,42 @@ def test_a_server_that_never_answers_is_given_up(
         targets.write_text(f"json://127.0.0.1:{silent_server.getsockname()[1]}/")
         failed = send(Message(occasion="finished", title="t", lines=("x",)), targets)
     assert failed == ("no answer within 0 s",)
+
+
+class Deaf:
+    """It takes nothing; `says` complains."""
+
+    service_name = "JSON"
+
+    def __init__(self, says: Callable[[logging.Logger], None]) -> None:
+        self._says = says
+
+    def notify(self, **_: object) -> bool:
+        self._says(logging.getLogger("apprise"))
+        return False
+
+
+def test_what_is_told_is_the_complaint_of_the_server_that_was_asked() -> None:
+    asked, go_on, first, second = Event(), Event(), [], []
+
+    def late(log: logging.Logger) -> None:
+        asked.set()
+        go_on.wait()
+        log.warning("the first is full")
+
+    def at_once(log: logging.Logger) -> None:
+        log.warning("the second is full")
+        go_on.set()
+        waiting.join()
+        assert not log.propagate, "nor is it to be seen now"
+
+    message, reached = Message(occasion="finished", title="t"), [Deaf(late), Deaf(at_once)]
+    waiting = Thread(target=_deliver, args=(reached[:1], message, None, first))
+    waiting.start()
+    asked.wait()
+    _deliver(cast(Any, reached[1:]), message, None, second)
+    assert first == ["JSON: the first is full"]
+    assert second == ["JSON: the second is full"]
 
 
 @pytest.mark.parametrize(
