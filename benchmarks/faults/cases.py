@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from benchmarks.faults.terminal import Terminal
 from benchmarks.faults.trial import CAMERA, PATIENT, PLAN, Case, Trial
 from benchmarks.nothing_lost.shim import Blow, watch
 from runtime.config.settings import KEYS, SHIPPED_MODELS
@@ -169,8 +170,9 @@ def let_go(trial: Trial) -> None:
 
 
 def the_terminal_is_touched(trial: Trial) -> None:
-    """Say that now is the time."""
-    trial.held.append(None)
+    """Close or hold it now."""
+    assert isinstance(trial.terminal, Terminal)
+    trial.terminal.touch()
 
 
 def on_a_small_disk(trial: Trial) -> None:

@@ -7,84 +7,109 @@ import pty
 import signal
 import subprocess
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from benchmarks.faults.child import Child, Ended
 from runtime.record.journal import Journal
 
-if TYPE_CHECKING:
-    from benchmarks.faults.trial import Trial
-
 HOLD, GO_ON = b"\x13", b"\x11"
 
 
+@dataclass
 class Terminal:
-    """`kind` is "closed" (with SIGHUP), "held" (Ctrl-S, until the night is over), or "pipe" (to a
-    program that reads one line and ends).
+    """`kind` is what becomes of it once it is touched: "closed" (with SIGHUP) or "held" (Ctrl-S,
+    until the night in `run_folder` is over).
     """
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    kind: str
+    run_folder: Path
+    night: Child | None = None
+    touched: bool = False
+    _master: int = -1
+    _read: bytearray = field(default_factory=bytearray)
 
-    def spend(
-        self, trial: Trial, arguments: list[str], prepare: Callable[[], None]
-    ) -> Ended:  # fmt: skip
-        """Spend a night in front of it."""
-        if self.kind == "pipe":
-            return self._piped(trial, arguments, prepare)
-        master, slave = pty.openpty()
-        night = trial.night = Child(arguments, trial.folder, prepare, (slave, slave))
-        night.start()
+    def begin(self, arguments: list[str], folder: Path, prepare: Callable[[], None]) -> Child:
+        """Begin a night in front of it, and return that."""
+        self._master, slave = pty.openpty()
+        self.night = Child(arguments, folder, prepare, (slave, slave))
+        self.night.start()
         os.close(slave)
-        os.set_blocking(master, False)
-        read, acted = bytearray(), [False]
-        look = trial.meanwhile()
+        os.set_blocking(self._master, False)
+        return self.night
 
-        def meanwhile() -> None:
-            look()
-            gone = self.kind == "closed" and trial.held
-            if not acted[0] and trial.held:
-                acted[0] = True
-                self._act(master, night)
-            if acted[0] and self.kind == "held" and _over(trial):
-                os.write(master, GO_ON)
-            if not gone:
-                read.extend(_read(master))
-
-        ended = night.wait(meanwhile=meanwhile)
-        if self.kind == "held":
-            read.extend(_read(master))
-            os.close(master)
-        return Ended(ended.code, read.decode(errors="replace"), "", ended.result)
-
-    def _act(self, master: int, night: Child) -> None:
+    def touch(self) -> None:
+        """Close or hold it."""
+        assert self.night is not None
+        self.touched = True
         if self.kind == "closed":
-            os.close(master)
-            os.kill(night.process, signal.SIGHUP)
+            os.close(self._master)
+            os.kill(self.night.process, signal.SIGHUP)
         else:
-            os.write(master, HOLD)
+            os.write(self._master, HOLD)
 
-    def _piped(
-        self, trial: Trial, arguments: list[str], prepare: Callable[[], None]
-    ) -> Ended:  # fmt: skip
-        reader = subprocess.Popen(
+    def wait(self, meanwhile: Callable[[], None]) -> Ended:
+        """Return how the night ended, and what was to be read; `meanwhile` is called until then."""
+        assert self.night is not None
+
+        def attend() -> None:
+            meanwhile()
+            if self.kind == "held" and self.touched and _over(self.run_folder):
+                os.write(self._master, GO_ON)
+            self._listen()
+
+        ended = self.night.wait(meanwhile=attend)
+        self._listen()
+        if not self._closed:
+            os.close(self._master)
+        return Ended(ended.code, self._read.decode(errors="replace"), "", ended.result)
+
+    @property
+    def _closed(self) -> bool:
+        return self.kind == "closed" and self.touched
+
+    def _listen(self) -> None:
+        if self._closed:
+            return
+        try:
+            self._read += os.read(self._master, 65536)
+        except OSError:
+            return
+
+
+@dataclass
+class Pipe:
+    """Output goes to a program that reads one line and ends."""
+
+    night: Child | None = None
+    _reader: subprocess.Popen[bytes] | None = None
+
+    def begin(self, arguments: list[str], folder: Path, prepare: Callable[[], None]) -> Child:
+        """Begin a night that writes to it, and return that."""
+        self._reader = subprocess.Popen(
             ["head", "-n", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        assert reader.stdin is not None
-        into = reader.stdin.fileno()
-        night = trial.night = Child(arguments, trial.folder, prepare, (into, into))
-        night.start()
-        reader.stdin.close()
-        ended = night.wait()
-        assert reader.stdout is not None
-        out = reader.stdout.read()
-        reader.wait()
+        assert self._reader.stdin is not None
+        into = self._reader.stdin.fileno()
+        self.night = Child(arguments, folder, prepare, (into, into))
+        self.night.start()
+        self._reader.stdin.close()
+        return self.night
+
+    def wait(self, meanwhile: Callable[[], None]) -> Ended:
+        """Return how the night ended, and the line; `meanwhile` is called until then."""
+        assert self.night is not None
+        assert self._reader is not None
+        ended = self.night.wait(meanwhile=meanwhile)
+        assert self._reader.stdout is not None
+        out = self._reader.stdout.read()
+        self._reader.wait()
         return Ended(ended.code, out.decode(errors="replace"), "", ended.result)
 
 
-def _over(trial: Trial) -> bool:
-    """Return whether the journal says that the night is finished, while the terminal is held."""
-    path = trial.run_folder / "journal.sqlite"
+def _over(run_folder: Path) -> bool:
+    """Return whether the journal says that the night is finished."""
+    path = run_folder / "journal.sqlite"
     if not path.exists():
         return False
     journal = Journal(path)
@@ -92,10 +117,3 @@ def _over(trial: Trial) -> bool:
         return journal.fact("state") == "finished"
     finally:
         journal.close()
-
-
-def _read(master: int) -> bytes:
-    try:
-        return os.read(master, 65536)
-    except OSError:
-        return b""

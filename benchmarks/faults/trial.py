@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.faults.child import Child, Ended, called
-from benchmarks.faults.terminal import Terminal
+from benchmarks.faults.terminal import Pipe, Terminal
 from benchmarks.nothing_lost.night import acknowledged
 from runtime.night.stages import budgets
 from runtime.record.journal import Journal
@@ -43,6 +43,8 @@ class Case:
     """A fault and the written outcome. `faults` are sections of the simulator's file; `child` runs
     in the night's process before it begins; `acts` by the time the journal holds `tiles`; `mend`
     sets right what is not the simulator's. The night has to end with one of `codes` and say `says`.
+
+    `terminal` is what the night is started from: "closed" or "held" once that is due, or a "pipe".
 
     `equal`: after `resume`, which ends with `then`, tiles and places are those of an undisturbed
     night. `soon`: at most five tiles are to be taken again.
@@ -101,6 +103,7 @@ class Trial:
     findings: list[str] = field(default_factory=list)
     row: str = ""
     night: Child | None = None
+    terminal: Terminal | Pipe | None = None
     held: list[Any] = field(default_factory=list)
 
     @property
@@ -144,7 +147,9 @@ class Trial:
         prepare = self.case.child(self)
         arguments = ["run", "plan.yaml", "--out", "run"]
         if self.case.terminal:
-            return Terminal(self.case.terminal).spend(self, arguments, prepare)
+            self.terminal = front = _front(self.case.terminal, self.run_folder)
+            self.night = front.begin(arguments, self.folder, prepare)
+            return front.wait(self.meanwhile())
         self.night = Child([*arguments, "--json"], self.folder, prepare)
         self.night.start()
         return self.night.wait(meanwhile=self.meanwhile())
@@ -219,6 +224,10 @@ def outcome(run: Path) -> dict[str, Any]:
         "state": state, "tiles": tiles, "places": places, "missing": planned - len(tiles),
         "retake": retake,
     }  # fmt: skip
+
+
+def _front(kind: str, run_folder: Path) -> Terminal | Pipe:
+    return Pipe() if kind == "pipe" else Terminal(kind, run_folder)
 
 
 def _apart(now: dict[str, Any], wanted: dict[str, Any]) -> str:
