@@ -117,6 +117,11 @@ class TrainingConfig(Strict):
         ]
         return tuple(dict.fromkeys(named))
 
+    @property
+    def turned_texture(self) -> bool:
+        """Return whether a network may learn from the texture of turned views and of cuts."""
+        return self.network.texture != "texture-linear"
+
     def spec(self) -> PreprocessSpec:
         """Return the preprocessing the streams share."""
         return PreprocessSpec(inputs=self.fusion.inputs, **self.preprocessing.model_dump())

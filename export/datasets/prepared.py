@@ -49,19 +49,29 @@ MEMORY_INFO = Path("/proc/meminfo")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewAugmentation:
-    """The ways each view is shown: in these dihedral variants, whole and as so many random cuts."""
+    """The ways each view is shown: in these dihedral variants, whole and as so many random cuts.
+
+    Without `turned_texture` the texture is held of the first way alone, the view as it is.
+    """
 
     variants: tuple[int, ...]
     cuts: int = 0
+    turned_texture: bool = True
 
     def __len__(self) -> int:
         return len(self.variants) * (1 + self.cuts)
+
+    def spec(self, whole: PreprocessSpec, way: int) -> PreprocessSpec:
+        """Return what is sampled of a view shown in that way, out of the `whole` spec."""
+        if way == 0 or self.turned_texture:
+            return whole
+        return replace(whole, inputs=tuple(name for name in whole.inputs if name != TEXTURE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """`intensity` (views, shown, y, x) float32, `codes` (views, shown, radii, y, x) uint8,
-    `texture` (views, shown, channels, y, x) float32 or None where no input asks for it.
+    `texture` (views, shown or 1, channels, y, x) float32 or None where no input asks for it.
     """
 
     intensity: NDArray[np.float32]
@@ -69,28 +79,30 @@ class Held:
     texture: NDArray[np.float32] | None
 
     @classmethod
-    def room(cls, spec: PreprocessSpec, *, views: int, shown: int) -> Held:
+    def room(cls, spec: PreprocessSpec, *, views: int, shown: ViewAugmentation) -> Held:
         """Return the arrays, to be filled."""
-        side, grid = (spec.height_px, spec.width_px), (spec.texture_cells,) * 2
-        texture = np.empty((views, shown, TEXTURE_CHANNELS, *grid), dtype=np.float32)
+        side, grid, ways = (spec.height_px, spec.width_px), (spec.texture_cells,) * 2, len(shown)
+        counted = ways if shown.turned_texture else 1
+        texture = np.empty((views, counted, TEXTURE_CHANNELS, *grid), dtype=np.float32)
         return cls(
-            intensity=np.empty((views, shown, *side), dtype=np.float32),
-            codes=np.empty((views, shown, len(spec.radii_px), *side), dtype=np.uint8),
+            intensity=np.empty((views, ways, *side), dtype=np.float32),
+            codes=np.empty((views, ways, len(spec.radii_px), *side), dtype=np.uint8),
             texture=texture if spec.counts_texture else None,
         )
 
     def put(self, view: int, way: int, sampled: Sampled) -> None:
         """Keep one view, shown in one way."""
         self.intensity[view, way], self.codes[view, way] = sampled.intensity, sampled.codes
-        if self.texture is not None:
-            self.texture[view, way] = texture_of(sampled)
+        if self.texture is not None and sampled.texture is not None:
+            self.texture[view, way] = sampled.texture
 
     def take(self, view: int, way: int) -> Sampled:
         """Return one view, shown in one way."""
+        texture = self.texture
+        if texture is not None:
+            texture = texture[view, way] if way < texture.shape[1] else None
         return Sampled(
-            intensity=self.intensity[view, way],
-            codes=self.codes[view, way],
-            texture=None if self.texture is None else self.texture[view, way],
+            intensity=self.intensity[view, way], codes=self.codes[view, way], texture=texture
         )
 
     def of(self, views: NDArray[np.int64]) -> Held:
@@ -141,12 +153,13 @@ class PreparedViews:
         return np.asarray(total / counts[:, None], dtype=np.float32)
 
     def sampled(self, view: int, way: int = 0) -> Sampled:
-        """Return one view, shown in one of the ways: the first is the view as it is."""
+        """Return one view, shown in one of the ways: the first is the view as it is.
+
+        Its texture is left out where it is not held of that way.
+        """
         if self.held is not None:
             return self.held.take(view, way)
-        index = int(self.image[view])
-        part, variant = _ways(self, index)[view - self._first(index)][way]
-        return sample(dihedral(self.load(index)[part], variant), self.spec)
+        return self._read(view, way, self.shown.spec(self.spec, way))
 
     def fresh(self, view: int, rng: np.random.Generator) -> Sampled:
         """Return one view as `rng` shows it: exposed anew, turned, and cut as often as it is."""
@@ -155,11 +168,15 @@ class PreparedViews:
         part = views_of(self.images, index, self.field)[view - self._first(index)]
         if rng.integers(1 + self.shown.cuts):
             part = cut(part, rng)
-        return sample(dihedral(pixels[part], int(rng.choice(self.shown.variants))), self.spec)
+        spec = self.shown.spec(self.spec, way=1)
+        return sample(dihedral(pixels[part], int(rng.choice(self.shown.variants))), spec)
 
     def inputs(self, view: int, way: int = 0) -> Inputs:
-        """Return one view as the runtime would give it to the networks."""
-        return assemble(self.sampled(view, way), self.spec, self.lut)
+        """Return one view as the runtime would give it to the networks, its texture counted."""
+        sampled = self.sampled(view, way)
+        if self.spec.counts_texture and sampled.texture is None:
+            sampled = self._read(view, way, self.spec)
+        return assemble(sampled, self.spec, self.lut)
 
     def stacked(self, input_name: str, sampled: Sampled) -> NDArray[np.float32]:
         """Return (channels, y, x) of one input, the same bits as `assemble` gives."""
@@ -222,6 +239,11 @@ class PreparedViews:
             content.update(np.ascontiguousarray(self.sampled(view).intensity).tobytes())
         return content.digest()
 
+    def _read(self, view: int, way: int, spec: PreprocessSpec) -> Sampled:
+        index = int(self.image[view])
+        part, variant = _ways(self, index)[view - self._first(index)][way]
+        return sample(dihedral(self.load(index)[part], variant), spec)
+
     def _first(self, index: int) -> int:
         return int(np.searchsorted(self.image, index))
 
@@ -234,14 +256,16 @@ def prepare(
     *,
     variants: tuple[int, ...] | None = None,
     cuts: int = 0,
+    turned_texture: bool = True,
     progress: Progress = silent,
 ) -> PreparedViews:
     """Return the images' views in the given variants, or in all that the images ask for.
 
     Pixels are turned first and sampled after, as a turned camera would have it. Behind the whole
-    views follow as many cuts of each as asked for, all in the same orientations. What would not
-    fit into memory is read again each time it is asked for. Raises InputRefused when an image is
-    smaller than a view.
+    views follow as many cuts of each as asked for, all in the same orientations; without
+    `turned_texture`, for where no network learns from it, the texture is counted of the views as
+    they are alone. What would not fit into memory is read again each time it is asked for. Raises
+    InputRefused when an image is smaller than a view.
     """
     square = spec.height_px == spec.width_px
     wanted = upright_variants(images.variants if variants is None else variants, square=square)
@@ -253,7 +277,7 @@ def prepare(
         field=field,
         image=view_of_image(counts),
         number=np.arange(len(images)),
-        shown=ViewAugmentation(variants=wanted, cuts=cuts),
+        shown=ViewAugmentation(variants=wanted, cuts=cuts, turned_texture=turned_texture),
         load=lru_cache(IMAGES_KEPT)(images.load),
         held=None,
     )
@@ -265,14 +289,15 @@ def prepare(
 
 
 def _hold(prepared: PreparedViews, progress: Progress) -> Held:
-    images, spec = prepared.images, prepared.spec
-    held = Held.room(spec, views=len(prepared), shown=len(prepared.shown))
+    images, shown = prepared.images, prepared.shown
+    held = Held.room(prepared.spec, views=len(prepared), shown=shown)
+    specs = [shown.spec(prepared.spec, way) for way in range(len(shown))]
 
     def fill(index: int) -> None:
         pixels, first = images.load(index), prepared._first(index)
         for view, ways in enumerate(_ways(prepared, index), start=first):
             for way, (part, variant) in enumerate(ways):
-                held.put(view, way, sample(dihedral(pixels[part], variant), spec))
+                held.put(view, way, sample(dihedral(pixels[part], variant), specs[way]))
 
     with ThreadPoolExecutor(THREADS) as pool:
         for done, _ in enumerate(pool.map(fill, range(len(images))), start=1):
@@ -295,10 +320,11 @@ def _ways(prepared: PreparedViews, index: int) -> list[list[tuple[View, int]]]:
 
 
 def _bytes_needed(prepared: PreparedViews) -> int:
-    spec = prepared.spec
+    spec, shown = prepared.spec, prepared.shown
     pixels = spec.height_px * spec.width_px * (4 + len(spec.radii_px))
     counts = 4 * TEXTURE_CHANNELS * spec.texture_cells**2 if spec.counts_texture else 0
-    return len(prepared) * len(prepared.shown) * (pixels + counts)
+    counted = len(shown) if shown.turned_texture else 1
+    return len(prepared) * (len(shown) * pixels + counted * counts)
 
 
 def _available_bytes() -> int:

@@ -80,16 +80,31 @@ def read_images(
 
 
 def prepare_parts(
-    data: Data, spec: PreprocessSpec, lut: NDArray[np.float32], *, progress: Progress = silent
+    data: Data,
+    spec: PreprocessSpec,
+    lut: NDArray[np.float32],
+    *,
+    turned_texture: bool = True,
+    progress: Progress = silent,
 ) -> PreparedSplit:
-    """Return every part sampled: all variants to train on, the images as they are to test on."""
+    """Return every part sampled: all variants to train on, the images as they are to test on;
+    `turned_texture` as in `prepare`.
+    """
 
     def part(name: str) -> Progress:
         return part_of(progress, name)
 
     parts, field = data.parts, data.field
     return PreparedSplit(
-        train=prepare(parts.train, spec, lut, field, cuts=data.cuts, progress=part("training")),
+        train=prepare(
+            parts.train,
+            spec,
+            lut,
+            field,
+            cuts=data.cuts,
+            turned_texture=turned_texture,
+            progress=part("training"),
+        ),
         validation=prepare(
             parts.validation, spec, lut, field, variants=(0,), progress=part("validation")
         ),

@@ -114,7 +114,12 @@ def _train(setup: Setup, data: Data, *, seed: int, out: Path, job: Job) -> Train
     """Return every network of the table, each trained once or read from `out`."""
     networks: dict[Stream, TileNetwork] = {}
     outputs: dict[str, dict[Stream, NetworkOutputs]] = {part: {} for part in (*PARTS, "folds")}
-    parts = prepare_parts(data, setup.spec, stored_table().coordinates)
+    parts = prepare_parts(
+        data,
+        setup.spec,
+        stored_table().coordinates,
+        turned_texture=setup.config.turned_texture,
+    )
     jobs = {stream: _job(setup, stream, seed, out) for stream in distinct_streams(setup.cells)}
     for one in jobs.values():
         if one.steps:

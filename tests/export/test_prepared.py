@@ -25,6 +25,7 @@ from runtime.inference.view_input import FieldInPixels, FieldOfView
 from runtime.inference.windows import windows
 from runtime.preprocess.inputs import to_input
 from runtime.preprocess.spec import PreprocessSpec
+from runtime.preprocess.texture import texture
 from runtime.tile import Picture
 
 pytestmark = pytest.mark.export
@@ -244,6 +245,32 @@ def test_cuts_follow_the_whole_view_in_every_orientation() -> None:
     assert np.array_equal(codes[:, :8], uncut)
     assert len({codes[0, way].tobytes() for way in range(32)}) == 32
     assert np.array_equal(codes, again)
+
+
+def test_texture_that_no_network_learns_from_is_counted_of_the_view_as_it_is_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images, spec = made(), replace(SPEC, inputs=("texture", "lbp2"))
+    counted, field = [], choose_field(images)
+
+    def counts(*args: object, **named: object) -> np.ndarray:
+        counted.append(args)
+        return texture(*args, **named)
+
+    monkeypatch.setattr("runtime.preprocess.inputs.texture", counts)
+    every = prepare(images, spec, LUT, field, cuts=1)
+    assert len(counted) == 6 * 16
+    counted.clear()
+    spared = prepare(images, spec, LUT, field, cuts=1, turned_texture=False)
+    assert len(counted) == 6
+    for name in spec.inputs:
+        ours, theirs = (next(views.in_order(name, batch=9)) for views in (spared, every))
+        assert ours.tobytes() == theirs.tobytes()
+    assert spared.fingerprint(*spec.inputs) == every.fingerprint(*spec.inputs)
+    for way in (0, 3, 11):
+        assert spared.sampled(4, way).codes.tobytes() == every.sampled(4, way).codes.tobytes()
+        one, other = (views.inputs(4, way) for views in (spared, every))
+        assert all(one[name].tobytes() == other[name].tobytes() for name in spec.inputs)
 
 
 @settings(derandomize=True)

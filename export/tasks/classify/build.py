@@ -93,7 +93,9 @@ def build(
     The artefacts have no fp32 model where one ONNX file cannot hold it. Raises ModelRefused when
     int8 is less accurate than its gate allows on the validation images.
     """
-    prepared = prepare_parts(data, config.spec(), lut, progress=progress)
+    prepared = prepare_parts(
+        data, config.spec(), lut, turned_texture=config.turned_texture, progress=progress
+    )
     classifier = train_classifier(
         config, prepared, seed=seed, out=out / "streams", base=base, progress=progress
     )
