@@ -78,11 +78,24 @@ def focus_run(
 
 @focus.command("curve")
 def focus_curve(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of one field's planes.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="STACK", help="Folder of one field's planes, or a TIFF of them all."
+        ),
+    ],
     out: Out = Path("focus-curve"),
     step_um: Annotated[
         float | None,
-        typer.Option(metavar="UM", callback=step, help="z from one plane to the next, µm."),
+        typer.Option(
+            metavar="UM",
+            callback=step,
+            help="z from plane to plane, µm; by itself what a TIFF says, or planes are counted.",
+        ),
+    ] = None,
+    channel: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which channel of a TIFF that holds several."),
     ] = None,
     full_scale: Annotated[
         int | None,
@@ -98,20 +111,22 @@ def focus_curve(
 ) -> None:
     """Measure a recorded focus stack: a table, a picture, and the best plane of every measure.
 
-    Planes are ordered by the last number in their names. Files that are missing, out of order,
-    damaged, of another size or named otherwise are said by name. Exit codes: 0 all measures agree,
-    on whole curves; 5 something needs attention, in words; 3 the folder holds no stack.
+    Planes are files, ordered by the last number in their names, or pages of one OME-TIFF, ImageJ
+    or plain TIFF, counted from 0. Those that are missing, out of order, damaged, of another size or
+    named otherwise are said by name. Exit codes: 0 all measures agree, on whole curves; 5 something
+    needs attention, in words; 3 it holds no stack.
 
-    `nightscope focus curve stack --out curve`
+    `nightscope focus curve stack --step-um 0.5 --out curve`
 
-    `nightscope focus curve stack --step-um 0.5 --region full --json`
+    `nightscope focus curve stack.ome.tif --channel DAPI --region full --json`
     """
     call(
         "runtime.cli.commands.focus:curve",
         as_json,
-        folder=folder,
+        source=source,
         out=out,
         step_um=step_um,
+        channel=channel,
         full_scale=full_scale,
         region=region,
     )

@@ -17,18 +17,19 @@ from runtime.report.ending import Ending
 HEAD, CELL, MOST_ROWS = 6, 13, 12
 
 
-def curve(*, folder: Path, console: Console, **how: Any) -> dict[str, Any]:
+def curve(*, source: Path, console: Console, **how: Any) -> dict[str, Any]:
     """Measure a stack; return what `focus_curve` returns."""
     with progress_bar(console) as bar:
         task = bar.add_task("measuring", total=None)
         found = focus_curve(
-            folder,
+            source,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
             **how,
         )
     for name, best in found["best"].items():
         line = f"{name}: plane {best['plane']} ({best['file']}), top at {best['top']:g}"
         console.print(line, highlight=False)
+    console.print(f"z by {found['z_told_by']}", highlight=False)
     for what in (*found["words"], f"{found['csv']}, {found['png']}"):
         console.print(what, highlight=False)
     return found

@@ -91,7 +91,11 @@ def read_values(
     is missing, damaged, truncated, in colour, holds NaN, or several pages of which none is chosen.
     """
     stored = _whole(path, choice) if section is None else read_section(path, section)
-    values = stored.grey(path)
+    return real(stored.grey(path), path)
+
+
+def real(values: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Return a grey image that is of a real type and finite. Raises InputRefused for others."""
     if values.dtype.kind not in "iuf":
         raise InputRefused(f"{path}: pixels of type {values.dtype}", limit="8 or 16-bit grey")
     if values.dtype.kind == "f" and not np.isfinite(values).all():

@@ -67,10 +67,11 @@ AS_NAMED = FrameChoice()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OmeFrame:
-    """One frame of a file: its page, the name of its channel, and its place in z."""
+    """One frame of a file: its page, its channel by name and number, and its place in z."""
 
     page: int
     channel: str
+    channel_index: int
     z_index: int
 
     @property
@@ -132,16 +133,13 @@ def frames_of(path: Path, description: str, *, pages: int) -> OmeFrames | None:
     Raises InputRefused for XML that names pages or frames twice, or pages that are not there, for
     several times, and for a file that is one of a set.
     """
-    if len(description) > MOST_XML or "<OME" not in description or "<!DOCTYPE" in description:
-        return None
-    try:
-        root = ElementTree.fromstring(description)
-    except ElementTree.ParseError:
+    root = ome_root(description)
+    if root is None:
         return None
     frames: list[OmeFrame] = []
     try:
         for pixels in root.iter():
-            if _name(pixels) == "Pixels":
+            if element_name(pixels) == "Pixels":
                 frames += _frames(path, pixels, pages)
     except ValueError:
         raise _contradicted(path, "a number that is none") from None
@@ -153,6 +151,21 @@ def frames_of(path: Path, description: str, *, pages: int) -> OmeFrames | None:
     return OmeFrames(frames=tuple(frames), named=root.get("Creator") == OURS)
 
 
+def ome_root(description: str) -> ElementTree.Element | None:
+    """Return the root of a description that is OME-XML; None for any other."""
+    if len(description) > MOST_XML or "<OME" not in description or "<!DOCTYPE" in description:
+        return None
+    try:
+        return ElementTree.fromstring(description)
+    except ElementTree.ParseError:
+        return None
+
+
+def element_name(element: ElementTree.Element) -> str:
+    """Return an element's name without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
 def _frames(path: Path, pixels: ElementTree.Element, pages: int) -> Iterator[OmeFrame]:
     sizes = {axis: int(pixels.get(f"Size{axis}", "1")) for axis in "ZCT"}
     if sizes["T"] != 1:
@@ -162,14 +175,14 @@ def _frames(path: Path, pixels: ElementTree.Element, pages: int) -> Iterator[Ome
         raise _contradicted(path, f"{count} frames on {pages} pages")
     channels = [
         str(child.get("Name") or number)
-        for number, child in enumerate(c for c in pixels if _name(c) == "Channel")
+        for number, child in enumerate(c for c in pixels if element_name(c) == "Channel")
     ]
     z_first = pixels.get("DimensionOrder", "XYZCT").index("Z") < pixels.get(
         "DimensionOrder", "XYZCT"
     ).index("C")
-    for data in (child for child in pixels if _name(child) == "TiffData"):
-        if any(_name(child) == "UUID" and child.get("FileName") for child in data):
-            named = next(child.get("FileName") for child in data if _name(child) == "UUID")
+    for data in (child for child in pixels if element_name(child) == "TiffData"):
+        if any(element_name(child) == "UUID" and child.get("FileName") for child in data):
+            named = next(child.get("FileName") for child in data if element_name(child) == "UUID")
             if Path(str(named)).name != path.name:
                 raise several(path, "a set of files", remedy="save each picture as its own file")
         page = int(data.get("IFD", "0"))
@@ -182,11 +195,7 @@ def _frames(path: Path, pixels: ElementTree.Element, pages: int) -> Iterator[Ome
             at = start + number
             c_at, z_at = divmod(at, sizes["Z"]) if z_first else divmod(at, sizes["C"])[::-1]
             name = channels[c_at] if c_at < len(channels) else str(c_at)
-            yield OmeFrame(page=page + number, channel=name, z_index=z_at)
-
-
-def _name(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2]
+            yield OmeFrame(page=page + number, channel=name, channel_index=c_at, z_index=z_at)
 
 
 def _contradicted(path: Path, told: str) -> InputRefused:

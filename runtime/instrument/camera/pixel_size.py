@@ -19,6 +19,7 @@ from runtime.plain_file import is_plain
 
 UM_PER_UNIT = {
     "m": 1e6, "mm": 1e3, "cm": 1e4, "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0,
+    "microns": 1.0, r"\u00B5m": 1.0,
     "micrometer": 1.0, "nm": 1e-3, "nanometer": 1e-3, "Å": 1e-4, "angstrom": 1e-4,
 }  # fmt: skip
 SQUARE = 0.01

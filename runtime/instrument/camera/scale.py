@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,8 @@ def scan_reading(
     usual = types.most_common(1)[0][0]
     if usual in (np.uint8, np.uint16):
         return as_stored
-    return replace(as_stored, scale=_scale(pictures, usual, choice))
+    every = (_readable(file, section, choice) for file, section in pictures)
+    return replace(as_stored, scale=scale_of(every, usual))
 
 
 def _frame_of(file: Path, choice: FrameChoice) -> str:
@@ -139,13 +140,12 @@ def _frame_of(file: Path, choice: FrameChoice) -> str:
     return "" if read is None else f"{read[0].words} (of {read[1]})"
 
 
-def _scale(
-    pictures: Sequence[tuple[Path, int | None]], dtype: np.dtype[Any], choice: FrameChoice
-) -> Scale | None:
-    """Return the scale of all files of a type; None where 16 bits hold them as they are."""
+def scale_of(pictures: Iterable[NDArray[Any] | None], dtype: np.dtype[Any]) -> Scale | None:
+    """Return the scale of all pictures of a type; None where 16 bits hold them as they are. Those
+    that are None could not be read.
+    """
     lows, highs, whole = [], [], True
-    for file, section in pictures:
-        values = _readable(file, section, choice)
+    for values in pictures:
         if values is None or values.dtype.newbyteorder("=") != dtype:
             continue
         lows.append(float(values.min()))

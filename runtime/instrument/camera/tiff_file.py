@@ -77,31 +77,34 @@ def read_tiff(path: Path, content: bytes, choice: FrameChoice = AS_NAMED) -> Sto
     One file of an OME-TIFF set would else stand for all of them. Raises InputRefused, naming the
     file, for several pages, damage, and a compression or a kind of colour that is not read here.
     """
-    page: Any = None
     try:
         with tifffile.TiffFile(BytesIO(content)) as file:
-            page = _page(path, file, choice)
-            _refuse_unread(path, page)
-            _refuse_incomplete(path, page, len(content))
-            refuse_bomb(path, int(page.nbytes), len(content))
-            _refuse_overfull(path, page, content)
-            values = _values(path, page, content)
-            return Stored(
-                values=values,
-                bits=int(page.bitspersample),
-                orientation=_tag(page, "Orientation", 1),
-                white_is_0=page.photometric == PHOTOMETRIC.MINISWHITE,
-                palette=_palette(page),
-                alpha=any(int(extra) in ALPHA for extra in page.extrasamples),
-            )
-    except InputRefused:
-        raise
-    except ImportError:
-        raise _uncoded(path, page) from None
+            return page_stored(path, _page(path, file, choice), content)
     except DAMAGED as error:
-        if any(sign in str(error) for sign in UNCODED):
-            raise _uncoded(path, page) from None
-        raise damaged(path, error) from None
+        raise _why(path, None, error) from None
+
+
+def page_stored(path: Path, page: Any, content: bytes) -> Stored:
+    """Return the pixels of a page of a file of this content, as kept.
+
+    Raises InputRefused, naming the file, for damage, and for a compression or a kind of colour that
+    is not read here.
+    """
+    try:
+        _refuse_unread(path, page)
+        _refuse_incomplete(path, page, len(content))
+        refuse_bomb(path, int(page.nbytes), len(content))
+        _refuse_overfull(path, page, content)
+        return Stored(
+            values=_values(path, page, content),
+            bits=int(page.bitspersample),
+            orientation=tag_of(page, "Orientation", 1),
+            white_is_0=page.photometric == PHOTOMETRIC.MINISWHITE,
+            palette=_palette(page),
+            alpha=any(int(extra) in ALPHA for extra in page.extrasamples),
+        )
+    except (ImportError, *DAMAGED) as error:
+        raise _why(path, page, error) from None
 
 
 def description(path: Path) -> str:
@@ -154,11 +157,11 @@ def _page(path: Path, file: tifffile.TiffFile, choice: FrameChoice) -> Any:
 
 
 def _only_page(path: Path, first: Any, pages: list[Any]) -> Any:
-    others = [page for page in pages[1:] if not int(_tag(page, "NewSubfileType", 0)) & PREVIEW]
+    others = [page for page in pages[1:] if not int(tag_of(page, "NewSubfileType", 0)) & PREVIEW]
     count = 1 + len(others) if others else _planes(first)
     if count > 1 or first.imagedepth > 1:
         raise several(path, max(count, first.imagedepth))
-    if int(_tag(first, "NewSubfileType", 0)) & PREVIEW:
+    if int(tag_of(first, "NewSubfileType", 0)) & PREVIEW:
         raise damaged(path, "its only picture says that it is a preview of another")
     return first
 
@@ -265,9 +268,16 @@ def _palette(page: Any) -> NDArray[Any] | None:
     return colours.T
 
 
-def _tag(page: Any, name: str, default: int) -> int:
+def tag_of(page: Any, name: str, default: int) -> int:
+    """Return the number of a page's tag, the default where it has none."""
     tag = page.tags.get(name)
     return default if tag is None else int(tag.value)
+
+
+def _why(path: Path, page: Any, error: Exception) -> InputRefused:
+    if isinstance(error, ImportError) or any(sign in str(error) for sign in UNCODED):
+        return _uncoded(path, page)
+    return damaged(path, error)
 
 
 def _uncoded(path: Path, page: Any) -> InputRefused:

@@ -13,7 +13,7 @@ from runtime.errors import InputRefused
 from runtime.focus.sharpness import MEASURES
 from runtime.instrument.camera.files import read_image
 from runtime.offline.focus_curve import focus_curve
-from runtime.offline.focus_stack import find_stack
+from runtime.offline.stack_source import find_stack
 
 DATA = Path(os.environ.get("NIGHTSCOPE_DATA", "../shared/data"))
 TEXTURE = np.random.default_rng(5).normal(size=(160, 200)).astype(np.float32)
@@ -139,7 +139,7 @@ def test_a_folder_without_a_stack_is_refused(tmp_path, names):
 
 
 def test_what_is_no_folder_is_refused(tmp_path):
-    with pytest.raises(InputRefused, match="is not a folder"):
+    with pytest.raises(InputRefused, match="is not a folder, and no file"):
         focus_curve(tmp_path / "absent", out=tmp_path / "out")
 
 
@@ -197,7 +197,7 @@ def test_where_numbers_are_scaled_the_full_scale_is_still_the_files_own(tmp_path
         values = np.full((8, 8), -200 + 100 * number, np.int16)
         tifffile.imwrite(tmp_path / f"z{number}.tif", values)
     stack = find_stack(tmp_path)
-    brightest = stack.read_as.read(tmp_path / "z2.tif").max()
+    brightest = stack.read(stack.planes[-1]).max()
     assert stack.saturates_at(0) == brightest
     assert stack.saturates_at(None) > brightest
 
