@@ -238,13 +238,16 @@ def _values(path: Path, page: Any, content: bytes) -> NDArray[Any]:
 
 
 def _by_opencv(page: Any, content: bytes) -> NDArray[Any] | None:
-    """Return the pixels by OpenCV, told that they are upright and black is 0, and so left alone.
+    """Return the pixels by OpenCV, told that the page is the first, upright, and black at 0.
 
     What it does by itself depends on the depth: white at 0 is turned in 8 bits, and not in 16.
     """
     if page.bitspersample not in ((8, 16, 32) if page.samplesperpixel == 1 else (8, 16)):
         return None
     plain = bytearray(content)
+    # It reads the first page: where that lies is told after the magic, 8 bytes in a BigTIFF.
+    at, kind = (8, "Q") if page.parent.is_bigtiff else (4, "I")
+    struct.pack_into(page.parent.byteorder + kind, plain, at, page.offset)
     for name in PLAIN_TAGS if page.samplesperpixel == 1 else PLAIN_TAGS[:1]:
         tag = page.tags.get(name)
         if tag is not None:

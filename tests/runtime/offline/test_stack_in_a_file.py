@@ -3,12 +3,14 @@
 import csv
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
 
 from runtime.errors import InputRefused
 from runtime.offline.focus_curve import focus_curve
+from runtime.offline.focus_stack import read_planes
 from runtime.offline.stack_source import find_stack
 from runtime.record.tile_file import write_tile
 from runtime.tile import StackFrame
@@ -111,6 +113,24 @@ def test_plain_pages_are_planes_in_their_order_and_thumbnails_are_none(tmp_path)
     found, table = measured(tmp_path / "s.tif", tmp_path / "out", step_um=2.0)
     assert {best["plane"] for best in found["best"].values()} == {SHARP}
     assert (found["planes"], table[-1], found["words"]) == (PLANES, "16", [])
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_compressed_pages_are_read_without_any_extra(tmp_path, monkeypatch, big):
+    lzw = [cv2.IMWRITE_TIFF_COMPRESSION, 5]
+    if big:
+        pytest.importorskip("imagecodecs")
+        tifffile.imwrite(tmp_path / "s.tif", STACK, compression="lzw", bigtiff=True)
+    else:
+        assert cv2.imwritemulti(str(tmp_path / "s.tif"), list(STACK), lzw)
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", needs_imagecodecs)
+    stack = find_stack(tmp_path / "s.tif")
+    assert stack.left_out == {}
+    assert all(map(np.array_equal, read_planes(stack), STACK))
+
+
+def needs_imagecodecs(*_):
+    raise ValueError("requires the 'imagecodecs' package")
 
 
 def test_pages_that_do_not_belong_are_left_out_by_name(tmp_path):
