@@ -21,8 +21,10 @@ from benchmarks.files import mrc
 from benchmarks.fuzzing.electron import KINDS
 from benchmarks.fuzzing.mutation import EDGES, Forge
 from benchmarks.fuzzing.reader import Reader
+from runtime.errors import InputRefused
 from runtime.instrument.camera.files import read_image
 from runtime.instrument.camera.pixel_size import pixel_size_um
+from runtime.offline.stack_source import find_stack
 
 GREY = np.random.default_rng(9).integers(0, 256, (40, 56), dtype=np.uint8)
 DEEP = GREY.astype(np.uint16) * 257
@@ -45,6 +47,22 @@ def tiffs() -> list[bytes]:
         _tiff(np.dstack([GREY] * 3), photometric="rgb"), _tiff(imagej=True, resolution=(2, 2)),
         _tiff(photometric="palette", colormap=ramp), _tiff(np.stack([GREY] * 2)),
         _tiff(DEEP.astype(np.float32)), _tiff(GREY > 99),
+    ]  # fmt: skip
+
+
+@cache
+def stacks() -> list[bytes]:
+    """Return z-stacks of one file: OME-TIFF with positions and two channels, ImageJ's, pages."""
+    planes = np.stack([np.roll(GREY, at, 0) for at in range(4)])
+    both = np.stack([planes, 255 - planes])
+    ome = {"axes": "CZYX", "PhysicalSizeZ": 0.5, "Channel": {"Name": ["a", "b"]}}
+    at = {"PositionZ": [0.5 * z for z in range(4)] * 2, "PositionZUnit": ["µm"] * 8}
+    told = {"axes": "ZYX", "spacing": 0.5, "unit": "um"}
+    return [
+        _tiff(both, ome=True, metadata=ome | {"Plane": at}),
+        _tiff(planes, imagej=True, metadata=told),
+        _tiff(planes.astype(np.float32), compression="zlib", photometric="minisblack"),
+        _tiff(planes, bigtiff=True, photometric="minisblack"),
     ]  # fmt: skip
 
 
@@ -121,6 +139,13 @@ def forged_mrc(content: bytes, chance: Random) -> bytes:
     return bytes(changed)
 
 
+def _stack(path: Path) -> None:
+    try:
+        find_stack(path)
+    except InputRefused:
+        find_stack(path, channel="b")
+
+
 def _picture(path: Path) -> object:
     pixel_size_um(path)
     return read_image(path)
@@ -134,6 +159,7 @@ def _raster(name: str, suffix: str, forge: Forge | None = None) -> Reader:
 
 PICTURES = (
     Reader(name="tiff", file="a.tif", corpus=tiffs, read=_picture, forge=forged_tiff),
+    Reader(name="stack", file="a.tif", corpus=stacks, read=_stack, forge=forged_tiff),
     _raster("png", ".png", forged_png), _raster("jpeg", ".jpg"), _raster("webp", ".webp"),
     _raster("bmp", ".bmp"),
     Reader(name="mrc", file="a.mrc", corpus=mrcs, read=_picture, forge=forged_mrc),
