@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import sys
+from functools import cache
 from pathlib import Path
 
 LIBRARY = "libllvmlite"
@@ -25,12 +26,18 @@ def let_go_of_compiler() -> bool:
     """
     if sys.platform != "linux":
         return False
-    lines = Path("/proc/self/maps").read_text().splitlines()
-    mapped = (line.split() for line in lines if LIBRARY in line)
-    spans = [span for span, access, *_, file in mapped if access == CODE and LIBRARY in file]
-    for span in spans:
-        start, end = (int(at, 16) for at in span.split("-"))
+    spans = _spans() if "llvmlite" in sys.modules else ()
+    for start, end in spans:
         ctypes.CDLL(None).madvise(
             ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED
         )
     return bool(spans)
+
+
+@cache
+def _spans() -> tuple[tuple[int, int], ...]:
+    """Return from where to where the code lies: once loaded, it stays there."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    mapped = (line.split() for line in lines if LIBRARY in line)
+    spans = [span for span, access, *_, file in mapped if access == CODE and LIBRARY in file]
+    return tuple((int(start, 16), int(end, 16)) for start, end in (s.split("-") for s in spans))

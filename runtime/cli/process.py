@@ -20,7 +20,7 @@ LARGE_BYTES = 4_000_000
 """A tile of 1024 x 1024 in floating point. Smaller blocks are reused soon, and cost less kept."""
 
 
-M_TRIM_THRESHOLD, SPARE_BYTES = -1, 8_000_000
+M_TRIM_THRESHOLD, SPARE_BYTES = -1, 4_000_000
 """What stays free at the end of a heap: the pictures of two seams. Setting the other limit ends
 glibc's own adjustment of this one, and at its 128 KiB every picture is given back and its pages are
 asked for anew: a stitch of 64 tiles takes 65,000 pages from the kernel where 13,000 are enough."""

@@ -80,6 +80,6 @@ def _match(
     match = None if cut(False) is None else climb(rungs, cut, facing.chance)
     if match is not None and field is not None:
         match = as_taken(match, pair.shift_px, field)
-    if match is None or by_the_sensor(match, facing.own, facing.chance):
+    if match is None or by_the_sensor(match, facing):
         return None
     return match

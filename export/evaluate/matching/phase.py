@@ -26,7 +26,7 @@ class PhaseMatcher:
         """Return a lattice over the overlap as it was found to lie, all as sure as its NCC."""
         facing = pair.facing
         found = by_phase(lambda turned: facing.wide if turned else facing.straight, facing.chance)
-        if found is None or by_the_sensor(found, facing.own, facing.chance):
+        if found is None or by_the_sensor(found, facing):
             return PointMatches.none()
         a_px, b_px = _lattice(_motion(found, pair), pair.shape_px)
         return PointMatches(a_px, b_px, np.full(len(a_px), found.ncc))

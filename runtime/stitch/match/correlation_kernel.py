@@ -27,6 +27,22 @@ def whiten(cross, least_share, exponent, out):  # type: ignore[no-untyped-def]  
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def cross_evened(a, b, least_share, exponent):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the cross-spectrum of half spectra a and b (y, x), and the same whitened, without what
+    lies on either axis, (2, y, x).
+    """
+    height, width = a.shape
+    both = np.empty((2, height, width), np.complex64)
+    for y in range(height):
+        for x in range(width):
+            both[0, y, x] = a[y, x] * b[y, x].conjugate()
+    whiten(both[0].reshape(-1), least_share, exponent, both[1].reshape(-1))
+    both[1, 0, :] = 0
+    both[1, :, 0] = 0
+    return both
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def _raise(values, exponent):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Raise positive float32 values (n,) to an exponent, to the last digit but one, in place.
 

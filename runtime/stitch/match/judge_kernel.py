@@ -10,7 +10,7 @@ from numba import njit
 from runtime.stitch.match.likelihood_kernel import steps_of
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def agreed(shifts, telling, curvature, score, variance, apart_px, least_px2):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return which blocks (n,) lie within `apart_px` of most, of those that are `telling` (n,) and
     found a shift (n, 2); the one shift (2,) of these, its covariance (2, 2), and their own
@@ -42,7 +42,7 @@ def agreed(shifts, telling, curvature, score, variance, apart_px, least_px2):  #
     return agree, shift, covariance, own
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def _near(shifts, found, apart_px):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return which of the shifts (n, 2) that were found (n,) lie near their median."""
     near = found.copy()
@@ -53,7 +53,7 @@ def _near(shifts, found, apart_px):  # type: ignore[no-untyped-def]  # pragma: n
     return near
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def _misfit(shifts, shift, covariances):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return by how much the blocks differ more than they should, at least 1.
 
@@ -67,14 +67,14 @@ def _misfit(shifts, shift, covariances):  # type: ignore[no-untyped-def]  # prag
     return max(chi2 / max(2 * len(shifts) - 2, 1), 1.0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def _middle(values):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return the median of values (n,)."""
     ordered = np.sort(values)
     return (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def _inverse(matrix):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return the inverse of a matrix (2, 2)."""
     out = np.empty((2, 2))

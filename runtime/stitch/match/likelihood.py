@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +25,14 @@ from scipy import fft
 
 from runtime.stitch.match.correlation import Correlation, Floats, Spectra, Stack, whitened
 from runtime.stitch.match.likelihood_kernel import (
+    crossed_together,
     level,
     phases,
     ring_power,
     ring_shared,
+    sigmas_of,
     steps_of,
+    votes_between,
     votes_of,
 )
 
@@ -51,6 +55,8 @@ STEP_PX = 0.2
 """Pitch at which the correlation is looked at for a start."""
 
 STARTING_STEPS = 2
+
+NOWHERE = np.zeros(2)
 
 Size = tuple[int, int]
 
@@ -131,9 +137,8 @@ class Votes:
 
         What should know and does not agree is another matter than what holds nothing.
         """
-        spread = np.sqrt((self.variance[:, 0, 0] + self.variance[:, 1, 1]) / 2)
-        sigma = np.full_like(spread, np.inf)
-        return np.divide(spread, self.texture, out=sigma, where=self.texture > 0)
+        sigmas: Floats = sigmas_of(self.variance, self.texture)
+        return sigmas
 
     def some(self, group: NDArray[np.int64]) -> Votes:
         """Return the votes of blocks put together: those of each number in `group` (n,).
@@ -177,14 +182,14 @@ def common_shift(a: BlockSpectra, b: BlockSpectra) -> Floats | None:
     that of the likelihood.
     """
     here = plane(a.size)
-    cross = (a.spectra * np.conj(b.spectra)).sum(axis=0, keepdims=True)
+    cross = crossed_together(a.spectra, b.spectra)
     seen = Correlation(whitened(cross * here.used), here.shape)
     start = seen.peaks(np.zeros((1, 2), np.int64), step_px=STEP_PX)
     shift: Floats = start[0]
     for _ in range(STARTING_STEPS):
-        if not np.isfinite(shift).all():
+        if math.isnan(shift[0]):
             return None
-        found = _votes(cross, a, b, shift).together()
+        found = Votes(*votes_of(cross, shift, *_known(a, b))).together()
         if found is None:
             return None
         shift = shift + found[0]
@@ -194,25 +199,24 @@ def common_shift(a: BlockSpectra, b: BlockSpectra) -> Floats | None:
 def agreement(a: BlockSpectra, b: BlockSpectra, shift_px: Floats) -> float:
     """Return the correlation, -1 to 1, of what both show under a shift (2,), whole or not."""
     here = plane(a.size)
-    cross = (a.spectra * np.conj(b.spectra)).sum(axis=0, keepdims=True)
-    shared = _shared(cross, here, shift_px)
+    shared = _shared(crossed_together(a.spectra, b.spectra), here, shift_px)
     power = float(a.power.sum()) * float(b.power.sum())
     return float(shared.sum()) / power**0.5 if power > 0 else 0.0
 
 
 def vote(a: BlockSpectra, b: BlockSpectra) -> Votes:
     """Return what each pair of blocks says of the shift that is left between them."""
-    return _votes(a.spectra * np.conj(b.spectra), a, b, np.zeros(2))
+    return Votes(*votes_between(a.spectra, b.spectra, NOWHERE, *_known(a, b)))
 
 
-def _votes(cross: Spectra, a: BlockSpectra, b: BlockSpectra, shift_px: Floats) -> Votes:
+def _known(a: BlockSpectra, b: BlockSpectra) -> tuple[Any, ...]:
+    """Return what `votes_of` wants to know of either's blocks beside their cross-spectra."""
     here = plane(a.size)
     bins, power2 = here.bins * len(a.spectra), a.power * b.power
-    told = votes_of(
-        cross, shift_px, here.y, here.x, here.ring, here.used, bins, power2, here.dependence,
+    return (
+        here.y, here.x, here.ring, here.used, bins, power2, here.dependence,
         TRUSTED_SIGMAS**2, MOST_COHERENT,
     )  # fmt: skip
-    return Votes(*told)
 
 
 def _shared(cross: Spectra, here: Plane, shift_px: Floats) -> Floats:

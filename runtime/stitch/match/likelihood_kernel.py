@@ -1,6 +1,7 @@
-"""The loops behind the likelihood, compiled by Numba and free of the GIL.
+"""The loops behind the likelihood, compiled by Numba.
 
-Each goes once over the spectra of a few blocks; NumPy would write a dozen arrays as large.
+Each goes once over the spectra of a few blocks; NumPy would write a dozen arrays as large. Those
+that take longer than two threads need to hand the interpreter over are free of its lock.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def cut_out(image, corners, height, width):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return the blocks (n, height, width) of a picture (y, x) at corners (n, 2) y, x."""
     out = np.empty((len(corners), height, width), image.dtype)
@@ -19,7 +20,7 @@ def cut_out(image, corners, height, width):  # type: ignore[no-untyped-def]  # p
     return out
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, fastmath=True)
 def level(blocks, down, across, window_y, window_x, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Fill the corners of out (n, y, x) with blocks under a window, less their quadratic shading.
 
@@ -53,7 +54,7 @@ def level(blocks, down, across, window_y, window_x, out):  # type: ignore[no-unt
                 out[n, y, x] = (row[x] - shading) * (window_y[y] * window_x[x])
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, fastmath=True)
 def ring_power(spectra, ring, used, sums):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add to sums (rings,) the power of spectra (n, y, x) in the bins used."""
     count, height, width = spectra.shape
@@ -63,6 +64,30 @@ def ring_power(spectra, ring, used, sums):  # type: ignore[no-untyped-def]  # pr
                 if used[y, x]:
                     value = spectra[n, y, x]
                     sums[ring[y, x]] += value.real * value.real + value.imag * value.imag
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def crossed(a, b):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the cross-spectra (n, y, x) of spectra a and b."""
+    count, height, width = a.shape
+    out = np.empty((count, height, width), np.complex64)
+    for n in range(count):
+        for y in range(height):
+            for x in range(width):
+                out[n, y, x] = a[n, y, x] * b[n, y, x].conjugate()
+    return out
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def crossed_together(a, b):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the sum (1, y, x) of the cross-spectra of spectra a and b, both (n, y, x)."""
+    count, height, width = a.shape
+    out = np.zeros((1, height, width), np.complex64)
+    for n in range(count):
+        for y in range(height):
+            for x in range(width):
+                out[0, y, x] += a[n, y, x] * b[n, y, x].conjugate()
+    return out
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -79,7 +104,7 @@ def ring_shared(cross, down, across, ring, used, sums):  # type: ignore[no-untyp
                     sums[ring[y, x]] += (cross[n, y, x] * (down[y] * across[x])).real
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, fastmath=True)
 def phases(frequency, shift):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return what turns a spectrum back by a shift along one axis, (n,)."""
     out = np.empty(len(frequency), np.complex64)
@@ -148,7 +173,7 @@ def count_votes(  # type: ignore[no-untyped-def]  # pragma: no cover
                 terms[n, 8] += 0.5 * (wx * wx + wy * wy) * w * seen
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def steps_of(curvature, score, variance, together):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return Newton's step (n, 2) of each block and its covariance (n, 2, 2), or with `together`
     the one (1, 2) of them all; NaN where the curvature is not positive.
@@ -178,6 +203,18 @@ def steps_of(curvature, score, variance, together):  # type: ignore[no-untyped-d
     return steps, covariances
 
 
+@njit(cache=True)
+def sigmas_of(variance, texture):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return how surely blocks would tell their shift if they were well aligned, (n,), from the
+    fields of `likelihood.Votes`; infinity for one without texture.
+    """
+    sigmas = np.full(len(texture), np.inf)
+    for n in range(len(texture)):
+        if texture[n] > 0:
+            sigmas[n] = np.sqrt((variance[n, 0, 0] + variance[n, 1, 1]) / 2) / texture[n]
+    return sigmas
+
+
 @njit(cache=True, nogil=True, fastmath=True)
 def votes_of(  # type: ignore[no-untyped-def]  # pragma: no cover
     cross, shift, frequency_y, frequency_x, ring, used, bins, power2, dependence, trusted, most
@@ -201,3 +238,9 @@ def votes_of(  # type: ignore[no-untyped-def]  # pragma: no cover
                 # Neighbouring bins of a padded spectrum are not independent.
                 variance[n, i, j] = dependence * terms[n, 5 + i + j]
     return curvature, terms[:, 3:5].copy(), variance, terms[:, 8].copy(), told, evidence
+
+
+@njit(cache=True, nogil=True)
+def votes_between(a, b, *known):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return what `votes_of` does of the cross-spectra of spectra a and b, both (n, y, x)."""
+    return votes_of(crossed(a, b), *known)

@@ -32,6 +32,30 @@ def highest(surface, count, radius):  # type: ignore[no-untyped-def]  # pragma: 
 
 
 @njit(cache=True, nogil=True)
+def crests(surface, radius, share):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return (n, 2) row, column of every point with none higher within a square of a radius around
+    it, and no less than a share of the highest of all.
+    """
+    height, width = surface.shape
+    least = np.float32(share) * surface.max()
+    found = np.empty((height * width, 2), np.int64)
+    count = 0
+    for row in range(height):
+        for column in range(width):
+            here = surface[row, column]
+            if here < least:
+                continue
+            top = here
+            for i in range(max(row - radius, 0), min(row + radius + 1, height)):
+                for j in range(max(column - radius, 0), min(column + radius + 1, width)):
+                    top = max(top, surface[i, j])
+            if here >= top:
+                found[count] = row, column
+                count += 1
+    return found[:count]
+
+
+@njit(cache=True, nogil=True)
 def _shared(size_a, size_b, shift):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return where the overlap starts in either crop, along one axis, and its length."""
     in_a, in_b = max(shift, 0), max(-shift, 0)

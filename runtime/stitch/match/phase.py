@@ -24,9 +24,17 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from runtime.stitch.match.blank import noise_of
-from runtime.stitch.match.correlation import Floats, Image, Ints, Spectra, whitened
-from runtime.stitch.match.correlation_kernel import detail_of
-from runtime.stitch.match.peaks_kernel import agreements, climb, highest
+from runtime.stitch.match.correlation import (
+    LEAST_SHARE,
+    WHITENING,
+    Floats,
+    Image,
+    Ints,
+    Spectra,
+    whitened,
+)
+from runtime.stitch.match.correlation_kernel import cross_evened, detail_of
+from runtime.stitch.match.peaks_kernel import agreements, climb, crests, highest
 from runtime.stitch.match.strips import XY, Strip, StripPair
 
 LOCAL_MEAN_PX = 31
@@ -155,8 +163,7 @@ def candidates(pair: StripPair, a: Image, b: Image) -> list[Peak]:
     """
     size = padded(a.shape, b.shape, pair.gate_px)
     seen_a, seen_b = spectra((a, b), size)
-    cross = seen_a * np.conj(seen_b)
-    plain, even = within_gate(pair, np.stack([cross, evened(cross)]), size)
+    plain, even = within_gate(pair, cross_evened(seen_a, seen_b, LEAST_SHARE, WHITENING), size)
     found, corner = best_peaks(pair, a, b, even), _corner(pair)
     # A lattice has few frequencies, and whitening gives the noise in all others an equal say.
     crests = _crests(plain)
@@ -325,8 +332,6 @@ def _lost_to_rounding(surface: Image, row: int, column: int) -> float:
 
 def _crests(surface: Image) -> list[tuple[int, int]]:
     """Return the (row, column) of every point that is the highest around and nearly of all."""
-    around = np.ones((2 * PEAK_RADIUS_PX + 1,) * 2, np.uint8)
-    tops = surface >= np.maximum(cv2.dilate(surface, around), CREST_SHARE * surface.max())
-    rows, columns = np.nonzero(tops)
+    rows, columns = crests(surface, PEAK_RADIUS_PX, CREST_SHARE).T
     highest = np.argsort(-surface[rows, columns], kind="stable")[:MOST_PEAKS]
     return [(int(rows[i]), int(columns[i])) for i in highest]

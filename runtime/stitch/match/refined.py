@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from runtime.stitch.match.blocks import Blocks, Layout, rotation_rad
-from runtime.stitch.match.correlation import Floats
+from runtime.stitch.match.correlation import Floats, Image
 from runtime.stitch.match.strips import XY, StripPair
 from runtime.stitch.match.subpixel import glance, refine
 from runtime.stitch.match.turned import RigidMotion, refine_turned
@@ -61,7 +60,7 @@ def refined(pair: StripPair, shift_px: tuple[int, int], *, ncc: float, method: s
 
 def _blocks(pair: StripPair, shift_px: tuple[int, int]) -> Blocks | None:
     """Return what blocks say, from fewer lanes, and so larger blocks, where many disagree."""
-    a, b = pair.overlap(*_raw(pair), shift_px)
+    a, b = _raw(pair, shift_px)
     layouts = (Layout.of(*a.shape, lanes=lanes) for lanes in range(pair.lanes, 0, -1))
     tried = (refine(a, b, layout) for layout in layouts)
     return next((blocks for blocks in tried if blocks is not None), None)
@@ -99,16 +98,17 @@ def match_turned(
 
 def nearer(pair: StripPair, shift_px: tuple[int, int]) -> Alternative | None:
     """Return the place of b near a whole shift and its NCC between the pixels, None for neither."""
-    seen = glance(*pair.overlap(*_raw(pair), shift_px))
+    seen = glance(*_raw(pair, shift_px))
     if seen is None:
         return None
     dx, dy = seen[0] + shift_px
     return Alternative(dx_px=float(dx), dy_px=float(dy), ncc=seen[1])
 
 
-def _raw(pair: StripPair) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the crops as they were taken: a local mean near a rim is one-sided and pulls."""
-    return pair.a.astype(np.float32), pair.b.astype(np.float32)
+def _raw(pair: StripPair, shift_px: tuple[int, int]) -> tuple[Image, Image]:
+    """Return the overlap as it was taken: a local mean near a rim is one-sided and pulls."""
+    a, b = pair.overlap(pair.a, pair.b, shift_px)
+    return a.astype(np.float32), b.astype(np.float32)
 
 
 def as_covariance(covariance_px2: Floats) -> Covariance:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ SIDES: tuple[Side, ...] = ("left", "right", "top", "bottom")
 XY = tuple[float, float]
 Image = NDArray[np.float32]
 Strip = Pixels | Image
+Seen = TypeVar("Seen", Image, Strip)
 
 Span = tuple[int, int, int]
 """Start in a's crop, start in b's crop, length."""
@@ -159,7 +160,7 @@ class StripPair:
         (_, _, width), (_, _, height) = self.box(shift_px)
         return width * height
 
-    def overlap(self, a: Image, b: Image, shift_px: tuple[int, int]) -> tuple[Image, Image]:
+    def overlap(self, a: Seen, b: Seen, shift_px: tuple[int, int]) -> tuple[Seen, Seen]:
         """Return the parts of two pictures as large as the crops that show the same specimen."""
         (xa, xb, width), (ya, yb, height) = self.box(shift_px)
         return a[ya : ya + height, xa : xa + width], b[yb : yb + height, xb : xb + width]

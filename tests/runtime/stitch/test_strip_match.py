@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from runtime.stitch.match.blank import is_blank, texture_ratio
+from runtime.stitch.match.borders import Facing
 from runtime.stitch.match.correlation import ncc
 from runtime.stitch.match.ladder import by_phase, by_the_sensor, match_phase
 from runtime.stitch.match.phase import band_pass, candidates, reachable_ncc, within_gate
@@ -286,10 +287,10 @@ def test_a_lattice_that_agrees_with_itself_is_no_dust():
     true, gate_px = (216, 0), 8
     a, b = lattice((0, 0), pitch=12, seed=1), lattice(true, pitch=12, seed=2)
     chance = Chance.of(a, gate_px=8) + Chance.of(b, gate_px=8)
-    match = match_phase(strips_of(a, b, prior=(216.0, 0.0), gate_px=gate_px), chance)
-    own = strips_of(b, b, prior=(216.0, 0.0), gate_px=gate_px)
+    pair, own = (strips_of(one, b, prior=(216.0, 0.0), gate_px=gate_px) for one in (a, b))
+    match = match_phase(pair, chance)
     assert match is not None
-    assert not by_the_sensor(match, own, chance)
+    assert not by_the_sensor(match, Facing(pair, None, own, chance))
 
 
 def test_a_pitch_as_wide_as_the_overlap_is_matched_to_a_pixel():
