@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from runtime.stitch.stitcher import Stitcher
-from runtime.stitch.workers import on_all_cores, workers
+from runtime.stitch.workers import Workers, on_all_cores, workers
+from runtime.threads import pool
 from tests.runtime.stitch.stitch_scans import SHAPE_PX, nothing_earlier, scan
 
 
@@ -90,3 +91,27 @@ def test_overlaps_of_several_tiles_matched_side_by_side_are_matched_as_one_by_on
         together = matched(5, cores.run)
     assert together == matched(1, lambda jobs: [job() for job in jobs])
     assert sum(len(matches.shifts) for matches in together[0]) > len(made.tiles)
+
+
+def test_whoever_asks_does_what_nobody_has_begun_and_tells_its_error_in_its_turn():
+    begun, later, by = Event(), Event(), []
+
+    def lasts():
+        begun.set()
+        return later.wait(60)
+
+    def fails():
+        by.append(current_thread())
+        later.set()
+        raise OSError("the disk is gone")
+
+    def jobs():
+        yield lasts
+        assert begun.wait(60)
+        yield from [fails] * 3
+
+    results = Workers(pool("one", 1), 2).run(jobs())
+    assert next(results) is True
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(results)
+    assert by[0] is current_thread()
