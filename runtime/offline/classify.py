@@ -68,7 +68,7 @@ def classify_folder(
     Raises ModelRefused for the model or the pixel size given, InputRefused for a folder without
     images.
     """
-    _refuse_to_replace_an_image(out)
+    _refuse_no_table(out)
     files, left_out = _images(folder, out)
     classifier = TileClassifier.open(
         model, keys=keys, backend=backend, threads=threads, cache=cache
@@ -217,7 +217,14 @@ def _ending(
     )
 
 
-def _refuse_to_replace_an_image(out: Path) -> None:
+def _refuse_no_table(out: Path) -> None:
+    """Refuse to write where a folder is, and over an image."""
+    if out.is_dir():
+        raise InputRefused(
+            f"{out} is a folder, and the table is a file",
+            limit="a name such as labels.csv",
+            remedy=f"give --out {out / 'labels.csv'}",
+        )
     if is_image_name(out.name):
         raise InputRefused(
             f"{out} is an image by its name, and no table",

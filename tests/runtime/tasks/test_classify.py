@@ -225,6 +225,16 @@ def test_a_table_takes_any_name_and_no_program_runs_or_splits_it(
     assert (summary["exit_code"], sum(summary["labels"].values())) == (5, 0)
 
 
+@pytest.mark.parametrize("out", [".", "sub"])
+def test_a_folder_is_no_table_and_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classify: Classify, out: str
+) -> None:
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputRefused, match=r"the table is a file; .* give --out .*labels\.csv"):
+        classify(tmp_path / "absent", out=Path(out))
+
+
 def test_a_table_never_replaces_an_image(
     tmp_path: Path, shipped: Bundle, classify: Classify
 ) -> None:
