@@ -96,12 +96,13 @@ def read_text(
     what: str,
     most_bytes: int,
     refuse: Refusal,
+    remedy: str = THERE,
     no_text: str = "save it as plain text in UTF-8",
 ) -> str:
     """Return a text in UTF-8. Raises `refuse` as `read_plain` does, and for what is no text;
-    `no_text` says what to do about that.
+    `no_text` says what to do about that, `remedy` about a file that is missing.
     """
-    content = read_plain(path, what=what, most_bytes=most_bytes, refuse=refuse)
+    content = read_plain(path, what=what, most_bytes=most_bytes, refuse=refuse, remedy=remedy)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

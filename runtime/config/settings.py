@@ -30,6 +30,7 @@ Positive = Annotated[float, Field(gt=0)]
 Section = TypeVar("Section", bound=Strict | None)
 MOST_BYTES = 2**18
 """Of a settings file; the longest that ships has 4 kB."""
+WHOSE = "name the instrument's with --settings FILE, or in NIGHTSCOPE_SETTINGS"
 
 PORTS = ("stage", "light", "camera", "turret")
 USER_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "nightscope"
@@ -324,7 +325,9 @@ def load_settings(path: Path, *, base: Path | None = None) -> Settings:
 
 def settings_text(path: Path) -> str:
     """Return the text of a settings file. Raises ConfigRefused for what is no text of that size."""
-    return read_text(path, what="settings", most_bytes=MOST_BYTES, refuse=ConfigRefused)
+    return read_text(
+        path, what="settings", most_bytes=MOST_BYTES, refuse=ConfigRefused, remedy=WHOSE
+    )
 
 
 def parse_settings(text: str, *, source: Path, base: Path | None = None) -> Settings:

@@ -132,5 +132,8 @@ def test_refuses_naming_the_key(case, tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ConfigRefused, match=r"absent.toml: No such file"):
+    with pytest.raises(
+        ConfigRefused,
+        match=r"absent.toml: No such file or directory\. name the instrument's with --settings",
+    ):
         load_settings(tmp_path / "absent.toml")
