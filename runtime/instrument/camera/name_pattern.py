@@ -200,9 +200,12 @@ def _numbers(names: Iterable[str], pattern: str) -> dict[str, tuple[int, ...]]:
     found = {name: match for name in names if (match := expression.fullmatch(composed(name)))}
     if not found:
         near = nearly_fitting(names, pattern=pattern)
+        value = f"{len(near)} would but for capitals or suffix, as {near[0]}" if near else None
+        if names and not near:
+            value = f"{len(names)} are named otherwise, as {names[0]}"
         raise InputRefused(
             f"no file fits the pattern '{pattern}'",
-            value=f"{len(near)} would but for capitals or suffix, as {near[0]}" if near else None,
+            value=value,
             remedy="write the pattern as the files are named",
         )
     return {name: tuple(int(number) for number in match.groups()) for name, match in found.items()}

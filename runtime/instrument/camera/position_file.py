@@ -65,7 +65,7 @@ def read_positions(path: Path, folder: Path, *, bottom_first: bool = False) -> P
 
 
 def _text(path: Path) -> str:
-    remedy = "give a TileConfiguration.txt, or a file-name pattern and an overlap"
+    remedy = 'name a file of positions, or give pattern and overlap, as "r{row}_c{col}.png" and 0.1'
     content = read_plain(
         path, what="positions", most_bytes=MOST_BYTES, refuse=InputRefused, remedy=remedy
     )

@@ -128,7 +128,12 @@ def test_what_a_count_leaves_out_is_told() -> None:
         (["r1.png"], "r{row}{index}.png", "does not say where a tile lies"),
         (["r1.png"], "r{index:across}.png", "does not say where a tile lies"),
         (["r110.png"], "r{row}{col}.png", "where one number ends and the next begins"),
-        (["a.png"], "r{row}_c{col}.png", "no file fits"),
+        (
+            ["b.png", "a.png"],
+            "r{row}_c{col}.png",
+            "no file fits .*; value 2 are named otherwise, as a",
+        ),
+        ([], "r{row}_c{col}.png", r"no file fits the pattern '[^']*'\. write"),
         (["r1_c1.png", "r01_c1.png"], "r{row}_c{col}.png", "claim the same place"),
         (["p1.tif", "p2.tif", "p3.tif"], "p{index}.tif", "value 3 tiles"),
     ],
