@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from calibration import (
     backlash,
@@ -100,27 +102,24 @@ def quiet(message: str) -> None:
     """Report nothing."""
 
 
-def run_routine(
+def planned(
     rig: Rig,
     settings: Settings,
     *,
     name: str,
     objective: str | None = None,
     progress: Progress = quiet,
-) -> list[CalibrationRecord]:
-    """Run one routine, or "all" in order, and return the records, passed or failed.
+) -> Sequence[Callable[[], CalibrationRecord]]:
+    """Return what measures one routine, or "all" in order, each a record; nothing moves before.
 
     Without an objective, a routine that is made per objective runs for every one. "All" leaves out
     what this microscope does not serve, and of the overview objective its offset to itself. Raises
-    CalibrationRefused for an unknown routine or objective, or when what it needs is missing. The
-    light is off when it ends, whatever happened.
+    CalibrationRefused for an unknown routine or objective, and for one that needs another objective
+    where there is none.
     """
-    if name not in (*ROUTINES, "all"):
-        raise CalibrationRefused(f"no routine '{name}'", limit=", ".join((*ROUTINES, "all")))
-    if objective is not None and objective not in settings.objectives:
-        raise CalibrationRefused(
-            f"no objective '{objective}'", limit=", ".join(settings.objectives)
-        )
+    _refuse_unknown("routine", name, (*ROUTINES, "all"))
+    if objective is not None:
+        _refuse_unknown("objective", objective, tuple(settings.objectives))
     served = [
         routine
         for routine in _TABLE
@@ -128,12 +127,27 @@ def run_routine(
         and not routine.by_name
         and not (routine.once_per == "other objective" and objective == settings.lowest_objective)
     ]
-    wanted = served if name == "all" else [ROUTINES[name]]
-    return [
-        _run(rig, settings, routine, of, progress)
-        for routine in wanted
+    runs = [
+        partial(_run, rig, settings, routine, of, progress)
+        for routine in (served if name == "all" else [ROUTINES[name]])
         for of in _chosen(routine, settings, objective)
     ]
+    if not runs:
+        raise CalibrationRefused(
+            f"'{name}' compares two objectives",
+            value=", ".join(settings.objectives),
+            remedy="name the other one in [objectives], or do without",
+        )
+    return runs
+
+
+def run_routine(rig: Rig, settings: Settings, **how: Any) -> list[CalibrationRecord]:
+    """Run what is `planned`, and return the records, passed or failed.
+
+    Raises CalibrationRefused as that does, and when what a routine needs is missing. The light is
+    off when it ends, whatever happened.
+    """
+    return [run() for run in planned(rig, settings, **how)]
 
 
 def ensure(
@@ -162,6 +176,16 @@ def _run(
         return routine.run(rig, settings, objective=objective, folder=folder, progress=progress)
     finally:
         rig.light.off()
+
+
+def _refuse_unknown(what: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name.casefold(), known, 1, 0.5)
+        raise CalibrationRefused(
+            f"no {what} '{name}'",
+            limit=", ".join(known),
+            remedy=f"did you mean '{near[0]}'?" if near else "name one of these",
+        )
 
 
 def _chosen(routine: Routine, settings: Settings, objective: str | None) -> Sequence[str]:

@@ -42,7 +42,7 @@ def calibrate(
         routine=routine,
         objective=objective,
         settings=settings,
-        run_routine=load("calibration.routines:run_routine"),
+        planned=load("calibration.routines:planned"),
     )
 
 

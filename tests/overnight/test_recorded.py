@@ -10,7 +10,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from calibration.routines import ensure
+from calibration.routines import ensure, planned
 from runtime.calibrated.loaded import Calibrated, stage_from_px
 from runtime.calibrated.record import latest
 from runtime.cli.commands.calibrate import calibrate
@@ -177,7 +177,7 @@ def test_a_recording_has_nothing_to_calibrate(scan, tmp_path):
             routine="dark",
             objective=None,
             settings=wanted["settings"],
-            run_routine=ensure,
+            planned=planned,
             console=SAYS_NOTHING,
         )
 

@@ -28,10 +28,13 @@ def calibrate(
     routine: str,
     objective: str | None,
     settings: Path,
-    run_routine: Callable[..., Sequence[CalibrationRecord]],
+    planned: Callable[..., Sequence[Callable[[], CalibrationRecord]]],
     console: Console,
 ) -> dict[str, Any]:
-    """Run one routine, or "all" of them; return the records made."""
+    """Run one routine, or "all" of them, as `planned`; return the records made.
+
+    What is refused by its name is refused before the stage is homed.
+    """
     instrument = load_settings(settings)
     if instrument.recording is not None:
         raise ConfigRefused(
@@ -39,14 +42,15 @@ def calibrate(
             remedy="name the records it was taken with in 'recording.corrected_by'",
         )
     with open_microscope(instrument) as rig:
-        rig.stage.home()
-        records = run_routine(
+        runs = planned(
             rig,
             instrument,
             name=routine,
             objective=objective,
             progress=lambda said: console.print(f"calibrating: {said}"),
         )
+        rig.stage.home()
+        records = [run() for run in runs]
     passed = all(record.passed for record in records)
     show(_ending(records, instrument), console)
     return {
