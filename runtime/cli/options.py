@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,6 +33,19 @@ def step(number: float | None) -> float | None:
     if number is not None:
         positive(abs(number))
     return number
+
+
+def moment(text: str) -> datetime:
+    """Return the time that an option was given, of this clock; refuse what is none, or not of this
+    century's nights.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is no time: write 2026-12-01T22:00:00") from None
+    if not 2025 <= at.year < 2099:
+        raise typer.BadParameter(f"'{text}' is no time of a night: 2025 to 2099")
+    return at
 
 
 AsJson = Annotated[

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from runtime.cli.call import call
-from runtime.cli.options import HERE, AsJson, Authority, ServiceUrl, TokenFile
+from runtime.cli.options import HERE, AsJson, Authority, ServiceUrl, TokenFile, moment
 
 queue = typer.Typer(no_args_is_help=True, help="The nights to come, and the one that runs.")
 
@@ -79,7 +79,8 @@ def queue_add(
         typer.Option(metavar="NAME", help="Settings beside the service's, if not its own."),
     ] = None,
     at: Annotated[
-        datetime | None, typer.Option(metavar="TIME", help="Not before, by this clock.")
+        datetime | None,
+        typer.Option(metavar="TIME", parser=moment, help="Not before, by this clock."),
     ] = None,
     *,
     service: Service,
@@ -125,7 +126,9 @@ def queue_at(
     item: Item,
     at: Annotated[
         datetime | None,
-        typer.Argument(metavar="TIME", help="Not before, by this clock; none for no such time."),
+        typer.Argument(
+            metavar="TIME", parser=moment, help="Not before, by this clock; none for no such time."
+        ),
     ] = None,
     *,
     service: Service,

@@ -11,7 +11,7 @@ from rich.console import Console
 from runtime.appliance.service.client import ServiceClient
 from runtime.cli.table import table
 from runtime.config.plan_file import plan_text
-from runtime.errors import ConfigRefused
+from runtime.errors import ConfigRefused, InputRefused
 from runtime.plain_file import read_text
 from runtime.report.printable import printable
 from runtime.report.wording import date, duration
@@ -141,7 +141,14 @@ def _add(
     text = plan_text(file) if file.exists() else plan
     body: dict[str, Any] = {"plan": text, "settings": settings, "start_at": start_at}
     given = {name: value for name, value in body.items() if value is not None}
-    return dict(client.ask("POST", "/api/v1/queue", given))
+    try:
+        return dict(client.ask("POST", "/api/v1/queue", given))
+    except InputRefused as refused:
+        if file.exists():
+            raise
+        raise InputRefused(
+            f"there is no file {plan} here, and the service says: {refused}"
+        ) from None
 
 
 def _headline(night: dict[str, Any]) -> str:

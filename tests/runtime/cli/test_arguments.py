@@ -38,6 +38,23 @@ def test_a_number_that_is_none_is_refused_as_usage(
     assert "no number above 0" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize("queued", [("add", "p.yaml", "--at"), ("at", "7")])
+@pytest.mark.parametrize(
+    ("time", "says"),
+    [
+        ("22:00", "'22:00' is no time: write 2026-12-01T22:00:00"),
+        ("2020-01-01", "'2020-01-01' is no time of a night: 2025 to 2099"),
+    ],
+)
+def test_a_time_that_is_none_is_refused_as_usage(
+    capsys: pytest.CaptureFixture[str], queued: tuple[str, ...], time: str, says: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app(["queue", *queued, time])
+    assert ended.value.code == 2
+    assert says in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
 @pytest.mark.parametrize(
     ("option", "number"), [("--range-um", "nan"), ("--range-um", "inf"), ("--brightness", "nan")]
 )

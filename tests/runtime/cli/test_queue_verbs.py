@@ -86,6 +86,15 @@ def test_what_the_service_refuses_is_told_in_its_words(asked, console):
         queue.night(service=asked, verb="pause", what={}, console=console)
 
 
+def test_a_plan_that_is_nowhere_is_told_of_here_and_there(asked, console, tmp_path):
+    file = tmp_path / "absent.yaml"
+    with pytest.raises(InputRefused, match=r"no file .*absent\.yaml here, and the service says: "):
+        queue.add(plan=str(file), settings=None, start_at=None, service=asked, console=console)
+    file.write_text("name: 5")
+    with pytest.raises(InputRefused, match=r"^(?!.*and the service says)"):
+        queue.add(plan=str(file), settings=None, start_at=None, service=asked, console=console)
+
+
 def test_no_token_and_no_service_are_refused_with_what_to_do(asked, console, monkeypatch):
     monkeypatch.delenv(queue.TOKEN, raising=False)
     with pytest.raises(ConfigRefused, match="nightscope token new"):
