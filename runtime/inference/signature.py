@@ -121,12 +121,14 @@ def load_public_key(path: Path) -> Ed25519PublicKey:
     content = read_plain(path, what="public key", most_bytes=MOST_BYTES, refuse=ModelRefused)
     try:
         key = load_pem_public_key(content)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ModelRefused(
-            f"public key {path} cannot be read: {error}", remedy="remove it, or copy it again"
-        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
     if not isinstance(key, Ed25519PublicKey):
-        raise ModelRefused(f"public key {path} is no Ed25519 key", remedy="remove it")
+        raise ModelRefused(
+            f"{path} is no public key of a maker of models",
+            limit="Ed25519 as PEM: the .pub file that `nightscope key new` writes",
+            remedy="name that file, or take this one away from the keys",
+        )
     return key
 
 

@@ -113,7 +113,7 @@ def test_a_stranger_s_key_is_refused(forge: Forge) -> None:
 
 def test_a_key_file_that_is_none_is_named(forge: Forge) -> None:
     (forge.keys / "a.pub").write_text("no key")
-    refused(forge.write(), forge.keys, r"a\.pub cannot be read")
+    refused(forge.write(), forge.keys, r"a\.pub is no public key")
 
 
 BAD_MANIFESTS: dict[str, Callable[[dict[str, Any]], object]] = {

@@ -76,6 +76,15 @@ def test_a_private_key_is_not_trusted_but_named(device: Device, tmp_path: Path) 
         trust_key(out, models=device.models)
 
 
+def test_what_is_no_key_is_told_what_one_is(device: Device, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("[stage]\n")
+    with pytest.raises(
+        ModelRefused, match=r"no public key .*; limit Ed25519 as PEM: the \.pub file"
+    ):
+        trust_key(file, models=device.models)
+
+
 def test_what_a_trusted_key_signed_can_be_installed(
     device: Device, maker: Maker, tmp_path: Path
 ) -> None:
