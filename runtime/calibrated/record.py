@@ -176,14 +176,17 @@ def require(
     *,
     kind: Kind,
     objective: str = "",
-    depends_on: str,
+    depends_on: str | None,
     now: Instant,
     max_age_days: float,
 ) -> CalibrationRecord:
-    """Return the newest record of a kind; raise CalibrationRefused when it cannot serve."""
+    """Return the newest record of a kind; raise CalibrationRefused when it cannot serve.
+
+    `depends_on` is None where nobody knows what it is to serve.
+    """
     record = require_passed(folder, kind=kind, objective=objective)
     of, remedy = _named(kind, objective)
-    if record.depends_on != depends_on:
+    if depends_on is not None and record.depends_on != depends_on:
         raise CalibrationRefused(
             f"calibration '{of}' belongs to another camera, region of interest, objective or board",
             value=record.depends_on,

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from runtime.calibrated.loaded import Calibrated
-from runtime.calibrated.record import CalibrationRecord, Kind, latest
+from runtime.calibrated.record import CalibrationRecord, Kind, require
 from runtime.config.settings import Settings
-from runtime.errors import HardwareFailed, NightscopeError
+from runtime.errors import CalibrationRefused, HardwareFailed, NightscopeError
 from runtime.instant import Instant
 from runtime.instrument.opening import open_microscope
 from runtime.instrument.rig import Rig
@@ -59,7 +59,7 @@ def instrument_checks(settings: Settings, *, now: Instant) -> list[Check]:
         if "camera" not in done:
             checks.append(Check(name="camera", code=error.exit_code, finding=NOT_LOOKED_AT))
         if "calibrations" not in done:
-            checks.append(_filed(settings, now))
+            checks.append(tried("calibrations", lambda: _filed(settings, now)))
     return checks
 
 
@@ -132,25 +132,29 @@ def _holds(record: CalibrationRecord, settings: Settings, now: Instant) -> str:
     return f"{record.name} holds for {counted(int(left), 'day')}"
 
 
-def _filed(settings: Settings, now: Instant) -> Check:
+def _filed(settings: Settings, now: Instant) -> str:
     """Return which records there are, whosever they are: no instrument says which it needs."""
     if settings.calibration.automatic:
-        return passed("calibrations", "made before each run")
+        return "made before each run"
     if settings.records is None:
-        return passed("calibrations", "stated by the settings")
-    folder = settings.records
+        return "stated by the settings"
     wanted: list[tuple[Kind, str]] = [("dark", ""), ("backlash", "")]
     for name in settings.objectives:
         wanted += [("flat-field", name), ("camera-stage", name)]
     found = []
     for kind, objective in wanted:
-        try:
-            record = latest(folder, kind=kind, objective=objective)
-        except NightscopeError as error:
-            return Check(name="calibrations", code=error.exit_code, finding=str(error))
-        if record is None:
-            of = f"{kind} for {objective}" if objective else kind
-            words = f"'{of}' is missing in {folder}. run: nightscope calibrate all"
-            return Check(name="calibrations", code=3, finding=words)
+        record = require(
+            settings.records,
+            kind=kind,
+            objective=objective,
+            depends_on=None,
+            now=now,
+            max_age_days=settings.calibration.max_age_days,
+        )
+        if record.simulated and not settings.use("simulated"):
+            raise CalibrationRefused(
+                f"calibration '{record.name}' was made with the simulated microscope",
+                remedy="run: nightscope calibrate all",
+            )
         found.append(_holds(record, settings, now))
-    return passed("calibrations", "; ".join(found))
+    return f"{'; '.join(found)}; for which camera and board was not looked at"

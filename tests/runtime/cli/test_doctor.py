@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from runtime.calibrated.record import CalibrationRecord
 from runtime.cli.commands.doctor import doctor
 from runtime.cli.commands.instrument_check import _failsafe, _frames, tried
+from runtime.clock import SystemClock
 from runtime.config.settings import parse_settings
+from runtime.instant import Instant
 from runtime.ports import CameraInfo
 from tests.simulated import SIMULATED, by_itself
 
@@ -32,6 +35,9 @@ magnification = 10
 na = 0.3
 pixel_size_um = 0.5
 """
+
+
+PER_OBJECTIVE = ("flat-field", "camera-stage")
 
 
 def asked(folder: Path, text: str | None, **how: Any) -> tuple[dict[str, Any], dict[str, str], str]:
@@ -71,6 +77,47 @@ def test_without_board_camera_and_records_nothing_is_healthy(tmp_path: Path) -> 
     assert bad["camera"] == "not looked at: the instrument did not open"
     assert "'dark' is missing" in bad["calibrations"]
     assert said.count("not ready") == 3
+
+
+def records(folder: Path, *, days: float = 0.0, **other: Any) -> None:
+    """File the records that a night with one objective needs, some days old."""
+    (folder / "calibration").mkdir()
+    now = SystemClock().instant()
+    made = Instant(boot_id="earlier", monotonic_s=0.0, wall_s=now.wall_s - 86_400 * days)
+    for kind, objective in (("dark", ""), ("backlash", ""), *((k, "10x") for k in PER_OBJECTIVE)):
+        record = CalibrationRecord.model_validate(
+            {"kind": kind, "objective": objective, "made": made, "values": {}, "uncertainties": {}}
+            | {"units": {}, "acceptance": "any", "passed": True, "depends_on": "x"}
+            | other
+        )
+        file = folder / "calibration" / f"{record.name}@1.json"
+        file.write_text(record.model_dump_json(), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("how", "finding"),
+    [
+        ({"simulated": True}, "'dark' was made with the simulated microscope"),
+        ({"days": 100.0}, "'dark' is stale; value 100 days; limit 90 days"),
+        ({"days": -9.0}, "'dark' is dated in the future"),
+        ({"passed": False}, "'dark' failed its limit"),
+    ],
+)
+def test_without_the_instrument_records_that_can_serve_none_are_not_ready(
+    tmp_path: Path, how: dict[str, Any], finding: str
+) -> None:
+    records(tmp_path, **how)
+    _, bad, _ = asked(tmp_path, NO_BOARD)
+    assert finding in bad["calibrations"]
+
+
+def test_without_the_instrument_whose_records_they_are_is_left_open(tmp_path: Path) -> None:
+    records(tmp_path, days=1.0)
+    result, bad, _ = asked(tmp_path, NO_BOARD)
+    assert list(bad) == ["instrument", "camera"]
+    findings = {row["check"]: row["finding"] for row in result["checks"]}
+    assert "dark holds for 8" in findings["calibrations"]
+    assert findings["calibrations"].endswith("for which camera and board was not looked at")
 
 
 def test_records_that_are_missing_are_named(tmp_path: Path) -> None:
