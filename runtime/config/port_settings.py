@@ -20,7 +20,7 @@ from runtime.config.micromanager_settings import (
     MicroManagerStageSection,
     MicroManagerTurretSection,
 )
-from runtime.config.strict import OF_DRIVER, Strict
+from runtime.config.strict import NO_DRIVER, OF_DRIVER, Strict
 
 Text = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -187,7 +187,7 @@ def _driver_of(*own: str, boards: bool) -> Discriminator:
     need = f"must name its 'driver': {names}"
     if boards:
         need += "; or that of a serial board, together with the board's 'port'"
-    return Discriminator(tag, custom_error_type="no_driver", custom_error_message=need)
+    return Discriminator(tag, custom_error_type=NO_DRIVER, custom_error_message=need)
 
 
 Board = Annotated[BoardSection, Tag(OF_DRIVER + BOARD)]

@@ -22,6 +22,8 @@ from runtime.errors import ConfigRefused
 
 # Begins the tag of each record in a union that a driver's name chooses from.
 OF_DRIVER = "driver "
+NO_DRIVER = "no_driver"
+"""The kind of error where a section's driver chooses none of them."""
 SHORT = reprlib.Repr()
 SHORT.maxlevel, SHORT.maxlist, SHORT.maxtuple, SHORT.maxdict = 2, 4, 4, 4
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 60
@@ -118,9 +120,12 @@ def _explain(model: type[Any], problem: ErrorDetails) -> str:
         words = problem["msg"].lower()
     if not path:
         return words
+    given = problem["input"]
+    if problem["type"] == NO_DRIVER and isinstance(given, Mapping) and "driver" in given:
+        return f"'{key}.driver' is {SHORT.repr(given['driver'])}; {words}"
     # A whole section, shown as it came, would bury the words.
-    if isinstance(problem["input"], str | int | float | list | tuple | None):
-        return f"'{key}' is {SHORT.repr(problem['input'])}; {words}"
+    if isinstance(given, str | int | float | list | tuple | None):
+        return f"'{key}' is {SHORT.repr(given)}; {words}"
     return f"'{key}': {words}"
 
 

@@ -69,13 +69,13 @@ REFUSED = {
     ),
     "a misspelt driver": (
         TEXT.replace(STAGE, '[stage]\ndriver = "simulatd"\n'),
-        "'stage': must name its 'driver': simulated,.* or that of a serial board",
+        "'stage.driver' is 'simulatd'; must name its 'driver': simulated,.* or that of a serial bo",
     ),
     "no driver": (TEXT.replace(STAGE, "[stage]\n"), "'stage': must name its 'driver'"),
     "no stage": (TEXT.replace(STAGE, ""), "'stage' is missing; add it"),
     "a camera driver nobody knows": (
         TEXT.replace('[camera]\ndriver = "simulated"', '[camera]\ndriver = "webcam"'),
-        "'camera': must name its 'driver': simulated, .*opencv",
+        "'camera.driver' is 'webcam'; must name its 'driver': simulated, .*opencv",
     ),
     "another driver's key": (
         TEXT.replace('[camera]\ndriver = "simulated"', '[camera]\ndriver = "opencv"\ndevise = "0"'),
