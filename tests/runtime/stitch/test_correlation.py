@@ -64,3 +64,9 @@ def test_ncc_of_nothing_and_of_flat_pictures_is_zero():
     flat, empty = np.ones((4, 4), np.float32), np.ones((0, 4), np.float32)
     assert ncc(flat, flat) == ncc(empty, empty) == 0.0
     assert ncc(moved((0, 0)), moved((0, 0))) == pytest.approx(1.0)
+
+
+def test_no_overlap_and_flat_overlaps_have_no_correlation() -> None:
+    empty, flat = np.zeros((0, 5), np.float32), np.ones((4, 4), np.float32)
+    assert ncc(empty, empty) == 0.0
+    assert ncc(flat, flat) == 0.0
