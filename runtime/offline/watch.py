@@ -85,7 +85,8 @@ def _watched(
     mosaic: Mosaic | None = None
     refused = _listed(request)
     since_s = clock.now_s()
-    while not stitch.complete and clock.now_s() - since_s < quiet_s:
+    while not stitch.complete:
+        # Only a look that found nothing new ends it: between two, a busy machine may lose any time.
         if arrivals.look():
             since_s = clock.now_s()
             if arrivals.rewritten:
@@ -94,6 +95,8 @@ def _watched(
             refused = _listed(request)
             if refused is None and stitch.take(arrivals.whole, progress):
                 mosaic = stitch.draw(mosaic, out / MOSAIC)
+        elif clock.now_s() - since_s >= quiet_s:
+            break
         clock.sleep(duration_s=min(POLL_S, quiet_s))
     if refused is not None:
         raise refused

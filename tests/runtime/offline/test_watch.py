@@ -160,6 +160,17 @@ def test_a_folder_to_which_nothing_comes_is_refused_after_the_quiet_time(
     assert clock.passed_s == 10
 
 
+@pytest.mark.parametrize("quiet_s", [1.0, 2.0])
+def test_a_whole_folder_is_stitched_however_short_the_quiet_time(
+    folder: Path, tmp_path: Path, quiet_s: float
+) -> None:
+    bring(folder, "r0_c0.png", "r0_c1.png", "r0_c2.png")()
+    summary = watch_folder(
+        folder, out=tmp_path / "out", clock=ScriptedClock(), quiet_s=quiet_s, **HOW
+    )
+    assert (summary["exit_code"], summary["tiles"]) == (0, 3)
+
+
 @pytest.mark.slow
 def test_one_that_was_killed_and_is_called_again_ends_with_the_same_map(
     folder: Path, tmp_path: Path, whole: dict[str, tuple[float, float]]
