@@ -8,23 +8,23 @@ from typing import Annotated
 
 import typer
 
-from runtime.cli.bridge_verbs import bridge
-from runtime.cli.flash_verb import flashing
-from runtime.cli.fleet_verbs import fleet
-from runtime.cli.focus_verbs import focus
-from runtime.cli.folder_verbs import folders
-from runtime.cli.key_verbs import key
-from runtime.cli.model_verbs import model
-from runtime.cli.night_verbs import night
-from runtime.cli.notify_verbs import notify
-from runtime.cli.preparing_verbs import preparing
+from runtime.cli.groups.bridge import bridge
+from runtime.cli.groups.flash import flashing
+from runtime.cli.groups.fleet import fleet
+from runtime.cli.groups.focus import focus
+from runtime.cli.groups.folder import folders
+from runtime.cli.groups.key import key
+from runtime.cli.groups.model import model
+from runtime.cli.groups.night import night
+from runtime.cli.groups.notify import notify
+from runtime.cli.groups.preparing import preparing
+from runtime.cli.groups.queue import queue
+from runtime.cli.groups.service import serving, token
 from runtime.cli.process import (
     give_back_what_is_freed,
     leave_cores_to_threads_of_ours,
     print_whatever_comes,
 )
-from runtime.cli.queue_verbs import queue
-from runtime.cli.service_verbs import serving, token
 from runtime.errors import MemoryShort
 
 app = typer.Typer(

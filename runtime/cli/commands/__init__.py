@@ -1,1 +1,1 @@
-"""What the verbs of `nightscope` do; `runtime/cli/verbs.py` says how they are called."""
+"""What the verbs of `nightscope` do; `runtime/cli/groups` says how they are called."""

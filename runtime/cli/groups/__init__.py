@@ -1,0 +1,1 @@
+"""How verbs are called, a file for each group: names, options, examples; `commands` does them."""
