@@ -114,7 +114,7 @@ def test_a_pattern_needs_a_usable_overlap(folder, overlap):
 def test_no_folder_no_positions_or_both_are_refused(folder):
     with pytest.raises(InputRefused, match="is not a folder"):
         load_scan(folder / "r0_c0.png")
-    with pytest.raises(InputRefused, match="or a file-name pattern and an overlap"):
+    with pytest.raises(InputRefused, match="or give pattern and overlap"):
         load_scan(folder)
     with pytest.raises(InputRefused, match="give one of them"):
         load_scan(folder, positions=Path("p"), pattern="r{row}_c{col}.png", overlap=0.1)
