@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from runtime.config.strict import Strict
 
@@ -58,6 +58,26 @@ class SectionConfig(Strict):
     validation_rows: tuple[Share, Share] = (0.0, 1.0)
 
 
+class ExposuresConfig(Strict):
+    """How differently the patches of a section are recorded.
+
+    `gamma` is the range of the exponent that bends the grey scale, drawn evenly by its logarithm;
+    `slope` how much the light changes across a patch at most, along either side; `shear` how far
+    rows move sideways at most, as a share of the height from the first to the last.
+    """
+
+    gamma: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.67, 1.5)
+    slope: Annotated[float, Field(ge=0, lt=1)] = 0.03
+    shear: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @field_validator("gamma")
+    @classmethod
+    def _ascending(cls, gamma: tuple[float, float]) -> tuple[float, float]:
+        if gamma[0] > gamma[1]:
+            raise ValueError("gamma: the lower end first")
+        return gamma
+
+
 class SectionsData(Strict):
     """Patches drawn from outlined sections: `section` trains and validates, `test_section` is
     scanned as the device would, `scans` times.
@@ -69,6 +89,7 @@ class SectionsData(Strict):
     reader: Literal["sections"]
     section: SectionConfig
     test_section: SectionConfig
+    exposures: ExposuresConfig = ExposuresConfig()
     train_patches: Annotated[int, Field(ge=8)] = 4096
     validation_patches: Annotated[int, Field(ge=8)] = 512
     scans: Annotated[int, Field(ge=1)] = 3

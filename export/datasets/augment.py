@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from export.config.data import ExposuresConfig
+
 FULL_SCALE_DN = 4095
 
 
@@ -34,13 +36,15 @@ class Exposure:
     read_dn: float = 1.5
 
 
-def random_exposure(rng: np.random.Generator) -> Exposure:
-    """Return conditions drawn from the range of usual cameras, lamps and focus errors."""
+def random_exposure(rng: np.random.Generator, within: ExposuresConfig) -> Exposure:
+    """Return conditions drawn from the range of usual cameras, lamps and focus errors; the bend of
+    the grey scale and the slope of the light within those of a configuration.
+    """
     return Exposure(
         contrast=rng.uniform(0.6, 1.5),
-        gamma=float(np.exp(rng.uniform(-0.4, 0.4))),
+        gamma=float(np.exp(rng.uniform(*np.log(within.gamma)))),
         blur_px=rng.uniform(0.0, 1.2),
-        tilt=(rng.uniform(-0.03, 0.03), rng.uniform(-0.03, 0.03)),
+        tilt=(rng.uniform(-within.slope, within.slope), rng.uniform(-within.slope, within.slope)),
         white_dn=rng.uniform(1500, 3800),
         electrons_per_dn=rng.uniform(1.5, 10.0),
         read_dn=rng.uniform(0.5, 4.0),

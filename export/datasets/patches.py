@@ -38,11 +38,14 @@ class Patch:
         return float(self.tissue.mean())
 
 
-def draw_patch(section: Section, rng: np.random.Generator) -> Patch:
-    """Return a patch whose coverage lies in a randomly chosen bin, if a few tries find one."""
+def draw_patch(section: Section, rng: np.random.Generator, *, shear: float = 0.0) -> Patch:
+    """Return a patch whose coverage lies in a randomly chosen bin, if a few tries find one.
+
+    Its rows move sideways by up to that share of its height from the first to the last.
+    """
     lowest, highest = COVERAGE_BINS[rng.integers(len(COVERAGE_BINS))]
     for _ in range(TRIES):
-        matrix = _random_pose(section, rng)
+        matrix = _random_pose(section, rng, shear)
         tissue = _cut(section.tissue, matrix, step=MASK_STEP)
         if lowest <= tissue.mean() < highest:
             break
@@ -50,11 +53,12 @@ def draw_patch(section: Section, rng: np.random.Generator) -> Patch:
     return _clear_beyond(patch, rng) if rng.random() < CLEAR_SHARE else patch
 
 
-def _random_pose(section: Section, rng: np.random.Generator) -> NDArray[np.float64]:
+def _random_pose(section: Section, rng: np.random.Generator, shear: float) -> NDArray[np.float64]:
     """Return the 2x3 matrix from patch pixels (x, y) to section pixels."""
     angle, scale = rng.uniform(0, 2 * np.pi), rng.uniform(*SCALES)
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     turn[:, 0] *= rng.choice([-1.0, 1.0])
+    turn[:, 1] += rng.uniform(-shear, shear) * turn[:, 0]
     height, width = section.image.shape
     # Centres stay a quarter patch inside; what lies outside is mirrored at the section's edge.
     centre = np.array(

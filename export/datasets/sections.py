@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.config.data import SectionConfig, SectionsData
+from export.config.data import ExposuresConfig, SectionConfig, SectionsData
 from export.datasets.augment import expose, random_exposure
 from export.datasets.cameras import Light, light_of
 from export.datasets.labelled import AS_IT_IS, LabelledImages
@@ -32,25 +32,29 @@ class _Pool:
     """Patches that are drawn afresh, and alike, each time they are asked for."""
 
     section: Section
+    exposures: ExposuresConfig
     count: int
     seed: tuple[int, int, int]
 
     def patch(self, index: int) -> tuple[Patch, np.random.Generator]:
         rng = np.random.default_rng([*self.seed, index])
-        return draw_patch(self.section, rng), rng
+        return draw_patch(self.section, rng, shear=self.exposures.shear), rng
 
     def load(self, index: int) -> Pixels:
         patch, rng = self.patch(index)
-        return expose(patch.pixels, random_exposure(rng), rng)
+        return self._recorded(patch, rng)
 
     def redraw(self, index: int, rng: np.random.Generator) -> Pixels:
-        return expose(self.patch(index)[0].pixels, random_exposure(rng), rng)
+        return self._recorded(self.patch(index)[0], rng)
 
     def light(self, index: int) -> Light:
         return np.asarray(np.clip(self.patch(index)[0].pixels / 255, 0, 1), np.float32)
 
     def tissue(self, index: int) -> NDArray[np.float32]:
         return self.patch(index)[0].tissue
+
+    def _recorded(self, patch: Patch, rng: np.random.Generator) -> Pixels:
+        return expose(patch.pixels, random_exposure(rng, self.exposures), rng)
 
 
 def read_sections(
@@ -62,10 +66,12 @@ def read_sections(
     """
     whole, test = _load(config.section, base), _load(config.test_section, base)
     rows = config.section
-    train = _Pool(whole.rows(*rows.train_rows), config.train_patches, (seed, DRAW_STREAM, 0))
-    check = _Pool(
-        whole.rows(*rows.validation_rows), config.validation_patches, (seed, DRAW_STREAM, 1)
-    )
+
+    def pool(part: tuple[float, float], count: int, number: int) -> _Pool:
+        return _Pool(whole.rows(*part), config.exposures, count, (seed, DRAW_STREAM, number))
+
+    train = pool(rows.train_rows, config.train_patches, 0)
+    check = pool(rows.validation_rows, config.validation_patches, 1)
     scans = [
         tile
         for scan in range(config.scans)

@@ -9,12 +9,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 pytest.importorskip("torch")
 
-from export.config.data import SectionConfig, SectionsData
+from export.config.data import ExposuresConfig, SectionConfig, SectionsData
+from export.datasets.augment import random_exposure
 from export.datasets.overview import overview_tiles
-from export.datasets.patches import COVERAGE_BINS, draw_patch
+from export.datasets.patches import COVERAGE_BINS, HEIGHT_PX, draw_patch
 from export.datasets.section import Section, read_section
 from export.datasets.sections import read_sections
 from export.datasets.split import split
@@ -112,6 +114,66 @@ def test_a_patch_is_exposed_anew_and_shows_the_same_place(config: SectionsData) 
     for other in (twice, images.load(3)):
         coarse = [cv2.resize(one, (16, 14), interpolation=cv2.INTER_AREA) for one in (once, other)]
         assert np.corrcoef(coarse[0].ravel(), coarse[1].ravel())[0, 1] > 0.9
+
+
+def test_exposures_bend_slope_and_slip_no_further_than_they_may() -> None:
+    within = ExposuresConfig(gamma=(0.4, 3.2), slope=0.2)
+    drawn = [random_exposure(np.random.default_rng(seed), within) for seed in range(300)]
+    gammas = np.log([one.gamma for one in drawn])
+    assert np.log(0.4) <= gammas.min() < np.log(0.45)
+    assert np.log(2.9) < gammas.max() <= np.log(3.2)
+    # Evenly by its logarithm: as often below the middle as above.
+    assert 0.4 < np.mean(gammas < np.log(0.4 * 3.2) / 2) < 0.6
+    assert 0.17 < np.abs([one.tilt for one in drawn]).max() <= 0.2
+
+
+def test_a_gamma_from_the_higher_end_is_refused() -> None:
+    with pytest.raises(ValidationError, match="lower end first"):
+        ExposuresConfig(gamma=(2.0, 0.5))
+
+
+def test_rows_of_a_patch_slip_about_its_middle_no_further_than_they_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("export.datasets.patches.CLEAR_SHARE", 0)  # Bare slide does not slip.
+    grain = np.random.default_rng(0).normal(0, 120, (500, 550)).astype(np.float32)
+    image = cv2.resize(np.clip(128 + grain / 2, 0, 255), None, fx=8, fy=8).astype(np.uint8)
+    plain = replace(made_section(), image=image, tissue=np.zeros_like(image))
+    slips = np.array([slip(plain, seed, shear=0.12) for seed in range(6)])
+    first, middle, last = slips.T
+    assert (middle == 0).all()
+    assert (np.abs(first + last) <= 1).all()
+    assert 13 < np.abs(first).max() <= 0.12 * HEIGHT_PX / 2 + 1
+
+
+def slip(section: Section, seed: int, *, shear: float) -> list[int]:
+    """Return by how many px the first, a middle and the last row moved."""
+    straight, slipped = (
+        draw_patch(section, np.random.default_rng(seed), shear=most).pixels for most in (0, shear)
+    )
+    moved = range(-40, 41)
+    found = []
+    for row in (0, HEIGHT_PX // 2, HEIGHT_PX - 1):
+        wanted = slipped[row, 40:-40]
+        errors = [np.abs(np.roll(straight[row], by)[40:-40] - wanted).sum() for by in moved]
+        found.append(moved[int(np.argmin(errors))])
+    return found
+
+
+def test_outlines_slip_with_the_pixels_and_scans_do_not(config: SectionsData) -> None:
+    wider = config.model_copy(update={"exposures": ExposuresConfig(shear=0.12)})
+    upright, slipped = (
+        read_sections(one, Path(), classes=CLASSES, seed=0).cells for one in (config, wider)
+    )
+    assert upright is not None
+    assert slipped is not None
+    assert not np.array_equal(slipped[:40], upright[:40])
+    assert np.array_equal(slipped[60:], upright[60:])
+    rng = np.random.default_rng(0)
+    for patch in (draw_patch(made_section(), rng, shear=0.12) for _ in range(20)):
+        coarse = cv2.resize(patch.pixels, (64, 56), interpolation=cv2.INTER_AREA)
+        if 0.1 < patch.coverage < 0.9:
+            assert coarse[patch.tissue == 1].mean() < coarse[patch.tissue == 0].mean() - 20
 
 
 def test_patches_reach_every_bin_and_keep_mask_and_pixels_together() -> None:
