@@ -17,6 +17,7 @@ from export.tasks.classify.guard import (
 )
 from runtime.preprocess.inputs import sample
 from runtime.preprocess.spec import PreprocessSpec
+from runtime.tasks.classify.descriptor import KIND, describe
 from runtime.tasks.classify.guard import Guard, Verdict
 
 pytestmark = pytest.mark.export
@@ -123,13 +124,19 @@ def test_the_manifest_says_of_the_guard_what_was_fitted(fitted):
     assert trust.false_alarms == fitted.false_alarms
 
 
-def test_the_least_score_leaves_hardly_a_wrong_label_and_doubts_few():
-    best = np.linspace(0.5, 1.0, 1000)
+def test_the_least_score_doubts_the_least_sure_labels_of_the_validation():
+    best = np.random.default_rng(0).permutation(np.linspace(0.5, 1.0, 1000))
     scores = np.stack([best, 1 - best], axis=1).astype(np.float32)
-    target = np.zeros(1000, np.int64)
-    target[:20] = 1  # wrong where it is least sure
-    limit = least_score(scores, target)
-    assert (best < limit).sum() == 16  # four wrong ones of 984 are within half a per cent
-    target[990:] = 1  # and where no score would tell
-    assert least_score(scores, target) == pytest.approx(np.quantile(best, 0.02), abs=1e-3)
-    assert least_score(scores, np.zeros(1000, np.int64)) == pytest.approx(0.5)
+    assert (best < least_score(scores)).sum() == 20
+    assert (best < least_score(scores[:, ::-1])).sum() == 20
+    assert least_score(np.array([[0.0, 1.0]], np.float32)) < 1  # no manifest asks for certainty
+
+
+def test_the_limit_towards_what_is_foreign_lets_other_specimens_through(fitted):
+    def furthest(shown: list[np.ndarray]) -> float:
+        seen = [describe(p, sample(p, SPEC, counted=True), SPEC).features for p in shown]
+        return float(((np.array(seen) - fitted.mean)[:, KIND] @ fitted.towards).max())
+
+    # Of 60 views the furthest is the one that 0.5 % do not exceed.
+    assert fitted.foreign_limit == pytest.approx(1.15 * furthest(list(views().kindred)))
+    assert fitted.foreign_limit != pytest.approx(1.15 * furthest(list(views().validation)))

@@ -194,7 +194,7 @@ def _quantisation(quantised: Quantised) -> dict[str, Any]:
 
 def _trust(guard: FittedGuard, validated: Outputs, part: PreparedViews) -> Trust:
     scores = part.image_scores(validated[SCORES])
-    return guard.trust(least_score=least_score(scores, part.image_target))
+    return guard.trust(least_score=least_score(scores))
 
 
 def _metrics(

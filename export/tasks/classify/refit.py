@@ -44,7 +44,7 @@ def refit_guard(
         raise InputRefused(f"{config} has too few images to fit a guard on")
     check = data.parts.validation
     scores = _scores(artefacts, shown, check, data.field, progress)
-    trust = guard.trust(least_score=least_score(scores, check.target))
+    trust = guard.trust(least_score=least_score(scores))
     kept = {n: a for n, a in artefacts.arrays.items() if not n.startswith("trust_")}
     task = artefacts.about["task"] | {"trust": trust.model_dump(mode="json")}
     return replace(
