@@ -125,7 +125,7 @@ def refit_guard(
     """Fit the guard of a packed classifier anew and sign it; its networks stay, byte for byte.
 
     `nightscope export refit-guard --from old.nsb --config mussel_tissue.toml --key signing.pem
-    --version 1.5.1 --out mussel-tissue-1.5.1.nsb`
+    --version 1.6.0 --out mussel-tissue-1.6.0.nsb`
     """
     from export.bundle.pack import pack as pack_bundle
     from export.bundle.unpack import unpack
