@@ -1,5 +1,5 @@
-"""What blocks say together, compiled by Numba and free of the GIL: NumPy takes longer to be called
-for a few blocks than all of that takes.
+"""What blocks say together, compiled by Numba: NumPy takes longer to be called for a few blocks
+than all of that takes. To give the interpreter's lock away and back would, too.
 """
 
 from __future__ import annotations
