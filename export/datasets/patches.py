@@ -49,7 +49,7 @@ def draw_patch(section: Section, rng: np.random.Generator, *, shear: float = 0.0
         tissue = _cut(section.tissue, matrix, step=MASK_STEP)
         if lowest <= tissue.mean() < highest:
             break
-    patch = Patch(pixels=_cut(section.image, matrix, step=1), tissue=tissue)
+    patch = Patch(pixels=_cut(section.grey, matrix, step=1), tissue=tissue)
     return _clear_beyond(patch, rng) if rng.random() < CLEAR_SHARE else patch
 
 
@@ -72,14 +72,14 @@ def _random_pose(section: Section, rng: np.random.Generator, shear: float) -> ND
 
 
 def _cut(
-    image: NDArray[np.uint8], matrix: NDArray[np.float64], *, step: int
+    image: NDArray[np.uint8] | NDArray[np.float32], matrix: NDArray[np.float64], *, step: int
 ) -> NDArray[np.float32]:
     """Return the patch at every `step`-th pixel, sampled at the centre of each step."""
     coarse = matrix.copy()
     coarse[:, 2] += matrix[:, :2] @ np.full(2, (step - 1) / 2)
     coarse[:, :2] *= step
     cut = cv2.warpAffine(
-        image.astype(np.float32) if step == 1 else image,
+        image,
         coarse,
         (WIDTH_PX // step, HEIGHT_PX // step),
         flags=(cv2.INTER_LINEAR if step == 1 else cv2.INTER_NEAREST) | cv2.WARP_INVERSE_MAP,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from runtime.errors import InputRefused
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Section:
     """`image` is (y, x) uint8, `tissue` (y, x) uint8 of 0 and 1, both at `pixel_size_um`."""
 
@@ -29,6 +30,11 @@ class Section:
     tissue: NDArray[np.uint8]
     pixel_size_um: float
     min_area_fraction: float
+
+    @cached_property
+    def grey(self) -> NDArray[np.float32]:
+        """The image in floating point, from which patches are cut: converted once, not for each."""
+        return self.image.astype(np.float32)
 
     def rows(self, start: float, stop: float) -> Section:
         """Return the part between two fractions of the height."""
