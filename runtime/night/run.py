@@ -95,7 +95,7 @@ class Night:
             self.journal.note(created=asdict(self.clock.instant()))
             self._say_assumed()
         self.folder.make_ready()
-        opening, warming = begin(self._models), begin(warm_stitching)
+        opening, warming = begin(self._models), begin(warm_kernels)
         if self.settings.calibration.automatic and not self.journal.fact("calibrated"):
             # A model that is refused is refused before anything moves.
             self._calibrate(result_of(opening, clock=self.clock, asked=self.should_stop))
@@ -267,11 +267,15 @@ class Night:
         self.console.print(f"calibrating: {said}")
 
 
-def warm_stitching() -> None:
-    """Compile what matches and places tiles, on an errand's thread; imported there too."""
-    from runtime.stitch.warm import warm_kernels
+def warm_kernels() -> None:
+    """Compile what tiles are sampled, matched and placed with, on an errand's thread; imported
+    there too. The example that a model is tried with when it is opened lacks what its guard counts.
+    """
+    from runtime.preprocess import warm as sampling
+    from runtime.stitch import warm as stitching
 
-    warm_kernels()
+    sampling.warm_kernels()
+    stitching.warm_kernels()
 
 
 def finish() -> ModuleType:
