@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,13 @@ from export.convert.parts import LARGEST_BYTES, VOTE, ModelParts
 from export.datasets.labelled import LabelledImages
 from export.datasets.prepared import PreparedViews
 from export.datasets.reading import Data, PreparedSplit, prepare_parts, read_data
-from export.datasets.views import ViewField, views_of
 from export.networks.fusion import FusedClassifier
 from export.networks.texture import TextureNet
 from export.progress import Progress, silent
 from export.quantise import Quantised, model_outputs, part_outputs, quantise
 from export.tasks.classify.depths import accuracy_by_depth
 from export.tasks.classify.fuse import train_classifier
+from export.tasks.classify.golden import golden_views
 from export.tasks.classify.guard import FittedGuard, fit_guard, least_score
 from export.tasks.classify.judge import ClassJudge
 from export.tasks.classify.metrics import measure
@@ -37,11 +37,10 @@ from runtime.inference.windows import TOLERANCE
 from runtime.preprocess.inputs import Inputs
 from runtime.preprocess.spec import PreprocessSpec
 from runtime.tasks.classify.record import SCORES, Classification, Trust
-from runtime.tile import Pixels
 
 # How far a score may lie from the expected one on a back end that was not seen.
 LEAST_TOLERANCE = 0.02
-CALIBRATION_VIEWS, GOLDEN_TILES = 128, 6
+CALIBRATION_VIEWS = 128
 LUT = "lbp_mds.npy"
 REFERENCE: Backend = "onnxruntime"
 # How far beyond the trained pixel sizes a model still serves.
@@ -130,7 +129,7 @@ def build(
         about=about,
         fp32=_one_file(parts, progress),
         int8=exported.quantised.int8,
-        golden=[[view] for view in _golden(data)],
+        golden=[[view] for view in golden_views(data)],
         arrays={LUT: lut} | ({} if guard is None else guard.arrays()),
         card=model_card(about, words_of(task, ViewInput.model_validate(about["input"]))),
     )
@@ -222,23 +221,6 @@ def _metrics(
             found[precision] |= {f"{prefix}{name}": value for name, value in values.items()}
             found[precision][f"{prefix}tiles"] = float(len(scores))
     return found
-
-
-def _golden(data: Data) -> list[Pixels]:
-    """Return views of validation images, the classes in turn."""
-    images = data.parts.validation
-    classes = len(images.classes)
-    groups = [np.flatnonzero(images.target == index) for index in range(classes)]
-    share = max(1, round(GOLDEN_TILES / classes))
-    chosen = np.concatenate(
-        [group[np.unique(np.linspace(0, len(group) - 1, share).astype(int))] for group in groups]
-    )
-    return [_first_view(images, int(index), data.field) for index in chosen]
-
-
-def _first_view(images: LabelledImages, index: int, field: ViewField) -> Pixels:
-    view = views_of(images, index, field)[0]
-    return cast("Pixels", np.ascontiguousarray(images.load(index)[view]))
 
 
 def _about(
