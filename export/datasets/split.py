@@ -12,12 +12,17 @@ from runtime.errors import InputRefused
 
 # One fold tests, one validates, three train; with fewer specimens, one of each at the least.
 FOLDS, FEWEST = 5, 3
-TRIES = 50
+TRIES, TRIES_APART = 50, 1000
+
+Folds = list[NDArray[np.int64]]
 
 
 def split(images: LabelledImages, seed: int) -> DataSplit:
     """Return train, validation and test, grouped by specimen, classes as even as groups allow.
 
+    Specimens are dealt into five folds, fewer where there are few. Seeds 0 to 4 take them in turn,
+    5 to 9 those of another deal, so that five together test every specimen once; where a class is
+    too rare to be in every fold, each seed takes a deal that serves it alone.
     Where the source fixes the parts, those are taken, whatever the seed. Raises InputRefused when
     a class has no image, when there are too few specimens, or when some part would lack a class.
     """
@@ -36,12 +41,50 @@ def split(images: LabelledImages, seed: int) -> DataSplit:
     if min(_specimens_by_class(images).values()) < FEWEST:
         raise _no_division(images)
     folds = min(FOLDS, len(specimens), *images.counts().values())
-    for attempt in range(TRIES):
-        parts = _divide(images, folds=folds, seed=seed + 1000 * attempt)
-        if all(_has_all(images.target[part], images) for part in parts):
+    for taken in (_in_turn, _on_its_own):
+        parts = taken(images, folds=folds, seed=seed)
+        if parts is not None:
             train, validation, test = (images.subset(np.sort(part)) for part in parts)
             return DataSplit(train=train, validation=validation, test=test)
     raise _no_division(images)
+
+
+def _in_turn(images: LabelledImages, *, folds: int, seed: int) -> Folds | None:
+    """Return the seed's parts of a deal whose every fold has every class, or None."""
+    if min(_specimens_by_class(images).values()) < folds:
+        return None
+    for attempt in range(TRIES):
+        dealt = _deal(images, folds=folds, number=seed // folds + TRIES_APART * attempt)
+        if all(_has_all(images.target[fold], images) for fold in dealt):
+            return _parts(dealt, test=seed % folds)
+    return None
+
+
+def _on_its_own(images: LabelledImages, *, folds: int, seed: int) -> Folds | None:
+    """Return parts that have every class though not every fold has, or None."""
+    for attempt in range(TRIES):
+        dealt = _deal(images, folds=folds, number=seed // folds + TRIES_APART * attempt)
+        # A rare class is dealt out first, always to the same folds: so the turn moves on, too.
+        parts = _parts(dealt, test=(seed + attempt) % folds)
+        if all(_has_all(images.target[part], images) for part in parts):
+            return parts
+    return None
+
+
+def _deal(images: LabelledImages, *, folds: int, number: int) -> Folds:
+    folder = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=number)
+    blank = np.zeros(len(images))
+    return [fold for _, fold in folder.split(blank, images.target, images.specimen)]
+
+
+def _parts(dealt: Folds, *, test: int) -> Folds:
+    """Return train, validation and test.
+
+    The largest specimens are dealt out first, so the fold of one number holds much the same ones
+    in every deal: tested from there alone, some would be tested always and others never.
+    """
+    tested, validation, *train = dealt[test:] + dealt[:test]
+    return [np.concatenate(train), validation, tested]
 
 
 def _no_division(images: LabelledImages) -> InputRefused:
@@ -61,13 +104,6 @@ def _check_classes(images: LabelledImages) -> None:
                 value=images.counts(),
                 remedy="label some, or take the class out of the configuration",
             )
-
-
-def _divide(images: LabelledImages, *, folds: int, seed: int) -> list[NDArray[np.int64]]:
-    folder = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    blank = np.zeros(len(images))
-    pieces = [test for _, test in folder.split(blank, images.target, images.specimen)]
-    return [np.concatenate(pieces[2:]), pieces[1], pieces[0]]
 
 
 def _has_all(target: NDArray[np.int64], images: LabelledImages) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from export.datasets.labelled import LabelledImages
 from export.datasets.reading import Data, read_data
 from export.evaluate.progress import job, seed_cost
 from export.evaluate.report import write_report
@@ -30,7 +32,7 @@ def evaluate(setup: Setup, folder: Path | None, *, out: Path, seeds: int) -> Res
             found.append(evaluate_seed(setup, data, seed=seed, out=out / f"seed{seed}", job=work))
             results = Results(
                 classes=setup.config.classes,
-                settings=setup.described() | {"split": _division(splits[0])},
+                settings=setup.described() | {"split": _division(splits)},
                 seeds=tuple(found),
             )
             write_report(results, out, Names(data).load)
@@ -41,7 +43,14 @@ def _read(setup: Setup, folder: Path | None, seed: int) -> Data:
     return read_data(setup.config, folder, base=setup.base, seed=seed)
 
 
-def _division(data: Data) -> str:
-    fixed = data.parts.train.part is not None
-    how = "fixed by the data" if fixed else "drawn by specimen, anew for every seed"
-    return f"{how}; seed 0: {data.parts.summary()}"
+def _division(splits: Sequence[Data]) -> str:
+    first = splits[0].parts
+    if first.train.part is not None:
+        return f"fixed by the data: {first.summary()}"
+    every = {name for part in (first.train, first.validation, first.test) for name in _own(part)}
+    tested = {name for one in splits for name in _own(one.parts.test)}
+    return f"by specimen, {len(tested)} of {len(every)} tested; seed 0: {first.summary()}"
+
+
+def _own(images: LabelledImages) -> set[str]:
+    return set(images.specimen.tolist())

@@ -59,6 +59,63 @@ def test_the_seed_decides_the_division() -> None:
     assert first != other
 
 
+def uneven() -> LabelledImages:
+    """One specimen larger than any other has no "b", one holds a third of all "b"."""
+    size = {f"s{i}": 4 for i in range(16)} | {"large": 17, "rich": 23}
+    specimen = [name for name, count in size.items() for _ in range(count)]
+    rich = [i < 19 for i in range(23)]
+    target = [int(i % 4 < 2) for i in range(64)] + [0] * 17 + [int(b) for b in rich]
+    return made(specimen, target)
+
+
+def scattered() -> LabelledImages:
+    """Five of eight specimens have a "b", and of the deals tried one after the other the first
+    leaves a fold without.
+    """
+    count = [(8, 0), (6, 1), (11, 0), (1, 3), (3, 1), (1, 3), (8, 2), (2, 0)]
+    specimen = [f"s{i}" for i, (a, b) in enumerate(count) for _ in range(a + b)]
+    return made(specimen, [one for a, b in count for one in [0] * a + [1] * b])
+
+
+def drawn(images: LabelledImages, seeds: range, part: str) -> list[frozenset[str]]:
+    return [frozenset(getattr(split(images, seed), part).specimen.tolist()) for seed in seeds]
+
+
+def even() -> LabelledImages:
+    return made([f"s{i // 2}" for i in range(8)], [0, 1] * 4)
+
+
+@pytest.mark.parametrize("part", ["test", "validation"])
+@pytest.mark.parametrize(
+    ("images", "seeds"),
+    [
+        (uneven(), range(5)),
+        (uneven(), range(5, 10)),
+        (scattered(), range(5)),
+        (even(), range(4)),
+    ],
+    ids=["uneven", "another deal", "scattered", "four specimens"],
+)
+def test_seeds_in_a_row_test_and_validate_every_specimen_once(
+    images: LabelledImages, seeds: range, part: str
+) -> None:
+    together = [specimen for one in drawn(images, seeds, part) for specimen in one]
+    assert sorted(together) == sorted(set(images.specimen.tolist()))
+
+
+def test_five_more_seeds_deal_the_specimens_anew() -> None:
+    first, next_five = (set(drawn(uneven(), range(n, n + 5), "test")) for n in (0, 5))
+    assert first != next_five
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_in_three_specimens_is_in_every_part(seed: int) -> None:
+    specimen = [f"s{i}" for i in range(20) for _ in range(4)]
+    parts = split(made(specimen, [int(i in (0, 1, 8, 9, 40, 41)) for i in range(80)]), seed)
+    for part in (parts.train, parts.validation, parts.test):
+        assert min(part.counts().values()) > 0
+
+
 @pytest.mark.parametrize(
     ("specimen", "target", "message"),
     [

@@ -104,6 +104,12 @@ def trained(source, setup):
     return Trained(networks=networks, outputs=outputs, parts=parts)
 
 
+def test_the_report_says_how_many_specimens_were_tested(done):
+    results, out = done
+    said = f"by specimen, {len(set(results.seeds[0].specimen))} of {SPECIMENS} tested; seed 0: "
+    assert said in (out / "table.md").read_text()
+
+
 def test_everything_asked_for_is_there(done):
     results, out = done
     assert {path.name for path in out.iterdir() if path.is_file()} == {
