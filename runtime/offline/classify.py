@@ -27,7 +27,7 @@ from runtime.report.printable import cell
 from runtime.report.wording import counted, date
 from runtime.tasks.classify.calibrated_guard import guarded
 from runtime.tasks.classify.classifier import TileClassifier
-from runtime.tile import Label, Picture
+from runtime.tile import BLANK_DOUBT, Label, Picture
 
 Progress = Callable[[int, int], None]
 
@@ -62,9 +62,10 @@ def classify_folder(
     has the pixel size given, else the one that its file states, else that the model was trained
     for, and "pixel_size_assumed" says so. The guard is as `instrument` calibrated it for pixels of
     that size, if it did ("guard" names the record). A file that cannot be read, or labelled at its
-    pixel size, has no label and its error in the last column; "exit_code" is then 5. "left_out" are
-    files that are no images by name. A label with a doubt is not to be trusted; "doubted" counts
-    them, "doubts" by reason; "words" tell a person all that, "ending" by what it is good for.
+    pixel size, has no label and its error in the last column. "left_out" are files that are no
+    images by name. A label with a doubt is not to be trusted: "blank" counts those of images that
+    show nothing, "doubted" all others, "doubts" by reason. "words" tell a person all that, "ending"
+    by what it is good for; "exit_code" is 5 where files have no label or labels are doubted.
     Raises ModelRefused for the model or the pixel size given, InputRefused for a folder without
     images.
     """
@@ -126,10 +127,12 @@ def _told(
     failed = {row["file"]: row["error"] for row in rows if row["error"]}
     counts = {name: sum(row["label"] == name for row in rows) for name in classes}
     doubts = Counter(row["doubt"] for row in rows if row.get("doubt"))
-    ending = _ending(counts, doubts, failed, left_out, notes)
+    blank = doubts.pop(BLANK_DOUBT, 0)
+    ending = _ending(counts, doubts, blank, failed, left_out, notes)
     return {
         "files": len(rows),
         "labels": counts,
+        "blank": blank,
         "doubted": doubts.total(),
         "doubts": dict(doubts.most_common()),
         "failed": failed,
@@ -139,7 +142,7 @@ def _told(
         "frames": list(read_as.frames),
         "words": ending.words,
         "ending": ending,
-        "exit_code": 5 if failed else 0,
+        "exit_code": ending.exit_code,
     }
 
 
@@ -190,13 +193,14 @@ class _Sizes:
 def _ending(
     counts: dict[str, int],
     doubts: Counter[str],
+    blank: int,
     failed: dict[str, str],
     left_out: dict[str, str],
     notes: Sentences,
 ) -> Ending:
     labels = ", ".join(f"{count} {name}" for name, count in counts.items())
     attention: list[str] = []
-    others: Sentences = ()
+    others = [f"{counted(blank, 'image')} blank: nothing to label (column doubt)"] if blank else []
     if doubts:
         reasons = [f"{count} {reason}" for reason, count in doubts.most_common()]
         attention.append(
@@ -208,11 +212,11 @@ def _ending(
             f"{counted(len(failed), 'file')} without a label: {by_reason(failed, NAMED)}"
         )
     if left_out:
-        others = (f"{counted(len(left_out), 'file')} left out: {by_reason(left_out, NAMED)}",)
+        others.append(f"{counted(len(left_out), 'file')} left out: {by_reason(left_out, NAMED)}")
     return Ending(
         done=(f"{counted(sum(counts.values()), 'image')} labelled: {labels}",),
         assumed=notes,
-        left_out=others,
+        left_out=tuple(others),
         attention=tuple(attention),
     )
 

@@ -46,7 +46,8 @@ class Outcome:
 def judge(
     solved: Solved, inventory: Inventory, name: Callable[[str], str], seen: Ending = UNSEEN
 ) -> Outcome:
-    """Return the outcome; `name` gives a tile's file name by its id, `seen` what is told with it.
+    """Return the outcome; `name` gives a tile's file name by its id, `seen` what is told with it:
+    nothing is called matched that needs attention.
 
     Blank tiles have nothing to match, and lie where the positions put them without blame; so does
     a scan of a single tile. Unmatched overlaps are told, and count only where nothing else holds
@@ -63,6 +64,7 @@ def judge(
         why = _why_nothing(solved, inventory)
         return Outcome(verdict="nothing", ending=replace(told, attention=(*told.attention, why)))
     faults = [
+        *told.attention,
         *_of_flags(solved, name),
         *_of_groups(solved, name),
         *_of_residuals(solved, name),
@@ -73,7 +75,7 @@ def judge(
         ending=replace(
             told,
             assumed=(*told.assumed, *_of_empty(solved, inventory)),
-            attention=(*told.attention, *faults),
+            attention=tuple(faults),
         ),
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Sentences = tuple[str, ...]
+DONE, NEEDS_ATTENTION = 0, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,11 @@ class Ending:
     def words(self) -> list[str]:
         """Return all sentences, what was done first and what needs attention last."""
         return [*self.done, *self.assumed, *self.left_out, *self.attention]
+
+    @property
+    def exit_code(self) -> int:
+        """Return 5 where something needs attention, else 0: what is told and the code agree."""
+        return NEEDS_ATTENTION if self.attention else DONE
 
 
 def listed(names: Sequence[str], count: int) -> str:

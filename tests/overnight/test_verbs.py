@@ -58,7 +58,7 @@ def test_a_scans_tiles_are_classified_as_the_scan_did(cli_here, night, tmp_path)
     table = tmp_path / "labels.csv"
     command = ("classify", folder / "tiles", "--model", "mussel-tissue", "--out", table)
     code, found, err = cli_here(*command, "--pixel-size-um", "0.499")
-    assert code == 0, err
+    assert code == (5 if found["doubted"] else 0), err
     with table.open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == result["tiles_done"] == found["files"]
@@ -110,7 +110,8 @@ def test_bridge_verbs_exercise_and_probe_a_board(cli_here):
     emulator.start()
     try:
         code, result, err = cli_here("bridge", "exercise", "--port", emulator.port, "--moves", 20)
-        assert code == 0, err
+        # A machine that is busy may answer late, and is asked again: that is told.
+        assert code == (5 if result["retries"] else 0), err
         assert (result["moves"], result["errors"], result["final_error_steps"]) == (20, 0, 0)
         assert result["failsafe"] is True
         assert f"20 moves on {emulator.port}, 20 read back where they were to end" in err

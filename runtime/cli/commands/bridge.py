@@ -13,11 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from runtime.cli.screen import show
 from runtime.cli.table import table
 from runtime.clock import SystemClock
+from runtime.errors import HardwareFailed
 from runtime.instrument.opening import bridge_trouble_is_hardware, port_of
 from runtime.report.ending import Ending
 from runtime.report.wording import counted, milliseconds
 
 LOOK_EVERY_S = 0.2
+HARDWARE = HardwareFailed.exit_code
 
 
 def exercise(
@@ -38,8 +40,9 @@ def exercise(
             progress=lambda done: bar.update(task, completed=done),
         )
     right = found["errors"] == 0 and found["final_error_steps"] == 0
-    show(_ending(found, driver=driver, port=port), console)
-    return dict(found) | {"exit_code": 0 if right else 4}
+    ending = _ending(found, driver=driver, port=port)
+    show(ending, console)
+    return dict(found) | {"exit_code": ending.exit_code if right else HARDWARE}
 
 
 def _ending(found: Mapping[str, Any], *, driver: str, port: str) -> Ending:

@@ -17,7 +17,6 @@ from runtime.instrument.opening import open_microscope
 from runtime.report.ending import Ending, listed
 from runtime.report.wording import measured
 
-FAILED = 5
 NAMED = 4
 """How many values a sentence gives before it only counts."""
 ELEMENT = re.compile(r"m\d\d")
@@ -51,12 +50,12 @@ def calibrate(
         )
         rig.stage.home()
         records = [run() for run in runs]
-    passed = all(record.passed for record in records)
-    show(_ending(records, instrument), console)
+    ending = _ending(records, instrument)
+    show(ending, console)
     return {
         "records": [record.model_dump(mode="json") for record in records],
-        "passed": passed,
-        "exit_code": 0 if passed else FAILED,
+        "passed": all(record.passed for record in records),
+        "exit_code": ending.exit_code,
     }
 
 

@@ -35,7 +35,6 @@ from runtime.record.storage import make_folder, write_durably
 from runtime.report.ending import Ending
 
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "settings.toml"
-NEEDS_ATTENTION = 5
 # Columns of what stands before a bar.
 LABEL = 13
 
@@ -57,7 +56,7 @@ def run(
     """Find focus on the instrument and stay there; return the verdict and its curve.
 
     The stage is homed first, as no board keeps its place from one program to the next. The exit
-    code is 0 for "ok" alone. The light is off afterwards, whatever happens.
+    code is 0 for "ok" without a reservation alone. The light is off afterwards, whatever happens.
     """
     instrument = _instrument(settings, simulated_in=out if simulator else None, first=first)
     named = named_objective(instrument, objective)
@@ -91,13 +90,14 @@ def run(
         png = _drawn(found, out)
     finally:
         # The stage stands where it stands, even if the disk takes no picture of why.
-        show(_ending(found, png, stands_um=stands_um, simulated=simulated), console)
+        ending = _ending(found, png, stands_um=stands_um, simulated=simulated)
+        show(ending, console)
     return {
         **found.as_json(),
         "stage_z_um": stands_um,
         "simulated": simulated,
         "png": None if png is None else str(png),
-        "exit_code": 0 if found.verdict.status == "ok" else NEEDS_ATTENTION,
+        "exit_code": ending.exit_code,
     }
 
 

@@ -16,8 +16,6 @@ from runtime.errors import ConfigRefused
 from runtime.record.run_folder import RunFolder
 from runtime.report.ending import Ending
 
-FAILED = 5
-
 
 def test(*, settings: Path, run: Path | None, console: Console) -> dict[str, Any]:
     """Send a message to all targets of the settings; return which failed, with exit code 5 if any.
@@ -39,5 +37,6 @@ def test(*, settings: Path, run: Path | None, console: Console) -> dict[str, Any
     )
     failed = send(message, section.targets)
     done = () if failed else (f"everybody in {section.targets} took the message",)
-    show(Ending(done=done, attention=failed), console)
-    return {"failed": list(failed), "exit_code": FAILED if failed else 0}
+    ending = Ending(done=done, attention=failed)
+    show(ending, console)
+    return {"failed": list(failed), "exit_code": ending.exit_code}

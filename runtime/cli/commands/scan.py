@@ -86,7 +86,8 @@ def check(
     if focus_map is not None:
         read_map(focus_map)
     seen = look_ahead(wanted, instrument, out=out)
-    show(Ending(done=seen.words, assumed=wanted.assumed, attention=seen.told), console)
+    ending = Ending(done=seen.words, assumed=wanted.assumed, attention=seen.told)
+    show(ending, console)
     return {
         "plan": wanted.name,
         "tiles": len(seen.planned),
@@ -99,6 +100,7 @@ def check(
         "needed_mb": round(seen.needed_mb),
         "free_mb": round(seen.free_mb),
         "attention": list(seen.told),
+        "exit_code": ending.exit_code,
     }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from runtime.cli.screen import show
 from runtime.clock import SystemClock
 from runtime.errors import ConfigRefused
 from runtime.night.rebuild import rebuild as make_again
@@ -16,6 +18,7 @@ from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder, RunLock
 from runtime.record.trouble import damage_is_named
 from runtime.record.verify import Flaw, flaws, refuse_altered_tiles
+from runtime.report.night_ending import night_ending
 
 WHOLE, FLAWED = 0, 5
 
@@ -58,7 +61,7 @@ def rebuild(
     *, run: Path, console: Console, labels: bool = False, matches: bool = False
 ) -> dict[str, Any]:
     """Make a run's map, exports and report again from its tiles, `labels` and `matches` too where
-    they are asked for; return the run's summary.
+    they are asked for; return the run's summary, and end with the run's own screen.
 
     Raises InputRefused where a tile is not what was taken: no map shows what nobody saw.
     """
@@ -77,11 +80,12 @@ def rebuild(
                 folder, journal, plan, settings, SystemClock(), labels=labels, matches=matches
             )
             summary = conclude(folder, journal)
+            ending = night_ending(run, journal, code=int(summary["exit_code"]))
         finally:
             journal.close()
     anew = ["labels"] * labels + ["matches"] * matches
     made = ", ".join((*anew, "map, exports and report"))
-    console.print(f"made again: {made} of {summary['tiles_done']} tiles")
+    show(replace(ending, done=(f"made again: {made}", *ending.done)), console)
     return summary
 
 

@@ -22,7 +22,9 @@ def bridge_exercise(
 ) -> None:
     """Make random moves, read every position back, and end at the start.
 
-    A board with a light and no stage changes its light as often, and ends dark.
+    A board with a light and no stage changes its light as often, and ends dark. Exit codes: 0 all
+    is well; 5 a frame was sent again, or the board does not go dark by itself; 4 a move did not end
+    where it was sent, or nothing answers.
 
     `nightscope bridge exercise --port /dev/ttyACM0`
 

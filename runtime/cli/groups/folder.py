@@ -95,7 +95,9 @@ def classify(
     """Label every image of a folder with a signed model.
 
     The keys it must be signed with are those of the instrument's settings, else of this controller:
-    never those that lie beside the bundle. A file that cannot be read costs its own row alone.
+    never those that lie beside the bundle. A file that cannot be read costs its own row alone. Exit
+    codes: 0 every image has a label, or is blank; 5 a file has none, or a label is doubted, and it
+    says which and why; 3 the folder is refused; 6 the model is.
 
     `nightscope classify tiles --model mussel-tissue --out labels.csv`
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ import pytest
 from rich.console import Console
 
 from runtime.cli.commands import classify as classify_verb
+from runtime.cli.commands import scan as scan_verb
 from runtime.cli.commands.bridge import exercise
 from runtime.cli.commands.stitch import stitch
 from runtime.config.settings import ModelsSection
 from runtime.inference.bundle import Bundle
+from runtime.night.outlook import Outlook
 from runtime.tile import Pixels
+from tests.night_fakes import PLAN, SETTINGS
 from tests.runtime.stitch.stitch_scans import SHAPE_PX, scan
 
 HOW = {"watch_quiet_s": None, "pattern": "r{row}_c{col}.png", "overlap": 0.15}
@@ -118,3 +122,41 @@ def test_an_exercise_names_all_that_is_wrong_with_a_board() -> None:
     attention = text.partition("Needs attention")[2]
     for says in ("1 move did not end where", "2 steps off", "3 frames sent", "never leave it lit"):
         assert says in attention
+
+
+RIGHT = FOUND | {"retries": 0, "errors": 0, "final_error_steps": 0, "failsafe": True}
+
+
+@pytest.mark.parametrize(
+    ("found", "code"), [(RIGHT, 0), (RIGHT | {"retries": 3}, 5), (RIGHT | {"failsafe": False}, 5)]
+)
+def test_an_exercise_that_tells_something_does_not_end_as_if_nothing_were(
+    found: dict[str, Any], code: int
+) -> None:
+    how = {"port": "/dev/ttyACM0", "driver": "grbl", "moves": 20, "seed": 0}
+    result, text = ended(exercise, run=lambda port, **_: found, **how)
+    assert result["exit_code"] == code
+    assert ("Needs attention: nothing" in text) == (code == 0)
+
+
+def test_a_dry_run_that_tells_something_does_not_end_as_if_nothing_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plan.yaml").write_text(PLAN)
+    (tmp_path / "settings.toml").write_text(SETTINGS)
+    seen = Outlook(
+        name="bench", planned=(), left=0, visits=0, visited_with="", visit_s=0, exposure_s=0,
+        mechanics_s=0, needed_mb=1, free_mb=9, calibrates=False,
+    )  # fmt: skip
+    for told, code in ((), 0), (("calibration dark holds for 0 s more",), 5):
+        ahead = replace(seen, told=told)
+        monkeypatch.setattr(scan_verb, "look_ahead", lambda *_, _ahead=ahead, **__: _ahead)
+        result, text = ended(
+            scan_verb.check,
+            plan=tmp_path / "plan.yaml",
+            settings=tmp_path / "settings.toml",
+            out=tmp_path / "night",
+            focus_map=None,
+        )
+        assert (result["exit_code"], result["attention"]) == (code, list(told))
+        assert ("Needs attention: nothing" in text) == (code == 0)

@@ -9,6 +9,8 @@ from rich.console import Console
 
 from runtime.cli.commands.focus_run import run
 from runtime.errors import NightscopeError, StorageFailed
+from runtime.focus.autofocus import Focused
+from runtime.tile import FocusVerdict
 from tests.night_fakes import SETTINGS, Bench
 
 LAMP = {"channel": "brightfield", "brightness": 0.5, "exposure_ms": 10.0}
@@ -64,6 +66,16 @@ def test_the_verdict_is_told_even_if_its_picture_cannot_be_written(focus, tmp_pa
     assert "focus at z +" in focus.said
     assert "Needs attention\n  the picture of the curve could not be kept" in focus.said
     assert not bench.lit
+
+
+def test_focus_that_a_measurer_contradicted_is_no_success_without_a_word(focus, monkeypatch):
+    reason = "led-pair erred: it said z +40.0"
+    verdict = FocusVerdict(status="ok", z_um=7.0, sigma_z_um=0.1, reason=reason)
+    told = Focused("sweep", verdict)
+    monkeypatch.setattr("runtime.cli.commands.focus_run.focus_here", lambda *_, **__: told)
+    result, said = focus(Bench())
+    assert (result["status"], result["exit_code"]) == ("ok", 5)
+    assert f"Needs attention\n  ok: {reason}" in said
 
 
 def test_an_empty_field_is_said_and_is_no_success(focus):

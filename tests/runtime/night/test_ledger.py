@@ -1,6 +1,7 @@
 """A finished night can be asked whether it is what it was, and what rot took is made again."""
 
 import errno
+import io
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +82,11 @@ def test_it_is_rebuilt_to_the_byte_without_an_instrument(night, original):
     shutil.rmtree(night.path / "map.ome.zarr")
     for name in set(DERIVED) - {"map.ome.zarr"}:
         (night.path / name).unlink()
-    assert rebuild(run=night.path, console=Console(quiet=True))["exit_code"] == 0
+    kept = io.StringIO()
+    assert rebuild(run=night.path, console=Console(file=kept, width=80))["exit_code"] == 0
+    assert kept.getvalue().startswith("Done\n  made again: map, exports and report\n")
+    assert "4 of 4 tiles taken" in kept.getvalue()
+    assert "Needs attention: nothing" in kept.getvalue()
     assert drawn(night) == drawn(original)
     assert checked(night)["flaws"] == []
     assert night.bench.frames == []

@@ -7,6 +7,7 @@ import pytest
 
 from runtime.offline.outcome import judge
 from runtime.offline.placing import Solved
+from runtime.report.ending import Ending
 from runtime.tile import Placement, Seam
 
 
@@ -30,6 +31,13 @@ def row_of(matched: int, *, of: int) -> Solved:
         ),
         textured=frozenset(),
     )  # fmt: skip
+
+
+def test_nothing_is_called_matched_that_needs_attention() -> None:
+    inventory = SimpleNamespace(left_out=[], flat={})
+    told = Ending(attention=("the specimen repeats",))
+    outcome = judge(row_of(12, of=12), inventory, name=str, seen=told)  # type: ignore[arg-type]
+    assert (outcome.verdict, outcome.ending.attention) == ("partly", told.attention)
 
 
 @pytest.mark.parametrize(

@@ -359,7 +359,13 @@ def test_the_table_of_a_folder_says_which_labels_are_in_doubt(shipped, choices, 
     out, keys = tmp_path / "labels.csv", SHIPPED_MODELS / "keys"
     summary = classify_folder(tmp_path, model=shipped.path, keys=keys, out=out, cache=choices)
     blank, usual = csv.DictReader(out.read_text().splitlines())
-    assert (summary["doubted"], summary["doubts"]) == (1, {BLANK_DOUBT: 1})
-    assert f"1 label not to be trusted (column doubt): 1 {BLANK_DOUBT}" in summary["words"]
     assert (blank["file"], blank["doubt"], usual["doubt"]) == ("blank.png", BLANK_DOUBT, "")
     assert float(blank["strangeness"]) > 1 > float(usual["strangeness"])
+    # What is empty is an answer, and no fault.
+    assert (summary["blank"], summary["doubted"], summary["exit_code"]) == (1, 0, 0)
+    assert "1 image blank: nothing to label (column doubt)" in summary["ending"].left_out
+    cv2.imwrite(str(tmp_path / "overexposed.png"), np.minimum(4 * golden, FULL_SCALE))
+    summary = classify_folder(tmp_path, model=shipped.path, keys=keys, out=out, cache=choices)
+    doubt = REASONS["saturated"]
+    assert (summary["doubted"], summary["doubts"], summary["exit_code"]) == (1, {doubt: 1}, 5)
+    assert summary["ending"].attention == (f"1 label not to be trusted (column doubt): 1 {doubt}",)
