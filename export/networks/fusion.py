@@ -29,7 +29,8 @@ class FusedClassifier(nn.Module):
     named by its input, or "architecture:input" where several architectures see the same input: an
     ensemble of architectures is such a late fusion.
 
-    `fuse` starts as the identity for one stream and untrained for several: see `fit_fusion`.
+    `fuse` starts as the identity for one stream and untrained for several: see `fit_fusion`, which
+    also fills `gains` of a late fusion: nats by stream, also of one left out since, as in `Pool`.
     """
 
     def __init__(self, kind: Fusion, streams: Mapping[str, TileNetwork], *, classes: int) -> None:
@@ -41,6 +42,7 @@ class FusedClassifier(nn.Module):
                 limit="none or early with one stream, mid or late with several",
             )
         self.kind, self.classes = kind, classes
+        self.gains: Mapping[str, float] = {}
         self.streams = nn.ModuleDict(dict(streams))
         widths = [_width(net, kind, classes) for net in streams.values()]
         self.fuse = nn.Linear(sum(widths), classes)
@@ -100,6 +102,8 @@ def fit_fusion(
     classes = classifier.classes
     if classifier.kind == "late":
         found = pool(held_out, classes=classes, prior=prior)
+        names = list(classifier.streams)
+        classifier.gains = {names[stream]: nats for stream, nats in found.gains.items()}
         blocks = [weight * np.eye(classes) for weight in found.weights]
         weight, bias = np.concatenate(blocks, axis=1), found.offsets
     else:
@@ -125,6 +129,7 @@ def without_idle(classifier: FusedClassifier) -> FusedClassifier:
     kind: Fusion = "late" if len(heard) > 1 else "none"
     streams = {name: cast("TileNetwork", classifier.streams[name]) for name in heard}
     kept = FusedClassifier(kind, streams, classes=classifier.classes)
+    kept.gains = classifier.gains
     with torch.no_grad():
         # One stream's logits differ from the logarithms of its probabilities by what softmax drops.
         kept.fuse.weight.copy_(torch.cat(weights, dim=1))

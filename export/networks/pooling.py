@@ -11,6 +11,7 @@ all: it follows from how common the classes are where the model will work.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,10 +38,16 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """`weights` (streams,), 0 for what is left out, and `offsets` (classes,) of the logits."""
+    """`weights` (streams,), 0 for what is left out, and `offsets` (classes,) of the logits.
+
+    `gains` are by stream, in the order in which they joined, the nats by which one made all
+    held-out votes together likelier: the first beside a guess among the classes, another beside
+    those before it; and then those by which one that is left out would have.
+    """
 
     weights: NDArray[np.float64]
     offsets: NDArray[np.float64]
+    gains: Mapping[int, float]
 
 
 def pool(held_out: HeldOut, *, classes: int, prior: NDArray[np.float64] | None = None) -> Pool:
@@ -52,23 +59,29 @@ def pool(held_out: HeldOut, *, classes: int, prior: NDArray[np.float64] | None =
     said = held_out.votes.astype(np.float64).reshape(len(held_out.votes), -1, classes)
     said = said - said.mean(axis=2, keepdims=True)
     slopes = np.array([slope_of(one, held_out.target) for one in said.transpose(1, 0, 2)])
-    heard = _heard(said, slopes, held_out.target)
+    heard, gains = _heard(said, slopes, held_out.target)
     slopes = np.where(np.isin(np.arange(len(slopes)), heard), slopes, 0)
     weights = slopes * slope_of(np.tensordot(said, slopes, axes=(1, 0)), held_out.target)
     offsets = np.zeros(classes) if prior is None else np.log(prior * classes)
-    return Pool(weights=weights, offsets=offsets)
+    return Pool(weights=weights, offsets=offsets, gains=gains)
 
 
-def _heard(said: LogVotes, slopes: NDArray[np.float64], target: NDArray[np.int64]) -> list[int]:
-    """Return the streams that are heard: the best, and then what makes the images likelier."""
-    heard, loss, left = list[int](), np.inf, set(range(len(slopes)))
+def _heard(
+    said: LogVotes, slopes: NDArray[np.float64], target: NDArray[np.int64]
+) -> tuple[list[int], dict[int, float]]:
+    """Return the streams that are heard, the best and then what makes the images likelier, and
+    what each gained or would have.
+    """
+    loss = len(target) * np.log(said.shape[2])
+    heard, gains, left = list[int](), dict[int, float](), set(range(len(slopes)))
     while left:
         losses = {one: _loss(said, slopes, target, [*heard, one]) for one in sorted(left)}
         best = min(losses, key=lambda one: losses[one])
-        if losses[best] >= loss - CHANCE_NATS:
-            break
+        if heard and losses[best] >= loss - CHANCE_NATS:
+            return heard, gains | {one: float(loss - losses[one]) for one in losses}
+        gains[best] = float(loss - losses[best])
         heard, loss, left = [*heard, best], losses[best], left - {best}
-    return heard
+    return heard, gains
 
 
 def _loss(

@@ -167,6 +167,8 @@ def test_a_stream_without_weight_is_left_out_and_no_score_changes() -> None:
     fit_fusion(fused, (votes, target), held_out(votes, target))
     kept = without_idle(fused)
     assert kept.inputs == ("intensity",)
+    assert list(kept.gains) == ["intensity", "lbp1"]
+    assert kept.gains["lbp1"] <= 1 < kept.gains["intensity"]
     images = torch.randn(4, 1, 32, 32)
     with torch.no_grad():
         assert torch.allclose(fused(images, torch.randn(4, 3, 32, 32)), kept(images), atol=1e-5)

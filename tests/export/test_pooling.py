@@ -79,6 +79,29 @@ def test_a_stream_that_knows_something_else_is_heard() -> None:
     assert np.mean([one.all() for one in kept]) >= 0.9
 
 
+def test_a_gain_is_by_how_much_likelier_a_stream_makes_the_images() -> None:
+    """Votes of a certain share right: what they are worth beside a guess can be counted."""
+    target = np.repeat([0, 1], 500)
+    right = np.where(np.arange(1000) % 10, target, 1 - target)
+    votes = np.log(0.05 + 0.9 * np.eye(2)[right]).astype(np.float32)
+    nothing = np.full_like(votes, np.log(0.5))
+    found = pool(HeldOut(votes=np.concatenate([nothing, votes], 1), target=target), classes=2)
+    wanted = 1000 * (np.log(2) + 0.9 * np.log(0.9) + 0.1 * np.log(0.1))
+    assert list(found.gains) == [1, 0]
+    assert found.gains[1] == pytest.approx(wanted, abs=0.5)
+    assert found.gains[0] == pytest.approx(0, abs=1e-6)
+    assert found.weights[0] == 0
+
+
+def test_a_stream_is_heard_where_it_gains_more_than_a_nat() -> None:
+    for seed in range(3 * SEEDS):
+        found = pool(said(seed, strengths=(1.0, 0.2, 0.0), specimens=20), classes=2)
+        first, *others = found.gains
+        assert sorted(found.gains) == [0, 1, 2]
+        assert found.weights[first] > 0
+        assert all((found.weights[one] > 0) == (found.gains[one] > 1) for one in others)
+
+
 def test_no_stream_is_turned_round() -> None:
     weights = pool(said(3, strengths=(1.0, -1.0), specimens=20), classes=2).weights
     assert weights[0] > 0

@@ -209,6 +209,8 @@ def test_late_fusion_keeps_what_earns_its_place(views: PreparedSplit, tmp_path: 
     """Intensity has learned next to nothing in two epochs: the texture decides, and is right."""
     fused = train_classifier(config(kind="late", folds=2), views, seed=0, out=tmp_path)
     assert "texture" in fused.inputs
+    assert set(fused.gains) == {"intensity", "texture"}
+    assert fused.gains["texture"] > 1
     inputs = views.test.seeing(fused.inputs)
     with torch.no_grad():
         found = torch.softmax(fused.fuse(torch.from_numpy(votes(fused, inputs))), 1).numpy()

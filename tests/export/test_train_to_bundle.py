@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -118,6 +119,9 @@ def test_the_bundle_opens_verifies_and_says_where_it_comes_from(place: Path) -> 
     assert manifest.origin.metrics["int8"]["test_accuracy_10_bits"] >= 0.8
     card = bundle.files[manifest.origin.card].decode()
     assert card.startswith("# tiny 0.1.0\n")
+    assert re.search(
+        r"streams (intensity|lbp1) \+\d+\.\d nats, (intensity|lbp1) \+\d+\.\d nats:", card
+    )
     assert all(f"accuracy in {bits} bits" in card for bits in (8, 10, 12, 16))
 
 

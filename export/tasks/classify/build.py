@@ -19,16 +19,15 @@ from export.datasets.labelled import LabelledImages
 from export.datasets.prepared import PreparedViews
 from export.datasets.reading import Data, PreparedSplit, prepare_parts, read_data
 from export.networks.fusion import FusedClassifier
-from export.networks.texture import TextureNet
 from export.progress import Progress, silent
 from export.quantise import Quantised, model_outputs, part_outputs, quantise
 from export.tasks.classify.depths import accuracy_by_depth
+from export.tasks.classify.earned import streams_said
 from export.tasks.classify.fuse import train_classifier
 from export.tasks.classify.golden import golden_views
 from export.tasks.classify.guard import FittedGuard, fit_guard, least_score
 from export.tasks.classify.judge import ClassJudge
 from export.tasks.classify.metrics import measure
-from export.tasks.classify.streams import linear_folds
 from export.tasks.classify.words import words_of
 from export.texture.lbp_table import stored_table
 from runtime.inference.session import Backend, Outputs
@@ -245,31 +244,13 @@ def _about(
 def _training(
     config: TrainingConfig, data: Data, classifier: FusedClassifier, *, seed: int
 ) -> dict[str, Any]:
+    streams = streams_said(config, classifier, data.parts, seed=seed)
     return {
         "data": data.parts.train.source,
         "licence": config.licence,
-        "split": f"{data.parts.summary()}; {_fusion(config, classifier, data, seed=seed)}",
+        "split": f"{data.parts.summary()}; {streams}",
         "seeds": [seed],
     }
-
-
-def _fusion(config: TrainingConfig, classifier: FusedClassifier, data: Data, *, seed: int) -> str:
-    """Return which streams earned their place, what learned from the validation images too, and how
-    common the classes were taken to be.
-    """
-    train, validation = data.parts.train, data.parts.validation
-    heard, prior = list(classifier.streams), config.fusion.prior
-    idle = [name for _, name in config.streams if name not in classifier.inputs]
-    said = f"streams {', '.join(heard)}" + (f", left out {', '.join(idle)}" if idle else "")
-    linear = any(isinstance(one, TextureNet) and one.linear for one in classifier.streams.values())
-    if linear and linear_folds(train, validation, seed=seed):
-        said += ", the linear machine on texture fitted on the validation images as well"
-    if config.fusion.kind != "late":
-        return said
-    if train.specimens == 1:
-        said += ", by how they did on the validation images: one specimen leaves none to hold out"
-    shares = ["alike"] if prior is None else [f"{share:.3g}" for share in prior]
-    return f"{said}; classes expected {', '.join(shares)}"
 
 
 def _pixel_sizes(config: TrainingConfig, train: LabelledImages) -> list[float]:
