@@ -41,7 +41,8 @@ class PortFinding:
     """What was found on one port.
 
     `driver` is None when no board was recognised, and then `rejected` says why for every driver;
-    with a driver, `rejected` holds the reason why the board cannot be used, if there is one.
+    with a driver, `rejected` holds the reason why the board cannot be used, if there is one. A port
+    or board that refused did so by `refusal`.
     `failsafe` tells whether the board goes dark by itself when this computer dies.
     """
 
@@ -52,6 +53,7 @@ class PortFinding:
     failsafe: bool | None = None
     offers: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
+    refusal: BridgeError | None = None
 
     @property
     def usable(self) -> bool:
@@ -86,7 +88,7 @@ def probe_port(port: PortRecord, *, clock: MonotonicClock) -> PortFinding:
     try:
         identity = _handshake(port, clock)
     except BridgeError as refusal:
-        return PortFinding(port=port, rejected=(str(refusal),))
+        return PortFinding(port=port, rejected=(str(refusal),), refusal=refusal)
     if identity is None:
         asked = likely_brands(port)
         reasons = (f"{row.name}: no answer to {row.greeting.shown}" for row in asked)
@@ -109,7 +111,8 @@ def resolve(
     """Return the usable board that a pin means (see `pins`).
 
     `driver` and `offering` ("stage", "light") pass over boards of other kinds. Raises PortAbsent
-    when no usable board fits, naming why, and Rejected ("ambiguous") when more than one does.
+    when no usable board fits, naming why, or what the one port said that is meant, and Rejected
+    ("ambiguous") when more than one fits.
     """
     found = [probe_port(record, clock=clock) for record in candidates(pin)]
     fitting = [
@@ -129,14 +132,22 @@ def resolve(
             remedy="pin the board by its USB serial number or unique id",
         )
     if not fitting:
-        reasons = [f"{f.port.device}: {'; '.join(f.rejected) or f.summary}" for f in found]
-        raise PortAbsent(
-            "no usable board fits",
-            value=pin,
-            limit=" | ".join(reasons) or "no such port",
-            remedy="check cable and power; `nightscope bridge probe` lists every port",
-        )
+        raise _none_fits(pin, found)
     return fitting[0]
+
+
+def _none_fits(pin: str, found: Sequence[PortFinding]) -> BridgeError:
+    """Return what is wrong, with what to do said once: as a port has it, if that alone is meant."""
+    refusals = [finding.refusal for finding in found if finding.refusal is not None]
+    if refusals and known_port(pin) is not None:
+        return refusals[0]
+    reasons = [f"{f.port.device}: {'; '.join(f.rejected) or f.summary}" for f in found]
+    return PortAbsent(
+        "no usable board fits",
+        value=pin,
+        limit=" | ".join(reasons) or "no such port",
+        remedy="check cable and power; `nightscope bridge probe` lists every port",
+    )
 
 
 def locate(
@@ -213,6 +224,7 @@ def _describe(port: PortRecord, identity: Identity, clock: MonotonicClock) -> Po
             driver=identity.brand.name,
             firmware=identity.firmware,
             rejected=(str(refusal),),
+            refusal=refusal,
         )
     try:
         return PortFinding(

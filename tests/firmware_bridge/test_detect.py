@@ -14,7 +14,7 @@ from firmware_bridge.board.bench_plant import BenchPlant
 from firmware_bridge.board.pty_host import PtyHost
 from firmware_bridge.drivers.grbl.emulator import GrblFirmware
 from firmware_bridge.drivers.registry import BRANDS, brand, names
-from firmware_bridge.errors import FirmwareIncompatible, PortAbsent, Rejected
+from firmware_bridge.errors import FirmwareIncompatible, PortAbsent, PortBusy, Rejected
 from firmware_bridge.find.detect import PortFinding, identify, locate, probe, resolve
 from firmware_bridge.find.likely import likely_brands, rank
 from firmware_bridge.line import inventory
@@ -66,6 +66,17 @@ def test_absent_and_busy_ports_are_findings(silent_port: str) -> None:
     holder.close()
     assert "cannot be opened" in absent.rejected[0]
     assert "in use" in busy.rejected[0]
+
+
+def test_what_is_to_be_done_about_a_port_is_said_once(silent_port: str) -> None:
+    with pytest.raises(PortAbsent, match="cannot be opened; value /dev/no-such-port") as caught:
+        locate("/dev/no-such-port", clock=CLOCK)
+    assert str(caught.value).count("check cable") == 1
+    holder = Transport(silent_port, received=lambda _: None, lost=lambda _: None)
+    with pytest.raises(PortBusy, match="close the other program") as busy:
+        locate(silent_port, clock=CLOCK)
+    holder.close()
+    assert "check cable" not in str(busy.value)
 
 
 def test_a_board_that_cannot_be_driven_is_named_with_the_reason() -> None:
