@@ -37,9 +37,9 @@ def open_model(
     """Return the model of a bundle verified against the public keys in `keys`.
 
     "auto" measures the installed back ends; `cache` is a writable folder that remembers the
-    result. A `choice` made earlier is taken as it is. One golden example is run, so that the
-    first real tile is not late. Raises ModelRefused, also when that one comes out differently and
-    for a task that is not among `tasks`.
+    result. A `choice` made earlier is taken as it is. One golden example is run, see `check_start`.
+    Raises ModelRefused, also when that one comes out differently and for a task that is not among
+    `tasks`.
     """
     bundle = open_bundle(path, keys=keys, tasks=tasks)
     if choice is None:

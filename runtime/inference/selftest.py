@@ -57,9 +57,10 @@ def all_golden_inputs(bundle: Bundle) -> list[Inputs]:
 
 
 def check_start(bundle: Bundle, session: Session, choice: Choice) -> None:
-    """Run one golden example, which also warms every kernel, so that no real tile pays for it.
+    """Run one golden example, which also warms the network and what its inputs are made with.
 
-    Raises ModelRefused like `verify`.
+    What a guard counts is no input: `runtime.preprocess.warm` compiles that. Raises ModelRefused
+    like `verify`.
     """
     _differences(bundle, 0, choice, session.run(golden_inputs(bundle, 0)))
 
