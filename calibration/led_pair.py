@@ -72,17 +72,10 @@ def run(
     """Focus on the textured field, step through z under both LEDs, and file the record.
 
     The sign of the slope belongs to the order in which `calibration.led_pair` names the LEDs: who
-    swaps their plugs afterwards measures z with the wrong sign. Raises CalibrationRefused where the
-    light has no such channels or too few z show anything.
+    swaps their plugs afterwards measures z with the wrong sign. Raises CalibrationRefused where too
+    few z show anything.
     """
     pair = settings.calibration.led_pair
-    if not serves(rig, settings):
-        raise CalibrationRefused(
-            "the light has no such pair of LEDs",
-            value=", ".join(pair),
-            limit=", ".join(rig.light.channels),
-            remedy="name two opposite ones in 'calibration.led_pair'",
-        )
     x_um, y_um = settings.calibration.textured_field_um
     progress(f"led-pair: {' and '.join(pair)} at ({x_um:g}, {y_um:g}) µm with {objective}")
     rig.approach(x_um=x_um, y_um=y_um)
@@ -107,6 +100,18 @@ def run(
 def serves(rig: Rig, settings: Settings) -> bool:
     """Return whether the light has the pair that the settings name."""
     return set(settings.calibration.led_pair) <= set(rig.light.channels)
+
+
+def refuse_no_pair(rig: Rig, settings: Settings, *, objective: str) -> None:
+    """Raise CalibrationRefused where the light has no such pair."""
+    del objective
+    if not serves(rig, settings):
+        raise CalibrationRefused(
+            "the light has no such pair of LEDs",
+            value=", ".join(settings.calibration.led_pair),
+            limit=", ".join(rig.light.channels),
+            remedy="name two opposite ones in 'calibration.led_pair'",
+        )
 
 
 def _climb(

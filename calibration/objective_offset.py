@@ -91,11 +91,6 @@ def run(
 ) -> CalibrationRecord:
     """Focus the textured field with overview and `objective`, and file the record."""
     overview = settings.lowest_objective
-    if objective == overview:
-        raise CalibrationRefused(
-            f"'{objective}' is the overview objective itself",
-            remedy="name the objective of the visits: nightscope calibrate objective-offset",
-        )
     matrices = {
         name: stage_from_px(
             require_record(rig, settings, folder=folder, kind="camera-stage", objective=name)
@@ -128,6 +123,16 @@ def run(
         subject=f"{overview}>{objective}",
         outcome=outcome,
     )
+
+
+def refuse_the_overview(rig: Rig, settings: Settings, *, objective: str) -> None:
+    """Raise CalibrationRefused for the overview objective, which is nowhere but where it is."""
+    del rig
+    if objective == settings.lowest_objective:
+        raise CalibrationRefused(
+            f"'{objective}' is the overview objective itself",
+            remedy="name the objective of the visits: nightscope calibrate objective-offset",
+        )
 
 
 def _seen_by_overview(other: NDArray[Any], overview_from_other: Matrix) -> NDArray[np.float32]:

@@ -23,6 +23,7 @@ from runtime.calibrated.loaded import require_record
 from runtime.calibrated.record import CalibrationRecord, Kind
 from runtime.config.settings import Settings
 from runtime.errors import CalibrationRefused
+from runtime.instrument.asked import Field, check_field, check_mounted
 from runtime.instrument.rig import Rig
 
 Progress = Callable[[str], None]
@@ -37,26 +38,50 @@ class Run(Protocol):
         """Move the microscope, file the record, return it."""
 
 
+class Refuse(Protocol):
+    """Raises CalibrationRefused for what a routine cannot be done with; moves nothing."""
+
+    def __call__(self, rig: Rig, settings: Settings, *, objective: str) -> None:
+        """Look at instrument and settings."""
+
+
+def _nothing(rig: Rig, settings: Settings, *, objective: str) -> None:
+    """Refuse nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routine:
     """One routine. Every `once_per` there is has a record of its own; a run does without those
     that are not `required`, and "all" without those that this microscope does not serve, or that
-    are asked for `by_name` alone, as they take for good what lies under the objective.
+    are asked for `by_name` alone, as they take for good what lies under the objective. It looks at
+    a `field` of the settings, if any; what else it cannot be done with, `refuse` says.
     """
 
     kind: Kind
     once_per: Literal["camera", "stage", "objective", "overview objective", "other objective"]
     run: Run
     about: str
+    field: Field | None = "textured_field_um"
     required: bool = True
     by_name: bool = False
     serves: Callable[[Rig, Settings], bool] = lambda _rig, _settings: True
+    refuse: Refuse = _nothing
 
 
 _TABLE = (
-    Routine(kind="dark", once_per="camera", run=dark.run, about="camera with the light off"),
     Routine(
-        kind="flat-field", once_per="objective", run=flat_field.run, about="evenness of the light"
+        kind="dark",
+        once_per="camera",
+        run=dark.run,
+        about="camera with the light off",
+        field=None,
+    ),
+    Routine(
+        kind="flat-field",
+        once_per="objective",
+        run=flat_field.run,
+        about="evenness of the light",
+        field="empty_field_um",
     ),
     Routine(
         kind="camera-stage",
@@ -77,6 +102,7 @@ _TABLE = (
         once_per="other objective",
         run=objective_offset.run,
         about="from the overview objective to another",
+        refuse=objective_offset.refuse_the_overview,
     ),
     Routine(
         kind="led-pair",
@@ -85,6 +111,7 @@ _TABLE = (
         about="how two LEDs' pictures move apart with z",
         required=False,
         serves=led_pair.serves,
+        refuse=led_pair.refuse_no_pair,
     ),
     Routine(
         kind="guard",
@@ -114,8 +141,9 @@ def planned(
 
     Without an objective, a routine that is made per objective runs for every one. "All" leaves out
     what this microscope does not serve, and of the overview objective its offset to itself. Raises
-    CalibrationRefused for an unknown routine or objective, and for one that needs another objective
-    where there is none.
+    CalibrationRefused for an unknown routine or objective, for one that needs another objective
+    where there is none, and for what a routine refuses; ConfigRefused for an objective that is not
+    mounted and a field that the stage does not reach.
     """
     _refuse_unknown("routine", name, (*ROUTINES, "all"))
     if objective is not None:
@@ -127,18 +155,20 @@ def planned(
         and not routine.by_name
         and not (routine.once_per == "other objective" and objective == settings.lowest_objective)
     ]
-    runs = [
-        partial(_run, rig, settings, routine, of, progress)
+    wanted = [
+        (routine, of)
         for routine in (served if name == "all" else [ROUTINES[name]])
         for of in _chosen(routine, settings, objective)
     ]
-    if not runs:
+    if not wanted:
         raise CalibrationRefused(
             f"'{name}' compares two objectives",
             value=", ".join(settings.objectives),
             remedy="name the other one in [objectives], or do without",
         )
-    return runs
+    for routine, of in wanted:
+        _refuse_impossible(rig, settings, routine, of)
+    return [partial(_run, rig, settings, routine, of, progress) for routine, of in wanted]
 
 
 def run_routine(rig: Rig, settings: Settings, **how: Any) -> list[CalibrationRecord]:
@@ -176,6 +206,13 @@ def _run(
         return routine.run(rig, settings, objective=objective, folder=folder, progress=progress)
     finally:
         rig.light.off()
+
+
+def _refuse_impossible(rig: Rig, settings: Settings, routine: Routine, objective: str) -> None:
+    routine.refuse(rig, settings, objective=objective)
+    if routine.field is not None:
+        check_mounted((objective,), rig)
+        check_field(routine.field, settings, rig)
 
 
 def _refuse_unknown(what: str, name: str, known: tuple[str, ...]) -> None:

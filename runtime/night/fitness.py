@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from runtime.calibrated.loaded import Calibrated
 from runtime.config.plan import Plan, PlannedTile, refuse_outside
 from runtime.config.settings import Settings
 from runtime.errors import ConfigRefused
+from runtime.instrument.asked import check_field, check_mounted
 from runtime.instrument.rig import Rig
 from runtime.night.stages import budgets
 
@@ -85,18 +86,6 @@ def check_rig(plan: Plan, settings: Settings, rig: Rig) -> None:
         )
 
 
-def check_mounted(objectives: Sequence[str], rig: Rig) -> None:
-    """Raise ConfigRefused for an objective that the turret does not hold."""
-    for objective in objectives:
-        if objective not in rig.turret.objectives:
-            raise ConfigRefused(
-                "an objective is named that is not mounted",
-                value=objective,
-                limit=", ".join(rig.turret.objectives),
-                remedy="name one of these, or mend [turret] in the settings",
-            )
-
-
 def check_failsafe(rig: Rig, settings: Settings) -> None:
     """Raise ConfigRefused for a board that stays lit when the host dies, unless it is accepted."""
     # Without regard to case: GRBL keeps the name it is given in capitals.
@@ -152,22 +141,11 @@ def check_places(plan: Plan, settings: Settings, rig: Rig) -> None:
     """Raise ConfigRefused when the fields that a night goes to for focus and calibration
     lie outside the stage's travel.
     """
-    told, calibrates = settings.calibration, settings.calibration.automatic
-    places = {}
+    calibrates = settings.calibration.automatic
     if rig.recording is None and (calibrates or plan.focus.policy == "surface"):
-        places["textured_field_um"] = told.textured_field_um
+        check_field("textured_field_um", settings, rig)
     if calibrates:
-        places["empty_field_um"] = told.empty_field_um
-    limits, margin_um = rig.stage.limits, settings.motion.approach_um
-    for key, place in places.items():
-        for axis, at_um, (low, high) in zip("xy", place, (limits.x_um, limits.y_um), strict=True):
-            if not low + margin_um <= at_um <= high:
-                raise ConfigRefused(
-                    f"'calibration.{key}' leaves the stage limits, axis {axis}",
-                    value=f"{at_um:g} µm",
-                    limit=f"{low + margin_um:g} to {high:g} µm (approach included)",
-                    remedy="name a place on the specimen that the stage reaches",
-                )
+        check_field("empty_field_um", settings, rig)
 
 
 def check_area(

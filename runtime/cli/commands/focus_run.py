@@ -20,9 +20,9 @@ from runtime.config.settings import (
 from runtime.errors import ConfigRefused
 from runtime.focus.autofocus import Focused
 from runtime.focus.sight import Lamp
+from runtime.instrument.asked import check_mounted
 from runtime.instrument.opening import open_microscope
 from runtime.instrument.rig import Rig
-from runtime.night.fitness import check_mounted
 from runtime.night.focus_here import (
     first_looks,
     focus_here,

@@ -14,9 +14,10 @@ from runtime.calibrated.record import CalibrationRecord, Kind, require
 from runtime.config.settings import Settings
 from runtime.errors import CalibrationRefused, HardwareFailed, NightscopeError
 from runtime.instant import Instant
+from runtime.instrument.asked import check_mounted
 from runtime.instrument.opening import open_microscope
 from runtime.instrument.rig import Rig
-from runtime.night.fitness import check_failsafe, check_mounted
+from runtime.night.fitness import check_failsafe
 from runtime.report.wording import counted
 
 EXPOSURE_MS, BRIGHTNESS = 10.0, 0.5

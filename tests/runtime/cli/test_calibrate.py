@@ -5,7 +5,7 @@ from rich.console import Console
 
 from calibration.routines import planned
 from runtime.cli.commands.calibrate import calibrate
-from runtime.errors import CalibrationRefused
+from runtime.errors import CalibrationRefused, ConfigRefused
 from tests.night_fakes import SETTINGS, Bench
 
 TURNED = "[objectives.20x]\nmagnification = 20\nna = 0.5\npixel_size_um = 0.25\n"
@@ -18,6 +18,12 @@ TURNED = "[objectives.20x]\nmagnification = 20\nna = 0.5\npixel_size_um = 0.25\n
         ({"routine": "warmup"}, r"no routine 'warmup'; limit dark, .*\. name one of these"),
         ({"routine": "dark", "objective": "63x"}, r"no objective '63x'; limit 10x"),
         ({"routine": "objective-offset"}, r"compares two objectives; value 10x\. name the other"),
+        ({"routine": "objective-offset", "objective": "10x"}, "'10x' is the overview objective"),
+        ({"routine": "led-pair"}, "no such pair of LEDs; value led_left, led_right"),
+        ({"routine": "backlash", "field": "textured_field_um"}, r"axis y; value -995 µm"),
+        ({"routine": "flat-field", "field": "empty_field_um"}, r"axis y; value -995 µm"),
+        ({"routine": "all", "field": "empty_field_um"}, r"axis y; value -995 µm"),
+        ({"routine": "backlash", "mounted": "20x"}, "not mounted; value 10x; limit 20x"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_anything_moves(
@@ -25,10 +31,15 @@ def test_what_cannot_be_measured_is_refused_before_anything_moves(
 ):
     assert TURNED in SETTINGS
     settings, bench = tmp_path / "settings.toml", Bench()
-    settings.write_text(SETTINGS.replace(TURNED, ""), encoding="utf-8")
-    monkeypatch.setattr("runtime.cli.commands.calibrate.open_microscope", bench.open)
+    text = SETTINGS.replace(TURNED, "")
     how = {"objective": None} | asked
-    with pytest.raises(CalibrationRefused, match=message):
+    if field := how.pop("field", None):
+        text = text.replace("automatic = true", f"automatic = true\n{field} = [0, -995]")
+    if mounted := how.pop("mounted", None):
+        monkeypatch.setattr(Bench, "objectives", (mounted,))
+    settings.write_text(text, encoding="utf-8")
+    monkeypatch.setattr("runtime.cli.commands.calibrate.open_microscope", bench.open)
+    with pytest.raises((CalibrationRefused, ConfigRefused), match=message):
         calibrate(**how, settings=settings, planned=planned, console=Console(quiet=True))
     assert not bench.homed
     assert bench.moves == bench.frames == []

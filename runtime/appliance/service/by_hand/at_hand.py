@@ -15,8 +15,9 @@ from runtime.config.settings import Settings
 from runtime.errors import ConfigRefused, InputRefused
 from runtime.focus.sharpness import BRENNER, saturated_fraction
 from runtime.focus.sight import Lamp
+from runtime.instrument.asked import check_field, check_mounted
 from runtime.instrument.rig import Rig
-from runtime.night.fitness import check_failsafe, check_mounted
+from runtime.night.fitness import check_failsafe
 from runtime.night.focus_here import (
     focus_here,
     network_for_focus,
@@ -42,11 +43,13 @@ class AtHand:
     def begin(cls, rig: Rig, settings: Settings, *, objective: str) -> AtHand:
         """Home the stage and go to the calibration's textured field, at the z where it stands.
 
-        Raises ConfigRefused for a board that stays lit when its host dies and was not accepted, and
-        for an objective that is not mounted.
+        Raises ConfigRefused for a board that stays lit when its host dies and was not accepted, for
+        an objective that is not mounted, and for a field that the stage does not reach: nothing has
+        moved then.
         """
         check_failsafe(rig, settings)
         check_mounted((objective,), rig)
+        check_field("textured_field_um", settings, rig)
         rig.stage.home()
         rig.turret.select(objective=objective)
         x_um, y_um = settings.calibration.textured_field_um

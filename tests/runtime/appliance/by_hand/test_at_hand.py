@@ -125,6 +125,18 @@ def test_another_objective_is_swung_in_and_one_that_is_not_there_refused(begin):
         begin(Bench(), objective="40x")
 
 
+@pytest.mark.parametrize("x_um", [-995, 1001])
+def test_a_field_that_leaves_no_room_for_the_run_up_is_refused_before_anything_moves(
+    tmp_path, x_um
+):
+    place = f"automatic = true\ntextured_field_um = [{x_um}, 0]"
+    text, bench = SETTINGS.replace("automatic = true", place), Bench()
+    settings = parse_settings(text, source=tmp_path / "settings.toml")
+    with bench.open(settings) as rig, pytest.raises(ConfigRefused, match=r"leaves .* axis x"):
+        AtHand.begin(rig, settings, objective="10x")
+    assert (bench.homed, bench.moves) == (False, [])
+
+
 def test_a_board_that_stays_lit_is_not_opened_unless_it_is_accepted(tmp_path):
     bench, lit = Bench(), ("old-board",)
     accepted = f'{SETTINGS}[instrument]\naccept_without_failsafe = ["OLD-board"]\n'
