@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -16,17 +16,19 @@ from runtime.calibrated.record import CalibrationRecord
 from runtime.config.settings import Settings
 from runtime.errors import InputRefused, ModelRefused
 from runtime.inference.signature import Keyring
+from runtime.inference.task import Work
 from runtime.instrument.camera.files import IMAGE_SUFFIXES, is_image_name
 from runtime.instrument.camera.ome_frames import AS_NAMED, FrameChoice
 from runtime.instrument.camera.pixel_size import pixel_size_um as stated_pixel_size_um
 from runtime.instrument.camera.scale import ReadAs, scan_reading
+from runtime.offline.run_frames import RunFrames, run_frames
 from runtime.offline.streaming import AnswerStream
 from runtime.record.storage import write_durably
 from runtime.report.ending import Ending, Sentences, by_reason, listed
 from runtime.report.printable import cell
 from runtime.report.wording import counted, date
 from runtime.tasks.classify.calibrated_guard import guarded
-from runtime.tasks.classify.classifier import TileClassifier
+from runtime.tasks.classify.classifier import PreparedPicture, TileClassifier
 from runtime.tile import BLANK_DOUBT, Label, Picture
 
 Progress = Callable[[int, int], None]
@@ -56,18 +58,19 @@ def classify_folder(
     """Write `out`, a CSV of file, label, score, one score per class, strangeness, doubt, error, its
     texts as `cell` shows them; return the summary.
 
-    With `bottom_first` files keep their lowest row first; `choice` is which frame is labelled of
-    files that hold several ("frames" says which, in words). Signed and fractional numbers are read
-    by one scale for the folder ("scale"). `backend` and `cache` are as in `open_model`. An image
-    has the pixel size given, else the one that its file states, else that the model was trained
-    for, and "pixel_size_assumed" says so. The guard is as `instrument` calibrated it for pixels of
-    that size, if it did ("guard" names the record). A file that cannot be read, or labelled at its
-    pixel size, has no label and its error in the last column. "left_out" are files that are no
-    images by name. A label with a doubt is not to be trusted: "blank" counts those of images that
-    show nothing, "doubted" all others, "doubts" by reason. "words" tell a person all that, "ending"
-    by what it is good for; "exit_code" is 5 where files have no label or labels are doubted.
-    Raises ModelRefused for the model or the pixel size given, InputRefused for a folder without
-    images.
+    Frames of a run, in its own folder, are corrected as it corrected them. With `bottom_first`
+    files keep their lowest row first; `choice` is which frame is labelled of files that hold
+    several ("frames" says which, in words), and is not corrected. Signed and fractional numbers are
+    read by one scale for the folder ("scale"). `backend` and `cache` are as in `open_model`. An
+    image has the pixel size given, else the one that its file states, else that the model was
+    trained for, and "pixel_size_assumed" says so. The guard is as `instrument` calibrated it for
+    pixels of that size, if it did ("guard" names the record). A file that cannot be read, or
+    labelled at its pixel size, has no label and its error in the last column. "left_out" are files
+    that are no images by name. A label with a doubt is not to be trusted: "blank" counts those of
+    images that show nothing, "doubted" all others, "doubts" by reason. "words" tell a person all
+    that, "ending" by what it is good for; "exit_code" is 5 where files have no label or labels are
+    doubted. Raises ModelRefused for the model or the pixel size given, InputRefused for a folder
+    without images.
     """
     _refuse_no_table(out)
     files, left_out = _images(folder, out)
@@ -78,11 +81,11 @@ def classify_folder(
     classifier, guard = _as_calibrated(classifier, instrument, pixel_size_um or sizes.assumed_um)
     classifier.check_pixel_size(pixel_size_um=pixel_size_um or sizes.assumed_um)
     read_as = scan_reading(files, bottom_first=bottom_first, choice=choice)
-    loads = (
-        partial(_pictures, file, size_um=sizes.of(file), read_as=read_as, classifier=classifier)
-        for file in files
-    )
-    outcomes = AnswerStream(classifier.work).outcomes(loads)
+    # The light of another frame is another one.
+    frames = RunFrames() if choice else run_frames(folder)
+    pictures = partial(_pictures, read_as=read_as, frames=frames, classifier=classifier)
+    loads = (partial(pictures, file, size_um=sizes.of(file)) for file in files)
+    outcomes = AnswerStream(_work(classifier)).outcomes(loads)
     rows = list(_rows(files, outcomes, progress))
     write_durably(out, _table(rows, classifier.classes))
     about = {
@@ -92,7 +95,7 @@ def classify_folder(
         "out": str(out),
         "guard": None if guard is None else guard.name,
     }
-    notes = (*_guard_words(guard), *sizes.words, *read_as.words)
+    notes = (*_guard_words(guard), *sizes.words, *read_as.words, *frames.words)
     return about | _told(rows, classifier.classes, left_out, sizes, read_as, notes)
 
 
@@ -260,19 +263,36 @@ def _rows(
 
 def _row(file: Path, outcome: Label | InputRefused) -> dict[str, Any]:
     if isinstance(outcome, InputRefused):
-        return {"file": file.name, "label": "", "score": "", "error": str(outcome)}
+        # Its name has a column of its own; without it what is wrong with several is said once.
+        why = str(outcome).removeprefix(f"{file}: ")
+        return {"file": file.name, "label": "", "score": "", "error": why}
     return {"file": file.name, "label": outcome.name, "error": "", **_scores(outcome)}
 
 
+def _work(classifier: TileClassifier) -> Work[PreparedPicture, Label]:
+    """Return what the classifier does with a picture, and with it as it was before correction."""
+
+    def prepare(pictures: Sequence[Picture]) -> PreparedPicture:
+        return classifier.prepare(pictures[0], raw=pictures[-1].pixels)
+
+    return Work(prepare=prepare, answer=classifier.judge)
+
+
 def _pictures(
-    file: Path, *, size_um: float, read_as: ReadAs, classifier: TileClassifier
+    file: Path, *, size_um: float, read_as: ReadAs, frames: RunFrames, classifier: TileClassifier
 ) -> list[Picture]:
-    """Return the image as a model takes it. Raises InputRefused for one of another pixel size."""
+    """Return the image as a model takes it, and as it was read where it is corrected.
+
+    Raises InputRefused for one of another pixel size.
+    """
     try:
         classifier.check_pixel_size(pixel_size_um=size_um)
     except ModelRefused as refusal:
         raise InputRefused(f"{file}: {refusal}") from None
-    return [Picture(pixels=read_as.read(file), pixel_size_um=size_um)]
+    raw = read_as.read(file)
+    pixels = frames.corrected(file, raw, bottom_first=read_as.bottom_first)
+    seen = [raw] if pixels is None else [pixels, raw]
+    return [Picture(pixels=one, pixel_size_um=size_um) for one in seen]
 
 
 # What else a label says of an image has a column of its own, whatever that comes to be.

@@ -94,6 +94,8 @@ def classify(
 ) -> None:
     """Label every image of a folder with a signed model.
 
+    Frames of a run lie raw in its `tiles`, and are corrected there as the run corrected them.
+
     The keys it must be signed with are those of the instrument's settings, else of this controller:
     never those that lie beside the bundle. A file that cannot be read costs its own row alone. Exit
     codes: 0 every image has a label, or is blank; 5 a file has none, or a label is doubted, and it
