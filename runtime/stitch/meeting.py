@@ -14,8 +14,9 @@ from runtime.distortion import Distortion
 from runtime.stitch.match.blank import Detail
 from runtime.stitch.match.borders import Facing
 from runtime.stitch.match.condensed import condensed
-from runtime.stitch.match.ladder import Rung, by_the_sensor, climb
+from runtime.stitch.match.ladder import Rung, climb
 from runtime.stitch.match.refined import Match
+from runtime.stitch.match.sensor import by_the_sensor
 from runtime.stitch.match.straight import as_taken, straightened
 from runtime.stitch.match.strips import Neighbours, StripPair
 from runtime.tile import Matches, Shift

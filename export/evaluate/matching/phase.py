@@ -8,8 +8,9 @@ import numpy as np
 
 from export.evaluate.matching.matcher import Floats, PointMatches, TilePair
 from runtime.stitch.graph.seam import measure
-from runtime.stitch.match.ladder import by_phase, by_the_sensor
+from runtime.stitch.match.ladder import by_phase
 from runtime.stitch.match.refined import Match
+from runtime.stitch.match.sensor import by_the_sensor
 from runtime.stitch.match.turned import RigidMotion
 from runtime.tile import Shift
 

@@ -64,6 +64,15 @@ class Detail:
         """Whether there is no more structure than noise would show."""
         return self.ratio < BLANK_RATIO
 
+    def alike(self, other: Detail) -> float:
+        """Return the correlation of what two images show at the same pixels.
+
+        About 0 where the specimen moved between them, towards 1 where all they show is dust.
+        """
+        a, b = (one.samples - one.samples.mean() for one in (self, other))
+        power = float(np.vdot(a, a)) * float(np.vdot(b, b))
+        return float(np.vdot(a, b)) / power**0.5 if power > 0 else 0.0
+
     def blank_beside(self, other: Detail) -> bool:
         """Return whether there is no more than noise, and what dust and sensor leave in all images.
 

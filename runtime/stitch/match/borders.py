@@ -53,13 +53,15 @@ class Facing:
 
     `straight` are their strips, `wide` those with room for what turned tiles may lie off by, `own`
     those of the newer tile as if it were both of the pair: what agrees there is not the specimen.
-    `chance` is what chance gives in the two.
+    `chance` is what chance gives in the two, `alike` the correlation of what they show at the same
+    pixels.
     """
 
     straight: StripPair
     wide: StripPair | None
     own: StripPair | None
     chance: Chance
+    alike: float = 0.0
 
 
 class OpenBorders:
@@ -133,6 +135,7 @@ class OpenBorders:
             cut(pair, a, b, gate_px=turned_gate_px(pair.shift_px, self._gate_px)),
             cut_against_itself(pair, new, own, straight),
             self._chance[pair.a] + self._chance[pair.b],
+            self._detail[pair.a].alike(self._detail[pair.b]),
         )
 
     def details(

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from operator import itemgetter
 
 import numpy as np
 
 from runtime.errors import ConfigRefused
 from runtime.stitch.match.angles import match_angles
-from runtime.stitch.match.blocks import Layout, middle
-from runtime.stitch.match.borders import Facing
-from runtime.stitch.match.correlation import Floats
+from runtime.stitch.match.blocks import Layout
 from runtime.stitch.match.faint import as_surely
 from runtime.stitch.match.learned import CellFinder, match_learned
 from runtime.stitch.match.nearby import SURE_PX
-from runtime.stitch.match.phase import Peak, candidates, passed, reachable_ncc, stretches
+from runtime.stitch.match.phase import Peak, candidates, passed, reachable_ncc
 from runtime.stitch.match.refined import Match, nearer, refined
 from runtime.stitch.match.rivals import lead_nats
 from runtime.stitch.match.shown import told_where_shown
@@ -64,17 +61,6 @@ LEAST_TOLD = 0.5
 
 LEAD = 0.03
 """By how much turned tiles must agree better than straight ones."""
-
-SURELY_TURNED_RAD = 0.02
-"""A sensor is not turned against itself; what looks so by less is a match of a few specks."""
-
-OWN_SHARE = 0.7
-"""A tile that agrees with itself by more than this share of its NCC with another one agrees by what
-is the sensor's."""
-
-THROUGHOUT = 0.8
-"""Specks agree in a stretch or two of the seam: where half of it agrees by this share of the whole,
-the specimen itself repeats."""
 
 SAME_PX = 3.0
 """Candidates as near as this to one another are one."""
@@ -219,33 +205,6 @@ def by_keypoints(cut: Cut, chance: Chance) -> Match | None:
     """Return the match that keypoints agree on, or None."""
     pair = cut(True)
     return None if pair is None else match_sift(pair, chance)
-
-
-def by_the_sensor(match: Match, facing: Facing) -> bool:
-    """Return whether a tile agrees as well with itself, laid as the match has the other one.
-
-    Two specks that look alike, one on either side of the sensor, match in every pair of tiles, and
-    always alike; what agrees all along a seam is none of them. A lattice agrees with itself too,
-    but all along. Where chance reaches far less, what a tile's own strips say does not count.
-    """
-    own = facing.own
-    if own is None or abs(match.rotation_rad) > SURELY_TURNED_RAD:
-        return False
-    x, y = (round(way) for way in match.shift_px)
-    along, share, _ = stretches(facing.straight, *passed(facing.straight), [(x, y)])
-    if _throughout(along[0], share[0]):
-        return False
-    around = [(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
-    along, share, _ = stretches(own, *passed(own), around)
-    best, ncc = max(enumerate((along * share).sum(axis=1).tolist()), key=itemgetter(1))
-    if ncc <= OWN_SHARE * match.ncc or _throughout(along[best], share[best]):
-        return False
-    return match.ncc <= 2 * facing.chance.level(area_px=own.area_px((x, y)))
-
-
-def _throughout(along: Floats, share: Floats) -> bool:
-    """Return whether half of the stretches of a seam agree nearly as well as all of it does."""
-    return float(middle(along)) > THROUGHOUT * float(along @ share)
 
 
 def by_cells(network: Network) -> Rung:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import fft
 
 from runtime.stitch.match.rivals import lead_nats
-from runtime.stitch.match.strips import XY, Borders, cut, predict
+from runtime.stitch.match.strips import XY, Borders, Image, cut, predict
 from runtime.tile import Alternative, Pixels
 
 REPEATS = 0.5
@@ -36,7 +36,7 @@ MARGIN_PX = 8
 """What `rivals` leaves of a rim, and the fraction of a pixel it moves by."""
 
 
-def periods_px(pixels: Pixels) -> tuple[tuple[int, int], ...]:
+def periods_px(pixels: Pixels | Image) -> tuple[tuple[int, int], ...]:
     """Return the shortest ways (x, y) by which a tile (y, x) repeats: none, one or two that cross.
 
     By its autocorrelation over what overlaps, to the pixel.

@@ -4,8 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from runtime.stitch.match.blank import Detail
 from runtime.stitch.match.borders import Facing
-from runtime.stitch.match.ladder import by_the_sensor, match_phase
+from runtime.stitch.match.ladder import match_phase
+from runtime.stitch.match.sensor import STAYS, by_the_sensor
 from runtime.stitch.match.threshold import Chance
 from tests.runtime.stitch.made_strips import peak_of, seen, strips_of
 from tests.runtime.stitch.stitch_scans import SHAPE_PX
@@ -63,7 +65,9 @@ def test_a_lattice_that_agrees_with_itself_is_no_dust():
     pair, own = (strips_of(one, b, prior=(216.0, 0.0), gate_px=gate_px) for one in (a, b))
     match = match_phase(pair, chance)
     assert match is not None
-    assert not by_the_sensor(match, Facing(pair, None, own, chance))
+    alike = Detail.of(a).alike(Detail.of(b))
+    assert alike > STAYS  # Nothing but its period tells it from what stays with the sensor.
+    assert not by_the_sensor(match, Facing(pair, None, own, chance, alike))
 
 
 def test_a_pitch_as_wide_as_the_overlap_is_matched_to_a_pixel():

@@ -129,6 +129,33 @@ def test_blank_tiles_that_show_the_sensors_dust_are_blank_where_one_came_before(
     assert all(flags[f"r{row}_c{column}"] == "" for row in range(3) for column in (0, 1))
 
 
+def like_dust(step_px):
+    """Specks all along every side of the sensor, each once more where the opposite side overlaps it
+    when the stage has moved on by a step.
+    """
+    rng, dust = np.random.default_rng(3), np.zeros(SHAPE_PX, np.float32)
+    sides = rng.uniform(0, 1, (2, 40, 2)) * SHAPE_PX[::-1]
+    sides[0, :, 0] *= 0.15
+    sides[1, :, 1] *= 0.15
+    for specks, moved in zip(sides, np.diag(step_px), strict=True):
+        for x, y in np.concatenate([specks, specks + moved]):
+            cv2.circle(dust, (round(x), round(y)), 4, -40.0, -1)
+    return cv2.GaussianBlur(dust, (0, 0), 1)
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_like_dust_all_along_both_sides_is_no_lattice(empty):
+    step_px = [round(side * 0.85) for side in SHAPE_PX[::-1]]
+    made = scan(
+        rows=2, columns=2, blank=lambda row, column: empty, pattern=lambda: like_dust(step_px)
+    )
+    stitcher = stitched(made)
+    matched = {seam.method for seam in seams(stitcher)} != {"none"}
+    assert matched == (not empty)
+    if matched:
+        assert made.errors_px(stitcher.solve()).max() < 0.1
+
+
 def test_a_dust_peak_inside_the_gate_is_refused():
     """Tiles so close that a shift of zero lies in the gate: only dust is there to agree on."""
     rng = np.random.default_rng(2)
