@@ -160,7 +160,11 @@ def read_array(record: CalibrationRecord, key: str, *, folder: Path) -> NDArray[
             f"{what}: it lies in another folder", value=name, limit=str(folder), remedy=remedy
         )
     content = read_plain(
-        folder / name, what=what, most_bytes=MOST_ARRAY_BYTES, refuse=CalibrationRefused
+        folder / name,
+        what=what,
+        most_bytes=MOST_ARRAY_BYTES,
+        refuse=CalibrationRefused,
+        remedy=remedy,
     )
     try:
         array = array_of(content)
