@@ -23,6 +23,7 @@ from runtime.instrument.camera.pixel_size import pixel_size_um as stated_pixel_s
 from runtime.instrument.camera.scale import ReadAs, scan_reading
 from runtime.offline.run_frames import RunFrames, run_frames
 from runtime.offline.streaming import AnswerStream
+from runtime.record.run_folder import RunFolder
 from runtime.record.storage import write_durably
 from runtime.report.ending import Ending, Sentences, by_reason, listed
 from runtime.report.printable import cell
@@ -244,6 +245,9 @@ def _images(folder: Path, out: Path) -> tuple[list[Path], dict[str, str]]:
     """Return a folder's images by their names, and why its other files are none."""
     if not folder.is_dir():
         raise InputRefused(f"{folder} is not a folder", remedy="name the folder of the images")
+    run = RunFolder(folder)
+    if run.journal.is_file():
+        raise InputRefused(f"{folder} is a run, not its frames", remedy=f"name {run.tiles}")
     files = sorted(path for path in folder.iterdir() if not path.is_dir() and path != out)
     found = [path for path in files if is_image_name(path.name)]
     if not found:

@@ -150,6 +150,13 @@ def test_a_folder_without_images_is_refused(
         classify(folder, out=tmp_path / "l.csv")
 
 
+def test_a_run_is_no_folder_of_images(tmp_path: Path, classify: Classify) -> None:
+    (tmp_path / "journal.sqlite").touch()
+    cv2.imwrite(str(tmp_path / "map.png"), np.zeros((512, 512), np.uint8))
+    with pytest.raises(InputRefused, match=r"is a run, not its frames\. name .*tiles"):
+        classify(tmp_path, out=tmp_path / "l.csv")
+
+
 def test_a_wrong_pixel_size_labels_nothing(
     tmp_path: Path, shipped: Bundle, classify: Classify
 ) -> None:
