@@ -14,7 +14,7 @@ from export.evaluate import command as evaluating
 from export.evaluate.matching import command as matching
 from export.extras import require_extra
 from export.progress import shown
-from runtime.errors import NightscopeError
+from runtime.errors import InputRefused, NightscopeError
 
 app = typer.Typer(help="Train, evaluate, pack and sign models.", no_args_is_help=True)
 
@@ -62,6 +62,31 @@ def lbp_picture(
 
     lut = stored_table().coordinates
     write_lbp_picture(image, out, lut, top_px=top_px, left_px=left_px, side_px=side_px)
+
+
+@app.command()
+def outlines(config: Config) -> None:
+    """Draw the outlines of labelled sections to the edge that can be seen, in their files.
+
+    What was drawn by hand is kept beside them.
+
+    `nightscope export outlines --config mussel_tissue.toml`
+    """
+    from export.config.data import SectionsData
+    from export.config.training import read_config
+    from export.datasets.outlines import draw_outlines
+
+    data = read_config(config).data
+    if not isinstance(data, SectionsData):
+        raise InputRefused(
+            f"{config} has no outlines",
+            value=f"reader {data.reader}",
+            limit="sections",
+            remedy="give the configuration of labelled sections",
+        )
+    for section in (data.section, data.test_section):
+        less = draw_outlines(section, config.parent)
+        typer.echo(json.dumps({"labels": str(section.labels), "taken_away": round(less, 4)}))
 
 
 @app.command()
@@ -125,7 +150,7 @@ def refit_guard(
     """Fit the guard of a packed classifier anew and sign it; its networks stay, byte for byte.
 
     `nightscope export refit-guard --from old.nsb --config mussel_tissue.toml --key signing.pem
-    --version 1.6.0 --out mussel-tissue-1.6.0.nsb`
+    --version 1.7.0 --out mussel-tissue-1.7.0.nsb`
     """
     from export.bundle.pack import pack as pack_bundle
     from export.bundle.unpack import unpack

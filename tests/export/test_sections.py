@@ -46,7 +46,12 @@ def made_section(seed: int = 0) -> Section:
 def config(tmp_path_factory: pytest.TempPathFactory) -> SectionsData:
     folder = tmp_path_factory.mktemp("sections")
     circle = [[800 + 420 * np.cos(a), 700 + 420 * np.sin(a)] for a in np.linspace(0, 6.28, 60)]
-    labels = {"pixel_size_um": 0.5, "positive": "tissue", "min_area_fraction": 0.35}
+    labels = {
+        "pixel_size_um": 0.5,
+        "classes": ["resin", "tissue"],
+        "positive": "tissue",
+        "min_area_fraction": 0.35,
+    }
     polygons = [{"class": "tissue", "points": circle}]
     places = []
     for name in ("one", "two"):
@@ -212,7 +217,12 @@ def test_holes_are_painted_over_and_scales_are_honoured(tmp_path: Path) -> None:
     square = [[0, 0], [199, 0], [199, 199], [0, 199]]
     hole = [[0, 0], [99, 0], [99, 99], [0, 99]]
     polygons = [{"class": "tissue", "points": square}, {"class": "resin", "points": hole}]
-    labels = {"pixel_size_um": 0.25, "positive": "tissue", "min_area_fraction": 0.3}
+    labels = {
+        "pixel_size_um": 0.25,
+        "classes": ["resin", "tissue"],
+        "positive": "tissue",
+        "min_area_fraction": 0.3,
+    }
     (tmp_path / "l.json").write_text(json.dumps(labels | {"polygons": polygons}))
     section = read_section(
         tmp_path / "i.png", tmp_path / "l.json", image_pixel_size_um=0.5, pixel_size_um=0.5

@@ -1,4 +1,4 @@
-"""What a tile of the simulated specimen really shows, from hand-drawn polygons."""
+"""What a tile of the simulated specimen really shows, from its outlines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from runtime.instrument.simulator.truth import TrueExposure, specimen_from_px
 
-# Polygons were drawn by hand; a quarter of full resolution is finer than the hand.
+# A quarter of full resolution, 1 µm, is as fine as the outlines are.
 MASK_SCALE = 4
 # Fractions of a bit for cv2.fillPoly's fixed-point vertices.
 SHIFT = 4
