@@ -39,9 +39,9 @@ def flash(
     Exit codes: 0 accepted by all; else that of the gravest outcome: 8 rolled back, 6 refused, 7
     disk full or failing there, 3 no store there, 4 not reached.
 
-    `nightscope flash mussel-tissue-1.6.0.nsb --host root@scope-1 --host root@scope-2`
+    `nightscope flash mussel-tissue-1.7.0.nsb --host root@scope-1 --host root@scope-2`
 
-    `nightscope flash mussel-tissue-1.6.0.nsb --path /media/stick`
+    `nightscope flash mussel-tissue-1.7.0.nsb --path /media/stick`
     """
     given = {"hosts": host or [], "path": path, "ssh": ssh, "remote": remote, "again": again}
     call("runtime.cli.commands.flash:flash", as_json, bundle=bundle, **given)

@@ -42,7 +42,7 @@ def model_verify(
 
     `nightscope model verify mussel-tissue`
 
-    `nightscope model verify runtime/models/mussel-tissue-1.6.0.nsb --json`
+    `nightscope model verify runtime/models/mussel-tissue-1.7.0.nsb --json`
     """
     call("runtime.cli.commands.model:verify", as_json, bundle=bundle, settings=settings)
 
@@ -61,7 +61,7 @@ def model_bench(
 
     `nightscope model bench mussel-tissue`
 
-    `nightscope model bench runtime/models/mussel-tissue-1.6.0.nsb --tiles 300 --json`
+    `nightscope model bench runtime/models/mussel-tissue-1.7.0.nsb --tiles 300 --json`
     """
     given = {"bundle": bundle, "tiles": tiles, "threads": threads, "settings": settings}
     call("runtime.cli.commands.model:bench", as_json, **given)
@@ -87,9 +87,9 @@ def model_install(
     """Install a bundle on this device: verified, tried out in a process of its own, then active, on
     trial. Exit codes: 0 accepted; 6 refused; 8 rolled back; 7 disk; 3 no store.
 
-    `nightscope model install mussel-tissue-1.6.0.nsb`
+    `nightscope model install mussel-tissue-1.7.0.nsb`
 
-    `nightscope model install - --json < mussel-tissue-1.6.0.nsb`
+    `nightscope model install - --json < mussel-tissue-1.7.0.nsb`
     """
     given = {"bundle": bundle, "again": again, "sha256": sha256, "size": size}
     call("runtime.cli.commands.install:install", as_json, settings=settings, **given)
@@ -144,9 +144,9 @@ def model_revoke(
 ) -> None:
     """Believe a bundle no more: it is not opened, does not come again, and goes back if active.
 
-    `nightscope model revoke mussel-tissue-1.6.0`
+    `nightscope model revoke mussel-tissue-1.7.0`
 
-    `nightscope model revoke mussel-tissue-1.6.0 --reason "labels resin as tissue"`
+    `nightscope model revoke mussel-tissue-1.7.0 --reason "labels resin as tissue"`
     """
     given = {"bundle": bundle, "reason": reason, "settings": settings}
     call("runtime.cli.commands.install:revoke", as_json, **given)
