@@ -44,7 +44,7 @@ def matcher(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a bundle that matches, signed by a key of the keyring."""
     monkeypatch.setenv("NIGHTSCOPE_KEYS", str(forge.keys))
     path: Path = tiny.into_matcher(forge).write()
-    return path.rename(path.with_name(f"{tiny.NAME}-1.7.0.nsb"))
+    return path.rename(path.with_name(f"{tiny.NAME}-1.0.0.nsb"))
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_a_list_has_models_of_every_task_each_by_its_own_measure(
     (line,) = (line for line in said(console).splitlines() if tiny.NAME in line)
     cells = [cell.strip() for cell in line.strip("│┃ ").split("│")]
     assert cells == [
-        f"{tiny.NAME} 1.7.0", "match", "where the cells of a strip lie in another", "any",
+        f"{tiny.NAME} 1.0.0", "match", "where the cells of a strip lie in another", "any",
         "matched: fp32 0.750", "forge",
     ]  # fmt: skip
 
@@ -171,7 +171,7 @@ def test_a_matcher_is_verified_confidence_by_confidence(matcher: Path, console: 
 def test_a_matcher_is_timed_and_no_pixel_size_is_told_of_it(matcher: Path) -> None:
     bundle = open_bundle(matcher, keys=matcher.parent / "keys", tasks=RECORDS)
     figures = bench(bundle, tiles=2, threads=1, clock=SystemClock())
-    assert figures["model"] == f"{tiny.NAME} 1.7.0"
+    assert figures["model"] == f"{tiny.NAME} 1.0.0"
     assert figures["tile_px"] == list(tiny.SHAPE_PX)
     assert len(figures["rows"]) == len(backends())
     assert sum(row["chosen"] for row in figures["rows"]) == 1

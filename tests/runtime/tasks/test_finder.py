@@ -27,7 +27,7 @@ def models(forge: Forge, tmp_path: Path) -> ModelsSection:
     """A shelf with one bundle for matching."""
     shelf = tmp_path / "shelf"
     shelf.mkdir()
-    shutil.copy(tiny.into_matcher(forge).write(), shelf / f"{tiny.NAME}-1.7.0.nsb")
+    shutil.copy(tiny.into_matcher(forge).write(), shelf / f"{tiny.NAME}-1.0.0.nsb")
     shutil.copytree(forge.keys, shelf / "keys", ignore=lambda _, names: {"shelf"} & {*names})
     return ModelsSection(folder=shelf, cache=tmp_path / "cache", backend="onnxruntime")
 
@@ -101,7 +101,7 @@ print(*({{"onnxruntime", "openvino"}} & {{*sys.modules}}))
 
 
 def test_a_network_that_is_not_there_is_refused_by_name(models: ModelsSection) -> None:
-    with pytest.raises(ModelRefused, match=r"no model bundle 'other'.*limit strip-match-1\.7\.0"):
+    with pytest.raises(ModelRefused, match=r"no model bundle 'other'.*limit strip-match-1\.0\.0"):
         StripFinder(models, "other")
 
 
@@ -113,7 +113,7 @@ def test_a_model_for_another_task_is_refused_by_name() -> None:
 def test_the_settings_say_which_network_is_asked(models: ModelsSection, tmp_path: Path) -> None:
     own = finder_of(models)
     assert own is not None
-    assert own.name == f"{tiny.NAME}-1.7.0"
+    assert own.name == f"{tiny.NAME}-1.0.0"
     assert finder_of(models.model_copy(update={"matcher": "none"})) is None
     assert finder_of(models, "none") is None
     with pytest.raises(ModelRefused, match="no model bundle 'other'"):

@@ -137,14 +137,14 @@ def test_a_crop_of_another_size_is_refused(regressing: Forge) -> None:
 def models(regressing: Forge, tmp_path: Path) -> ModelsSection:
     shelf = tmp_path / "shelf"
     shelf.mkdir()
-    shutil.copy(regressing.write(), shelf / f"{tiny.NAME}-1.7.0.nsb")
+    shutil.copy(regressing.write(), shelf / f"{tiny.NAME}-1.0.0.nsb")
     shutil.copytree(regressing.keys, shelf / "keys", ignore=lambda _, names: {"shelf"} & {*names})
     return ModelsSection(folder=shelf, cache=tmp_path / "cache", backend="onnxruntime")
 
 
 def test_what_it_was_not_trained_for_is_refused_by_name(models: ModelsSection) -> None:
     regressor = regressor_of(models, tiny.NAME)
-    assert regressor.name == "tiny-focus 1.7.0"
+    assert regressor.name == "tiny-focus 1.0.0"
     regressor.refuse_others(**OPTICS)
     for changed, words in (
         ({"na": 0.5}, r"numerical aperture.*0\.5.*0\.29 to 0\.31"),
@@ -152,12 +152,12 @@ def test_what_it_was_not_trained_for_is_refused_by_name(models: ModelsSection) -
         ({"wavelength_um": 0.63}, r"wavelength, µm.*0\.63.*0\.52 to 0\.54"),
         ({"sine": 0.1}, r"sine of an LED's angle.*0\.1.*0\.19 to 0\.21"),
     ):
-        with pytest.raises(ModelRefused, match=f"tiny-focus 1.7.0 was not trained.*{words}"):
+        with pytest.raises(ModelRefused, match=f"tiny-focus 1.0.0 was not trained.*{words}"):
             regressor.refuse_others(**OPTICS | changed)
 
 
 def test_a_bundle_for_another_task_or_none_at_all_is_refused(models: ModelsSection) -> None:
-    with pytest.raises(ModelRefused, match=r"no model bundle 'none'.*limit tiny-focus-1\.7\.0"):
+    with pytest.raises(ModelRefused, match=r"no model bundle 'none'.*limit tiny-focus-1\.0\.0"):
         regressor_of(models, "none")
     with pytest.raises(ModelRefused, match="task 'classify' is not one"):
         regressor_of(ModelsSection(cache=models.cache), "mussel-tissue")

@@ -145,7 +145,7 @@ def test_its_work_is_what_it_matches(matching: Forge) -> None:
 
 
 def test_it_says_its_name_and_its_strips(matcher: StripMatcher) -> None:
-    assert matcher.name == f"{tiny.NAME} 1.7.0"
+    assert matcher.name == f"{tiny.NAME} 1.0.0"
     assert matcher.shape_px == tiny.SHAPE_PX
 
 
@@ -169,7 +169,7 @@ def test_a_model_for_another_task_does_not_match(shipped: Bundle, forge: Forge) 
 
 def test_a_night_that_names_it_is_refused_by_name(matching: Forge, tmp_path: Path) -> None:
     bundle = matching.write()
-    bundle.rename(bundle.with_name(f"{tiny.NAME}-1.7.0.nsb"))
+    bundle.rename(bundle.with_name(f"{tiny.NAME}-1.0.0.nsb"))
     (tmp_path / "plan.yaml").write_text(f"{PLAN}model: {tiny.NAME}\n")
     plan = load_plan(tmp_path / "plan.yaml")
     models = ModelsSection(folder=tmp_path, cache=tmp_path / "cache")
