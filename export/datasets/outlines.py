@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from export.config.data import SectionConfig
 from export.datasets.section import Mask, paint, read_labels, read_picture
+from runtime.errors import InputRefused
+from runtime.record.storage import write_durably
 
 # Where a file keeps what was drawn by hand.
 BY_HAND = "by_hand"
@@ -38,7 +40,8 @@ def draw_outlines(section: SectionConfig, base: Path) -> float:
     return the share of the area that was taken away.
 
     What was drawn by hand stays in the file, under `BY_HAND`, and is what is drawn from: doing it
-    once more changes nothing. Raises InputRefused naming the file at fault.
+    once more changes nothing. Raises InputRefused naming the file at fault, also where it outlines
+    nothing.
     """
     file = base / section.labels
     labels = read_labels(file)
@@ -51,11 +54,18 @@ def draw_outlines(section: SectionConfig, base: Path) -> float:
     drawn = paint(
         labels | {"polygons": by_hand}, shape=picture.shape, pixel_size_um=section.pixel_size_um
     )
+    others = [name for name in labels["classes"] if name != labels["positive"]]
+    if not drawn.any() or not others:
+        raise InputRefused(
+            f"labels {file} outline nothing that could be drawn anew",
+            value=f"{len(by_hand)} polygons; classes {', '.join(labels['classes'])}",
+            limit=f"a polygon of {labels['positive']} within the picture; two classes",
+            remedy="outline it by hand first",
+        )
     seen = to_the_edge(picture, drawn, pixel_size_um=section.pixel_size_um)
     scale = section.pixel_size_um / labels["pixel_size_um"]
-    hole = next(name for name in labels["classes"] if name != labels["positive"])
-    polygons = _polygons(seen, scale=scale, classes=(labels["positive"], hole))
-    file.write_text(_text(labels | {"polygons": polygons, BY_HAND: by_hand}), encoding="utf-8")
+    polygons = _polygons(seen, scale=scale, classes=(labels["positive"], others[0]))
+    write_durably(file, _text(labels | {"polygons": polygons, BY_HAND: by_hand}).encode())
     return 1 - float(seen.sum()) / float(drawn.sum())
 
 

@@ -119,6 +119,21 @@ def test_labels_without_classes_are_refused(tmp_path: Path) -> None:
         draw_outlines(section, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "changed", [{"polygons": []}, {"classes": ["tissue"]}], ids=["no polygon", "one class"]
+)
+def test_labels_that_outline_nothing_are_refused_and_stay(
+    tmp_path: Path, changed: dict[str, object]
+) -> None:
+    section = _section(tmp_path)
+    file = tmp_path / "ring.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    before = file.read_text()
+    with pytest.raises(InputRefused, match=r"ring\.json outline nothing"):
+        draw_outlines(section, tmp_path)
+    assert file.read_text() == before
+
+
 def test_a_configuration_of_images_has_no_outlines() -> None:
     config = CONFIG.with_name("uhcs_compact_late.toml")
     with pytest.raises(InputRefused, match=r"has no outlines.*reader uhcs.*sections"):
