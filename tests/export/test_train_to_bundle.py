@@ -129,7 +129,9 @@ def test_a_folder_is_classified_with_it(place: Path) -> None:
     summary = classify_folder(
         place / "images", model=place / "tiny.nsb", keys=place, out=place / "labels.csv"
     )
-    assert summary["exit_code"] == 0
+    # What learnt from so few images is unsure of some, and that alone needs attention.
+    assert summary["failed"] == {}
+    assert summary["exit_code"] == (5 if summary["doubted"] else 0)
     with (place / "labels.csv").open() as file:
         found = {row["file"]: row["label"] for row in csv.DictReader(file)}
     with (place / "images" / "labels.csv").open() as file:
