@@ -119,6 +119,18 @@ def test_labels_without_classes_are_refused(tmp_path: Path) -> None:
         draw_outlines(section, tmp_path)
 
 
+def test_outlines_of_another_picture_are_refused_and_stay(tmp_path: Path) -> None:
+    section = _section(tmp_path)
+    before = (tmp_path / "ring.json").read_text()
+    shown = cv2.imread(str(tmp_path / "ring.png"), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(tmp_path / "ring.png"), np.roll(shown, 80, axis=1))
+    with pytest.raises(
+        InputRefused, match=r"do not follow what ring\.png shows; value along \d+ %"
+    ):
+        draw_outlines(section, tmp_path)
+    assert (tmp_path / "ring.json").read_text() == before
+
+
 @pytest.mark.parametrize(
     "changed", [{"polygons": []}, {"classes": ["tissue"]}], ids=["no polygon", "one class"]
 )
