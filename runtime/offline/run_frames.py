@@ -13,34 +13,48 @@ from runtime.calibrated.record import CalibrationRecord
 from runtime.errors import InputRefused, NightscopeError
 from runtime.record.journal import Journal
 from runtime.record.run_folder import RunFolder
+from runtime.record.storage import hash_of
 from runtime.record.trouble import damage_is_named
 from runtime.report.ending import Sentences
 from runtime.tile import Pixels
 
 
 @dataclass(frozen=True, slots=True)
+class RunFrame:
+    """How one frame is corrected, and the SHA-256 of the file that the run wrote."""
+
+    corrector: Corrector
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunFrames:
     """How to correct the files of a folder, by name, and in words what was done or why nothing."""
 
-    correctors: Mapping[str, Corrector] = field(default_factory=dict[str, Corrector])
+    frames: Mapping[str, RunFrame] = field(default_factory=dict[str, RunFrame])
     words: Sentences = ()
 
     def corrected(self, file: Path, raw: Pixels, *, bottom_first: bool = False) -> Pixels | None:
         """Return the pixels of a file without dark level and uneven light, None where it is no
         frame of a run that knows them; `raw` was read with its lowest row first if `bottom_first`.
 
-        Raises InputRefused for pixels that are not those the run took.
+        Raises InputRefused for a file that is not the one the run wrote.
         """
-        corrector = self.correctors.get(file.name)
-        if corrector is None:
+        frame = self.frames.get(file.name)
+        if frame is None:
             return None
+        if hash_of(file) != frame.sha256:
+            raise InputRefused(
+                f"{file}: is not the frame that the run took",
+                remedy="restore it, or label it in a folder of its own",
+            )
         turn = slice(None, None, -1 if bottom_first else 1)
         try:
-            return corrector.apply(raw[turn])[turn]
+            return frame.corrector.apply(raw[turn])[turn]
         except ValueError as error:
             raise InputRefused(
-                f"{file}: is not the frame that the run took: {error}",
-                remedy="restore it, or label it in a folder of its own",
+                f"{file}: the run's own calibration does not fit it: {error}",
+                remedy="restore the run's calibration, or label it in a folder of its own",
             ) from None
 
 
@@ -53,16 +67,16 @@ def run_frames(folder: Path) -> RunFrames:
     if folder.resolve() not in (run.tiles, run.regions) or not run.journal.is_file():
         return RunFrames()
     try:
-        correctors = _correctors(run)
+        frames = _frames(run)
     except NightscopeError as error:
         return RunFrames(words=(f"frames are taken as they are, uncorrected: {error}",))
-    if not correctors:
+    if not frames:
         return RunFrames()
     said = f"frames of the run {run.path.name} are corrected by its own dark level and flat field"
-    return RunFrames(correctors, (said,))
+    return RunFrames(frames, (said,))
 
 
-def _correctors(run: RunFolder) -> dict[str, Corrector]:
+def _frames(run: RunFolder) -> dict[str, RunFrame]:
     journal = Journal(run.journal, look_on=True)
     try:
         with damage_is_named(journal.path):
@@ -75,5 +89,12 @@ def _correctors(run: RunFolder) -> dict[str, Corrector]:
     def corrector(objective: str) -> Corrector:
         return Calibrated.correction(records, folder=run.calibration, objective=objective)
 
-    of_files = {Path(one.file.file).name: corrector(one.shot.imaging.objective) for one in taken}
-    return {name: how for name, how in of_files.items() if not isinstance(how, NoCorrection)}
+    of_files = {
+        Path(one.file.file).name: RunFrame(corrector(one.shot.imaging.objective), one.file.sha256)
+        for one in taken
+    }
+    return {
+        name: frame
+        for name, frame in of_files.items()
+        if not isinstance(frame.corrector, NoCorrection)
+    }

@@ -63,8 +63,20 @@ def test_what_is_no_frame_of_a_run_is_left_as_it_is(run: Path, tmp_path: Path) -
     assert run_frames(run).words == ()
     frames = run_frames(run / "tiles")
     assert frames.corrected(run / "tiles" / "mine.tif", np.zeros((4, 4), np.uint16)) is None
-    with pytest.raises(InputRefused, match=r"\.tif: is not the frame that the run took"):
+    with pytest.raises(InputRefused, match=r"\.tif: the run's own calibration does not fit it"):
         frames.corrected(next((run / "tiles").iterdir()), np.zeros((4, 4), np.uint16))
+
+
+def test_another_frame_under_a_frame_s_name_is_refused(run: Path) -> None:
+    frames = run_frames(run / "tiles")
+    first, second = sorted((run / "tiles").iterdir())[:2]
+    raw = frame(first)
+    assert frames.corrected(first, raw) is not None
+    with first.open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(InputRefused, match=f"{first.name}: is not the frame that the run took"):
+        frames.corrected(first, raw)
+    assert frames.corrected(second, raw) is not None
 
 
 @pytest.mark.parametrize("spoil", ["journal.sqlite", "calibration/flat-field*.npy"])
@@ -74,5 +86,5 @@ def test_frames_of_a_run_that_is_damaged_are_taken_as_they_are_and_it_is_said(
     for file in run.glob(spoil):
         file.write_bytes(b"\0" * 4096)
     frames = run_frames(run / "tiles")
-    assert not frames.correctors
+    assert not frames.frames
     assert frames.words[0].startswith("frames are taken as they are, uncorrected: ")
