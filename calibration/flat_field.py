@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from calibration.imaging import open_view
 from calibration.outcome import Measured, Measurement
 from calibration.registry import file_away
-from runtime.calibrated.record import CalibrationRecord, latest, read_array
+from runtime.calibrated.loaded import require_record
+from runtime.calibrated.record import CalibrationRecord, read_array
 from runtime.config.settings import Settings
-from runtime.errors import CalibrationRefused
 from runtime.instrument.rig import Rig
 
 # Specks on the slide move with the stage, dust on the sensor does not: a 3 x 3 of places.
@@ -101,7 +101,8 @@ def run(
     rig: Rig, settings: Settings, *, objective: str, folder: Path, progress: Callable[[str], None]
 ) -> CalibrationRecord:
     """Photograph the empty field at nine places and file the record; needs the dark record."""
-    dark = _dark(folder)
+    record = require_record(rig, settings, folder=folder, kind="dark")
+    dark = read_array(record, "dark", folder=folder)
     x_um, y_um = settings.calibration.empty_field_um
     progress(f"flat-field {objective}: nine places around ({x_um:g}, {y_um:g}) µm")
     rig.approach(x_um=x_um, y_um=y_um)
@@ -115,16 +116,6 @@ def run(
     return file_away(
         rig, folder, kind="flat-field", objective=objective, subject=objective, outcome=outcome
     )
-
-
-def _dark(folder: Path) -> NDArray[Any]:
-    record = latest(folder, kind="dark")
-    if record is None or not record.passed:
-        raise CalibrationRefused(
-            f"a flat field needs a good 'dark' record in {folder}",
-            remedy="run: nightscope calibrate dark",
-        )
-    return read_array(record, "dark", folder=folder)
 
 
 def _blurred(picture: NDArray[Any], sigma_px: float) -> Image:

@@ -133,16 +133,29 @@ def judge(fit: GuardFit, guard: Guard, *, labels: Sequence[str], blank: int) -> 
     )
 
 
-def run(
-    rig: Rig, settings: Settings, *, objective: str, folder: Path, progress: Callable[[str], None]
-) -> CalibrationRecord:
-    """Photograph fifty places of a good specimen about the textured field, and file the record."""
+def refuse_without_a_guard(rig: Rig, settings: Settings, *, objective: str) -> None:
+    """Raise CalibrationRefused for a model that has no guard, and what finding, opening and showing
+    it frames of this camera raise.
+    """
     classifier = _classifier(settings)
     if classifier.guard is None:
         raise CalibrationRefused(
             f"model {classifier.name} {classifier.version} has no guard to calibrate",
             remedy="name one that has in models.classifier",
         )
+    info = rig.camera.info
+    classifier.check_frame(
+        shape_px=(info.height_px, info.width_px),
+        pixel_size_um=settings.objectives[objective].pixel_size_um,
+    )
+
+
+def run(
+    rig: Rig, settings: Settings, *, objective: str, folder: Path, progress: Callable[[str], None]
+) -> CalibrationRecord:
+    """Photograph fifty places of a good specimen about the textured field, and file the record."""
+    classifier = _classifier(settings)
+    assert classifier.guard is not None  # Else it was refused before.
     x_um, y_um = settings.calibration.textured_field_um
     progress(f"guard {objective}: {SIDE**2} tiles around ({x_um:g}, {y_um:g}) µm, taken for good")
     rig.approach(x_um=x_um, y_um=y_um)
@@ -194,7 +207,6 @@ def _tiles(
     """Return features and label of every place, None where there is nothing to see."""
     size_um = settings.objectives[view.objective].pixel_size_um
     info = view.rig.camera.info
-    classifier.check_frame(shape_px=(info.height_px, info.width_px), pixel_size_um=size_um)
     middle = settings.calibration.textured_field_um
     limits = view.rig.stage.limits
     columns = _places(middle[0], STEP * size_um * info.width_px, limits.x_um)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,7 +54,8 @@ class Routine:
     """One routine. Every `once_per` there is has a record of its own; a run does without those
     that are not `required`, and "all" without those that this microscope does not serve, or that
     are asked for `by_name` alone, as they take for good what lies under the objective. It looks at
-    a `field` of the settings, if any; what else it cannot be done with, `refuse` says.
+    a `field` of the settings, if any, and relies on the record that it `needs`; what else it cannot
+    be done with, `refuse` says.
     """
 
     kind: Kind
@@ -66,6 +67,7 @@ class Routine:
     by_name: bool = False
     serves: Callable[[Rig, Settings], bool] = lambda _rig, _settings: True
     refuse: Refuse = _nothing
+    needs: Kind | None = None
 
 
 _TABLE = (
@@ -82,6 +84,7 @@ _TABLE = (
         run=flat_field.run,
         about="evenness of the light",
         field="empty_field_um",
+        needs="dark",
     ),
     Routine(
         kind="camera-stage",
@@ -95,14 +98,22 @@ _TABLE = (
         run=distortion.run,
         about="how the lens bends the picture",
         required=False,
+        needs="camera-stage",
     ),
-    Routine(kind="backlash", once_per="stage", run=backlash.run, about="motion lost on reversals"),
+    Routine(
+        kind="backlash",
+        once_per="stage",
+        run=backlash.run,
+        about="motion lost on reversals",
+        needs="camera-stage",
+    ),
     Routine(
         kind="objective-offset",
         once_per="other objective",
         run=objective_offset.run,
         about="from the overview objective to another",
         refuse=objective_offset.refuse_the_overview,
+        needs="camera-stage",
     ),
     Routine(
         kind="led-pair",
@@ -120,6 +131,7 @@ _TABLE = (
         about="what good tiles look like to the model that judges them",
         required=False,
         by_name=True,
+        refuse=guard.refuse_without_a_guard,
     ),
 )
 ROUTINES: Mapping[str, Routine] = {routine.kind: routine for routine in _TABLE}
@@ -142,8 +154,9 @@ def planned(
     Without an objective, a routine that is made per objective runs for every one. "All" leaves out
     what this microscope does not serve, and of the overview objective its offset to itself. Raises
     CalibrationRefused for an unknown routine or objective, for one that needs another objective
-    where there is none, and for what a routine refuses; ConfigRefused for an objective that is not
-    mounted and a field that the stage does not reach.
+    where there is none, for a record that is needed and is not made on the way, and for what a
+    routine refuses; ConfigRefused for an objective that is not mounted and a field that the stage
+    does not reach.
     """
     _refuse_unknown("routine", name, (*ROUTINES, "all"))
     if objective is not None:
@@ -166,8 +179,11 @@ def planned(
             value=", ".join(settings.objectives),
             remedy="name the other one in [objectives], or do without",
         )
+    made: set[tuple[Kind, str]] = set()
     for routine, of in wanted:
         _refuse_impossible(rig, settings, routine, of)
+        _refuse_unprepared(rig, settings, routine, of, made)
+        made.add((routine.kind, _whose(routine, of)))
     return [partial(_run, rig, settings, routine, of, progress) for routine, of in wanted]
 
 
@@ -215,6 +231,24 @@ def _refuse_impossible(rig: Rig, settings: Settings, routine: Routine, objective
         check_field(routine.field, settings, rig)
 
 
+def _refuse_unprepared(
+    rig: Rig, settings: Settings, routine: Routine, objective: str, made: Set[tuple[Kind, str]]
+) -> None:
+    """Raise CalibrationRefused where the record that a routine needs is neither good nor `made`."""
+    if routine.needs is None:
+        return
+    source = ROUTINES[routine.needs]
+    both = routine.once_per == "other objective"
+    for one in (settings.lowest_objective, objective) if both else (objective,):
+        if (source.kind, _whose(source, one)) not in made:
+            _require(rig, settings, source, one)
+
+
+def _whose(routine: Routine, objective: str) -> str:
+    """Return the objective that a record is filed under, "" for one of camera or stage."""
+    return objective if routine.once_per.endswith("objective") else ""
+
+
 def _refuse_unknown(what: str, name: str, known: tuple[str, ...]) -> None:
     if name not in known:
         near = difflib.get_close_matches(name.casefold(), known, 1, 0.5)
@@ -250,13 +284,12 @@ def _serves(rig: Rig, settings: Settings, routine: Routine, objective: str) -> b
 
 def _require(rig: Rig, settings: Settings, routine: Routine, objective: str) -> None:
     """Raise CalibrationRefused unless the routine's newest record may be used."""
-    of_objective = routine.once_per.endswith("objective")
     pair = f"{settings.lowest_objective}>{objective}"
     require_record(
         rig,
         settings,
         folder=settings.calibration.folder,
         kind=routine.kind,
-        objective=objective if of_objective else "",
+        objective=_whose(routine, objective),
         subject=pair if routine.once_per == "other objective" else None,
     )

@@ -5,7 +5,7 @@ from rich.console import Console
 
 from calibration.routines import planned
 from runtime.cli.commands.calibrate import calibrate
-from runtime.errors import CalibrationRefused, ConfigRefused
+from runtime.errors import CalibrationRefused, ConfigRefused, ModelRefused
 from tests.night_fakes import SETTINGS, Bench
 
 TURNED = "[objectives.20x]\nmagnification = 20\nna = 0.5\npixel_size_um = 0.25\n"
@@ -23,6 +23,10 @@ TURNED = "[objectives.20x]\nmagnification = 20\nna = 0.5\npixel_size_um = 0.25\n
         ({"routine": "backlash", "field": "textured_field_um"}, r"axis y; value -995 µm"),
         ({"routine": "flat-field", "field": "empty_field_um"}, r"axis y; value -995 µm"),
         ({"routine": "all", "field": "empty_field_um"}, r"axis y; value -995 µm"),
+        ({"routine": "flat-field"}, "'dark' is missing in .*run: nightscope calibrate dark"),
+        ({"routine": "backlash"}, "'camera-stage for 10x' is missing"),
+        ({"routine": "distortion", "objective": "10x"}, "camera-stage"),
+        ({"routine": "guard"}, "the image shows less than model"),
         ({"routine": "backlash", "mounted": "20x"}, "not mounted; value 10x; limit 20x"),
     ],
 )
@@ -39,7 +43,8 @@ def test_what_cannot_be_measured_is_refused_before_anything_moves(
         monkeypatch.setattr(Bench, "objectives", (mounted,))
     settings.write_text(text, encoding="utf-8")
     monkeypatch.setattr("runtime.cli.commands.calibrate.open_microscope", bench.open)
-    with pytest.raises((CalibrationRefused, ConfigRefused), match=message):
+    refused = CalibrationRefused, ConfigRefused, ModelRefused
+    with pytest.raises(refused, match=message):
         calibrate(**how, settings=settings, planned=planned, console=Console(quiet=True))
     assert not bench.homed
     assert bench.moves == bench.frames == []
