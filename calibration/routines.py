@@ -132,6 +132,7 @@ _TABLE = (
         required=False,
         by_name=True,
         refuse=guard.refuse_without_a_guard,
+        needs="flat-field",
     ),
 )
 ROUTINES: Mapping[str, Routine] = {routine.kind: routine for routine in _TABLE}

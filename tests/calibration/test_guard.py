@@ -10,7 +10,7 @@ import pytest
 
 from calibration.guard import ALLOWANCE, LEAST_TILES, QUANTILE, GuardFit, fit_guard, judge
 from calibration.registry import file_away
-from calibration.routines import ROUTINES, run_routine
+from calibration.routines import ROUTINES, planned, run_routine
 from runtime.calibrated.loaded import Calibrated, guard_of
 from runtime.calibrated.record import latest
 from runtime.errors import CalibrationRefused
@@ -141,6 +141,16 @@ def test_a_record_moves_the_guard_it_was_made_of_and_no_other(make_rig, make_set
 def test_all_leaves_it_out_as_it_takes_for_good_what_it_sees() -> None:
     assert ROUTINES["guard"].by_name
     assert not ROUTINES["guard"].required
+
+
+def test_frames_without_a_flat_field_are_not_what_a_run_will_show_the_model(
+    make_rig, make_settings, tmp_path: Path
+) -> None:
+    settings = make_settings(tmp_path)
+    rig = make_rig(settings, size_px=(448, 512))
+    with pytest.raises(CalibrationRefused, match="'flat-field for 10x' is missing"):
+        planned(rig, settings, name="guard")
+    assert rig.stage.moves == []
 
 
 @pytest.mark.slow
